@@ -189,7 +189,9 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             common.setdefault(shared.shared, (shared, []))[1].append(row.variable)
         elif faults:
             due = "The next revision that is deployed" if _deployed_apart(snapshot, faults) else "The next apply"
-            facts += [f"{due} gives {c} a wrong reference: {each.location}: {each.fact}" for c, each in faults.items()]
+            facts += [
+                f"{due} gives {c} a wrong reference: {each.file_and_line}: {each.fact}" for c, each in faults.items()
+            ]
             yield Evidence(row.variable, tuple(facts), next(iter(faults.values())).remedy)
         elif unread := _unread(snapshot, row):
             former = row.renamed[unread]

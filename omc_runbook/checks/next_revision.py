@@ -58,8 +58,7 @@ Location = tuple[str, str]
 class DeclaredFault:
     """What would be wrong with a reference of Terraform's files, as a sentence, and how to correct it."""
 
-    location: str
-    """Its file and line."""
+    file_and_line: str
     fact: str
     remedy: Remedy
     shared: str = ""
@@ -94,7 +93,9 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
                 if shared and not head:
                     files = " and ".join(dict.fromkeys(each.element.file.name for each in same))
                     hand = f"In {files} write {arn} wherever a valueFrom has {base}"
-                fault = DeclaredFault(_location(variable.element), " ".join(answer.facts[1:]), Remedy(hand), shared)
+                fault = DeclaredFault(
+                    _file_and_line(variable.element), " ".join(answer.facts[1:]), Remedy(hand), shared
+                )
                 faults.setdefault(location, fault)
     return faults | dict(_of_loops(locations, faults, arn))
 
@@ -112,13 +113,15 @@ def _of_loops(
             if len(alone) == len(own) > 1 and len(facts) == 1:
                 base = base_of(container, locations.referenced)
                 where = "" if base else f", where SECRET_ARN is {arn}"
-                hand = f'In {_location(loop)}, let valueFrom be "{base or "SECRET_ARN"}:KEY::" with each KEY{where}'
-                shared = f"the for expression in {_location(loop)}"
+                hand = (
+                    f'In {_file_and_line(loop)}, let valueFrom be "{base or "SECRET_ARN"}:KEY::" with each KEY{where}'
+                )
+                shared = f"the for expression in {_file_and_line(loop)}"
                 fault = replace(alone[0], fact=facts.pop(), remedy=Remedy(hand), shared=shared)
                 yield from ((each, fault) for each in own)
 
 
-def _location(node: Node) -> str:
+def _file_and_line(node: Node) -> str:
     return f"{node.file.name}, line {node.line}"
 
 
