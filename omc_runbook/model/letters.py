@@ -62,7 +62,7 @@ def without_numbers(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text in which each control character, such as ESC or a mark of direction, is shown by its number.
+    """A text in which each unprintable character, such as ESC or a mark of direction, is shown by its number.
 
     Line ends and tabs stay. Pages and terminals show texts from outside like this.
     """

@@ -1,4 +1,4 @@
-"""The last thing on the screen: how the run ended, when it was read, which services still run, and what to do next."""
+"""The last thing on the screen: how the run ended, since when tasks fail, which still run, and what to do next."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     )
     unread = (f"Not looked at: {each.evidence[0]}" for each in outcome.findings if each.check == ENVIRONMENT_UNREAD)
     lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *others, *unread)
-    evidence = (*_described(outcome, first), *read)
+    evidence = (*_evidence_of(outcome, first), *read)
     if outcome.is_plan:
         with_plan = Banner(ended.style, headline, (verify.headline(outcome), *lines))
         return Answer(with_plan, _plan(outcome, command, outcome.plan or ()), outcome, policy, evidence)
@@ -78,7 +78,7 @@ def read_at(snapshot: Snapshot) -> str:
     return f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
 
 
-def _described(outcome: Outcome, cause: Finding) -> Iterator[str]:
+def _evidence_of(outcome: Outcome, cause: Finding) -> Iterator[str]:
     if cause.doubt:
         yield cause.doubt
     if cause.evidence:

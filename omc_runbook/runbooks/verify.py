@@ -81,7 +81,7 @@ def conclude(run: Run, findings: Sequence[Finding]) -> Banner:
 
 
 def answer(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> FinalAnswer:
-    """How the run ended, when it was read, which services still run, and what to do."""
+    """How the run ended, since when tasks fail, which still run, and what to do."""
     return FinalAnswer(run.answer(findings, snapshot), page=run.page)
 
 

@@ -32,7 +32,7 @@ class RichDisplay(ABC):
     """With one, Jupyter can replace what a cell shows, by `update`."""
 
     def __init_subclass__(cls, **options: object) -> None:
-        """Make both renderings of each display show control characters as their numbers."""
+        """Make both renderings of each display show unprintable characters as their numbers."""
         super().__init_subclass__(**options)
         for name in ("to_html", "to_text"):
             if name in vars(cls):
