@@ -389,7 +389,7 @@ def force_new_deployment(
             lost += 1
             for _ in range(LOST_ANSWER_READS):
                 time.sleep(LOST_ANSWER_SECONDS)
-                if found := _new_ones(client, cluster, name, known, revision):
+                if found := _new_deployments(client, cluster, name, known, revision):
                     return found[-1], ()
             if lost == LOST_ANSWERS:
                 raise error.error if isinstance(error, AnswerLost) else error from None
@@ -400,7 +400,7 @@ def force_new_deployment(
             return oldest_first[-1], () if lost else oldest_first[:-1]
 
 
-def _new_ones(
+def _new_deployments(
     client: ECSClient, cluster: str, name: str, known: Collection[str], revision: str
 ) -> tuple[Deployment, ...]:
     """A service's deployments of a revision, "" for any, that are not among the ids in `known`."""

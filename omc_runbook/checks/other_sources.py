@@ -132,7 +132,7 @@ def other_secret_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """An SSM parameter that tasks need does not exist."""
-    yield from _not_in_region(snapshot)
+    yield from _judge_not_shown(snapshot)
     for source, demands in _sources(snapshot, is_secret=False):
         if source.parameter is None:
             region = snapshot.environment.names.region
@@ -184,7 +184,7 @@ def parameter_changed(snapshot: Snapshot) -> Iterable[Evidence]:
     return _changed(snapshot, is_secret=False)
 
 
-def _not_in_region(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
+def _judge_not_shown(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     """Parameters that DescribeParameters does not have, unless a task that was given them runs."""
     if snapshot.gaps.get(FIELD):
         return

@@ -220,8 +220,8 @@ class VariableLocations:
         Without containers, where nothing else has it.
         """
         prefix, provided = self.checkout.settings.env_prefix.upper(), self._provided
-        container_names = {*self._injected, *self._plain} or provided
-        if not prefix or self.is_blind or any(name.upper().startswith(prefix) for name in container_names):
+        variables = {*self._injected, *self._plain} or provided
+        if not prefix or self.is_blind or any(name.upper().startswith(prefix) for name in variables):
             return {}
         names = [name for name in sorted(self.checkout.reads) if name.upper().startswith(prefix)]
         return {name[len(prefix) :]: name for name in names if name[len(prefix) :] in provided}

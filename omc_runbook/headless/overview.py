@@ -97,8 +97,8 @@ def environments(records: Sequence[KeptRecord], expected: Iterable[ScheduleState
         for run, target in _runs(record):
             key = (target.environment, is_on_this_machine(target.endpoint))
             # Of an environment that could not be reached, the account may not be known: another run knows it.
-            account = "sandbox" if key[1] else f"{target.account}, {target.region}" if target.account else ""
-            locations[key] = locations.get(key) or account
+            location = "sandbox" if key[1] else f"{target.account}, {target.region}" if target.account else ""
+            locations[key] = locations.get(key) or location
             # What fleet finds is in the record of each environment, too; of others, no finding says whose it is.
             is_whole = record.outcome and record.outcome.runbook != FLEET and len(record.outcome.targets) < 2
             runs.setdefault(key, []).append((run, record.outcome if is_whole else None))

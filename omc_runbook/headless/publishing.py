@@ -61,8 +61,7 @@ def publisher(
         from omc_runbook.model import environment
 
         name = places.signs_in(runbook, parameters)
-        # The run itself reports an environment that does not exist (any more), to those who are notified of "unknown"
-        # too.
+        # An environment that does not exist is reported by the run, also to receivers of "unknown".
         settings = environment.load(name, parameters.get("runbook_toml", ""), may_be_new=True)
 
     if settings is None or not remembers(runbook, settings):
@@ -70,19 +69,19 @@ def publisher(
     from omc_runbook.headless import notify
 
     who, profile, project = settings.notify, settings.names.profile, settings.project
-    ping = notify.Ping(who, "/start") if who.ping else None
+    start_ping = notify.Ping(who, "/start") if who.ping else None
 
     def publish(outcome: Outcome) -> Outcome:
         suffix = "/fail" if outcome.status in ("unknown", "failed") else ""
-        if ping:
-            ping.wait(HEAD_START)
-        ended = notify.Ping(who, suffix) if who.ping else None
+        if start_ping:
+            start_ping.wait(HEAD_START)
+        end_ping = notify.Ping(who, suffix) if who.ping else None
         outcome = replace(outcome, notifications=_export(outcome, targets, own_umask))
-        if ended:
+        if end_ping:
             # Mostly it has been answered by then; one that hangs holds up no message.
-            ended.wait(HEAD_START)
+            end_ping.wait(HEAD_START)
         outcome = notify.report(outcome, folder, who, profile, project)
-        failures = (ping.result() if ping else ()) or (ended.result() if ended else ())
+        failures = (start_ping.result() if start_ping else ()) or (end_ping.result() if end_ping else ())
         return replace(outcome, notifications=(*outcome.notifications, *failures))
 
     return publish

@@ -23,8 +23,8 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     parts = [other for other in folded if target and (target in other or other in target)]
     close = difflib.get_close_matches(target, folded, n=1, cutoff=0.5) or parts
     if close:
-        look_alikes = letters.describe(name)
-        return f": did you mean {folded[close[0]]}?" + (f" The name has {look_alikes}." if look_alikes else "")
+        odd_characters = letters.describe(name)
+        return f": did you mean {folded[close[0]]}?" + (f" The name has {odd_characters}." if odd_characters else "")
     if len(names) > MOST_LISTED:
         return f", and none of the {len(names)} that exist is similar."
     return f": there are {', '.join(names)}." if names else ", nor any other."

@@ -526,10 +526,10 @@ def _find_neighbor(parts: list[_Part], name: str) -> tuple[int, bool]:
         return (configs[-1] if configs else top - 1), False
     words = name.upper().split("_")
     others = {field: field.upper().split("_") for field in fields}
-    shared_words = {field: common_words(words, other) for field, other in others.items()}
+    leading = {field: common_words(words, other) for field, other in others.items()}
     trailing = {field: common_words(words[::-1], other[::-1]) for field, other in others.items()}
-    if (most := max(shared_words.values())) > 0:
-        neighbor = max(fields[field] for field, count in shared_words.items() if count == most)
+    if (most := max(leading.values())) > 0:
+        neighbor = max(fields[field] for field, count in leading.items() if count == most)
         return neighbor, _stands_alone(parts, neighbor)
     if (most := max(trailing.values())) >= FEWEST_LAST_WORDS:
         neighbor = _group_end(parts, max(fields[field] for field, count in trailing.items() if count == most))

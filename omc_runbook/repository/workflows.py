@@ -475,8 +475,9 @@ def _parse_makefile(text: str) -> _Makefile:
         rules.append(_Rule(frozenset(match[1].split()), tuple(match[2].split()), match.start(3), recipe))
         for target in rules[-1].targets:
             needs.setdefault(target, []).extend(rules[-1].needs)
-    files = frozenset(target for rule in rules if rule.recipe.strip() for target in rule.targets)
-    return _Makefile(tuple(rules), needs, files, tuple(sorted(each for each in files if "%" in each)[:_MOST_PATTERNS]))
+    with_recipe = frozenset(target for rule in rules if rule.recipe.strip() for target in rule.targets)
+    patterns = tuple(sorted(each for each in with_recipe if "%" in each)[:_MOST_PATTERNS])
+    return _Makefile(tuple(rules), needs, with_recipe, patterns)
 
 
 def _stem(pattern: str, target: str) -> str | None:

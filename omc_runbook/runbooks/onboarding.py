@@ -90,11 +90,11 @@ def way() -> SecretWay:
 
 def question(course: Course, name: str) -> RichDisplay | panels.QuestionPanel:
     """A question: to be answered in JupyterLab, else answered by the parameter, or rightly by itself."""
-    number, subject = quiz.find(name)
+    number, quiz_question = quiz.find(name)
     if course.is_interactive:
-        return panels.QuestionPanel(course, number, subject)
-    course.keep(name, quiz.grade(subject, course.answer_of(subject)))
-    return panels.shown(number, subject)
+        return panels.QuestionPanel(course, number, quiz_question)
+    course.keep(name, quiz.grade(quiz_question, course.answer_of(quiz_question)))
+    return panels.shown(number, quiz_question)
 
 
 def local_setup(course: Course) -> RichDisplay:

@@ -73,11 +73,11 @@ def try_each(
     environment if `among` has several.
     """
     results, unread = dict[str, T](), list[UnreadTarget]()
-    for index, environment in environments.items():
+    for position, environment in environments.items():
         try:
             results[environment.name] = act(environment)
         except (CouldNotLook, UsageError) as error:
-            unread.append(UnreadTarget(index, environment, error))
+            unread.append(UnreadTarget(position, environment, error))
     if not results:
         with naming(unread[0].environment.name, among):
             raise unread[0].error

@@ -64,13 +64,11 @@ def find_environments(runbook_toml: str = "") -> Environments:
         home = replace(home, names=home.names.model_copy(update={"role_arn": "", "external_id": ""}))
     sign_ins = {_sign_in(each): each for each in reversed((home, *own))}
     with ThreadPoolExecutor(PARALLEL, "discover") as pool:
-        answers = dict(
-            zip(sign_ins, pool.map(lambda settings: _search(settings, rule), sign_ins.values()), strict=True)
-        )
+        answers = dict(zip(sign_ins, pool.map(lambda each: _search(each, rule), sign_ins.values()), strict=True))
     unread = [answer for answer in answers.values() if isinstance(answer, str)]
     found: dict[str, FoundEnvironment] = {}
     known = {secret.arn for each in own for secret in _listed(answers[_sign_in(each)]) if _is_secret_of(secret, each)}
-    for settings, answer in answers.items():
+    for sign_in, answer in answers.items():
         unread += _unnamed(rule, home.project, _listed(answer), known)
         for word, secrets in _by_word(rule, home.project, _listed(answer), known).items():
             secret = _choose(secrets, load(word, runbook_toml, may_be_new=True).names.secret)
@@ -78,7 +76,7 @@ def find_environments(runbook_toml: str = "") -> Environments:
                 names = ", ".join(sorted(each.name for each in secrets))
                 unread.append(f"Several secrets have the tags of {word}: {names}. Set secret for it in runbook.toml.")
             elif canonical(word) != LOCAL:
-                own_names = {} if settings == _sign_in(home) else dict(zip(_SIGN_IN, settings, strict=True))
+                own_names = {} if sign_in == _sign_in(home) else dict(zip(_SIGN_IN, sign_in, strict=True))
                 found[secret.arn] = _found_environment(word, secret, own_names)
     renamed = _with_unique_names([*found.values()], {each.name for each in own})
     others = sorted((load(each.name, runbook_toml, found=each) for each in renamed), key=lambda each: each.name)
@@ -143,17 +141,19 @@ def _sign_in(environment: Environment) -> tuple[str, ...]:
     return tuple(getattr(environment.names, name) for name in _SIGN_IN)
 
 
-def _search(settings: Environment, rule: DiscoveryRule) -> tuple[ListedSecret, ...] | str:
+def _search(environment: Environment, rule: DiscoveryRule) -> tuple[ListedSecret, ...] | str:
     """The secrets of an account and region that may be environments', or why they could not be listed."""
-    names = settings.names
+    names = environment.names
     try:
         clients = Clients.of(names)
-        account = identify(clients, settings).account
+        account = identify(clients, environment).account
         return require(
             f"the list of secrets in account {account}, {names.region}",
             "secretsmanager:ListSecrets",
             lambda: secretsmanager.list_secrets(
-                clients("secretsmanager"), rule.name_prefix(settings.project), rule.required_tags(settings.project)
+                clients("secretsmanager"),
+                rule.name_prefix(environment.project),
+                rule.required_tags(environment.project),
             ),
         )
     except (CouldNotLook, UsageError) as error:

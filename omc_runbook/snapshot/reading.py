@@ -194,12 +194,12 @@ class _Reading(Gatherer):
         found_secret = self.keep("secret", secret, None)
         found_versions = self.keep("versions", versions, ())
         found_value = self.keep("contents", value, None)
-        for field, is_asked, found in (
+        for field, request, found in (
             ("contents", value, contradictions.in_value(name, found_secret, found_value)),
             ("tasks", task_lists, contradictions.in_tasks(cluster, services, tasks)),
             ("versions", versions, contradictions.in_versions(name, found_secret, found_versions)),
         ):
-            if is_asked and field not in self.gaps:
+            if request and field not in self.gaps:
                 self.record(field, found)
         return Snapshot(
             environment=self.environment,

@@ -114,8 +114,8 @@ def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
 def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment: str) -> Iterator[Root]:
     folder = files.folder(top)
     automatic = [path for path in values if path.parent == top and _is_automatic(path)]
-    by_name = ((name, path) for path in values if path not in automatic and (name := _environment_of(path, files.root)))
-    by_environment = grouped((name, path) for name, path in by_name if _fits(files, path, top, folder))
+    pairs = ((name, path) for path in values if path not in automatic and (name := _environment_of(path, files.root)))
+    by_environment = grouped((name, path) for name, path in pairs if _fits(files, path, top, folder))
     for name, paths in by_environment.items():
         yield _root(files, top, name, [*automatic, *paths])
     if by_environment:
@@ -141,8 +141,8 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
 def _is_of_another(root: Root) -> bool:
     """Whether all names of what a folder creates mean other environments: none of them is this one's then."""
     own = (each for each in root.module.everything() if _INTERESTING.search(each.type))
-    of_units, environment = {_environment_of_instance(each) for each in own} - {""}, environment_in(root.environment)
-    return bool(of_units and environment) and environment not in of_units
+    mentioned, environment = {_environment_of_instance(each) for each in own} - {""}, environment_in(root.environment)
+    return bool(mentioned and environment) and environment not in mentioned
 
 
 def _is_automatic(path: Path) -> bool:

@@ -176,7 +176,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     # python-dotenv takes a quote after a colon for a part of the name.
     if before is not None and (opened := _open_quote(workstation, workstation.path.name, text)):
         return DotenvPlan(workstation, before, before, obstacle=opened)
-    source, names_in_source = read_source_values(workstation, values_from), _names(text)
+    source, names_before = read_source_values(workstation, values_from), _names(text)
     source_names = [name for name, entry in source.values.items() if not entry.value.is_empty]
     required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
     try:
@@ -188,12 +188,12 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         text = _append(workstation, text, (*source_names, *generated_names))
         present = _literals(text)
         added_names |= {
-            name for name in (*source.values, *generated_names) if name in present and name not in names_in_source
+            name for name in (*source.values, *generated_names) if name in present and name not in names_before
         }
         new_values, missing, notes = values_for(workstation, present, added_names, values_from, source)
         # A prompt may have asked for a variable that has no line yet.
         text = _append(workstation, text, new_values)
-        added_names |= new_values.keys() - names_in_source
+        added_names |= new_values.keys() - names_before
         missing_names = {each.variable for each in missing}
         emptied = _placeholders_to_empty(workstation, text, new_values, missing_names, added_names)
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")

@@ -36,5 +36,5 @@ def _of_any_subject(finding: Finding) -> object:
     """What a finding says, without its subject's name."""
     remedy = finding.remedy
     texts = "\n".join((finding.title, finding.accepted, finding.doubt, *finding.evidence, *remedy.ways, remedy.needs))
-    evidence = texts.replace(finding.subject, "") if finding.subject else texts
-    return finding.check, finding.severity, finding.status, finding.because_of, finding.cause_of, evidence
+    text = texts.replace(finding.subject, "") if finding.subject else texts
+    return finding.check, finding.severity, finding.status, finding.because_of, finding.cause_of, text
