@@ -185,8 +185,7 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         refused = [stop for stop in stops if stop.service.name in services]
         unread = snapshot.permissions[arn].organization_unread
         if access.cause == "organization" and unread and _has_read(snapshot, arn) and not refused:
-            # A policy with a condition on the organization denies the simulation, which has no value for it, but no
-            # task.
+            # A policy with a condition on the organization denies a simulation without a value for it, and no task.
             yield Uncertain(iam.role_name(arn), (*unread, *access.sentences))
         elif access.cause == "organization":
             yield _refused(snapshot, arn, services, access)
