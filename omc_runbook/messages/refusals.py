@@ -103,7 +103,7 @@ PROVIDER = LoginRefusal(
 UNDECRYPTED = LoginRefusal(
     "",
     (
-        *("fernet.InvalidToken", "raise InvalidToken", "cryptography.exceptions.InvalidTag", "raise InvalidTag"),
+        *("cryptography.fernet.InvalidToken", "cryptography.exceptions.InvalidTag"),
         *(
             "EVP_DecryptFinal_ex:bad decrypt",
             "routines::bad decrypt",

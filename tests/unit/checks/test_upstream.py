@@ -302,7 +302,7 @@ def test_an_api_key_that_the_provider_did_not_get_was_not_refused(line: str) -> 
     ("key", "line"),
     [
         ("ENCRYPTION_KEY", "cryptography.fernet.InvalidToken"),
-        ("DB_ENCRYPTION_KEY", "    raise InvalidToken"),
+        ("DB_ENCRYPTION_KEY", "cryptography.exceptions.InvalidTag"),
         ("FIELD_ENCRYPTION_KEY", "Error: error:1C800064:Provider routines::bad decrypt"),
         ("FIELD_ENCRYPTION_KEY", "ActiveSupport::MessageEncryptor::InvalidMessage (ActiveSupport::MessageEncryptor)"),
     ],
@@ -318,11 +318,20 @@ def test_data_that_the_former_key_encrypted(key: str, line: str) -> None:
     assert found.remedy.command.startswith(f"Let {key} have the former value after the new one")
 
 
-def test_a_token_that_is_no_data_accuses_no_key_that_encrypts() -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "discord answered: invalid token",
+        "    raise InvalidToken(message)",
+        "telegram.error.InvalidToken: Unauthorized",
+        "rest_framework_simplejwt.exceptions.InvalidToken: Token is invalid or expired",
+    ],
+)
+def test_a_token_that_is_no_data_accuses_no_key_that_encrypts(line: str) -> None:
     """A provider that refuses a token says so in other words than a library that cannot decrypt."""
     entry = Injection("ENCRYPTION_KEY", parse(f"{ARN}:ENCRYPTION_KEY::"))
     made = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    said = changed("discord answered: invalid token", "ENCRYPTION_KEY")(made)
+    said = changed(line, "ENCRYPTION_KEY")(made)
     assert not any(each.status == "found" for each in run_check(CHECKS["store-only"], said))
 
 
