@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import DOCUMENT, ECS_FIELDS, Evidence
+from omc_runbook.checks.check import DOCUMENT, ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.document import differ
@@ -67,7 +67,7 @@ UNMISTAKABLE = 6
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="no log line says that the database or the provider refused a value",
 )
-def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
+def store_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The database or the provider refuses the tasks' value."""
     refused = grouped(
         (key, (stop, line))
@@ -97,7 +97,11 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
             _history(snapshot, key, changed),
             *(author_of_version(snapshot) if changed else ()),
         )
-        yield Evidence(key, facts, _remedy(snapshot, key, changed), services)
+        if is_undecrypted(line) and not changed:
+            # A user's token, or data of another environment, cannot be decrypted with the right key either.
+            yield Uncertain(key, facts, services)
+        else:
+            yield Evidence(key, facts, _remedy(snapshot, key, changed), services)
 
 
 @check(
@@ -201,7 +205,9 @@ def _history(snapshot: Snapshot, key: str, changed: bool | None) -> str:
         left = "data is encrypted with the former value" if encrypts_data else "not the database or the provider"
         return f"{key} differs between AWSPREVIOUS and the current version{when}: the secret was changed, but {left}."
     other = "the password was changed in the database, or the provider revoked the key"
-    return f"{key} is the same in AWSPREVIOUS: {'data is encrypted with another value' if encrypts_data else other}."
+    if encrypts_data:
+        other = "data is encrypted with an older value, or what the application cannot decrypt is not its own"
+    return f"{key} is the same in AWSPREVIOUS: {other}."
 
 
 def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:

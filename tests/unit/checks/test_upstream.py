@@ -318,6 +318,18 @@ def test_data_that_the_former_key_encrypted(key: str, line: str) -> None:
     assert found.remedy.command.startswith(f"Let {key} have the former value after the new one")
 
 
+def test_a_key_that_has_not_changed_is_not_accused_of_what_cannot_be_decrypted() -> None:
+    """It may be a user's token: a new value would make all data unreadable."""
+    entry = Injection("ENCRYPTION_KEY", parse(f"{ARN}:ENCRYPTION_KEY::"))
+    made = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    kept = unchanged(with_keys(made, ENCRYPTION_KEY=secrets.token_hex(16)))
+    for version in (kept, replace(kept, contents={CURRENT: kept.contents[CURRENT]})):
+        said = saying(version, "cryptography.fernet.InvalidToken", "worker")
+        [unknown] = run_check(CHECKS["store-only"], said)
+        assert (unknown.status, unknown.subject) == ("unknown", "ENCRYPTION_KEY")
+        assert "store-only" in {cause for finding in diagnose(said) for cause in finding.unread_causes}
+
+
 @pytest.mark.parametrize(
     "line",
     [
