@@ -110,8 +110,8 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         "A program that waited for the deployment gave up before it ended, after ten minutes for the AWS CLI. It does "
         "not say why, and the deployment goes on.",
         "DescribeServices: rolloutState, failedTasks and events; DescribeTasks: stoppedReason of tasks that stopped.",
-        *("Waiter ServicesStable failed", "not in the state servicesStable", "Waiter has timed out"),
-        *("waiting for ECS Service … timeout while waiting for state", "waiting for state to become 'tfSTABLE'"),
+        *("ServicesStable failed: Max attempts exceeded", "not in the state servicesStable", "Waiter has timed out"),
+        "waiting for state to become 'tfSTABLE'",
     ),
     aws_message(
         "no-capacity",
@@ -256,6 +256,7 @@ CALLS: tuple[Phrase, ...] = (
         "ListClusters and ListServices; then set cluster and service in runbook.toml.",
         *("ClusterNotFound", "Cluster not found", "ServiceNotFound", "Service not found", "ServiceNotActive"),
         *("Service was not ACTIVE", "'reason':'MISSING'"),
+        "ServicesStable failed: Waiter encountered a terminal failure",
     ),
     aws_message(
         "code-deploy",

@@ -284,6 +284,12 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("deployment-paused", '{"hookId": "ecs-pause-1", "targetType": "PAUSE", "status": "AWAITING_ACTION"}'),
     ("rollout-stuck", "Waiter ServicesStable failed: Max attempts exceeded"),
     (
+        "wrong-names",
+        "Waiter ServicesStable failed: Waiter encountered a terminal failure state: For expression "
+        '"failures[].reason" we matched expected path: "MISSING" at least once',
+    ),
+    ("wrong-names", "Waiter ServicesStable failed: An error occurred (ClusterNotFoundException): Cluster not found."),
+    (
         "rollout-stuck",
         "Error: waiting for ECS Service (api) update: timeout while waiting for state to become 'tfSTABLE'",
     ),
