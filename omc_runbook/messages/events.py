@@ -79,7 +79,7 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         "The deployment waits for a person at a lifecycle hook. After 24 hours, if nothing else is set, it is rolled "
         "back.",
         "DescribeServiceDeployments: lifecycleHookDetails; ContinueServiceDeployment lets it go on.",
-        "AWAITING_ACTION",
+        *("status * AWAITING_ACTION", "AWAITING_ACTION PAUSE"),
     ),
     aws_message(
         "",

@@ -281,6 +281,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
         )
     ),
     ("breaker-rollback", "ECS deployment circuit breaker: task failed to start."),
+    ("deployment-paused", "LIFECYCLEHOOKDETAILS\tecs-pause-1\tAWAITING_ACTION\tPAUSE"),
+    ("deployment-paused", "|  status     |  AWAITING_ACTION  |"),
     ("deployment-paused", '{"hookId": "ecs-pause-1", "targetType": "PAUSE", "status": "AWAITING_ACTION"}'),
     ("rollout-stuck", "Waiter ServicesStable failed: Max attempts exceeded"),
     (
@@ -517,6 +519,7 @@ def test_several_texts_are_told_in_their_order() -> None:
         '{"containers": [{"name": "backend", "exitCode": null, "lastStatus": "RUNNING"}]}',
         f"User {SECRET} on resource: {SECRET}",
         "FileNotFoundError: [Errno 2] No such file or directory: 'data.csv'",
+        "The lifecycle hook ecs-pause-1 is not in AWAITING_ACTION status.",
         "The target group could not be used because it was deleted.",
     ],
 )
