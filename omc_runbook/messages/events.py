@@ -316,7 +316,7 @@ CALLS: tuple[Phrase, ...] = (
         "creating Secrets Manager Secret … already exists",
     ),
     aws_message(
-        "url-chars",
+        "",
         'RDS refuses the password: a master password has 8 characters or more, and no / @ " or space.',
         "Generate one with openssl rand -hex 32, and give it to the database and the secret.",
         "MasterUserPassword is not a valid password",

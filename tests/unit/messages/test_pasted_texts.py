@@ -344,7 +344,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "65536",
     ),
     (
-        "url-chars",
+        "",
         "InvalidParameterValue: The parameter MasterUserPassword is not a valid password. Only printable ASCII "
         "characters besides '/', '@', '\"', ' ' may be used.",
     ),
