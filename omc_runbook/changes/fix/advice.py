@@ -34,19 +34,18 @@ def refer(findings: Sequence[Finding], snapshot: Snapshot) -> tuple[Finding, ...
     Only with the contents of former versions can be said whether one of them is the way back.
     """
     return tuple(
-        replace(finding, remedy=_put_by_hand(finding, snapshot))
+        replace(finding, remedy=_by_fix(snapshot.environment, _by_hand(finding, snapshot)))
         if snapshot.previous_id and _may_go_back(finding) and finding.remedy.runbook != FIX
         else finding
         for finding in findings
     )
 
 
-def _put_by_hand(finding: Finding, snapshot: Snapshot) -> Remedy:
-    """The fix, and beside it by hand the whole document, with new tasks of the services that the fault concerns."""
-    environment = snapshot.environment
-    concerned = [service for service in snapshot.consumers if service.name in finding.services]
-    by_hand = remedies.then_start_tasks(environment.names, remedies.put_value(environment.names), concerned)
-    return _by_fix(environment, by_hand)
+def _by_hand(finding: Finding, snapshot: Snapshot) -> Remedy:
+    """The finding's own command, without what its runbook alone needs: a file with the key's value."""
+    needs = finding.remedy.needs
+    whole = needs.find(remedies.put_value(snapshot.environment.names).needs)
+    return replace(finding.remedy, needs=needs[max(whole, 0) :])
 
 
 def _may_go_back(finding: Finding) -> bool:

@@ -610,6 +610,20 @@ def test_by_hand_beside_troubleshoot_tasks_get_the_value_too() -> None:
     assert after.remedy.command.count("--force-new-deployment") == len(before.services) == 2
 
 
+def test_by_hand_beside_troubleshoot_says_what_the_command_needs() -> None:
+    """The sign-in of the environment's role, and not the file of the other runbook."""
+    snapshot = with_keys(healthy(), FIRST_SUPERUSER="nobody")
+    caller = replace(snapshot.caller, source="arn:aws:iam::210987654321:user/night")
+    [after] = [
+        finding
+        for finding in refer(root_causes.diagnose(replace(snapshot, caller=caller)), snapshot)
+        if finding.status == "found"
+    ]
+    assert after.check == "wrong-form" and after.remedy.runbook == "troubleshoot"
+    assert after.remedy.needs.startswith("secrets.json is the whole secret")
+    assert "The AWS CLI needs the sign-in of" in after.remedy.needs
+
+
 @pytest.mark.parametrize(("other", "is_restored"), [("", True), ("a-new-database-password", False)])
 def test_a_document_whose_values_are_objects_goes_back(other: str, is_restored: bool) -> None:
     """The database has the password that both versions have, unless the object has another one."""
