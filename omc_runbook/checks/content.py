@@ -22,6 +22,7 @@ from omc_runbook.checks.key_demand import (
     services_reading,
 )
 from omc_runbook.checks.registry import Family
+from omc_runbook.checks.variable_locations import locations_of
 from omc_runbook.masking import hosts
 from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_in
 from omc_runbook.masking.document import Document, Kind, Member, Problem
@@ -49,10 +50,6 @@ TEST_KEY, LIVE_KEY = (
 """How Stripe, Razorpay, Mollie, Paystack and others begin keys of their test mode, and real ones."""
 FREE_PORT = 32768
 """Where operating systems begin to number ports that nobody asked for."""
-_AGAIN = (
-    "The next terraform apply may overwrite it again: the lifecycle of its aws_secretsmanager_secret_version needs"
-    " ignore_changes = [secret_string]."
-)
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
 
@@ -452,8 +449,24 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 yield Uncertain(member.key, (fact, f"{unseen}: it is minutes late, and keeps 90 days."))
             elif write.by_terraform:
                 remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
-                facts = (describe(write), fact, _AGAIN)
+                facts = (describe(write), fact, _next_apply(snapshot))
                 yield Evidence(member.key, facts, remedy, services_reading(snapshot, member.key))
+
+
+def _next_apply(snapshot: Snapshot) -> str:
+    """Whether the next apply may overwrite the secret's value again, by Terraform's files where they were read."""
+    versions = locations_of(snapshot).initial_values if snapshot.checkout else ()
+    unprotected = [version.address for version in versions if not version.is_protected]
+    if versions and not unprotected:
+        return (
+            f"This checkout's {versions[0].address} keeps applies from overwriting it: the one that did had other"
+            " files, or replaced the version."
+        )
+    [address, *_] = unprotected or ["its aws_secretsmanager_secret_version"]
+    return (
+        f"The next terraform apply may overwrite it again: the lifecycle of {address} needs"
+        " ignore_changes = [secret_string]."
+    )
 
 
 @once

@@ -9,12 +9,14 @@ from secrets import token_hex
 
 import pytest
 from support import snapshots
+from support.faults import content
 from support.files import write_files
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import drift as drift_checks
 from omc_runbook.checks.check import Check, run_check
+from omc_runbook.checks.content import terraform_overwrote
 from omc_runbook.checks.drift import (
     compose_lacks,
     environment_lacks,
@@ -165,6 +167,18 @@ def test_what_is_not_the_application_s_own_is_left_out(platform: Platform) -> No
     names = ("AWS_SECRET_ACCESS_KEY", "VITE_API_KEY", "LOG_PATH")
     crypto(platform, "import os\n" + "".join(f'os.environ["{name}"]\n' for name in names))
     assert not found(unprovided, with_checkout(platform))
+
+
+def test_whether_the_next_apply_overwrites_the_secret_again(platform: Platform) -> None:
+    """As the checkout says; ignore_changes that is there already is not asked for."""
+    overwritten = content.overwritten(snapshots.healthy())
+
+    def fact() -> str:
+        return found(terraform_overwrote, with_checkout(platform, overwritten))["SECRET_KEY"].evidence[-1]
+
+    assert f"{VERSION} keeps applies from overwriting it" in fact()
+    platform.edit(platform.secrets_tf, "ignore_changes = [secret_string]", "create_before_destroy = true")
+    assert f"apply may overwrite it again: the lifecycle of {VERSION} needs ignore_changes" in fact()
 
 
 def test_an_initial_value_that_lacks_a_key(platform: Platform) -> None:
