@@ -168,5 +168,7 @@ def current_state(text: KnownMessage, findings: Iterable[Finding]) -> str:
     unread = [check for check in text.checks if check not in looked_at and not families.is_local(check)]
     unseen = [*(finding.check for finding in about if finding.status in ("unknown", "skipped")), *unread]
     if unseen:
-        return f"Whether {where[0].lower()}{where[1:]} shows it now is unknown: {', '.join(dict.fromkeys(unseen))}."
+        way = " With repository, the application's code is read too." if unread else ""
+        names = ", ".join(dict.fromkeys(unseen))
+        return f"Whether {where[0].lower()}{where[1:]} shows it now is unknown: {names}.{way}"
     return f"{where} does not show it now: it was fixed since, or comes from another {where.split()[1]}."

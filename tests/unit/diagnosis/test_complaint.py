@@ -80,7 +80,10 @@ def test_a_task_of_another_cluster_is_told_with_its_cluster() -> None:
             "env file /srv/ohmycoins/.env not found",
             'Whether a developer\'s machine shows it now is unknown: symptom = "local"',
         ),
-        ("cryptography.fernet.InvalidToken", "Whether the environment shows it now is unknown: unprovided."),
+        (
+            "cryptography.fernet.InvalidToken",
+            "Whether the environment shows it now is unknown: unprovided. With repository, the application's code is",
+        ),
         ("retrieved secret from Secrets Manager did not contain json key A", "The environment does not show it now"),
     ],
 )
