@@ -97,7 +97,7 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             _history(snapshot, key, changed),
             *(author_of_version(snapshot) if changed else ()),
         )
-        if is_undecrypted(line) and not changed:
+        if encrypts(snapshot.environment.keys, key) and not changed:
             # A user's token, or data of another environment, cannot be decrypted with the right key either.
             yield Uncertain(key, facts, services)
         else:
@@ -143,11 +143,9 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     """The keys of a stopped task that a line can mean: those that have changed, if any has."""
     keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
     by_label = [key for key in keys if label(key) in line]
-    if is_undecrypted(line):
-        candidates = by_label or [key for key in keys if encrypts(snapshot.environment.keys, key)]
-    else:
-        candidates = by_label or [key for key in keys if is_for(line, key)]
-        candidates = candidates or _addresses(snapshot, keys, line) or [key for key in keys if _is_named(key, line)]
+    encrypting = [key for key in keys if encrypts(snapshot.environment.keys, key)] if is_undecrypted(line) else []
+    candidates = by_label or [key for key in keys if key in encrypting or is_for(line, key)]
+    candidates = candidates or _addresses(snapshot, keys, line) or [key for key in keys if _is_named(key, line)]
     generic = next((each for each in GENERIC if each.search(line)), None)
     if not candidates and generic:
         candidates = [key for key in keys if generic.search(key) and not issuers.names_another(line, key)]

@@ -330,6 +330,16 @@ def test_a_key_that_has_not_changed_is_not_accused_of_what_cannot_be_decrypted()
         assert "store-only" in {cause for finding in diagnose(said) for cause in finding.unread_causes}
 
 
+def test_a_refused_password_in_a_line_with_data_that_cannot_be_decrypted() -> None:
+    """A line of JSON may have the tracebacks of both: the key that has changed is meant."""
+    entry = Injection("ENCRYPTION_KEY", parse(f"{ARN}:ENCRYPTION_KEY::"))
+    made = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    kept = unchanged(with_keys(made, ENCRYPTION_KEY=secrets.token_hex(16)))
+    line = f"cryptography.fernet.InvalidToken: {REFUSED}"
+    assert root_causes(changed(line)(kept)) == ["store-only POSTGRES_PASSWORD"]
+    assert {finding.status for finding in run_check(CHECKS["store-only"], saying(kept, line))} == {"found", "unknown"}
+
+
 @pytest.mark.parametrize(
     "line",
     [
