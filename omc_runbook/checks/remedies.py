@@ -190,11 +190,16 @@ def deploy_express(region: str, arn: str) -> Remedy:
 
 
 def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) -> Remedy:
-    """A command, and after it new tasks of services, where ECS starts them; a sentence or no command stays as it is."""
-    ways = [start_tasks(names, service).command for service in services if service.desired and not service.is_family]
-    if not _CHANGES.match(remedy.command) or any(is_sentence(way) for way in ways):
+    """A command, and after it new tasks of services; a sentence or no command stays as it is.
+
+    What ECS does not start itself, it needs a person for.
+    """
+    if not _CHANGES.match(remedy.command):
         return remedy
-    return replace(remedy, command=" && ".join((remedy.command, *ways)))
+    ways = [start_tasks(names, service) for service in services if service.desired and not service.is_family]
+    both = combine([remedy, *(way for way in ways if not is_sentence(way.command))])
+    others = [f"Then {way.command[0].lower()}{way.command[1:]}" for way in ways if is_sentence(way.command)]
+    return replace(remedy, command=both.command, needs=" ".join(filter(None, (both.needs, *others))))
 
 
 def combine(ways: Sequence[Remedy]) -> Remedy:

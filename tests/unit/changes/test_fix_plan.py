@@ -610,6 +610,15 @@ def test_by_hand_beside_troubleshoot_tasks_get_the_value_too() -> None:
     assert after.remedy.command.count("--force-new-deployment") == len(before.services) == 2
 
 
+def test_by_hand_what_others_deploy_keeps_no_other_service_from_new_tasks() -> None:
+    """ECS starts those that it can, and the remedy says how the others are started."""
+    snapshot = with_service(with_keys(healthy(), SECRET_KEY=None), "worker", controller="CODE_DEPLOY")
+    findings = refer(root_causes.diagnose(snapshot), snapshot)
+    [null] = [each for each in findings if each.check == "null" and each.status == "found"]
+    assert null.remedy.command.count("--force-new-deployment") == 1 and "--service backend" in null.remedy.command
+    assert "Then start new tasks of worker: start a CodeDeploy deployment" in null.remedy.needs
+
+
 def test_by_hand_beside_troubleshoot_says_what_the_command_needs() -> None:
     """The sign-in of the environment's role, and not the file of the other runbook."""
     snapshot = with_keys(healthy(), FIRST_SUPERUSER="nobody")
