@@ -45,6 +45,11 @@ def register(text: str, name: str) -> None:
     _announced.add((text, name))
 
 
+def leave(pairs: Iterable[tuple[str, str]]) -> None:
+    """Do not mask the texts of these (text, name) pairs on their account: what has another name stays masked."""
+    _announced.update(pairs)
+
+
 def exempt(words: Iterable[str]) -> None:
     """Never mask these public words (names, regions, check ids), even when a secret holds the same text."""
     new = frozenset(words) - _public

@@ -185,7 +185,8 @@ def read_dotenv(
     hidden = value_lines(plain)
     values = [(each.name or "", each.value) for each in statements if each.value]
     values += compose.values.items() if compose else ()
-    registry.exempt(find_public(values, [*public, *_paths(values, path.parent)]))
+    registry.exempt(find_public(values, public))
+    registry.leave(_paths(values, path.parent))
     _mask_unread(statements, plain, hidden, public)
     assignments = find_assignments(plain, hidden)
     statements = tuple(each for each in statements if each.line not in hidden)
@@ -251,10 +252,14 @@ def _decode(raw: bytes) -> tuple[str, str]:
         return raw.decode("utf-8", errors="replace"), f"not UTF-8 at byte {error.start + 1}"
 
 
-def _paths(values: Collection[tuple[str, str]], folder: Path) -> set[str]:
-    """The values that are paths of files or folders here, which findings and commands name, and no secret's."""
-    secret = {value for name, value in values if is_secret(name)}
-    return {value for _, value in values if value not in secret and exists(folder / value)}
+def _paths(values: Iterable[tuple[str, str]], folder: Path) -> Iterator[tuple[str, str]]:
+    """The (value, name) pairs of paths in a folder or above it, which findings and commands name, and of no secret."""
+    for name, value in values:
+        path = folder / value
+        # Other places may be of a network that does not answer.
+        is_near = path.is_relative_to(folder) or path in folder.parents
+        if is_near and not is_secret(name) and exists(path):
+            yield value, name
 
 
 def _newline(text: str) -> Newline:

@@ -266,11 +266,15 @@ def test_paths_of_the_checkout_stay_readable(tmp_path: Path) -> None:
     """A remedy names files, which a variable may name too; what a secret has is masked, whatever it is."""
     (tmp_path / "src" / "app").mkdir(parents=True)
     (tmp_path / "sesamum2").touch()
+    (tmp_path / "schild7a").touch()
+    (tmp_path / "schild7b").touch()
+    Masked("schild7a", "BEFORE")
     content = f"UV_ENV_FILE=.env\nPYTHONPATH=src/app\nROOT={tmp_path}\nOTHER=no/such\n"
-    read(tmp_path, f"{content}X_PASSWORD=sesamum2\nY=sesamum2\n")
+    read(tmp_path, f"{content}X_PASSWORD=sesamum2\nY=sesamum2\nA=schild7a\nB=schild7b\n")
+    Masked("schild7b", "AFTER")
     text = f"{tmp_path}/.env src/app/main.py no/such"
     assert registry.mask(text) == f"{tmp_path}/.env src/app/main.py ‹OTHER›"
-    assert registry.mask("sesamum2") == "‹X_PASSWORD›"
+    assert registry.mask("sesamum2 schild7a schild7b") == "‹X_PASSWORD› ‹BEFORE› ‹AFTER›"
 
 
 def test_the_former_lines_of_a_variable_are_masked(tmp_path: Path) -> None:
