@@ -116,10 +116,12 @@ class Compose:
 
         Such as PGADMIN_DEFAULT_PASSWORD for dpage/pgadmin4.
         """
-        word, own = variable.partition("_")[0].casefold(), self.application()
-        others = (each for each in self.services if each.env_files and not each.context and each != own)
-        names = (each.image.rpartition("/")[2].casefold() for each in others)
-        return len(word) > 2 and any(name.startswith(word) for name in names)
+        word, application = variable.partition("_")[0].casefold(), self.application()
+        # The application's worker may run the image that another service builds.
+        own = {each.image for each in self.services if each.context or each == application}
+        images = {each.image for each in self.services if each.env_files and not each.context} - own
+        names = (each.rpartition("/")[2].casefold() for each in images)
+        return len(word) > 2 and word in (re.split(r"\d*(?:[^a-z0-9]|$)", name)[0] for name in names)
 
     def find(self, name: str) -> ComposeService | None:
         """The service of this name."""

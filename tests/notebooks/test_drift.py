@@ -607,12 +607,19 @@ def test_what_the_frontend_reads_excuses_nothing_that_tasks_get(platform: Platfo
 
 @pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize(
-    ("service", "image"), [("admin", "acme/api"), ("admin", "forgotten/api"), ("backend", "forgotten")]
+    "images",
+    [
+        {"admin": "acme/api"},
+        {"admin": "forgotten/api"},
+        {"admin": "acme/forgottenhog"},
+        {"backend": "forgotten"},
+        {"backend": "forgotten", "worker": "forgotten"},
+    ],
 )
-def test_an_image_of_another_name_excuses_nothing(platform: Platform, service: str, image: str) -> None:
-    """Nor does the application's own one, or whoever publishes it."""
-    body = f"services:\n  {service}:\n    image: {image}:9\n    env_file: .env\n"
-    platform.compose.write_text(body)
+def test_an_image_of_another_name_excuses_nothing(platform: Platform, images: dict[str, str]) -> None:
+    """Nor does the application's own one, also in its worker, or whoever publishes it."""
+    services = {service: {"image": f"{image}:9", "env_file": ".env"} for service, image in images.items()}
+    platform.compose.write_text(json.dumps({"services": services}))
     platform.override.unlink(missing_ok=True)
     _template(platform, "FORGOTTEN_TOKEN=<your-token>")
     assert ("settings-lacks", "FORGOTTEN_TOKEN") in problem_pairs(with_checkout(platform))
