@@ -109,9 +109,9 @@ def _position(text: str, node: Node, name: str) -> int:
     nodes = [*yaml_nodes.items(node), *(key for key, _ in yaml_nodes.members(node))]
     following = next_in_order(names_in(node), name)
     start = next((text.rfind("\n", 0, each.start_mark.index) + 1 for each in nodes if _name(each) == following), 0)
-    # What a comment above an entry says is of that one.
-    is_alone = start and not text[:start].rstrip("\r\n").rpartition("\n")[2].lstrip().startswith("#")
-    return start if is_alone else _end_of_line(text, node)
+    # What a comment above an entry says is of that one, and so is a dash.
+    above = text[:start].rstrip("\r\n").rpartition("\n")[2].lstrip()
+    return start if start and above[:1] != "#" and above.rstrip() != "-" else _end_of_line(text, node)
 
 
 def _name(entry: Node) -> str:

@@ -118,6 +118,14 @@ def test_an_alphabetical_list_stays_so(before: str, after: str, entry: str, tmp_
     assert edit and edit.after.decode() == written(after.replace("+", KEY))
 
 
+def test_an_alphabetical_list_with_a_dash_on_a_line_of_its_own(tmp_path: Path) -> None:
+    """What is below it is of it, so that nothing goes between."""
+    entries = "".join(f"      - {name}\n" for name in ("A_KEY", "M_KEY", "\n        R_KEY", "Z_KEY"))
+    own = checkout(tmp_path, f"{HEAD}{entries}")
+    edit = own.add_to_list(own.compose_lists[0], KEY, True)
+    assert edit and edit.after.decode() == f"{HEAD}{entries}      - {KEY}\n"
+
+
 def test_a_file_without_a_last_line_end(tmp_path: Path) -> None:
     """The new line begins on its own."""
     own = checkout(tmp_path, f"{HEAD}      - SECRET_KEY")
