@@ -17,7 +17,7 @@ from omc_runbook.terraform.containers import (
     loop_over_secret,
 )
 from omc_runbook.terraform.files import TEMPLATES, TerraformFiles, called_folders, is_terraform, with_callers
-from omc_runbook.terraform.hcl_folder import VALUES
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.textfile.file import SourceFile
 
@@ -124,6 +124,7 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
     is_whole = bool(task_definitions.containers) and all(each.is_clear for each in task_definitions.containers)
     others = () if is_whole and not unreadable else _find_others(terraform)
     are_apart = not (files or unreadable) and bool(others) and all(map(_is_whole_definition, others))
+    are_apart = are_apart and not _names_any(terraform, others)
     for file in () if task_definitions.containers or unreadable else others:
         line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
         unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
@@ -132,6 +133,13 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
 
 def _is_whole_definition(file: SourceFile) -> bool:
     return file.name.endswith(".json") and '"containerDefinitions"' in file.text
+
+
+def _names_any(terraform: TerraformFiles, others: tuple[SourceFile, ...]) -> bool:
+    """Whether a file of Terraform or Terragrunt reads one of these files, or names it, as for a module elsewhere."""
+    files = tuple(file for folder in terraform.walk() for file in terraform.ending(folder, (*SOURCES, *VALUES, ".hcl")))
+    code = "\n".join(_COMMENT.sub("", file.text) for file in files)
+    return not {*others}.isdisjoint(terraform.templates(files)) or any(each.path.name in code for each in others)
 
 
 def _has_definition(files: tuple[SourceFile, ...]) -> bool:
