@@ -218,17 +218,25 @@ class Workstation:
         return bool(field.doubt) or self._is_left_out(field)
 
     def is_set_later(self, name: str) -> bool:
-        """Whether a file that is read after the .env has a value: not where a container gets the .env's line."""
-        bindings = [each.find(name) for each in self.overriding_files if self._is_read_by_all(each.path)]
-        return any(each is not None and not is_blank(each.for_python) for each in bindings)
+        """Whether files that are read after the .env give a variable a value: not where somebody gets the .env's."""
+        settings, compose, service = self.checkout.settings, self.checkout.compose, self.checkout.application
+        by_settings = self._is_set_after(name, settings.folder, settings.env_files or ())
+        if not (compose and service):
+            return by_settings
+        # Compose interpolates by the .env alone.
+        if name in compose.used:
+            return False
+        reads_none = settings.env_files == () and not self.checkout.loaded_files
+        own = (each for each in compose.services if each == service or (each.context and each.env_files))
+        by_compose = all(self._is_set_after(name, "", each.env_files) for each in own)
+        return by_compose and (by_settings or reads_none)
 
-    def _is_read_by_all(self, path: Path) -> bool:
-        """Whether Compose, if it runs the application, and Settings, if they read any, read a file after the .env."""
-        service, by_settings = self.checkout.application, self.checkout.settings.env_files
-        of_settings, of_compose = (
-            list(_later_files(self.checkout, self.path, *each)) for each in _reads(self.checkout)
-        )
-        return not service or (path in of_compose and (not by_settings or path in of_settings))
+    def _is_set_after(self, name: str, folder: str, names: Iterable[str]) -> bool:
+        """Whether of the files of an env_file after the .env, the last one that has a variable has a value for it."""
+        files = {each.path: each for each in self.overriding_files}
+        paths = _later_files(self.checkout, self.path, folder, names)
+        found = [binding for path in paths if path in files and (binding := files[path].find(name))]
+        return bool(found) and not is_blank(found[-1].for_python)
 
     def _is_left_out(self, field: Field) -> bool:
         """Whether what reads a field does not run here: another module of Django's settings than manage.py's does."""
@@ -499,17 +507,9 @@ def _unread_settings(checkout: Checkout) -> Iterator[SettingsClass]:
 
 
 def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
-    for folder, names in _reads(checkout):
-        yield from _later_files(checkout, path, folder, names)
-
-
-def _reads(checkout: Checkout) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The folder and the env_file of Settings, then those of the application in Compose."""
     service = checkout.application
-    return (
-        (checkout.settings.folder, checkout.settings.env_files or ()),
-        ("", service.env_files if service else ()),
-    )
+    yield from _later_files(checkout, path, checkout.settings.folder, checkout.settings.env_files or ())
+    yield from _later_files(checkout, path, "", service.env_files if service else ())
 
 
 def _later_files(checkout: Checkout, path: Path, folder: str, names: Iterable[str]) -> Iterator[Path]:

@@ -108,21 +108,30 @@ def test_what_compose_sets_is_a_remark_where_settings_may_have_it_elsewhere_too(
     assert lacking == [("settings-refused", "info")]
 
 
+LACKING = [("required-empty", "SECRET_KEY", "error")]
+
+
 @pytest.mark.parametrize(
-    ("env_files", "expected"),
+    ("services", "expected"),
     [
         ("", []),
-        ("[.env, .env.local]", []),
-        ("[.env]", [("required-empty", "SECRET_KEY", "error")]),
-        ("[.env.local, .env]", [("required-empty", "SECRET_KEY", "error")]),
+        ("{app: {image: x, env_file: [.env, .env.local]}}", []),
+        ("{app: {image: x, env_file: [.env, .env.local]}, db: {image: y, env_file: .env}}", []),
+        ("{app: {image: x, env_file: [.env]}}", LACKING),
+        ("{app: {image: x, env_file: [.env.local, .env]}}", LACKING),
+        ("{app: {image: x, env_file: [.env, .env.local, .env.last]}}", LACKING),
+        ("{app: {image: x, env_file: [.env, .env.local], environment: ['SECRET_KEY=${SECRET_KEY}']}}", LACKING),
+        ("{app: {image: x, env_file: [.env, .env.local]}, job: {build: ., env_file: .env}}", LACKING),
     ],
 )
 def test_what_is_empty_in_the_env_and_set_later_is_left_there(
-    desk: Path, env_files: str, expected: list[tuple[str, str, str]]
+    desk: Path, services: str, expected: list[tuple[str, str, str]]
 ) -> None:
-    """Where Compose runs the application, it has to read the later file, too; nothing is generated for the .env."""
-    if env_files:
-        (desk / "compose.yaml").write_text(f"services: {{app: {{image: x, env_file: {env_files}}}}}\n")
+    """Where Compose runs the application, its services have to get the later file's; nothing is generated then."""
+    (desk / ".env.last").touch(mode=0o600)
+    (desk / ".env.last").write_text("SECRET_KEY=\n")
+    if services:
+        (desk / "compose.yaml").write_text(f"services: {services}\n")
     (desk / ".env.local").touch(mode=0o600)
     (desk / ".env.local").write_text(f"SECRET_KEY={KEY}\n")
     snapshot = look(desk, f"SECRET_KEY=\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
