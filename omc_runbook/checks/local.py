@@ -324,9 +324,11 @@ def set_by_compose(workstation: Workstation, name: str, planned: Collection[str]
 
     `planned` are other variables that get a value.
     """
-    service = workstation.checkout.application
+    compose, service = workstation.checkout.compose, workstation.checkout.application
+    # Another service, or Compose itself, may need the .env's line.
+    is_used = compose is not None and name in compose.used
     settings = (each for each in (service.environment if service else ()) if each.variable == name)
-    is_set = any(
+    is_set = not is_used and any(
         each.value and all(n in planned or not is_blank(workstation.value(n)) for n in each.interpolates)
         for each in settings
     )

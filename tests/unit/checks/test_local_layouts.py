@@ -144,6 +144,7 @@ def test_what_is_empty_in_the_env_and_set_later_is_left_there(
     [
         ("postgresql://app:${DB_PASSWORD}@db/app", []),
         ("postgresql://app:${OTHER}@db/app", ["DB_URL"]),
+        ("postgresql://db/app'}}, job: {image: y, environment: {URL: '${DB_URL:?}", ["DB_URL"]),
         ("${DB_URL}", ["DB_URL"]),
         ("", ["DB_URL"]),
     ],
