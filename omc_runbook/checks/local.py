@@ -329,7 +329,8 @@ def set_by_compose(workstation: Workstation, name: str, planned: Collection[str]
     is_used = compose is not None and name in compose.used
     settings = (each for each in (service.environment if service else ()) if each.variable == name)
     is_set = not is_used and any(
-        each.value and all(n in planned or not is_blank(workstation.value(n)) for n in each.interpolates)
+        each.value
+        and all(n in planned or not is_blank(workstation.value(n)) for n in {*each.interpolates} - each.defaults)
         for each in settings
     )
     if service is None or not is_set:

@@ -36,6 +36,7 @@ _EXPANDED = re.compile(
 )
 _URL_PASSWORD = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 _REFERENCE = re.compile(r"\$\{\w+(?::?[?+][^}]*|:?-)?\}|\$\w+")
+_FILLED = re.compile(r"\$\{(\w+):-[^}\s]")
 _DEFAULT = re.compile(r"\$\{\w+:?[-+]([^}]*)\}")
 _COLON = re.compile(r"(?m)^(\s*(?:export\s+)?[A-Za-z_][\w.-]*\s*):")
 HOST_MACHINE = "host.docker.internal"
@@ -55,6 +56,8 @@ class ServiceVariable:
     """As in the file, masked if it looks secret; None if it is passed through from the shell or the .env."""
     interpolates: tuple[str, ...] = ()
     """The names of its ${…}."""
+    defaults: frozenset[str] = frozenset()
+    """Those for which another text stands where they are empty, as in ${DB_HOST:-db}."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -402,9 +405,8 @@ def _service_variable(variable: str, value: Any) -> ServiceVariable:
     if not names:
         text = text.replace("$$", "$")
     literal = _secret_in(variable, text)
-    if not literal:
-        return ServiceVariable(variable, text, names)
-    return ServiceVariable(variable, Masked(text, Masked(literal, variable).name), names)
+    value = Masked(text, Masked(literal, variable).name) if literal else text
+    return ServiceVariable(variable, value, names, frozenset(_FILLED.findall(text)))
 
 
 def _secret_in(variable: str, text: str) -> str:

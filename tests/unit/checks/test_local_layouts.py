@@ -143,7 +143,9 @@ def test_what_is_empty_in_the_env_and_set_later_is_left_there(
     ("value", "asked"),
     [
         ("postgresql://app:${DB_PASSWORD}@db/app", []),
+        ("postgresql://app:${DB_PASSWORD}@${OTHER:-db}/app", []),
         ("postgresql://app:${OTHER}@db/app", ["DB_URL"]),
+        ("postgresql://app:${OTHER:-}@db/app", ["DB_URL"]),
         ("postgresql://db/app'}}, job: {image: y, environment: {URL: '${DB_URL:?}", ["DB_URL"]),
         ("${DB_URL}", ["DB_URL"]),
         ("", ["DB_URL"]),
