@@ -12,7 +12,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.key_demand import services_reading, successions
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.stopped_tasks import Stop, of_kind
+from omc_runbook.checks.stopped_tasks import WORKED, Stop, of_kind, worked_stops
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import (
     is_at_rest,
@@ -172,7 +172,13 @@ def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks get their secrets, start and exit."""
-    return _stopping(snapshot, "exit", "got every secret, started and exited", _logs)
+    yield from _stopping(snapshot, "exit", "got every secret, started and exited", _logs)
+    for stops in worked_stops(snapshot):
+        service, minutes = stops[0].service, WORKED.seconds // 60
+        fact = f"{len(stops)} tasks of {service.name} ended without an error after {minutes} minutes or more."
+        why = "ECS has replaced them: workers end so after a number of jobs, and a server should not."
+        facts = (fact, stops[0].sentence, why)
+        yield Evidence(service.name, facts, _logs(snapshot, stops[0]), frozenset({service.name}), "info")
 
 
 @check(

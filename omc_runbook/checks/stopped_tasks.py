@@ -10,6 +10,7 @@ from omc_runbook.aws.ecs import ON_PURPOSE, Service, Task, TaskContainer
 from omc_runbook.messages import reasons
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.refusals import is_refusal
+from omc_runbook.messages.startlog import read_log
 from omc_runbook.model.letters import counted
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.once import once
@@ -81,10 +82,10 @@ class Stop:
 
     @property
     def has_worked(self) -> bool:
-        """Whether it did so after some time, as workers do that are to end after so many jobs."""
+        """Whether it did so after some time, as workers do that are to end after so many jobs; its log may deny it."""
         task = self.task
         is_long = task.started is not None and task.stopped is not None and task.stopped - task.started >= WORKED
-        return self.ended_well and is_long
+        return self.ended_well and is_long and not any(is_refusal(line) or read_log(line) for line in self.log_lines)
 
     @property
     def lacks_secrets(self) -> bool:
@@ -106,27 +107,35 @@ def fresh_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
     two tasks are no evidence either where the service has replaced them, or a deployment makes progress: tasks do die.
     Of tasks outside a service those count that never got their secrets, or whose value was refused.
     """
-    fresh: list[Stop] = []
-    for service in snapshot.readers:
-        moments = (_current_since(snapshot), service.created, _well_since(snapshot, service))
-        starts = [moment for moment in moments if moment]
-        recovered = recovered_since(snapshot, service)
-        in_force = {deployment.id for deployment in service.deployments}
-        ended = snapshot.last_failed(service) if service.rolled_back else None
-        in_force |= {ended.deployment_id} if ended else set()
-        is_well = _is_whole(service) or makes_progress(snapshot, service)
-        stops = [
-            stop
-            for stop in _stops(snapshot, service)
-            if not any(_is_before(stop, moment) for moment in starts)
-            and not (recovered and _began_before(stop, recovered))
-            and (not in_force or stop.task.deployment_id in in_force)
-            and (not service.is_family or _is_of_secrets(stop))
-            and not (is_well and stop.has_worked)
-        ]
-        if len(stops) >= MANY or not is_well:
-            fresh += stops
-    return tuple(fresh)
+    return tuple(stop for service in snapshot.readers for stop in _judged(snapshot, service)[0])
+
+
+def worked_stops(snapshot: Snapshot) -> Iterator[tuple[Stop, ...]]:
+    """Of each consumer that is well, its many tasks that ended after some time without an error, newest first."""
+    return filter(None, (_judged(snapshot, service)[1] for service in snapshot.readers))
+
+
+def _judged(snapshot: Snapshot, service: Service) -> tuple[tuple[Stop, ...], tuple[Stop, ...]]:
+    """A service's failed tasks that count, and those that ended as workers do."""
+    moments = (_current_since(snapshot), service.created, _well_since(snapshot, service))
+    starts = [moment for moment in moments if moment]
+    recovered = recovered_since(snapshot, service)
+    in_force = {deployment.id for deployment in service.deployments}
+    ended = snapshot.last_failed(service) if service.rolled_back else None
+    in_force |= {ended.deployment_id} if ended else set()
+    is_well = _is_whole(service) or makes_progress(snapshot, service)
+    stops = [
+        stop
+        for stop in _stops(snapshot, service)
+        if not any(_is_before(stop, moment) for moment in starts)
+        and not (recovered and _began_before(stop, recovered))
+        and (not in_force or stop.task.deployment_id in in_force)
+        and (not service.is_family or _is_of_secrets(stop))
+    ]
+    if not is_well:
+        return tuple(stops), ()
+    failed, worked = (tuple(stop for stop in stops if stop.has_worked is each) for each in (False, True))
+    return failed if len(failed) >= MANY else (), worked if len(worked) >= MANY else ()
 
 
 def recovered_since(snapshot: Snapshot, service: Service) -> datetime | None:

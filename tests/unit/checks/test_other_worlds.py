@@ -597,7 +597,26 @@ def test_a_worker_that_ends_now_and_then(minutes: int, code: int, causes: list[s
     tasks = [
         stopped("worker", EXIT, end, **{**ended(code), "started": end - timedelta(minutes=minutes)}) for end in ends
     ]
-    assert root_causes(with_tasks(healthy(), *tasks)) == causes
+    snapshot = with_tasks(healthy(), *tasks)
+    assert root_causes(snapshot) == causes
+    [found] = [answer for answer in diagnose(snapshot) if answer.status == "found"]
+    assert (found.check, found.severity) == ("task-exits", "error" if causes else "info")
+    assert "found" not in {answer.status for answer in diagnose(with_tasks(healthy(), *tasks[:2]))}
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ('FATAL:  password authentication failed for user "app"', "store-only"),
+        ("ValidationError: 1 validation error for Settings: SECRET_KEY: Value error, it is too short", "value-refused"),
+    ],
+)
+def test_what_a_worker_was_refused_counts_whenever_it_ended(line: str, cause: str) -> None:
+    """A program that gives up without an exit code of its own has its reason in its log."""
+    ends = [NOW - timedelta(minutes=each) for each in (4, 19, 34)]
+    tasks = [stopped("worker", EXIT, end, **{**ended(0), "started": end - timedelta(minutes=14)}) for end in ends]
+    snapshot = with_tasks(healthy(), *tasks)
+    assert cause in root_causes(replace(snapshot, log_lines={task.id: (line,) for task in tasks}))
 
 
 def test_a_failed_deployment_that_another_one_follows() -> None:
