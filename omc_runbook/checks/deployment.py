@@ -142,7 +142,9 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     # A stalled one is breaker-rollback's: there is no next task.
     reported |= {service.name for service in snapshot.consumers if service.is_stalled}
     for service in snapshot.readers:
-        if service.name not in reported and is_unproved(snapshot, service):
+        if service.name in reported:
+            continue
+        if is_unproved(snapshot, service):
             doubt = (
                 f"{service.name} runs {service.running} of {service.desired} desired tasks, and none has kept running"
                 " since the last one stopped: the next task shows whether the cause is gone."
@@ -151,10 +153,10 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(
                 service.name, (doubt, *(_why_failing(snapshot, service) or last)), frozenset({service.name})
             )
-        elif (primary := service.primary) and _starts_nothing(snapshot, service, primary) and _was_at_rest(service):
+        elif _was_at_rest(service) and _starts_nothing(snapshot, service):
             doubt = (
                 f"{service.name} runs 0 of {service.desired} desired tasks, and ECS has said nothing since it was at"
-                " rest: desiredCount may just have been raised. Run again in a minute."
+                " rest: desiredCount may just have been raised. Run again in a minute: if it is still so, it is stuck."
             )
             yield Uncertain(service.name, (doubt,), frozenset({service.name}))
 
@@ -176,11 +178,11 @@ def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:
             facts = (f"Deployment {primary.id} of {service.name} is IN_PROGRESS and cannot go on.", _no_room(service))
             remedy = remedies.start_tasks(names, service)
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), hindered_by=())
-        elif primary and _starts_nothing(snapshot, service, primary) and not _was_at_rest(service):
+        elif _starts_nothing(snapshot, service) and not _was_at_rest(service):
             facts = (
                 f"{service.name} runs 0 of {service.desired} desired tasks, and for {PATIENCE.seconds // 60} minutes"
                 " ECS has neither created nor stopped one.",
-                *(f"ECS says at {each.time:%H:%M:%S} UTC: {each.message}" for each in _last_words(service, primary)),
+                *(f"ECS says at {each.time:%H:%M:%S} UTC: {each.message}" for each in _last_words(service)),
             )
             yield Evidence(service.name, facts, remedies.show_service(names, service.name), frozenset({service.name}))
 
@@ -447,9 +449,11 @@ def _is_unspecific(stop: Stop) -> bool:
     return stop.kind == "other" and stop.never_started
 
 
-def _starts_nothing(snapshot: Snapshot, service: Service, primary: Deployment) -> bool:
+def _starts_nothing(snapshot: Snapshot, service: Service) -> bool:
     """Whether none of a service's tasks runs, and for a while ECS has neither created nor stopped any."""
-    began = snapshot.taken - PATIENCE
+    began, primary = snapshot.taken - PATIENCE, service.primary
+    if primary is None:
+        return False
     tasks = [task for task in snapshot.tasks if task.service == service.name]
     moments = [primary.created, *(moment for task in tasks for moment in (task.created, task.stopped) if moment)]
     moments += [event.time for event in service.events if " has started " in event.message]
@@ -460,14 +464,13 @@ def _starts_nothing(snapshot: Snapshot, service: Service, primary: Deployment) -
 
 def _was_at_rest(service: Service) -> bool:
     """Whether ECS said last that all is well: with its desired tasks, which were none if it has none now."""
-    newest = max(service.events, key=lambda event: event.time, default=None)
-    return newest is not None and is_at_rest(newest.message)
+    return any(is_at_rest(event.message) for event in _last_words(service))
 
 
-def _last_words(service: Service, primary: Deployment) -> tuple[ServiceEvent, ...]:
-    """What ECS said last of a service, unless that was before this deployment, or that all is well."""
-    newest = max(service.events, key=lambda event: event.time, default=None)
-    return (newest,) if newest and newest.time >= primary.created and not is_at_rest(newest.message) else ()
+def _last_words(service: Service) -> tuple[ServiceEvent, ...]:
+    """What ECS said last of a service, unless that was before this deployment."""
+    newest, primary = max(service.events, key=lambda event: event.time, default=None), service.primary
+    return (newest,) if newest and primary and newest.time >= primary.created else ()
 
 
 def _no_room(service: Service) -> str:

@@ -204,6 +204,10 @@ def test_a_service_that_has_just_been_scaled_out_is_not_stuck(seconds: int, word
     [answer] = run_check(CHECKS["rollout-stuck"], snapshot)
     assert answer.status == status
     assert status != "unknown" or "desiredCount may just have been raised" in answer.evidence[0]
+    # What was at rest before this deployment says nothing of it.
+    later = deployment("worker", said.time + timedelta(seconds=1), running=0)
+    [answer] = run_check(CHECKS["rollout-stuck"], with_service(snapshot, "worker", deployments=(later,)))
+    assert answer.status == ("clear" if seconds == 20 else "found")
 
 
 def without_tasks(reason: str, moved: int, **changes: object) -> Snapshot:
