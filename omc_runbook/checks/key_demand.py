@@ -58,11 +58,6 @@ class KeyDemand:
         return self.injection not in (*self.container.log_secrets, *self.container.registry_secrets)
 
     @property
-    def is_meant_whole(self) -> bool:
-        """Whether its variable is to have the whole secret, by its name: the program parses that itself."""
-        return self.is_variable and not self.reference.key and bool(_WHOLE.search(self.variable))
-
-    @property
     def is_of_proxy(self) -> bool:
         """Whether the service's serviceConnectConfiguration has it, and not its task definition."""
         return self.container.name == PROXY
@@ -199,6 +194,23 @@ def named_key(snapshot: Snapshot, demand: KeyDemand) -> str:
     return candidates[0] if len(candidates) == 1 else ""
 
 
+def is_meant_whole(snapshot: Snapshot, demand: KeyDemand) -> bool:
+    """Whether a variable is to have the whole secret, by its name: the program parses that itself.
+
+    Not where a key has about that name, or should: the reference lacks it then.
+    """
+    is_named_so = demand.is_variable and not demand.reference.key and bool(_WHOLE.search(demand.variable))
+    return is_named_so and not _spelled_alike(demand.variable, _known(snapshot))
+
+
+@once
+def _known(snapshot: Snapshot) -> Mapping[tuple[str, ...], list[str]]:
+    """The variables of the secret's and the catalogue's keys, by their words."""
+    catalogue = snapshot.environment.keys
+    keys = dict.fromkeys((*catalogue, *(member.key for member in snapshot.members)))
+    return _index([variable_of(key, catalogue) for key in keys], snapshot.environment.words)[1]
+
+
 @once
 def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
     """Keys that tasks reference and the version lacks, each with the key that is probably meant ("" for none)."""
@@ -213,10 +225,15 @@ def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
     for key, (variable, keys) in lacking.items():
         alike, affixed = indexes[keys]
         spare = [other for other in keys if other not in in_use or other == variable]
-        parts = _words(key)
-        near = (other for other in (*affixed[parts], *affixed[("".join(parts),)]) if other in spare)
+        near = (other for other in _spelled_alike(key, affixed) if other in spare)
         similar[key] = alike.get(letters.fold(key), "") or next(near, "") or _similar(key, spare)
     return similar
+
+
+def _spelled_alike(key: str, affixed: Mapping[tuple[str, ...], list[str]]) -> tuple[str, ...]:
+    """The keys of an index that are a key but for their spelling, and for a word that says where they are used."""
+    parts = _words(key)
+    return (*affixed[parts], *affixed[("".join(parts),)])
 
 
 @once

@@ -16,6 +16,7 @@ from omc_runbook.checks.key_demand import (
     all_demands,
     containers_in_force,
     exchanged_key,
+    is_meant_whole,
     keys_by_variable,
     named_key,
     secret_demands,
@@ -216,15 +217,14 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
         elif not demand.is_variable:
             yield found
         else:
-            what = f"{snapshot.secret_name} has no key of that name."
+            what, lead, severity = f"{snapshot.secret_name} has no key of that name.", "Name", found.severity
+            if is_meant_whole(snapshot, demand):
+                what, lead, severity = "By its name it is meant to.", "Unless the program parses that, name", "info"
             remedy = Remedy(
-                f"Name the key that {command(variable)} needs in its valueFrom, or take {command(variable)} out of"
+                f"{lead} the key that {command(variable)} needs in its valueFrom, or take {command(variable)} out of"
                 " secrets; then register a new revision and deploy it."
             )
-            facts, severity = (what,), found.severity
-            if demand.is_meant_whole:
-                facts, severity = ("By its name it is meant to.",), "info"
-            yield replace(found, facts=(*found.facts, *facts), remedy=remedy, severity=severity)
+            yield replace(found, facts=(*found.facts, what), remedy=remedy, severity=severity)
 
 
 @check(

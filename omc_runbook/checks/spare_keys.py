@@ -15,6 +15,7 @@ from omc_runbook.checks.definition_source import source_of
 from omc_runbook.checks.key_demand import (
     containers_in_force,
     in_words,
+    is_meant_whole,
     missing_keys,
     referenced_keys,
     referring_services,
@@ -59,9 +60,8 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     if snapshot.deleted_status:
         # What the deleted service referred to is its own finding's business.
         return
-    if any(demand.is_meant_whole for demand in secret_demands(snapshot)):
-        # Who takes the whole secret may use every key.
-        return
+    # Who takes the whole secret may use every key.
+    reaches_all = any(is_meant_whole(snapshot, demand) for demand in secret_demands(snapshot))
     spellings = {letters.fold(key): key for key in sorted(referenced, reverse=True)}
     for member in snapshot.members:
         if member.key in referenced | similar:
@@ -83,7 +83,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
                 else remedies.remove_key(snapshot.environment, label)
             )
             yield Evidence(member.key, (fact,), remedy)
-        else:
+        elif not reaches_all:
             yield _unreferenced(snapshot, member)
 
 

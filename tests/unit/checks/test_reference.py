@@ -21,6 +21,7 @@ from support.snapshots import (
     NAME,
     PREVIOUS,
     checkout_reading,
+    document,
     healthy,
     stuck,
     with_container,
@@ -30,6 +31,7 @@ from support.snapshots import (
     with_secret,
     with_service,
     with_text,
+    with_values,
 )
 
 from omc_runbook.aws.definitions import Container, Injection
@@ -38,6 +40,7 @@ from omc_runbook.checks.check import run_check
 from omc_runbook.checks.definition_source import GUIDE_FILE
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.catalogue import Key
 from omc_runbook.model.value_from import parse
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.repository.environment_reads import EnvironmentRead
@@ -132,6 +135,31 @@ def test_a_variable_for_the_whole_secret_is_a_remark(variable: str, is_meant: bo
     found = [answer for answer in diagnose(snapshot) if answer.status == "found"]
     assert {(answer.check, answer.severity) for answer in found} == {("whole-json", "info" if is_meant else "error")}
     assert ("By its name it is meant to." in found[0].evidence) is is_meant
+    assert found[0].remedy.command.startswith("Unless the program parses that, name") is is_meant
+
+
+@pytest.mark.parametrize("key", ["FIREBASE_CONFIG", "firebase-config", "FIREBASE_CONFIG_STAGING"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_variable_that_has_about_a_keys_name_is_not_for_the_whole_secret(key: str, is_there: bool) -> None:
+    """The reference lacks that key, whether the secret has it or the catalogue asks for it."""
+    base = healthy()
+    if is_there:
+        base = with_values(base, {**document(base), key: "a-1"})
+    else:
+        keys = {**base.environment.keys, key: Key()}
+        base = replace(base, environment=replace(base.environment, keys=keys))
+    taken = Injection("FIREBASE_CONFIG", parse(ARN))
+    snapshot = with_container(base, "backend", lambda old: replace(old, secrets=(*old.secrets, taken)))
+    [found] = [answer for answer in diagnose(snapshot) if answer.check == "whole-json"]
+    assert (found.status, found.severity) == ("found", "error")
+
+
+def test_who_takes_the_whole_secret_hides_no_other_fault_of_its_keys() -> None:
+    """A key in another spelling than the one that tasks read is none that the program may use."""
+    taken = Injection("APP_SETTINGS", parse(ARN))
+    base = with_values(healthy(), {**document(healthy()), "secret_key": "a-1", "SMTP_HOST": "a-2"})
+    snapshot = with_container(base, "backend", lambda old: replace(old, secrets=(*old.secrets, taken)))
+    assert [each.subject for each in diagnose(snapshot) if each.check == "key-unreferenced"] == ["secret_key"]
 
 
 def test_a_secret_whose_name_ends_like_a_suffix_is_not_cut() -> None:
