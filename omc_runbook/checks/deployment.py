@@ -511,8 +511,10 @@ def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bo
     own = [task for task in snapshot.running(service) if task.deployment_id == primary.id]
     if any(task in stale for task in own):
         return False
-    # One of many tasks takes long, but goes on.
-    progress = max([primary.created, *(task.started for task in own if task.started)])
+    # One of many tasks takes long, but goes on. What stands in for a new task that ended is no step further.
+    ended = sum(task.deployment_id == primary.id for task in snapshot.tasks if task.stopped)
+    starts = sorted(task.started for task in own if task.started)
+    progress = max([primary.created, *starts[: max(len(starts) - ended, 0)]])
     return progress >= snapshot.taken - PATIENCE - service.configuration.bake
 
 

@@ -587,7 +587,14 @@ def test_a_deployment_that_brings_the_new_value_is_on_its_way() -> None:
 def test_a_deployment_of_many_tasks_takes_long(minutes: int, since: int, causes: list[str]) -> None:
     """As long as new tasks come, those with the old value are being replaced, unless it began before the change."""
     new = task("worker", NOW - timedelta(minutes=since + 1), deployment_id="ecs-svc/new")
-    assert root_causes(with_tasks(replacing(minutes, running=1), new)) == causes
+    snapshot = with_tasks(replacing(minutes, running=1), new)
+    assert root_causes(snapshot) == causes
+    # A task in the place of one that ended replaces none with the old value.
+    end = NOW - timedelta(minutes=since + 1)
+    gone = stopped(
+        "worker", EXIT, end, deployment_id="ecs-svc/new", **{**ended(0), "started": end - timedelta(minutes=20)}
+    )
+    assert root_causes(with_tasks(snapshot, gone)) == ["not-forced"]
 
 
 @pytest.mark.parametrize(("minutes", "code", "causes"), [(60, 0, []), (2, 0, ["task-exits"]), (60, 1, ["task-exits"])])
