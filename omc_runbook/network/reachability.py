@@ -221,7 +221,8 @@ class _Call:
         if groups is None or not self.task_groups or not all(id in groups for id in self.task_groups):
             return
         if not network_rules.https_peers(rule for id in self.task_groups for rule in groups[id].egress):
-            yield self._no_egress_rule("anywhere", "IpRanges=[{CidrIp=0.0.0.0/0}]", True)
+            ranges = "IpRanges=[{CidrIp=0.0.0.0/0}]" if self.subnet.cidr else "Ipv6Ranges=[{CidrIpv6=::/0}]"
+            yield self._no_egress_rule("anywhere", ranges, True)
 
     def _by_endpoint(self, endpoint: Endpoint, requests: Sequence[Request]) -> Iterator[Obstacle]:
         endpoint_networks = self._networks(endpoint.subnets)

@@ -465,6 +465,12 @@ def test_what_does_not(case: str) -> None:
     assert all(obstacle.command.startswith(ways) for obstacle in path.obstacles if obstacle.certain)
 
 
+def test_a_rule_for_a_subnet_with_ipv6_addresses_alone_is_one_for_ipv6() -> None:
+    """One for IPv4 would let no call of its tasks out."""
+    *_, missing = go(with_egress(ipv6(by_nat())), IN_PRIVATE).obstacles
+    assert missing.check == "sg-egress" and "Ipv6Ranges=[{CidrIpv6=::/0}]" in missing.command
+
+
 @pytest.mark.parametrize(
     "cidr", ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8"]
 )
