@@ -108,7 +108,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             continue
         verdict = trusts(role.trust, ECS_TASKS, context)
         if verdict.decision == "unknown" and not refused:
-            yield Uncertain(name, (f"Its trust policy cannot be evaluated: {verdict.reason}.",))
+            yield _doubt(snapshot, name, f"Its trust policy cannot be evaluated: {verdict.reason}.")
         elif verdict.decision != "allowed":
             conditions = refusing_conditions([role.trust], lambda policy: trusts(policy, ECS_TASKS, context), context)
             facts = (
@@ -118,7 +118,8 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *(stop.sentence for stop in refused[:1]),
             )
             if conditions and verdict.decision == "implicit-deny":
-                values = " and ".join(f"{key} {context[key]}" for key in ("aws:SourceAccount", "aws:SourceArn"))
+                sources = (key for key in context if key.startswith("aws:Source") and context[key])
+                values = " and ".join(f"{key} {context[key]}" for key in sources)
                 labels = " and ".join(condition.statement for condition in conditions)
                 remedy = Remedy(f"Correct the Condition of {labels}: ECS calls with {values}.")
             elif verdict.decision == "explicit-deny":
@@ -214,9 +215,8 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if verdict is None:
             continue
         if verdict.decision == "unknown" and not refused:
-            yield Uncertain(
-                iam.role_name(arn), (f"The secret's resource policy cannot be evaluated: {verdict.reason}.",)
-            )
+            fact = f"The secret's resource policy cannot be evaluated: {verdict.reason}."
+            yield _doubt(snapshot, iam.role_name(arn), fact)
         elif verdict.decision in ("explicit-deny", "unknown"):
             foreign = [
                 policy.name.removeprefix(f"{RESOURCE_POLICY} ")
@@ -343,7 +343,7 @@ def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for arn, services, key, access in _key_uses(snapshot):
         name, facts = iam.role_name(arn), access.sentences
         if access.cause == "unknown":
-            yield Uncertain(name, facts)
+            yield _doubt(snapshot, name, *facts)
         elif access.cause in ("identity-deny", "boundary", "organization"):
             stems_from, remedy = denied_alike(snapshot, arn, access), remedy_of(access, DECRYPT, key.arn, NO_REMEDY)
             yield Evidence(name, facts, remedy, services, stems_from=stems_from)
@@ -424,10 +424,16 @@ def _context_of_ecs(snapshot: Snapshot) -> Keys:
     return {**request_keys.of_service(ECS_TASKS, snapshot.taken), **source}
 
 
+def _doubt(snapshot: Snapshot, role: str, *facts: str) -> Uncertain:
+    """What cannot be judged of a role, with why the account's organization is unknown where that decides."""
+    unread = snapshot.unread("organization") if any("orgid" in fact.casefold() for fact in facts) else ()
+    return Uncertain(role, (*facts, *unread))
+
+
 def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
     for arn, services, access in _judged(snapshot):
         if access.cause == "unknown":
-            yield Uncertain(iam.role_name(arn), access.sentences)
+            yield _doubt(snapshot, iam.role_name(arn), *access.sentences)
         elif access.cause == cause:
             yield _refused(snapshot, arn, services, access)
         elif (beside := judge_beside(snapshot, arn, access)) and beside.cause == cause:

@@ -180,6 +180,21 @@ def test_trust_of_this_account_alone() -> None:
         assert root_causes(trusting({"StringEquals": condition})) == ["role-untrusted"]
 
 
+def test_a_trust_policy_that_asks_for_the_organization() -> None:
+    """Where it is another one's, the remedy says what ECS sends; where it was not read, the permission is named."""
+    snapshot = trusting({"StringEquals": {"aws:SourceOrgID": "o-2"}})
+    [found] = [each for each in diagnose(replace(snapshot, organization="o-1")) if each.status == "found"]
+    assert (found.check, found.severity) == ("role-untrusted", "error")
+    assert "aws:SourceArn arn:aws:ecs:ap-southeast-2" in found.remedy.command
+    assert found.remedy.command.endswith(" and aws:SourceOrgID o-1.")
+    gap = ReadFailure("the organization", "organizations:DescribeOrganization", "AccessDeniedException", "denied")
+    snapshot = replace(snapshot, gaps={"organization": (gap,)})
+    asking = by_policies(policy(), policy("Deny", "*", Condition={"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}))
+    for unread in (snapshot, with_permissions(snapshot, asking)):
+        doubts = [each.evidence for each in diagnose(unread) if each.check in unsure(unread) and "OrgID" in str(each)]
+        assert doubts and all("organizations:DescribeOrganization is missing" in facts[-1] for facts in doubts)
+
+
 @pytest.mark.parametrize(
     ("effect", "condition"),
     [
