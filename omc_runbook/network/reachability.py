@@ -96,14 +96,16 @@ class _Call:
 
     def path(self, requests: Sequence[Request]) -> CallPath:
         no_dns = tuple(self._dns_off())
+        candidates = [endpoint for endpoint in self.endpoints if endpoint.state.lower() in USABLE]
+        with_dns = next((endpoint for endpoint in candidates if endpoint.private_dns), None)
         if not self.subnet.cidr:
             facts = (f"DescribeSubnets: {self.subnet.id} has no IPv4 addresses, and calls over IPv6 are not followed.",)
             alone = Obstacle(check="no-egress", subject=self.subnet.id, facts=facts, certain=False)
-            return CallPath("", (*no_dns, alone, *self._no_https_egress()))
+            used = with_dns if self.vpc and self.vpc.dns_hostnames else None
+            refused = self._endpoint_policy(used, requests) if used else ()
+            return CallPath("", (*no_dns, alone, *self._no_https_egress(), *refused))
         if self.network.endpoints is None or self.vpc is None:
             return CallPath("", no_dns)
-        candidates = [endpoint for endpoint in self.endpoints if endpoint.state.lower() in USABLE]
-        with_dns = next((endpoint for endpoint in candidates if endpoint.private_dns), None)
         if with_dns and self.vpc.dns_hostnames is None:
             return CallPath("", no_dns)
         if with_dns and self.vpc.dns_hostnames:

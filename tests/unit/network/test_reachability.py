@@ -412,6 +412,11 @@ BROKEN = {
     "IPv6 alone": (with_routes(by_nat(), Route("::/0", "eigw-1", "active")), IN_PRIVATE, ["no-egress?"]),
     "IPv6 addresses alone": (with_egress(ipv6(by_nat()), rule("::/0")), IN_PRIVATE, ["no-egress?"]),
     "IPv6 addresses alone, and an endpoint": (ipv6(with_endpoint(by_nat())), IN_PRIVATE, ["no-egress?"]),
+    "IPv6 addresses alone, and an endpoint that denies": (
+        ipv6(by_endpoint(policy=endpoint_policy(Action="ssm:*"))),
+        IN_PRIVATE,
+        ["no-egress?", "endpoint-policy"],
+    ),
     "IPv6 addresses alone, and no egress rule": (with_egress(ipv6(by_nat())), IN_PRIVATE, ["no-egress?", "sg-egress"]),
     "a network behind an instance": (
         with_routes(by_nat(), Route("10.9.0.0/16", "eni-1", "active")),
