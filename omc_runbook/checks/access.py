@@ -107,6 +107,10 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 yield Uncertain(name, gaps)
             continue
         verdict = trusts(role.trust, ECS_TASKS, context)
+        if refused and verdict.decision == "allowed":
+            # That a task was refused counts more than what ECS is thought to send beside these.
+            certain = {key: context[key] for key in ("aws:SourceAccount", "aws:SourceArn")}
+            verdict = trusts(role.trust, ECS_TASKS, certain)
         if verdict.decision == "unknown" and not refused:
             yield _doubt(snapshot, name, f"Its trust policy cannot be evaluated: {verdict.reason}.")
         elif verdict.decision != "allowed":

@@ -187,6 +187,8 @@ def test_a_trust_policy_that_asks_for_the_organization() -> None:
     assert (found.check, found.severity) == ("role-untrusted", "error")
     assert "aws:SourceArn arn:aws:ecs:ap-southeast-2" in found.remedy.command
     assert found.remedy.command.endswith(" and aws:SourceOrgID o-1.")
+    refusal = f"ECS was unable to assume the role '{ROLE}' that was provided for this task."
+    assert root_causes(stuck(replace(snapshot, organization="o-2"), "worker", refusal)) == ["role-untrusted"]
     gap = ReadFailure("the organization", "organizations:DescribeOrganization", "AccessDeniedException", "denied")
     snapshot = replace(snapshot, gaps={"organization": (gap,)})
     asking = by_policies(policy(), policy("Deny", "*", Condition={"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}))
