@@ -408,11 +408,13 @@ def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAcces
     for arn, services in _roles(snapshot):
         if snapshot.secret and snapshot.permissions[arn].exists:
             access = judge(snapshot, arn)
-            refused = refused_access(snapshot, services) if access.cause == "unknown" else None
-            if refused:
-                # The undecided result names the statement by which AWS may have refused the task.
-                denies = undecided_denies(snapshot, arn) if refused.cause == "identity-deny" else ()
-                access = replace(refused, statements=(" or ".join(denies),), conditions=access.sentences)
+            refused = refused_access(snapshot, services) if access.cause in ("", "unknown") else None
+            # The undecided result names the statement by which AWS may have refused the task.
+            denies = undecided_denies(snapshot, arn) if refused and refused.cause == "identity-deny" else ()
+            if refused and (access.cause or denies):
+                conditions = conditions_of(snapshot.permissions[arn].policies or (), denies)
+                doubts = access.sentences if access.cause else tuple(conditions)
+                access = replace(refused, statements=(" or ".join(denies),), conditions=doubts)
             yield arn, services, access
 
 

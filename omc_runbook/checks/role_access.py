@@ -516,8 +516,9 @@ def _allows_another(call: _Call) -> bool:
 
 
 def undecided_denies(snapshot: Snapshot, role_arn: str) -> tuple[str, ...]:
-    """The statements of a role's own policies that may deny the read, which cannot be judged here."""
+    """The statements of a role's own policies that may deny the read, by keys that are not certain."""
     call = _call_to_read(snapshot, role_arn)
+    call = replace(call, keys={key: call.keys[key] for key in call.keys if key not in request_keys.UNCERTAIN})
     verdict = call.by([*call.policies, _EVERYTHING])
     return verdict.statements if verdict.decision == "unknown" else ()
 

@@ -18,16 +18,19 @@ SESSION = "0" * 32
 _NOT_OF_A_ROLE = ("aws:username", "aws:PrincipalServiceName", "aws:PrincipalServiceNamesList", "aws:FederatedProvider")
 OF_A_CHAIN = ("aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast")
 """What only calls have that a service of AWS makes on behalf of a caller."""
-_NOT_OF_A_TASK = (
-    *("aws:MultiFactorAuthAge", "aws:SourceIdentity"),
+_OF_OTHER_SESSIONS = (
+    "aws:SourceIdentity",
     *("aws:EC2InstanceSourceVPC", "aws:EC2InstanceSourcePrivateIPv4", "ec2:RoleDelivery", "ec2:SourceInstanceArn"),
     *("glue:CredentialIssuingService", "glue:RoleAssumedBy", "lambda:SourceFunctionArn", "ssm:SourceInstanceARN"),
 )
 """What only sessions that a person, another service of AWS or an instance has begun bring along."""
+_NOT_OF_A_TASK = ("aws:MultiFactorAuthAge", *_OF_OTHER_SESSIONS)
 _NOT_OF_A_SERVICE = (
     *("aws:MultiFactorAuthPresent", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalTag/*"),
     *("aws:TokenIssueTime", "aws:username", "sts:ExternalId", "sts:SourceIdentity"),
 )
+UNCERTAIN = ("aws:TokenIssueTime", *_OF_OTHER_SESSIONS, *OF_A_CHAIN)
+"""What AWS does not document for ECS's calls: where a task was refused, they may have had something else."""
 _NOT_BY_A_SERVICE = ("aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp")
 OF_AN_ENDPOINT = (*_NOT_BY_A_SERVICE, "aws:SourceVpcArn", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths")
 """What only calls through an endpoint of a VPC have."""

@@ -657,6 +657,9 @@ def test_a_deny_of_other_sessions_leaves_tasks_alone(condition: dict[str, Any]) 
     own, key = by_policies(GUIDE, policy("Deny", "*", "*", Condition=condition)), "aws:TokenIssueTime"
     snapshot = with_permissions(healthy(), own)
     assert (found_in(snapshot), unknown_in(snapshot)) == (set(), set())
+    refused = diagnose(stuck(snapshot, "worker", SCP_STOP.replace("a service control", "an identity-based")))
+    by_time = "aws:EpochTime" in str(condition)
+    assert ("identity-deny" in {each.check for each in refused if each.status == "found"}) is not by_time
     tomorrow = {"DateLessThan": {key: "2026-03-02T00:00:00Z"}}
     revoked = by_policies(GUIDE, policy("Deny", "*", "*", Condition=tomorrow))
     assert found_in(with_permissions(healthy(), revoked)) == {"identity-deny"}
