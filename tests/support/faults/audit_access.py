@@ -172,7 +172,7 @@ FAULTS = {
         lambda s: audited(
             s,
             own=(execution_role(READS, policy("key", allowing(DECRYPT, KEY))),),
-            key=under_key(KmsGrant(STRANGER, "Decrypt", id="1f")),
+            key=under_key(KmsGrant(STRANGER, frozenset({"Decrypt"}), id="1f")),
         ),
         STRANGER,
         "ListGrants: grant 1f",

@@ -97,7 +97,7 @@ FAULTS = {
         lambda s: refer(s, decision="implicitDeny"), "payments", "SimulatePrincipalPolicy: implicitDeny", "worker"
     ),
     "other-secret-key": Fault(
-        lambda s: failing(refer(s, keys="other"), LACKING_STOP),
+        lambda s: failing(refer(s, keys=frozenset({"other"})), LACKING_STOP),
         "payments token",
         "GetSecretValue: payments has no key token",
         "worker",
