@@ -170,12 +170,12 @@ def test_a_deployment_without_room_for_a_task_is_stuck(desired: int, percents: t
 def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pending: bool, is_stuck: bool) -> None:
     """ECS that creates no task, or never runs the one that it created, leaves no failed task: that is not healthy."""
     moment = NOW - timedelta(minutes=ago)
-    event = ServiceEvent(moment, "(service worker) failed to launch a task with (error TaskDefinition is inactive).")
+    refusal = ServiceEvent(moment, "(service worker) failed to launch a task with (error TaskDefinition is inactive).")
     new = deployment("worker", moment, rollout=rollout, running=0)
     tasks = tuple(each for each in healthy().tasks if each.service != "worker")
     waiting = task("worker", moment, deployment_id=new.id, status="PENDING", started=None)
     base = replace(healthy(), tasks=(*tasks, waiting) if pending else tasks)
-    snapshot = with_service(base, "worker", deployments=(new,), events=(event,), running=0)
+    snapshot = with_service(base, "worker", deployments=(new,), events=(refusal,), running=0)
     problems = {each.check: each for each in diagnose(snapshot) if each.is_problem}
     assert problems.keys() == ({"rollout-stuck"} if is_stuck else set())
     if is_stuck:
@@ -183,7 +183,7 @@ def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pend
         assert (found.severity, found.subject) == ("error", "worker")
         assert "runs 0 of 1 desired tasks" in found.evidence[0] and "TaskDefinition is inactive" in found.evidence[1]
         assert "--services worker" in found.remedy.command
-        before = replace(event, time=moment - timedelta(seconds=1))
+        before = replace(refusal, time=moment - timedelta(seconds=1))
         [found] = run_check(CHECKS["rollout-stuck"], with_service(snapshot, "worker", events=(before,)))
         assert "inactive" not in " ".join(found.evidence)
 
@@ -525,8 +525,8 @@ def test_a_task_that_died_and_was_replaced_is_no_finding(rollout: str) -> None:
 )
 def test_a_task_that_was_stopped_on_purpose_did_not_fail(changes: dict[str, str]) -> None:
     """What somebody stopped, or a rollout replaced, is no fault."""
-    stopped = task("worker", status="STOPPED", stopped=NOW - timedelta(minutes=5), **changes)
-    assert found_in(with_tasks(healthy(), stopped)) == set()
+    ended = task("worker", status="STOPPED", stopped=NOW - timedelta(minutes=5), **changes)
+    assert found_in(with_tasks(healthy(), ended)) == set()
 
 
 def test_a_strangers_tasks_are_not_judged() -> None:
@@ -650,11 +650,11 @@ def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, stan
     """A read that CloudTrail dates to the second in which the version came can have been before or after."""
     second = NOW.replace(microsecond=0) - timedelta(minutes=5)
     snapshot = rotated(healthy(), second + timedelta(milliseconds=500), SECRET_KEY=secrets.token_hex(32))
-    [task] = snapshot.running(next(service for service in snapshot.services if service.name == "worker"))
+    [running] = snapshot.running(next(service for service in snapshot.services if service.name == "worker"))
     read = event(
-        "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{task.id}"
+        "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{running.id}"
     )
-    assert freshness.by_times(replace(snapshot, reads=(read,)), task) == standing
+    assert freshness.by_times(replace(snapshot, reads=(read,)), running) == standing
 
 
 def running_family(name: str, family: str) -> Snapshot:
@@ -794,11 +794,11 @@ def test_what_may_not_be_read_of_a_blue_green_deployment_is_unknown() -> None:
 @pytest.mark.parametrize(("desired", "severity"), [(0, "info"), (2, "warning"), (None, "warning")])
 def test_no_tasks_are_a_remark_where_terraform_says_so(desired: int | None, severity: str) -> None:
     """A count that Terraform leaves to something else, or sets otherwise, is no remark."""
-    service = DeclaredService(
+    backend = DeclaredService(
         name="backend", sources=("main.tf:1",), desired=desired, desired_source="staging/main.tf:7"
     )
     declared = DeclaredEnvironment(
-        environment="staging", base="", folders=("staging",), names={}, reasons={}, services=(service,)
+        environment="staging", base="", folders=("staging",), names={}, reasons={}, services=(backend,)
     )
     snapshot = replace(with_service(healthy(), "backend", desired=0), declared=declared)
     [found] = run_check(CHECKS["desired-zero"], snapshot)

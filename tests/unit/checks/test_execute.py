@@ -312,9 +312,9 @@ def test_two_roles_in_each_others_place_are_the_one_cause(decision: str, cause: 
     reason = "environment's execution role" if is_by_name else "worker:6 names them the other way round"
     assert reason in " ".join(root.evidence)
     assert not any(isinstance(each, Grant) for each in plan_grants(refusing(snapshot, decision), findings))
-    encrypted = refusing(under_key()(snapshot), decision)
-    keyed = {**encrypted.permissions, ROLE: decrypting("allowed"), TASK_ROLE: simulated(decision, policies=(policy(),))}
-    roots = [finding.check for finding in diagnose(replace(encrypted, permissions=keyed)) if finding.is_root_cause]
+    with_key = refusing(under_key()(snapshot), decision)
+    keyed = {**with_key.permissions, ROLE: decrypting("allowed"), TASK_ROLE: simulated(decision, policies=(policy(),))}
+    roots = [finding.check for finding in diagnose(replace(with_key, permissions=keyed)) if finding.is_root_cause]
     assert roots == [cause if cause == "no-permission" else "kms-no-permission"]
 
 

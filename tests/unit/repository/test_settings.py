@@ -53,14 +53,14 @@ def read(body: str, head: str = HEAD) -> SettingsSource:
     return parse_settings(source(head + body))
 
 
-def first_variables(settings: SettingsSource) -> tuple[str, ...]:
+def first_variables(parsed: SettingsSource) -> tuple[str, ...]:
     """The first variable of every field, each once."""
-    return tuple(dict.fromkeys(each.variables[0] for each in settings.fields))
+    return tuple(dict.fromkeys(each.variables[0] for each in parsed.fields))
 
 
-def required_variables(settings: SettingsSource) -> tuple[str, ...]:
+def required_variables(parsed: SettingsSource) -> tuple[str, ...]:
     """The first variable of every required field, each once."""
-    return tuple(dict.fromkeys(each.variables[0] for each in settings.fields if each.required))
+    return tuple(dict.fromkeys(each.variables[0] for each in parsed.fields if each.required))
 
 
 def field(body: str, name: str = "KEY", head: str = HEAD) -> Field:
@@ -71,17 +71,17 @@ def new(key: str = "NEW_API_KEY", type: str = "str", required: bool = True, desc
     return NewField(key, type, required, description)
 
 
-def edited(body: str, field: NewField, head: str = HEAD) -> str:
+def edited(body: str, new_field: NewField, head: str = HEAD) -> str:
     """The body of a class after the edit."""
-    edit = add_field(source(head + body), field)
+    edit = add_field(source(head + body), new_field)
     assert edit is not None
     assert edit.after.decode().startswith(head)
     return edit.after.decode().removeprefix(head)
 
 
-def refusal(body: str, field: NewField, head: str = HEAD) -> str:
+def refusal(body: str, new_field: NewField, head: str = HEAD) -> str:
     with pytest.raises(CannotEdit) as raised:
-        add_field(source(head + body), field)
+        add_field(source(head + body), new_field)
     return str(raised.value)
 
 
@@ -121,10 +121,10 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, text: str | None, words: st
 
 def test_no_source_is_in_a_warning_or_a_repr(recwarn: pytest.WarningsRecorder) -> None:
     """An escape that Python would warn of, with its line, is read in silence; and a repr does not show the file."""
-    settings = read('    KEY: str = "s3cret\\d"\n')
-    assert add_field(settings.file, new()) is not None
+    parsed = read('    KEY: str = "s3cret\\d"\n')
+    assert add_field(parsed.file, new()) is not None
     assert list(recwarn) == []
-    assert "s3cret" not in repr(settings)
+    assert "s3cret" not in repr(parsed)
 
 
 @pytest.mark.parametrize(
@@ -161,10 +161,10 @@ def test_a_declaration_tells_variables_and_whether_there_is_a_default(
 ) -> None:
     """Aliases stand for the name, and any kind of default makes a field optional."""
     head = HEAD.replace("class Settings", "from pydantic import Field as Named\n\n\nclass Settings")
-    field = read(f"    {declaration}\n", head).fields[0]
-    assert (field.variables, field.required) == (variables, required)
-    assert field.owner == "Settings"
-    assert field.line == head.count("\n") + 1
+    declared = read(f"    {declaration}\n", head).fields[0]
+    assert (declared.variables, declared.required) == (variables, required)
+    assert declared.owner == "Settings"
+    assert declared.line == head.count("\n") + 1
 
 
 def test_an_annotation_keeps_its_source() -> None:
@@ -199,8 +199,8 @@ def test_only_annotated_public_names_are_fields() -> None:
 def test_a_class_variable_hides_an_inherited_field() -> None:
     """Pydantic reads no variable for it any more."""
     base = "class Base(BaseSettings):\n    MODE: str\n    KEY: str\n\n\n"
-    settings = parse_settings(source(f"{IMPORTS}{base}class Settings(Base):\n    MODE: ClassVar[str] = 'test'\n"))
-    assert first_variables(settings) == ("KEY",)
+    parsed = parse_settings(source(f"{IMPORTS}{base}class Settings(Base):\n    MODE: ClassVar[str] = 'test'\n"))
+    assert first_variables(parsed) == ("KEY",)
 
 
 @pytest.mark.parametrize(
@@ -263,29 +263,29 @@ def test_an_env_file_beside_the_module_is_known(tmp_path: Path, env_file: str, n
 
 def test_options_have_the_defaults_of_pydantic_settings() -> None:
     """What is not set is as pydantic-settings has it."""
-    settings = read("    KEY: str\n")
-    assert (settings.env_files, settings.env_prefix, settings.case_sensitive, settings.ignore_empty) == (
+    parsed = read("    KEY: str\n")
+    assert (parsed.env_files, parsed.env_prefix, parsed.case_sensitive, parsed.ignore_empty) == (
         (),
         "",
         False,
         False,
     )
-    assert settings.computed_options == ()
+    assert parsed.computed_options == ()
 
 
 def test_options_are_read_wherever_they_can_be_set() -> None:
     """A model_config, an annotated one, the inner class Config and the class's own arguments all count."""
-    settings = read("    model_config = SettingsConfigDict(env_ignore_empty=True, extra='ignore', env_prefix='A_')\n")
-    assert (settings.ignore_empty, settings.env_prefix) == (True, "A_")
-    settings = read("    model_config: ClassVar = SettingsConfigDict(case_sensitive=True)\n    key: str\n")
-    assert (settings.case_sensitive, first_variables(settings)) == (True, ("key",))
-    settings = read("    key: str\n\n    class Config:\n        env_file = '.env'\n        env_prefix = 'b_'\n")
-    assert (settings.env_files, first_variables(settings)) == ((".env",), ("B_KEY",))
+    parsed = read("    model_config = SettingsConfigDict(env_ignore_empty=True, extra='ignore', env_prefix='A_')\n")
+    assert (parsed.ignore_empty, parsed.env_prefix) == (True, "A_")
+    parsed = read("    model_config: ClassVar = SettingsConfigDict(case_sensitive=True)\n    key: str\n")
+    assert (parsed.case_sensitive, first_variables(parsed)) == (True, ("key",))
+    parsed = read("    key: str\n\n    class Config:\n        env_file = '.env'\n        env_prefix = 'b_'\n")
+    assert (parsed.env_files, first_variables(parsed)) == ((".env",), ("B_KEY",))
     annotated = "        env_prefix: str = 'b_'\n        env_file: str\n\n        def f(): ...\n"
-    settings = read(f"    key: str\n\n    class Config:\n{annotated}")
-    assert (settings.env_files, first_variables(settings)) == ((), ("B_KEY",))
-    settings = read("    key: str\n", HEAD.replace("(BaseSettings)", "(BaseSettings, env_prefix='C_', frozen=True)"))
-    assert first_variables(settings) == ("C_KEY",)
+    parsed = read(f"    key: str\n\n    class Config:\n{annotated}")
+    assert (parsed.env_files, first_variables(parsed)) == ((), ("B_KEY",))
+    parsed = read("    key: str\n", HEAD.replace("(BaseSettings)", "(BaseSettings, env_prefix='C_', frozen=True)"))
+    assert first_variables(parsed) == ("C_KEY",)
 
 
 @pytest.mark.parametrize(
@@ -299,9 +299,9 @@ def test_options_are_read_wherever_they_can_be_set() -> None:
 )
 def test_an_alias_that_is_an_expression_leaves_the_name_unknown(alias: str) -> None:
     """Other fields keep theirs; None is no alias."""
-    settings = read(f"    KEY: str = Field({alias})\n    OTHER: str = Field(alias=None)\n")
-    assert [each.has_known_names for each in settings.fields] == [False, True]
-    assert settings.ambiguities == ("the alias of KEY in class Settings is an expression",)
+    parsed = read(f"    KEY: str = Field({alias})\n    OTHER: str = Field(alias=None)\n")
+    assert [each.has_known_names for each in parsed.fields] == [False, True]
+    assert parsed.ambiguities == ("the alias of KEY in class Settings is an expression",)
 
 
 PYDANTIC_1 = "from pydantic.v1 import BaseSettings, Field\n\n\nclass Settings(BaseSettings):\n"
@@ -323,8 +323,8 @@ PYDANTIC_1 = "from pydantic.v1 import BaseSettings, Field\n\n\nclass Settings(Ba
 )
 def test_pydantic_1_names_variables_in_its_own_way(body: str, variables: tuple[str, ...]) -> None:
     """By env, of a field or of Config.fields; an alias names none there, and env none in later versions."""
-    settings = read(body, PYDANTIC_1)
-    assert (settings.fields[0].variables, settings.ambiguities) == (variables, ())
+    parsed = read(body, PYDANTIC_1)
+    assert (parsed.fields[0].variables, parsed.ambiguities) == (variables, ())
     assert read("    key: str = Field(..., env='SECRET_KEY')\n").fields[0].variables == ("KEY",)
 
 
@@ -333,8 +333,8 @@ def test_pydantic_1_names_variables_in_its_own_way(body: str, variables: tuple[s
 )
 def test_a_name_of_pydantic_1_that_is_an_expression_is_unknown(body: str) -> None:
     """It is no alias that is missing."""
-    settings = read(f"    {body}\n", PYDANTIC_1)
-    assert not settings.fields[0].has_known_names and settings.ambiguities
+    parsed = read(f"    {body}\n", PYDANTIC_1)
+    assert not parsed.fields[0].has_known_names and parsed.ambiguities
 
 
 @pytest.mark.parametrize(
@@ -357,9 +357,9 @@ def test_a_name_of_pydantic_1_that_is_an_expression_is_unknown(body: str) -> Non
 )  # fmt: skip
 def test_constants_of_the_module_are_known(above: str, body: str, variables: tuple[str, ...]) -> None:
     """In aliases, options and annotations, and what a function of it returns; such a field is required as any other."""
-    settings = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
-    assert settings.ambiguities == ()
-    assert [(each.variables, each.required) for each in settings.fields] == [(variables, True)]
+    parsed = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
+    assert parsed.ambiguities == ()
+    assert [(each.variables, each.required) for each in parsed.fields] == [(variables, True)]
 
 
 MAIL, DELIMITED = "    MAIL: dict[str, str] = {}\n", "model_config = SettingsConfigDict(env_nested_delimiter='__')\n"
@@ -384,8 +384,8 @@ COMMON = "class Common:\n    env_nested_delimiter = '__'\n\n"
 )
 def test_a_delimiter_of_parts_wherever_it_is_set(above: str, body: str, is_part: bool) -> None:
     """One that only the running code tells may be the usual one."""
-    settings = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
-    assert (settings.find_whole("MAIL__TOKEN") is not None) is is_part
+    parsed = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
+    assert (parsed.find_whole("MAIL__TOKEN") is not None) is is_part
 
 
 @pytest.mark.parametrize(
@@ -396,16 +396,16 @@ def test_a_delimiter_of_parts_wherever_it_is_set(above: str, body: str, is_part:
     ],
 )
 def test_options_that_only_a_library_knows_are_unknown(above: str, body: str) -> None:
-    settings = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
-    assert "env_prefix of class Settings is an expression" in settings.ambiguities
+    parsed = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
+    assert "env_prefix of class Settings is an expression" in parsed.ambiguities
 
 
 def test_the_config_of_pydantic_1_has_the_options_of_its_bases() -> None:
     above = "class A:\n    env_prefix = 'A_'\n    case_sensitive = True\n\nclass B(A):\n    env_prefix = 'B_'\n"
-    settings = read(
+    parsed = read(
         "    KEY: str\n    class Config(B):\n        pass\n", f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n"
     )
-    assert (settings.env_prefix, settings.case_sensitive, settings.ambiguities) == ("B_", True, ())
+    assert (parsed.env_prefix, parsed.case_sensitive, parsed.ambiguities) == ("B_", True, ())
 
 
 @pytest.mark.parametrize(
@@ -480,24 +480,24 @@ def test_it_may_be_uncertain_whether_a_field_is_required(body: str, doubts: dict
 )
 def test_an_argument_overrides_an_option(calls: str, files: tuple[str, ...] | None) -> None:
     """Where all calls agree."""
-    settings = read(f"    model_config = SettingsConfigDict(env_file='.env')\n    KEY: str\n\n\n{calls}")
-    assert settings.env_files == files
-    assert first_variables(settings) == (("B_KEY",) if "_env_prefix" in calls else ("KEY",))
+    parsed = read(f"    model_config = SettingsConfigDict(env_file='.env')\n    KEY: str\n\n\n{calls}")
+    assert parsed.env_files == files
+    assert first_variables(parsed) == (("B_KEY",) if "_env_prefix" in calls else ("KEY",))
 
 
 def test_options_that_are_expressions_or_partly_those_of_a_base_are_not_known() -> None:
     """Each counts as not set, and is named."""
-    settings = read("    model_config = SettingsConfigDict(env_prefix=f(), case_sensitive=f(), env_ignore_empty=f())\n")
-    assert (settings.env_prefix, settings.case_sensitive, settings.ignore_empty) == ("", False, False)
-    assert {*settings.computed_options} >= {"env_prefix", "case_sensitive", "env_ignore_empty"}
+    parsed = read("    model_config = SettingsConfigDict(env_prefix=f(), case_sensitive=f(), env_ignore_empty=f())\n")
+    assert (parsed.env_prefix, parsed.case_sensitive, parsed.ignore_empty) == ("", False, False)
+    assert {*parsed.computed_options} >= {"env_prefix", "case_sensitive", "env_ignore_empty"}
     names = f"{IMPORTS}\nclass Names(Other):\n    model_config = {{'env_prefix': 'A_'}}\n"
-    settings = read("    model_config = {**Names.model_config}\n", f"{names}\n\nclass Settings(BaseSettings):\n")
-    assert "env_prefix" in settings.computed_options
+    parsed = read("    model_config = {**Names.model_config}\n", f"{names}\n\nclass Settings(BaseSettings):\n")
+    assert "env_prefix" in parsed.computed_options
 
 
 def test_a_default_is_the_value_or_an_argument_of_its_field() -> None:
-    settings = read("    A: str = 'a'\n    B: str = Field(default='b', title='x')\n    C: str = Field('c')\n")
-    assert [each.default for each in settings.fields] == ["a", "b", "c"]
+    parsed = read("    A: str = 'a'\n    B: str = Field(default='b', title='x')\n    C: str = Field('c')\n")
+    assert [each.default for each in parsed.fields] == ["a", "b", "c"]
 
 
 def test_constants_that_multiply_are_not_followed_for_ever() -> None:
@@ -506,8 +506,8 @@ def test_constants_that_multiply_are_not_followed_for_ever() -> None:
     options = "\n".join([*(f"O{at} = {{**O{at + 1}, **O{at + 1}}}" for at in range(18)), "O18 = {'env_prefix': 'P_'}"])
     deep = "A" + ".a" * 2000
     body = f"    model_config = O0\n    KEY: str = Field(alias=C3)\n    OTHER: {deep} = Field(alias={deep})\n"
-    settings = read(body, f"{IMPORTS}\n{doubled}\n{options}\n\nclass Settings(BaseSettings):\n")
-    assert (settings.env_prefix, [each.has_known_names for each in settings.fields]) == ("P_", [False, False])
+    parsed = read(body, f"{IMPORTS}\n{doubled}\n{options}\n\nclass Settings(BaseSettings):\n")
+    assert (parsed.env_prefix, [each.has_known_names for each in parsed.fields]) == ("P_", [False, False])
 
 
 def test_what_only_type_checkers_read_is_no_field() -> None:
@@ -532,14 +532,14 @@ def test_a_file_in_another_coding_is_told_from_one_that_is_no_python() -> None:
 
 
 def test_a_prefix_of_aliases_alone_is_before_no_new_field() -> None:
-    settings = read("    model_config = SettingsConfigDict(env_prefix='A_', env_prefix_target='alias')\n    KEY: str\n")
-    assert (settings.env_prefix, first_variables(settings)) == ("", ("KEY",))
+    parsed = read("    model_config = SettingsConfigDict(env_prefix='A_', env_prefix_target='alias')\n    KEY: str\n")
+    assert (parsed.env_prefix, first_variables(parsed)) == ("", ("KEY",))
 
 
 def test_an_alias_beside_an_annotation_overrides_those_in_it() -> None:
     """An alias is a validation_alias too."""
-    settings = read("    KEY: Annotated[str, Field(validation_alias='A')] = Field(alias='B')\n")
-    assert first_variables(settings) == ("B",)
+    parsed = read("    KEY: Annotated[str, Field(validation_alias='A')] = Field(alias='B')\n")
+    assert first_variables(parsed) == ("B",)
 
 
 def test_a_final_field_without_a_default_is_one() -> None:
@@ -551,8 +551,8 @@ def test_of_the_names_of_a_nested_field_one_is_enough() -> None:
     names = "Field(validation_alias=AliasChoices('HOST', 'SERVER'))"
     model = f"class Database(BaseSettings, env_prefix='X_'):\n    host: str = {names}\n    port: int\n\n\n"
     head = f"{IMPORTS}{model}class Settings(BaseSettings):\n"
-    settings = read("    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n", head)
-    nested = settings.fields[0].nested
+    parsed = read("    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n", head)
+    nested = parsed.fields[0].nested
     assert nested == {"DB__HOST": False, "DB__SERVER": False, "DB__PORT": True}
 
 
@@ -562,8 +562,8 @@ def test_a_delimiter_in_the_name_of_a_nested_field_splits_it() -> None:
     body = "    model_config = {{'env_nested_delimiter': '_'{}}}\n    db: Database\n"
     head = f"{IMPORTS}{models}\n\nclass Settings(BaseSettings):\n"
     assert read(body.format(""), head).fields[0].nested == {"DB_POOL": False, "DB_POOL_A": True}
-    settings = read(body.format(", 'env_nested_max_split': 1"), head)
-    assert settings.fields[0].nested == {"DB_POOL_SIZE": True, "DB_POOL": True}
+    parsed = read(body.format(", 'env_nested_max_split': 1"), head)
+    assert parsed.fields[0].nested == {"DB_POOL_SIZE": True, "DB_POOL": True}
 
 
 def test_a_nested_model_that_takes_names_beside_aliases_needs_one_of_them() -> None:
@@ -571,8 +571,8 @@ def test_a_nested_model_that_takes_names_beside_aliases_needs_one_of_them() -> N
     body = "    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n"
     head = f"{IMPORTS}{model}class Settings(BaseSettings):\n"
     assert read(body, head.format("")).fields[0].nested == {"DB__SERVER": True}
-    settings = read(body, head.format("'populate_by_name': True"))
-    assert settings.fields[0].nested == {"DB__SERVER": False, "DB__HOST": False}
+    parsed = read(body, head.format("'populate_by_name': True"))
+    assert parsed.fields[0].nested == {"DB__SERVER": False, "DB__HOST": False}
 
 
 def test_nested_models_are_filled_by_their_own_variables() -> None:
@@ -591,11 +591,11 @@ class Database(BaseModel):
 class Settings(BaseSettings):
 """
     body = "    model_config = SettingsConfigDict({})\n    db: Annotated[Database, 1] | None = None\n"
-    settings = read(body.format("env_prefix='A_', env_nested_delimiter='__'"), IMPORTS + models)
-    assert settings.fields[0].variables == (
+    parsed = read(body.format("env_prefix='A_', env_nested_delimiter='__'"), IMPORTS + models)
+    assert parsed.fields[0].variables == (
         *("A_DB", "A_DB__SERVER", "A_DB__POOL", "A_DB__POOL__SIZE", "A_DB__POOL__PARENT"),
     )
-    assert settings.find("a_db__pool__size") == settings.fields[0]
+    assert parsed.find("a_db__pool__size") == parsed.fields[0]
     assert read(body.format(""), IMPORTS + models).fields[0].variables == ("DB",)
 
 
@@ -613,13 +613,13 @@ class Base(Root):
 
 class Settings(Base):
 """
-    settings = read("    TWO: str = ''\n    THREE: str\n", IMPORTS + classes)
-    assert [(each.variables[0], each.required, each.owner) for each in settings.fields] == [
+    parsed = read("    TWO: str = ''\n    THREE: str\n", IMPORTS + classes)
+    assert [(each.variables[0], each.required, each.owner) for each in parsed.fields] == [
         ("A_ONE", True, "Settings"),
         ("A_TWO", False, "Settings"),
         ("A_THREE", True, "Settings"),
     ]
-    assert settings.env_files == (".env",)
+    assert parsed.env_files == (".env",)
 
 
 def test_other_classes_of_settings_contribute_with_their_prefix() -> None:
@@ -648,15 +648,15 @@ class Model(BaseModel):
 class Plain:
     OTHER: int
 """
-    settings = read(after)
-    assert first_variables(settings) == ("KEY", "MAIL_HOST", "EXTRA", "P_KEY")
-    assert [each.owner for each in settings.fields] == ["Settings", "Mail", "Mail", "Test", "Prefixed"]
+    parsed = read(after)
+    assert first_variables(parsed) == ("KEY", "MAIL_HOST", "EXTRA", "P_KEY")
+    assert [each.owner for each in parsed.fields] == ["Settings", "Mail", "Mail", "Test", "Prefixed"]
 
 
 def test_a_class_that_derives_from_itself_is_read() -> None:
     """A name that an import gave to another class before does no harm."""
-    settings = read("    KEY: str\n", "from app import Settings\n\n\nclass Settings(Settings):\n")
-    assert first_variables(settings) == ("KEY",)
+    parsed = read("    KEY: str\n", "from app import Settings\n\n\nclass Settings(Settings):\n")
+    assert first_variables(parsed) == ("KEY",)
 
 
 def test_a_variable_is_found_in_any_case_unless_case_counts() -> None:
@@ -671,7 +671,7 @@ def test_a_variable_is_found_in_any_case_unless_case_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "line"),
+    ("new_field", "line"),
     [
         (new(), "NEW_API_KEY: str"),
         (new(required=False), "NEW_API_KEY: str | None = None"),
@@ -691,10 +691,10 @@ def test_a_variable_is_found_in_any_case_unless_case_counts() -> None:
         (new(description="Where to\n  call\0\ud800"), "# Where to call\n    NEW_API_KEY: str"),
     ],
 )
-def test_the_line_is_as_asked(field: NewField, line: str) -> None:
+def test_the_line_is_as_asked(new_field: NewField, line: str) -> None:
     """A field that is not required allows None and is None, once; a description is one comment."""
     head = HEAD.replace("class Settings", "class Near: ...\n\n\nclass Settings")
-    assert edited("    A: int\n", field, head) == f"    A: int\n    {line}\n"
+    assert edited("    A: int\n", new_field, head) == f"    A: int\n    {line}\n"
 
 
 @pytest.mark.parametrize(
@@ -730,14 +730,14 @@ def test_a_field_that_only_prefixed_classes_would_read_is_refused(
     text = f"{HEAD.replace('class Settings', 'class Shared')}{body}{classes}"
     path = tmp_path / "config.py"
     path.write_text(text)
-    settings = read_settings(tmp_path)
-    assert settings.file
+    parsed = read_settings(tmp_path)
+    assert parsed.file
     advice = rf"put DEV_ or LIVE_ before .* the field {field} to class .* such as {again}\."
     with pytest.raises(CannotEdit, match=advice):
-        add_field(settings.file, new(key), settings.name, settings)
+        add_field(parsed.file, new(key), parsed.name, parsed)
     path.write_text(text.replace(body, f"{body}    {field}: str\n"))
-    settings = read_settings(tmp_path)
-    assert settings.file and add_field(settings.file, new(again), settings.name, settings) is None
+    parsed = read_settings(tmp_path)
+    assert parsed.file and add_field(parsed.file, new(again), parsed.name, parsed) is None
 
 
 @pytest.mark.parametrize(
@@ -868,7 +868,7 @@ class Settings(BaseSettings):
 
 
 @pytest.mark.parametrize(
-    ("there", "field"),
+    ("there", "new_field"),
     [
         ("NEW_API_KEY: str", new()),
         ("new_api_key: str", new()),
@@ -887,9 +887,9 @@ class Settings(BaseSettings):
         ("OTHER: str = Field(validation_alias=AliasChoices('NEW_API_KEY', 'OLD_API_KEY'))", new()),
     ],
 )
-def test_a_field_that_is_there_needs_no_edit(there: str, field: NewField) -> None:
+def test_a_field_that_is_there_needs_no_edit(there: str, new_field: NewField) -> None:
     """The same variable, type and requiredness, however it is written, is left as it is."""
-    assert add_field(source(f"{HEAD}    A: int\n    {there}\n"), field) is None
+    assert add_field(source(f"{HEAD}    A: int\n    {there}\n"), new_field) is None
 
 
 def test_a_field_from_a_class_above_needs_no_edit() -> None:
@@ -1153,8 +1153,8 @@ def test_a_class_below_has_the_new_field_too() -> None:
     body = "    A: int\n\n\nclass Test(Settings):\n    model_config = SettingsConfigDict(env_prefix='T_')\n"
     edit = add_field(source(HEAD + body), new())
     assert edit is not None
-    settings = parse_settings(source(edit.after.decode()))
-    assert first_variables(settings) == ("A", "NEW_API_KEY", "T_A", "T_NEW_API_KEY")
+    parsed = parse_settings(source(edit.after.decode()))
+    assert first_variables(parsed) == ("A", "NEW_API_KEY", "T_A", "T_NEW_API_KEY")
 
 
 def test_a_class_that_holds_settings_changes_with_them() -> None:
@@ -1285,10 +1285,10 @@ def files(draw: st.DrawFn) -> Written:
     text = text.replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
     raw = (b"\xef\xbb\xbf" if draw(st.booleans()) else b"") + text.encode()
     kind = draw(st.sampled_from(["str", "int", "bool", "SecretStr", "str | None", "list[str]", "Optional[int]"]))
-    field = NewField(prefix + key, kind, draw(st.booleans()), draw(st.sampled_from(["", "What it is for: é # so"])))
+    new_field = NewField(prefix + key, kind, draw(st.booleans()), draw(st.sampled_from(["", "What it is for: é # so"])))
     kinds = {**names, **{f"semi_{n}": "int" for n in range(len(names))}, "": kind}
     samples = {name: TYPES[each][1] for name, each in kinds.items()}
-    return Written(SourceFile(Path("config.py"), CONFIG, raw), field, samples)
+    return Written(SourceFile(Path("config.py"), CONFIG, raw), new_field, samples)
 
 
 def indented(text: str) -> str:
