@@ -172,11 +172,15 @@ def test_own_good_values_survive(scene: Scene) -> None:
     assert scene.key("SMTP_USER") == "somebody@example.com"
 
 
-def test_what_is_not_there_cannot_be_broken(scene: Scene) -> None:
-    """A fault that a person has mended in another way cannot be injected anew before the world is restored."""
-    break_(scene.world.endpoint, "no-permission")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("no-permission", "no-permission"), ("external-controller", "code-deploy"), ("role-absent", "image-pull")],
+)
+def test_what_is_not_there_cannot_be_broken(scene: Scene, first: str, second: str) -> None:
+    """What one fault, or a person, has taken away cannot be broken again before the world is restored."""
+    break_(scene.world.endpoint, first)
     with pytest.raises(UsageError, match="Restore the healthy world first: omc-runbook sandbox mend"):
-        break_(scene.world.endpoint, "no-permission")
+        break_(scene.world.endpoint, second)
     mend(scene.world.endpoint)
     assert_healthy(scene)
 

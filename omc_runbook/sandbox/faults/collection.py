@@ -54,9 +54,12 @@ def break_(endpoint: str, fault_id: str) -> None:
     keep_good_document(world)
     try:
         fault.apply(world)
-    except ClientError as error:
+    except (ClientError, LookupError) as error:
+        # AWS's answers lack a field, or a whole service, that another fault or a person has taken away.
+        missing = "What it would change is not there."
+        reason = error.response["Error"]["Message"] if isinstance(error, ClientError) else missing
         raise UsageError(
-            f"{fault_id} cannot be injected into this world as it is now: {error.response['Error']['Message']}"
+            f"{fault_id} cannot be injected into this world as it is now: {reason}"
             f" Restore the healthy world first: omc-runbook sandbox mend."
         ) from error
     world.settle()
