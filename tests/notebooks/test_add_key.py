@@ -112,8 +112,8 @@ def take_back(desk: Adder, commands: str) -> None:
                 arguments.get("confirm", ""),
             )
         elif words:
-            ended = desk.call(words)
-            assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
+            process = desk.call(words)
+            assert process.returncode == 0, (words, process.stdout, process.stderr)
 
 
 def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
@@ -211,7 +211,7 @@ def test_dry_applied_again_and_undone(desk: Adder, monkeypatch: pytest.MonkeyPat
         take_back(desk, undo)
     assert (desk.edited(), desk.text, desk.references()) == (files, before, references)
     assert desk.platform.git("status", "--porcelain") == "" and desk.digests() == [""] * 2
-    assert_nothing_leaked(desk, secrets_to_hide, *(ended.stdout + ended.stderr for ended in (dry, process)))
+    assert_nothing_leaked(desk, secrets_to_hide, *(each.stdout + each.stderr for each in (dry, process)))
 
 
 def assert_accepted(desk: Adder, before: dict[str, str]) -> None:
@@ -232,9 +232,9 @@ def assert_accepted(desk: Adder, before: dict[str, str]) -> None:
     assert dotenv_values(desk.platform.template)[desk.key] == placeholder
     if shutil.which("docker-compose"):
         config_command = ["docker-compose", "-f", str(desk.platform.compose), "config", "--format", "json"]
-        ended = desk.call(config_command)
-        assert ended.returncode == 0, ended.stderr
-        backend = json.loads(ended.stdout)["services"]["backend"]["environment"]
+        process = desk.call(config_command)
+        assert process.returncode == 0, process.stderr
+        backend = json.loads(process.stdout)["services"]["backend"]["environment"]
         assert backend[desk.key] == "told"
     desk.platform.dotenv.unlink()
 
@@ -542,10 +542,10 @@ def test_tasks_that_fail_get_their_former_revision_back_and_the_rest_stays(
     files, references, secrets_to_hide = desk.edited(), desk.references(), [*secret_values(desk), desk.value]
     source = desk.work / "new.env"
     source.write_text(f"{desk.key}={desk.value}\n")
-    ended = desk.add(*parameter_words(desk, values_from=f"file:{source}"), "-p", "apply", "true")
+    process = desk.add(*parameter_words(desk, values_from=f"file:{source}"), "-p", "apply", "true")
     source.unlink()
     desk.world.settle()
-    assert ended.returncode == 1 and desk.references() == references and desk.digests() == [""] * 2
+    assert process.returncode == 1 and desk.references() == references and desk.digests() == [""] * 2
     assert desk.members[desk.key] == desk.value and desk.edited() != files
     (failed,) = [f for f in desk.outcome()["findings"] if f["check"] == "change-failed"]
     evidence = " ".join(failed["evidence"])
@@ -553,7 +553,7 @@ def test_tasks_that_fail_get_their_former_revision_back_and_the_rest_stays(
     assert "The files and the secret keep the key." in text_of(desk, "apply")
     assert f"{source} can be read by others" in " ".join(text_of(desk, "plan").split())
     assert "update-service" not in text_of(desk, "undo") and "apply --reverse" in text_of(desk, "undo")
-    assert_nothing_leaked(desk, secrets_to_hide, ended.stdout, ended.stderr)
+    assert_nothing_leaked(desk, secrets_to_hide, process.stdout, process.stderr)
 
     put(desk.world, {**desk.members, desk.key: ""})
     with signed_in(desk.sandbox, monkeypatch, desk.work):

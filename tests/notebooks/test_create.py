@@ -113,16 +113,16 @@ def test_a_dry_run_creates_nothing_an_apply_does_and_a_second_one_finds_it(desk:
     assert [(each["check"], each["severity"]) for each in findings] == [("placeholder", "info")]
     assert "exists already" in desk.notebook() and [*desk.description_of_secret()["VersionIdsToStages"]] == [version]
     values = [value for value in desk.members().values() if len(value) >= 16]
-    assert_nothing_leaked(desk, values, *(ended.stdout + ended.stderr for ended in (dry, process, again)))
+    assert_nothing_leaked(desk, values, *(each.stdout + each.stderr for each in (dry, process, again)))
 
 
 def test_verify_names_exactly_the_placeholders(desk: Creator) -> None:
     """What create left is what the checks find, with the service that needs each."""
     desk.run("-p", "apply", "true")
-    ended = desk.call([str(COMMAND), "run", "verify", "--record", str(desk.record)], OMC_SECRET=desk.name)
+    process = desk.call([str(COMMAND), "run", "verify", "--record", str(desk.record)], OMC_SECRET=desk.name)
     findings = [finding for finding in desk.outcome()["findings"] if finding["status"] == "found"]
     assert sorted(finding["subject"] for finding in findings if finding["check"] == "placeholder") == sorted(REQUIRED)
-    assert ended.returncode == 1
+    assert process.returncode == 1
 
 
 def test_one_scheduled_for_deletion_is_restored_and_nothing_else(desk: Creator) -> None:
@@ -148,22 +148,22 @@ def test_one_scheduled_for_deletion_is_restored_and_nothing_else(desk: Creator) 
 def test_plain_papermill_creates_as_well(desk: Creator) -> None:
     """No notebook cell fails where placeholders are all that is left."""
     command = [str(PAPERMILL), str(notebooks() / "create.ipynb"), "out.ipynb", "-p", "apply", "True"]
-    ended = desk.call(command)
-    assert ended.returncode == 0, ended.stderr
+    process = desk.call(command)
+    assert process.returncode == 0, process.stderr
     assert desk.description_of_secret()["Description"] == "Application secrets of ohmycoins in staging"
 
 
 def test_false_is_false_under_plain_papermill(desk: Creator) -> None:
     """Papermill makes a text of `-p apply false`, and a text that is not empty is true in Python."""
-    ended = desk.call([str(PAPERMILL), str(notebooks() / "create.ipynb"), "out.ipynb", "-p", "apply", "false"])
-    assert "PLAN: nothing was changed" in ended.stderr
+    process = desk.call([str(PAPERMILL), str(notebooks() / "create.ipynb"), "out.ipynb", "-p", "apply", "false"])
+    assert "PLAN: nothing was changed" in process.stderr
     assert desk.name not in [secret["Name"] for secret in desk.secrets()]
 
 
 def test_production_wants_its_name_as_well(desk: Creator) -> None:
     """Exit 3 and nothing made."""
-    ended = desk.run("-p", "environment", "production", "-p", "apply", "true")
-    assert (ended.returncode, 'confirm = "production"' in ended.stderr) == (3, True)
+    process = desk.run("-p", "environment", "production", "-p", "apply", "true")
+    assert (process.returncode, 'confirm = "production"' in process.stderr) == (3, True)
     assert desk.name not in [secret["Name"] for secret in desk.secrets()]
 
 

@@ -83,9 +83,9 @@ def test_an_apply_makes_a_private_file_that_the_application_starts_with(desk: De
     """Exit 0 with the provider's key in a file; the values are strong, and nowhere but in the .env."""
     key = f"sk-{HEX(20)}"
     source = values_file(desk.root.parent, OPENAI_API_KEY=key)
-    ended = run(desk, platform, "-p", "apply", "true", "-p", "values_from", f"file:{source}", "--summary")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("local_setup on your .env: ok\n")
+    process = run(desk, platform, "-p", "apply", "true", "-p", "values_from", f"file:{source}", "--summary")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("local_setup on your .env: ok\n")
     assert "local_setup on your .env: applied, ok" in next(desk.record.glob("*-*.html")).read_text()
     assert platform.dotenv.stat().st_mode & 0o777 == 0o600
     variables = {name: value or "" for name, value in dotenv_values(platform.dotenv).items()}
@@ -98,10 +98,10 @@ def test_an_apply_makes_a_private_file_that_the_application_starts_with(desk: De
     # The sandbox's application would log in at a database that is named.
     alone = {name: value for name, value in variables.items() if name != "POSTGRES_SERVER"}
     command = [sys.executable, "-I", str(application.__file__)]
-    process = subprocess.run(command, env=alone | {"PORT": "0"}, input="", capture_output=True, text=True, timeout=30)
-    assert process.returncode == 0 and "Application startup complete." in process.stdout
+    server = subprocess.run(command, env=alone | {"PORT": "0"}, input="", capture_output=True, text=True, timeout=30)
+    assert server.returncode == 0 and "Application startup complete." in server.stdout
     assert desk.outcome()["root_causes"] == [] and {"key": "SECRET_KEY"}.items() <= desk.outcome()["changes"][1].items()
-    assert_nothing_leaked(desk, [key, *(variables[name] for name in MADE)], ended.stdout)
+    assert_nothing_leaked(desk, [key, *(variables[name] for name in MADE)], process.stdout)
     assert_absent([key, *(variables[name] for name in MADE)], *others(platform))
 
 
@@ -362,9 +362,9 @@ def test_bad_input_is_refused_in_one_sentence_and_writes_nothing(name: str, plat
 def test_the_command_refuses_a_source_without_repeating_it(desk: Desk, platform: Platform) -> None:
     """Somebody may have written the value itself there."""
     value = HEX(16)
-    ended = run(desk, platform, "-p", "apply", "true", "-p", "values_from", value)
-    assert ended.returncode == 3 and len(ended.stderr.strip().splitlines()) == 1 and not platform.dotenv.exists()
-    assert_nothing_leaked(desk, [value], ended.stdout, ended.stderr)
+    process = run(desk, platform, "-p", "apply", "true", "-p", "values_from", value)
+    assert process.returncode == 3 and len(process.stderr.strip().splitlines()) == 1 and not platform.dotenv.exists()
+    assert_nothing_leaked(desk, [value], process.stdout, process.stderr)
 
 
 @pytest.mark.usefixtures("bench")
@@ -803,11 +803,11 @@ def test_plain_papermill_fails_in_the_outcome_and_shows_no_value(desk: Desk, pla
     output, notebook = desk.work / "out.ipynb", notebooks() / "local_setup.ipynb"
     words = ["-p", "repository", str(platform.root), "-p", "values_from", "env:MY_KEYS"]
     before, shell = tree(platform.root), {"MY_KEYS": f"OPENAI_API_KEY={new_key}", "POSTGRES_PASSWORD": HEX(16)}
-    ended = desk.call([str(PAPERMILL), str(notebook), str(output), *words], **shell)
-    assert ended.returncode != 0 and "FindingsRemain" in ended.stderr
+    process = desk.call([str(PAPERMILL), str(notebook), str(output), *words], **shell)
+    assert process.returncode != 0 and "FindingsRemain" in process.stderr
     assert tree(platform.root) == before
     values = [new_key, shell["POSTGRES_PASSWORD"], *(part for value in mine.values() for part in value.split("$x"))]
-    assert_nothing_leaked(desk, values, ended.stdout, ended.stderr)
+    assert_nothing_leaked(desk, values, process.stdout, process.stderr)
     assert_absent(values, *others(platform))
 
 

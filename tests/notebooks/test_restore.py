@@ -282,14 +282,14 @@ def test_a_version_that_does_not_work_either_is_taken_back(desk: Restorer) -> No
     right = desk.process_values("SECRET_KEY")
     bad = desk.secret.put(SECRET_KEY="changethis")
     now = desk.secret.put(SECRET_KEY=next(iter(right)))
-    ended = desk.restore("-p", "version", bad, "-p", "apply", "true")
-    assert ended.returncode == 1 and desk.secret.current == now and desk.process_values("SECRET_KEY") == right
+    process = desk.restore("-p", "version", bad, "-p", "apply", "true")
+    assert process.returncode == 1 and desk.secret.current == now and desk.process_values("SECRET_KEY") == right
     by_check = {finding["check"]: finding for finding in desk.outcome()["findings"] if finding["status"] == "found"}
     assert "change-failed" in by_check
     cause = by_check["changethis"]
     assert cause["evidence"][-1] == f"This was found in version {bad[:8]}, which is no longer current."
     assert cause["remedy"]["command"] == "Restore another version, or write SECRET_KEY by update."
-    assert_nothing_leaked(desk, [*right], ended.stdout, ended.stderr)
+    assert_nothing_leaked(desk, [*right], process.stdout, process.stderr)
 
 
 @pytest.mark.parametrize(
@@ -298,9 +298,9 @@ def test_a_version_that_does_not_work_either_is_taken_back(desk: Restorer) -> No
 def test_bad_input_gets_one_sentence_and_moves_nothing(desk: Restorer, version: str, reason: str) -> None:
     """Exit 3, one line, and AWSCURRENT where it was."""
     stages = desk.secret.stages
-    ended = desk.restore("-p", "version", version, "-p", "apply", "true")
-    assert ended.returncode == 3 and reason in ended.stderr.splitlines()[-1]
-    assert "Traceback" not in ended.stderr and [*desk.work.iterdir()] == []
+    process = desk.restore("-p", "version", version, "-p", "apply", "true")
+    assert process.returncode == 3 and reason in process.stderr.splitlines()[-1]
+    assert "Traceback" not in process.stderr and [*desk.work.iterdir()] == []
     assert desk.secret.stages == stages
 
 
@@ -323,9 +323,9 @@ def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(des
     [record] = desk.record.glob("restore-*.html")
     page = record.read_text()
     assert html.escape(blocker) in page and "the plan cannot be applied yet" in page
-    ended = desk.restore("-p", "version", lacking, "-p", "apply", "true")
-    assert ended.returncode == 3 and desk.secret.stages == stages
-    message = ended.stderr.splitlines()[-1]
+    process = desk.restore("-p", "version", lacking, "-p", "apply", "true")
+    assert process.returncode == 3 and desk.secret.stages == stages
+    message = process.stderr.splitlines()[-1]
     assert "New tasks of backend would not start without SMTP_HOST" in message and "Nothing was written" in message
 
 

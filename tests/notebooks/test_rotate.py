@@ -78,9 +78,9 @@ def test_a_former_token_is_found_until_it_is_revoked(desk: Rotator) -> None:
     desk.variables["NEW"] = new
     with provider(former, new) as issuer:
         (desk.work / "runbook.toml").write_text(f'[keys.OPENAI_API_KEY]\ncheck = "{issuer.address}"\n')
-        ended = desk.rotate("OPENAI_API_KEY", values_from="env:NEW", runbook_toml="runbook.toml")
+        process = desk.rotate("OPENAI_API_KEY", values_from="env:NEW", runbook_toml="runbook.toml")
         body, page = desk.outcome(), next(desk.record.glob("rotate-staging-*.html")).read_text()
-        assert (ended.returncode, body["root_causes"]) == (1, ["old-value-alive"])
+        assert (process.returncode, body["root_causes"]) == (1, ["old-value-alive"])
         assert "Done and verified" in page and "still works" in page.replace("&nbsp;", " ")
         assert staging.process_values("OPENAI_API_KEY")["backend"] == {new}
         issuer.accepted.remove(former)
@@ -90,7 +90,7 @@ def test_a_former_token_is_found_until_it_is_revoked(desk: Rotator) -> None:
         [dead] = [each for each in desk.outcome()["findings"] if each["check"] == "old-value-alive"]
         assert (dead["status"], dead["subject"]) == ("clear", "OPENAI_API_KEY")
         assert issuer.asked[count_of_calls:] == [former, new]
-    assert_nothing_leaked(desk, [former, new, *values(desk.sandbox)], ended.stdout, ended.stderr, again.stderr)
+    assert_nothing_leaked(desk, [former, new, *values(desk.sandbox)], process.stdout, process.stderr, again.stderr)
 
 
 def test_update_tries_the_former_token_and_restore_the_one_that_it_restores(desk: Rotator) -> None:
@@ -101,9 +101,9 @@ def test_update_tries_the_former_token_and_restore_the_one_that_it_restores(desk
     def run(runbook: str, **parameters: str) -> tuple[int, list[str]]:
         parameters_of_run = {**parameters, "runbook_toml": "runbook.toml", "apply": "true"}
         words = [word for pair in parameters_of_run.items() for word in ("-p", *pair)]
-        ended = desk.call([str(COMMAND), "run", runbook, "--record", str(desk.record), *words])
-        assert_nothing_leaked(desk, [former, new], ended.stdout, ended.stderr)
-        return ended.returncode, desk.outcome()["root_causes"]
+        process = desk.call([str(COMMAND), "run", runbook, "--record", str(desk.record), *words])
+        assert_nothing_leaked(desk, [former, new], process.stdout, process.stderr)
+        return process.returncode, desk.outcome()["root_causes"]
 
     with provider(former, new) as issuer:
         (desk.work / "runbook.toml").write_text(f'[keys.OPENAI_API_KEY]\ncheck = "{issuer.address}"\n')
@@ -192,13 +192,13 @@ def test_a_bad_value_ends_with_1_and_everything_as_it_was(desk: Rotator) -> None
     path.touch(0o600)
     bad = BAD.replace("0@", f"{secrets.token_hex(12)}@")
     path.write_text(json.dumps({"SENTRY_DSN": bad}))
-    ended = desk.rotate("SENTRY_DSN", values_from="file:new.json")
+    process = desk.rotate("SENTRY_DSN", values_from="file:new.json")
     body = desk.outcome()
-    assert (ended.returncode, body["root_causes"]) == (1, ["change-failed"])
+    assert (process.returncode, body["root_causes"]) == (1, ["change-failed"])
     assert {"key": "SENTRY_DSN", "action": "put back", "version": staging.current} in body["changes"]
     assert staging.process_values("SENTRY_DSN")["backend"] == {staging.members["SENTRY_DSN"]} and path.exists()
     path.unlink()
-    assert_nothing_leaked(desk, [*before, bad], ended.stdout, ended.stderr)
+    assert_nothing_leaked(desk, [*before, bad], process.stdout, process.stderr)
     assert Desk.run(desk).returncode == 0
 
 
@@ -341,19 +341,19 @@ def test_one_role_is_refused_where_old_tasks_outlive_its_password(with_database:
     desk.variables["OWN"] = f"postgresql://{login}@{database.host}:{database.port}/{database.dbname}"
     deployments.configure(staging.world, "backend", strategy="BLUE_GREEN", bake_minutes=15)
     try:
-        ended = desk.rotate("POSTGRES_PASSWORD", database_url_from="env:OWN")
+        refused = desk.rotate("POSTGRES_PASSWORD", database_url_from="env:OWN")
     finally:
         deployments.configure(staging.world, "backend")
-    assert ended.returncode == 3 and ended.stderr.count("\n") == 1
-    assert "one password at a time" in ended.stderr and "bakes for 15 min" in ended.stderr
-    assert "Let two roles take turns" in ended.stderr and "set the strategy ROLLING" in ended.stderr
+    assert refused.returncode == 3 and refused.stderr.count("\n") == 1
+    assert "one password at a time" in refused.stderr and "bakes for 15 min" in refused.stderr
+    assert "Let two roles take turns" in refused.stderr and "set the strategy ROLLING" in refused.stderr
     assert (staging.current, staging.labels(), staging.members) == (version, [], before)
     assert staging.service("worker")["deployments"][0]["id"] == deployment
     assert {health(task["health"]) for task in lifecycle.status(with_database)["tasks"]} == {200}
     process = desk.rotate("POSTGRES_PASSWORD", database_url_from="env:OWN")
     assert (process.returncode, staging.members["POSTGRES_USER"]) == (0, before["POSTGRES_USER"])
     assert staging.members["POSTGRES_PASSWORD"] != before["POSTGRES_PASSWORD"]
-    assert_nothing_leaked(desk, [before["POSTGRES_PASSWORD"]], ended.stderr)
+    assert_nothing_leaked(desk, [before["POSTGRES_PASSWORD"]], refused.stderr)
 
 
 def test_a_database_password_alone_is_taken_back(with_database: Sandbox, tmp_path: Path) -> None:
@@ -361,8 +361,8 @@ def test_a_database_password_alone_is_taken_back(with_database: Sandbox, tmp_pat
     desk, staging = Rotator(tmp_path, with_database), Staging(with_database)
     version = staging.current
     with Load(with_database) as load:
-        ended = desk.rotate("POSTGRES_PASSWORD")
-    assert (ended.returncode, desk.outcome()["root_causes"]) == (1, ["change-failed"])
+        process = desk.rotate("POSTGRES_PASSWORD")
+    assert (process.returncode, desk.outcome()["root_causes"]) == (1, ["change-failed"])
     assert staging.current == version and set(load.answers) == {200}
     assert "POSTGRES_PASSWORD must change in the database too" in next(desk.record.glob("rotate-*.html")).read_text()
 
@@ -375,8 +375,8 @@ def test_a_database_that_refuses_stops_before_anything_is_current(with_database:
     database = with_database.database
     assert database
     desk.variables["WRONG"] = f"postgresql://nobody:{password[::-1]}@{database.host}:{database.port}/{database.dbname}"
-    ended = desk.rotate("POSTGRES_PASSWORD", database_url_from="env:WRONG")
-    assert ended.returncode == 2 and ended.stderr.count("\n") == 1 and password[::-1] not in ended.stderr
+    process = desk.rotate("POSTGRES_PASSWORD", database_url_from="env:WRONG")
+    assert process.returncode == 2 and process.stderr.count("\n") == 1 and password[::-1] not in process.stderr
     assert (staging.current, staging.labels()) == (version, [])
     assert staging.service("worker")["deployments"][0]["id"] == deployment
 

@@ -148,7 +148,7 @@ def test_a_dry_run_leaves_no_trace_an_apply_creates_and_a_second_one_finds_it(de
     files = {name: text for name, text in desk.tree().items() if not name.endswith((".tfstate", ".lock.hcl"))}
     assert files == tree and not [*desk.folder.glob(".terraform/*")]
     # The stand-in gets the password as a variable, and keeps it nowhere but in the plan and in the secret.
-    assert_nothing_leaked(desk, [desk.password], *(ended.stdout + ended.stderr for ended in (dry, process, again)))
+    assert_nothing_leaked(desk, [desk.password], *(each.stdout + each.stderr for each in (dry, process, again)))
 
 
 def test_opentofu_serves_where_there_is_no_terraform(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -160,8 +160,8 @@ def test_opentofu_serves_where_there_is_no_terraform(tmp_path: Path, sandbox: Sa
 
 def test_without_either_program_nothing_is_known(desk: Terraformer) -> None:
     """Exit 2 with what to install; the API is not used instead."""
-    ended = desk.run("-p", "apply", "true", PATH="/nowhere")
-    assert ended.returncode == 2 and "install one" in ended.stderr and desk.name not in desk.names()
+    process = desk.run("-p", "apply", "true", PATH="/nowhere")
+    assert process.returncode == 2 and "install one" in process.stderr and desk.name not in desk.names()
 
 
 FAILURES = {
@@ -230,11 +230,11 @@ def test_where_somebody_can_press_a_button_the_plan_waits_for_it(
 
 def test_a_plan_that_was_not_confirmed_leaves_no_file(desk: Terraformer) -> None:
     """The run ends between plan and apply, and the plan file with the kernel."""
-    ended = desk.run("-p", "environment", "production", "-p", "apply", "true")
-    assert ended.returncode == 3 and 'confirm = "production"' in ended.stderr
+    process = desk.run("-p", "environment", "production", "-p", "apply", "true")
+    assert process.returncode == 3 and 'confirm = "production"' in process.stderr
     assert [call[1] for call in desk.calls()] == ["init", "plan", "show"]
     assert [*(desk.root / "tmp").iterdir()] == []
-    assert_nothing_leaked(desk, [desk.password], ended.stdout, ended.stderr)
+    assert_nothing_leaked(desk, [desk.password], process.stdout, process.stderr)
 
 
 def test_what_hangs_is_interrupted_and_may_end_by_itself(here: Terraformer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,9 +321,9 @@ def test_values_that_terraform_would_write_over_are_warned_of(desk: Terraformer)
     """The secret is there: nothing is applied, and a version that would be created anew is found, with the way out."""
     arn = desk.create()
     (desk.folder / "terraform.tfstate").write_text(json.dumps({"serial": 3, "arn": arn}))
-    ended = desk.run("-p", "apply", "true", STANDIN_ACTIONS="no-op,delete+create")
+    process = desk.run("-p", "apply", "true", STANDIN_ACTIONS="no-op,delete+create")
     (harm,) = [finding for finding in desk.outcome()["findings"] if finding["family"] == "terraform"]
-    assert (ended.returncode, harm["check"], harm["severity"]) == (1, "terraform-recreates", "error")
+    assert (process.returncode, harm["check"], harm["severity"]) == (1, "terraform-recreates", "error")
     remedy, terraform = harm["remedy"]["command"], f"terraform -chdir={desk.folder.resolve()}"
     assert f"{terraform} state rm" in remedy and f"&& {terraform} import" in remedy and f"{arn}|" in remedy
     assert "apply" not in [call[1] for call in desk.calls()] and desk.outcome()["changes"] == []

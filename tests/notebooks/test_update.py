@@ -124,16 +124,16 @@ def test_what_was_wrong_before_and_still_is_is_a_remark(own: KeptSecret, desk: U
     """A placeholder that stays is reported; the change is done and proved all the same, and that decides."""
     own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update", SENTRY_DSN="")
     words = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
-    ended = desk.run(*words, "--summary")
+    process = desk.run(*words, "--summary")
     body = desk.outcome()
-    assert ended.returncode == 0 and body["root_causes"] == []
+    assert process.returncode == 0 and body["root_causes"] == []
     (remark,) = [finding for finding in body["findings"] if finding["status"] == "found"]
     assert (remark["check"], remark["severity"]) == ("placeholder", "info") and "before this run" in remark["evidence"][
         -1
     ]
     assert [(change["key"], change["origin"]) for change in body["changes"]] == [("SECRET_KEY", "generated (hex-32)")]
-    assert "changed  SECRET_KEY" in ended.stdout
-    assert_nothing_leaked(desk, [own.members["SECRET_KEY"]], ended.stdout, ended.stderr)
+    assert "changed  SECRET_KEY" in process.stdout
+    assert_nothing_leaked(desk, [own.members["SECRET_KEY"]], process.stdout, process.stderr)
 
 
 def test_a_plan_ends_with_1_while_the_error_stands_that_it_is_against(own: KeptSecret, desk: Updater) -> None:
@@ -182,18 +182,18 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(desk: Updater, case: str
     """Exit 3, one line on standard error, no record, the secret and the file as they were."""
     arguments, reason = BAD_INPUT[case]
     path, stages = desk.source(SECRET_KEY="please-update-me"), KeptSecret(desk.sandbox).stages
-    ended = desk.run(*arguments, "-p", "apply", "true")
-    assert ended.returncode == 3
-    assert reason in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
+    process = desk.run(*arguments, "-p", "apply", "true")
+    assert process.returncode == 3
+    assert reason in process.stderr and len(process.stderr.strip().splitlines()) == 1
     assert [*desk.work.iterdir()] == [path] and KeptSecret(desk.sandbox).stages == stages
 
 
 def test_a_value_on_the_command_line_is_refused_and_not_repeated(desk: Updater) -> None:
     """Also where somebody takes values_from for the value itself."""
     value = secrets.token_urlsafe(32)
-    ended = desk.run("-p", "values_from", value, "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
-    assert ended.returncode == 3 and value not in ended.stderr
-    assert "looks like a secret" in ended.stderr
+    process = desk.run("-p", "values_from", value, "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
+    assert process.returncode == 3 and value not in process.stderr
+    assert "looks like a secret" in process.stderr
 
 
 @pytest.mark.parametrize("source", [(), ("-p", "values_from", "prompt")], ids=["no source", "prompt"])
@@ -269,11 +269,11 @@ def test_being_overtaken_leaves_a_record(own: KeptSecret, desk: Updater, monkeyp
     write_raced(own, desk.work / "update.ipynb")
     monkeypatch.setattr(headless_notebooks, "folder", lambda: desk.work)
     pairs = [("values_from", f"file:{desk.source(SECRET_KEY=secrets.token_hex(32))}"), ("apply", "true")]
-    ended = headless_run.run("update", pairs, desk.record)
+    process = headless_run.run("update", pairs, desk.record)
     body = desk.outcome()
-    assert (ended.exit_code, body["status"], body["changes"]) == (2, "failed", [])
+    assert (process.exit_code, body["status"], body["changes"]) == (2, "failed", [])
     assert body["failure"].startswith("Somebody else changed") and "administrator" in body["failure"]
-    assert body["failure"] in "\n".join(map(str, ended.summary)) and len([*desk.record.iterdir()]) == 4
+    assert body["failure"] in "\n".join(map(str, process.summary)) and len([*desk.record.iterdir()]) == 4
 
 
 def test_a_write_that_aws_refuses_leaves_a_record_and_a_look_does_not(own: KeptSecret, desk: Updater) -> None:
@@ -282,8 +282,8 @@ def test_a_write_that_aws_refuses_leaves_a_record_and_a_look_does_not(own: KeptS
     for action in ("GetSecretValue", "PutSecretValue"):
         wire = {"action": f"secretsmanager:{action}", "error": "AccessDeniedException", "count": 1}
         lifecycle.ask(desk.sandbox, "POST", "wire", wire)
-        ended = desk.run(*words)
-        assert ended.returncode == 2 and f"secretsmanager:{action} is missing" in ended.stdout + ended.stderr
+        process = desk.run(*words)
+        assert process.returncode == 2 and f"secretsmanager:{action} is missing" in process.stdout + process.stderr
         assert desk.record.exists() == (action == "PutSecretValue")
     assert desk.outcome()["status"] == "failed" and not own.labels()
 

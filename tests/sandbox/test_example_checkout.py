@@ -192,9 +192,9 @@ def test_a_run_in_a_sandbox_of_its_own_has_one(sandbox: Sandbox, tmp_path: Path)
     """`--sandbox` takes the place of the checkout and the account that the shell names, and leaves neither changed."""
     desk = Desk(tmp_path, sandbox)
     command = [str(COMMAND), "run", "local_setup", "--sandbox", "--summary", "--record", str(desk.record)]
-    ended = desk.call(command, OMC_REPOSITORY="/nowhere", AWS_ENDPOINT_URL="http://127.0.0.1:9")
-    assert (ended.returncode, ended.stderr.count("Traceback")) == (0, 0), ended.stderr
-    assert "local_setup" in ended.stdout and desk.outcome()["status"] == "ok"
+    process = desk.call(command, OMC_REPOSITORY="/nowhere", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert (process.returncode, process.stderr.count("Traceback")) == (0, 0), process.stderr
+    assert "local_setup" in process.stdout and desk.outcome()["status"] == "ok"
     assert "3 variables would be written" in next(desk.record.glob("*-*.html")).read_text()
     assert not list((desk.root / "tmp").glob("omc-*"))
 

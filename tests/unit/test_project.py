@@ -198,8 +198,8 @@ def test_what_a_notebook_imports_is_quick() -> None:
 def test_the_cli_run_as_a_module_is_the_command() -> None:
     """It ends with nothing done and exit code 0 for nobody."""
     words = [sys.executable, "-m", "omc_runbook.cli", "run", "no-such-runbook"]
-    ended = subprocess.run(words, capture_output=True, text=True)
-    assert ended.returncode == 3 and "no-such-runbook" in ended.stderr
+    process = subprocess.run(words, capture_output=True, text=True)
+    assert process.returncode == 3 and "no-such-runbook" in process.stderr
 
 
 @pytest.mark.long
@@ -525,10 +525,10 @@ def test_a_test_module_that_cannot_be_imported_fails_the_run(tmp_path: Path) -> 
     broken.write_text("import nothing_there\n\ndef test_it(): pass\n")
     twice = "import sys; from support.forked_workers import collect as c; c(sys.argv[1:]); exit(c(sys.argv[1:]))"
     options = ["-c", "/dev/null", "--import-mode=importlib", "-p", "no:cacheprovider", str(broken)]
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", twice, *options], cwd=ROOT / "tests", check=False, capture_output=True, text=True
     )
-    assert ended.returncode == pytest.ExitCode.INTERRUPTED, ended.stderr
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, process.stderr
 
 
 def test_every_module_is_linted() -> None:

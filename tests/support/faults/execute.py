@@ -56,10 +56,10 @@ def placed(snapshot: Snapshot, network: Network) -> Snapshot:
 def encrypted(snapshot: Snapshot, *policies: PolicyDocument) -> Snapshot:
     """Let a key encrypt sessions, all of which fail, and the task role have these policies."""
     key = KmsKey(arn=KEY, state="Enabled", manager="CUSTOMER", deletion=None, policy=DELEGATES)
-    failing = looked(snapshot)
+    with_refusals = looked(snapshot)
     for name in ("backend", "worker"):
-        failing = with_refusal(failing, name, "session", "Fetching data key failed")
-    return replace(failing, session_key=key, session_roles={ROLE: by_policies(*policies)})
+        with_refusals = with_refusal(with_refusals, name, "session", "Fetching data key failed")
+    return replace(with_refusals, session_key=key, session_roles={ROLE: by_policies(*policies)})
 
 
 FAULTS = {

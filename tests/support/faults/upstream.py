@@ -36,9 +36,9 @@ def deployed(snapshot: Snapshot) -> Snapshot:
 
 def saying(snapshot: Snapshot, line: str, service: str = "worker", **changes: Any) -> Snapshot:
     """Let a service's new tasks fail with a line in their log."""
-    failing = stuck(deployed(snapshot), service, "Essential container in task exited", **{**EXITED, **changes})
+    with_failures = stuck(deployed(snapshot), service, "Essential container in task exited", **{**EXITED, **changes})
     lines = (f"The log of {service} says: {line}",)
-    return replace(failing, log_lines={task.id: lines for task in failing.tasks if task.stopped})
+    return replace(with_failures, log_lines={task.id: lines for task in with_failures.tasks if task.stopped})
 
 
 def changed(line: str = REFUSED, key: str = "POSTGRES_PASSWORD", service: str = "worker") -> Callable[..., Snapshot]:

@@ -25,8 +25,10 @@ EXITED = {"stop_code": "EssentialContainerExited"}
 def exited(snapshot: Snapshot, line: str) -> Snapshot:
     """Tasks of worker that started and exited, with a line in their log."""
     started = snapshot.tasks[0].started
-    failing = stuck(snapshot, "worker", "Essential container in task exited", started=started, **EXITED)
-    return replace(failing, log_lines={task.id: (f"The log of worker says: {line}",) for task in failing.tasks})
+    with_failures = stuck(snapshot, "worker", "Essential container in task exited", started=started, **EXITED)
+    return replace(
+        with_failures, log_lines={task.id: (f"The log of worker says: {line}",) for task in with_failures.tasks}
+    )
 
 
 def test_a_key_that_the_secret_lacks_fails_every_task() -> None:

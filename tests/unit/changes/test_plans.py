@@ -457,8 +457,8 @@ def test_a_service_of_which_the_proxy_alone_has_a_key_is_redeployed() -> None:
     logging = with_proxy(with_keys(healthy(), SPLUNK_TOKEN=password()), "frontend", "SPLUNK_TOKEN")
     changed = planned(logging, SPLUNK_TOKEN=password())
     assert {service.name for service in changed.consumers} == {"backend", "worker", "frontend"}
-    stale = rotated(logging, NOW - timedelta(hours=1), SPLUNK_TOKEN=password())
-    again = plan_update(stale, {}, redeploy_stale=True)
+    with_stale_task = rotated(logging, NOW - timedelta(hours=1), SPLUNK_TOKEN=password())
+    again = plan_update(with_stale_task, {}, redeploy_stale=True)
     assert [service.name for service in again.consumers] == ["frontend"]
 
 

@@ -283,9 +283,11 @@ def test_a_network_that_is_known_to_be_closed_is_a_blocker() -> None:
     """A timeout alone may have passed; tasks without a route fail again, whatever they are to get or to download."""
     network = by_nat()
     for reason in (TIMEOUT, IMAGE.replace("not found", "dial tcp 10.0.0.9:443: i/o timeout")):
-        failing = stuck(with_service(healthy(), "worker", placement=Placement((PRIVATE,), (TASKS,))), "worker", reason)
-        assert not blockers(replace(failing, network=network))
-        (blocker,) = blockers(replace(failing, network=with_routes(network)))
+        with_failures = stuck(
+            with_service(healthy(), "worker", placement=Placement((PRIVATE,), (TASKS,))), "worker", reason
+        )
+        assert not blockers(replace(with_failures, network=network))
+        (blocker,) = blockers(replace(with_failures, network=with_routes(network)))
         assert "New tasks of worker would fail whatever their values are: Tasks cannot reach Secrets Manager" in blocker
 
 

@@ -776,14 +776,16 @@ def test_without_consumers_no_key_is_said_to_be_unused() -> None:
 def test_a_log_asks_for_a_key_to_which_the_revision_does_not_refer(line: str) -> None:
     """The worker's new image needs what only backend has: that is why its deployment is stuck."""
     begun = stuck(healthy(), "worker", "Essential container in task exited", started=NOW)
-    logged = replace(begun, log_lines={task.id: (f"The log of worker says: {line}",) for task in begun.tasks})
-    [found] = [each for each in diagnose(logged) if each.is_root_cause]
+    with_log = replace(begun, log_lines={task.id: (f"The log of worker says: {line}",) for task in begun.tasks})
+    [found] = [each for each in diagnose(with_log) if each.is_root_cause]
     assert (found.check, found.subject, found.severity) == ("key-unreferenced", "SMTP_HOST", "error")
     assert line in found.evidence[1] and 'add an entry with name = "SMTP_HOST" and valueFrom' in found.remedy.command
     # backend refers to it: there the application does not read what it has.
-    [other] = run_check(CHECKS["key-unreferenced"], stuck(logged, "backend", "Essential container in task exited"))
+    [other] = run_check(CHECKS["key-unreferenced"], stuck(with_log, "backend", "Essential container in task exited"))
     assert other.services == {"worker"}
-    unknown = replace(logged, log_lines=dict.fromkeys(logged.log_lines, ("The log of worker says: KeyError: 'OTHER'",)))
+    unknown = replace(
+        with_log, log_lines=dict.fromkeys(with_log.log_lines, ("The log of worker says: KeyError: 'OTHER'",))
+    )
     assert "key-unreferenced" not in {each.check for each in diagnose(unknown) if each.is_problem}
 
 
@@ -796,12 +798,12 @@ def test_each_service_whose_log_asks_for_a_key_gets_it() -> None:
     )
     for name in ("backend", "worker"):
         without = stuck(without, name, "Essential container in task exited", started=NOW)
-    logged = replace(without, log_lines={task.id: ("The log says: KeyError: 'SMTP_HOST'",) for task in without.tasks})
-    found = [each for each in diagnose(logged) if each.is_root_cause]
+    with_log = replace(without, log_lines={task.id: ("The log says: KeyError: 'SMTP_HOST'",) for task in without.tasks})
+    found = [each for each in diagnose(with_log) if each.is_root_cause]
     assert {each.check for each in found} == {"key-unreferenced"}
     assert sorted(service for each in found for service in each.services) == ["backend", "worker"]
     assert all('add an entry with name = "SMTP_HOST" and valueFrom' in each.remedy.command for each in found)
-    whole = with_container(logged, "worker", lambda old: replace(old, secrets=(Injection("SECRETS", parse(ARN)),)))
+    whole = with_container(with_log, "worker", lambda old: replace(old, secrets=(Injection("SECRETS", parse(ARN)),)))
     [alone] = [each for each in run_check(CHECKS["key-unreferenced"], whole) if each.severity == "error"]
     assert alone.services == {"backend"}
     worker = next(each for each in healthy().consumers if each.name == "worker").task_definition_arn

@@ -342,8 +342,8 @@ def test_protected_tasks_outlast_a_deployment() -> None:
     assert {each.remedy.runbook for each in run_check(CHECKS["not-forced"], again)} == {"rotate"}
     plan = plan_fix(again, diagnose(again), VersionHistory(()))
     assert {each.service.name for each in plan.redeploys} == {"backend", "worker"}
-    ended = with_service(snapshot, "worker", events=(ServiceEvent(NOW - timedelta(hours=1), message),))
-    assert {each.remedy.runbook for each in run_check(CHECKS["not-forced"], ended)} == {"rotate"}
+    long_ago = with_service(snapshot, "worker", events=(ServiceEvent(NOW - timedelta(hours=1), message),))
+    assert {each.remedy.runbook for each in run_check(CHECKS["not-forced"], long_ago)} == {"rotate"}
 
 
 def test_every_consumer_that_holds_the_old_value_is_named() -> None:
@@ -583,10 +583,10 @@ def test_a_failed_deployment_is_the_breakers() -> None:
 
 def test_a_failed_deployment_with_nothing_to_go_back_to_needs_a_new_one() -> None:
     """Its cause may be fixed, but ECS waits for somebody to deploy: there is no next task that would show it."""
-    failing = stuck(healthy(), "worker", PULL)
-    new = next(each.deployments[0] for each in failing.services if each.name == "worker")
+    with_failures = stuck(healthy(), "worker", PULL)
+    new = next(each.deployments[0] for each in with_failures.services if each.name == "worker")
     failed = (replace(new, rollout="FAILED", rollout_reason="ECS deployment circuit breaker: tasks failed to start."),)
-    down = with_service(failing, "worker", deployments=failed, running=0)
+    down = with_service(with_failures, "worker", deployments=failed, running=0)
     down = replace(down, tasks=tuple(each for each in down.tasks if each.stopped or each.owner != "worker"))
     mended = rotated(down, NOW - timedelta(seconds=30), OPENAI_API_KEY="sk-" + "0" * 20)
     [found] = [each for each in diagnose(mended) if each.is_root_cause and each.services == {"worker"}]

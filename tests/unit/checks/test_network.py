@@ -225,9 +225,9 @@ def test_what_cannot_be_followed(case: str) -> None:
     snapshot = placed(UNSURE[case])
     assert statuses(snapshot) == {"clear"}
     assert statuses(replace(snapshot, tasks=())) == {"clear", "unknown"}
-    failing = diagnose(stuck(snapshot, "worker", NO_WAY))
-    unknown = {f.check for f in failing if f.check in FAMILY and f.status == "unknown"}
-    (unexplained,) = (f for f in failing if f.is_unexplained)
+    findings = diagnose(stuck(snapshot, "worker", NO_WAY))
+    unknown = {f.check for f in findings if f.check in FAMILY and f.status == "unknown"}
+    (unexplained,) = (f for f in findings if f.is_unexplained)
     assert unexplained.check == "pull-failed" and not unexplained.is_root_cause
     assert unknown and set(unexplained.unread_causes) <= unknown and unexplained.unread_causes
 
@@ -304,8 +304,8 @@ def test_a_parameter_needs_a_way_of_its_own(parameter: str) -> None:
     finding = found(closed)["no-egress"]
     assert finding.services == {"worker"} and f"com.amazonaws.{REGION}.ssm" in " ".join(finding.evidence)
     assert f"--service-name com.amazonaws.{REGION}.ssm " in finding.remedy.command
-    failing = stuck(closed, "worker", NO_WAY.replace("secret from asm", "secrets from ssm"))
-    assert [f.check for f in diagnose(failing) if f.is_root_cause] == ["no-egress"]
+    with_failures = stuck(closed, "worker", NO_WAY.replace("secret from asm", "secrets from ssm"))
+    assert [f.check for f in diagnose(with_failures) if f.is_root_cause] == ["no-egress"]
     own = with_endpoint(by_endpoint(), id="vpce-2", service=f"com.amazonaws.{REGION}.ssm")
     assert statuses(replace(closed, network=own)) == statuses(refer(placed(by_nat()), parameter)) == {"clear"}
     elsewhere = refer(placed(by_endpoint()), "arn:aws:ssm:eu-west-1:123456789012:parameter/sender")

@@ -84,8 +84,8 @@ def unsure(snapshot: Snapshot) -> list[str]:
 )
 def test_spellings_of_a_wrong_reference(value_from: str, cause: str) -> None:
     """However a reference is wrong, it is the one cause of the tasks that do not start."""
-    failing = stuck(healthy(), "worker", f"{PULL}execution resource retrieval failed")
-    assert root_causes(with_reference(failing, "worker", "SECRET_KEY", value_from)) == [cause]
+    with_failures = stuck(healthy(), "worker", f"{PULL}execution resource retrieval failed")
+    assert root_causes(with_reference(with_failures, "worker", "SECRET_KEY", value_from)) == [cause]
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def injecting(snapshot: Snapshot, name: str, **variables: str) -> Snapshot:
         revision=8,
         containers=(replace(old.containers[0], secrets=entries),),
     )
-    failing = stuck(snapshot, name, "Essential container in task exited", **RAN)
-    service = next(service for service in failing.services if service.name == name)
+    with_failures = stuck(snapshot, name, "Essential container in task exited", **RAN)
+    service = next(service for service in with_failures.services if service.name == name)
     primary, *others = service.deployments
     deployments = (replace(primary, task_definition_arn=new.arn), *others)
-    moved = with_service(failing, name, task_definition_arn=new.arn, deployments=deployments)
+    moved = with_service(with_failures, name, task_definition_arn=new.arn, deployments=deployments)
     return replace(moved, task_definitions={**snapshot.task_definitions, new.arn: new})
 
 
@@ -479,9 +479,9 @@ def test_the_stack_that_registered_a_revision() -> None:
 
 def test_a_value_mended_while_a_deployment_retries() -> None:
     """Tasks that failed on a value which has been replaced say nothing of the next ones."""
-    failing = stuck(healthy(), "worker", f"{PULL}did not contain json key OPENAI_API_KEY")
-    assert root_causes(failing) == ["pull-failed"]
-    mended = rotated(failing, NOW - timedelta(minutes=1), OPENAI_API_KEY=f"sk-{secrets.token_hex(16)}")
+    with_failures = stuck(healthy(), "worker", f"{PULL}did not contain json key OPENAI_API_KEY")
+    assert root_causes(with_failures) == ["pull-failed"]
+    mended = rotated(with_failures, NOW - timedelta(minutes=1), OPENAI_API_KEY=f"sk-{secrets.token_hex(16)}")
     assert root_causes(mended) == ["not-forced"]
 
 

@@ -137,8 +137,8 @@ def test_a_rotation_that_may_still_run_is_a_remark() -> None:
         assert found.severity == severity
         assert "It was created at 2026-03-01 11:57:00 UTC." in found.evidence
         assert found.remedy and ("Lambda" in found.remedy.command) == rotates
-    ended = with_secret(snapshot, stages={CURRENT: ("AWSCURRENT", "AWSPENDING")})
-    assert_clear(CHECKS["rotation-pending"], ended)
+    finished = with_secret(snapshot, stages={CURRENT: ("AWSCURRENT", "AWSPENDING")})
+    assert_clear(CHECKS["rotation-pending"], finished)
 
 
 def test_a_rotation_without_a_date_is_due_by_its_rule() -> None:

@@ -154,15 +154,15 @@ def test_a_container_for_which_the_application_waits(
 ) -> None:
     """Migrations that fail keep a task from starting, of which ECS says no more, and the secrets were all there."""
     containers = (TaskContainer("migrate", *first), TaskContainer("worker", *main))
-    failing = with_definition(
+    with_failures = with_definition(
         stuck(healthy(), "worker", "Task failed to start", containers=containers),
         "worker",
         lambda old: replace(
             old, containers=(replace(old.containers[0], name="migrate", essential=False), *old.containers)
         ),
     )
-    lines = {each.id: (f"The log of migrate says: {line}",) for each in failing.tasks if each.stopped and line}
-    assert root_causes(replace(failing, log_lines=lines)) == [cause]
+    lines = {each.id: (f"The log of migrate says: {line}",) for each in with_failures.tasks if each.stopped and line}
+    assert root_causes(replace(with_failures, log_lines=lines)) == [cause]
 
 
 def test_containers_that_ran_before_a_secret_was_refused() -> None:
@@ -319,9 +319,9 @@ def test_events_that_tell_of_no_want(snapshot: Snapshot) -> None:
 
 def test_stale_stops_are_called_so() -> None:
     """A finding on a service says which of its stopped tasks are older than the current version."""
-    failing = stuck(healthy(), "worker", f"{PULL}unable to retrieve secret from asm: did not contain json key A")
-    assert stale_stops(failing) == ()
-    mended = rotated(failing, NOW - timedelta(minutes=1), OPENAI_API_KEY="sk-" + "0" * 20)
+    with_failures = stuck(healthy(), "worker", f"{PULL}unable to retrieve secret from asm: did not contain json key A")
+    assert stale_stops(with_failures) == ()
+    mended = rotated(with_failures, NOW - timedelta(minutes=1), OPENAI_API_KEY="sk-" + "0" * 20)
     assert {stop.service.name for stop in stale_stops(mended)} == {"worker"}
     [stale] = [finding for finding in diagnose(mended) if finding.check == "not-forced" and finding.subject == "worker"]
     assert "Stale evidence: 3 tasks stopped before AWSCURRENT last moved" in " ".join(stale.evidence)
@@ -392,8 +392,8 @@ def test_a_container_that_ecs_stopped_is_not_what_ended_the_task(app: int, proxy
     beside = Container(name="proxy", secrets=(), environment=(), log_group="/ecs/proxy")
     snapshot = with_definition(snapshot, "worker", lambda old: replace(old, containers=(*old.containers, beside)))
     ended = (TaskContainer("worker", app, ""), TaskContainer("proxy", proxy, ""))
-    failing = stuck(snapshot, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
-    found = [each for each in diagnose(failing) if each.check in ("task-exits", "rollout-stuck")]
+    with_failures = stuck(snapshot, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
+    found = [each for each in diagnose(with_failures) if each.check in ("task-exits", "rollout-stuck")]
     assert all(f"logs tail {group} " in each.remedy.command for each in found) and len(found) == 2
     hints = {fact for each in found for fact in each.evidence if fact.startswith("Exit code")}
     assert bool(hints) is (proxy is None)
@@ -406,8 +406,8 @@ def test_a_container_that_was_killed_for_its_memory_is_what_ended_the_task() -> 
     snapshot = with_definition(snapshot, "worker", lambda old: replace(old, containers=(beside, *old.containers)))
     killed = TaskContainer("worker", 137, "OutOfMemoryError: Container killed due to memory usage")
     ended = (TaskContainer("proxy", 1, ""), killed)
-    failing = stuck(snapshot, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
-    [found] = [each for each in diagnose(failing) if each.check == "rollout-stuck"]
+    with_failures = stuck(snapshot, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
+    [found] = [each for each in diagnose(with_failures) if each.check == "rollout-stuck"]
     assert "logs tail /ecs/w " in found.remedy.command and found.because_of == ("out-of-memory",)
 
 
@@ -420,8 +420,8 @@ def test_a_task_of_which_no_container_failed(codes: tuple[int | None, ...], has_
     beside = Container(name="prestart", secrets=(), environment=())
     snapshot = with_definition(healthy(), "worker", lambda old: replace(old, containers=(*old.containers, beside)))
     ended = tuple(TaskContainer(name, code, "") for name, code in zip(names, codes, strict=False))
-    failing = stuck(snapshot, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
-    [found] = run_check(CHECKS["task-exits"], failing)
+    with_failures = stuck(snapshot, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
+    [found] = run_check(CHECKS["task-exits"], with_failures)
     assert any(fact.startswith("Exit code 0:") for fact in found.evidence) is has_note
 
 
@@ -430,9 +430,9 @@ def test_a_task_of_which_no_container_failed(codes: tuple[int | None, ...], has_
 )
 def test_a_variable_that_the_log_asks_for_and_nobody_has_is_named(line: str) -> None:
     """The revision lacks it, and there is no key of the secret to refer to."""
-    failing = stuck(healthy(), "worker", EXIT, **ended(1))
+    with_failures = stuck(healthy(), "worker", EXIT, **ended(1))
 
-    def finding_of(line: str, snapshot: Snapshot = failing) -> Finding:
+    def finding_of(line: str, snapshot: Snapshot = with_failures) -> Finding:
         lines = {task.id: (f"The log of worker says: {line}",) for task in snapshot.tasks}
         return found("task-exits", replace(snapshot, log_lines=lines))
 
@@ -440,20 +440,26 @@ def test_a_variable_that_the_log_asks_for_and_nobody_has_is_named(line: str) -> 
     asks = "Its log asks for NEW_SETTING, which neither ohmycoins-staging-worker:7 nor a key of the secret has."
     assert asks in answer.evidence and answer.is_root_cause
     assert answer.remedy and answer.remedy.runbook == "add_key" and answer.remedy.parameters["key"] == "NEW_SETTING"
-    plain = with_container(failing, "worker", lambda old: replace(old, environment=("NEW_SETTING",)))
-    unread = with_container(failing, "worker", lambda old: replace(old, has_environment_files=True))
+    plain = with_container(with_failures, "worker", lambda old: replace(old, environment=("NEW_SETTING",)))
+    unread = with_container(with_failures, "worker", lambda old: replace(old, has_environment_files=True))
     all_keys = Injection("ALL", parse(ARN))
-    whole = with_container(failing, "worker", lambda old: replace(old, secrets=(*old.secrets, all_keys)))
-    text = with_text(failing, "no JSON")
-    other_revision = replace(failing.tasks[-1], task_definition_arn=definition_arn("worker", 6))
-    unknown = replace(failing, tasks=(*failing.tasks[:-1], other_revision))
+    whole = with_container(with_failures, "worker", lambda old: replace(old, secrets=(*old.secrets, all_keys)))
+    text = with_text(with_failures, "no JSON")
+    other_revision = replace(with_failures.tasks[-1], task_definition_arn=definition_arn("worker", 6))
+    unknown = replace(with_failures, tasks=(*with_failures.tasks[:-1], other_revision))
     others = [finding_of(line, other) for other in (plain, unread, whole, text, unknown)]
     refused = "1 validation error for Settings: NEW_SETTING: String should match pattern"
     others += map(finding_of, ("ValueError: NEW_SETTING", "KeyError: 'DATABASE'", refused))
     for other in others:
         assert other.remedy and not other.remedy.runbook and not any("asks for" in fact for fact in other.evidence)
-    some = tuple(each for each in failing.containers(failing.tasks[-1])[0].secrets if each.variable != "OPENAI_API_KEY")
-    lacking = with_container(without_key(failing, "OPENAI_API_KEY"), "worker", lambda old: replace(old, secrets=some))
+    some = tuple(
+        each
+        for each in with_failures.containers(with_failures.tasks[-1])[0].secrets
+        if each.variable != "OPENAI_API_KEY"
+    )
+    lacking = with_container(
+        without_key(with_failures, "OPENAI_API_KEY"), "worker", lambda old: replace(old, secrets=some)
+    )
     known = finding_of("KeyError: 'OPENAI_API_KEY'", lacking)
     assert "asks for OPENAI_API_KEY" in str(known.evidence) and known.remedy and not known.remedy.runbook
 
@@ -473,19 +479,19 @@ def test_the_root_cause_has_the_way_to_a_variable_that_nobody_has(
     """Where a deployment is stuck, that is the root cause: an exit is its consequence, and shows no remedy."""
     snapshot = with_container(healthy(), "worker", lambda old: replace(old, environment=serving))
     newer = replace(healthy().task_definitions[definition_arn("worker")], arn=definition_arn("worker", 8), revision=8)
-    failing = stuck(snapshot, "worker", EXIT, **ended(1), task_definition_arn=newer.arn)
-    service = next(each for each in failing.services if each.name == "worker")
+    with_failures = stuck(snapshot, "worker", EXIT, **ended(1), task_definition_arn=newer.arn)
+    service = next(each for each in with_failures.services if each.name == "worker")
     begun, former = service.deployments
     deployments = (replace(begun, task_definition_arn=newer.arn), former)
-    failing = with_service(failing, "worker", task_definition_arn=newer.arn, deployments=deployments)
-    keys = {**failing.environment.keys, "SENTRY_NAME": Key(variable="SENTRY_PROJECT")}
-    failing = replace(
-        failing,
-        environment=replace(failing.environment, keys=keys),
-        task_definitions={**failing.task_definitions, newer.arn: newer},
-        log_lines={task.id: (f"The log of worker says: KeyError: '{variable}'",) for task in failing.tasks},
+    with_failures = with_service(with_failures, "worker", task_definition_arn=newer.arn, deployments=deployments)
+    keys = {**with_failures.environment.keys, "SENTRY_NAME": Key(variable="SENTRY_PROJECT")}
+    with_failures = replace(
+        with_failures,
+        environment=replace(with_failures.environment, keys=keys),
+        task_definitions={**with_failures.task_definitions, newer.arn: newer},
+        log_lines={task.id: (f"The log of worker says: KeyError: '{variable}'",) for task in with_failures.tasks},
     )
-    [root] = [each for each in diagnose(failing) if each.check == "rollout-stuck"]
+    [root] = [each for each in diagnose(with_failures) if each.check == "rollout-stuck"]
     assert root.is_root_cause and root.remedy.command.startswith(way)
     assert root.remedy.runbook == ("add_key" if way.startswith("If") else "")
     assert ("aws logs tail " in root.remedy.command) is not way.startswith("Set")

@@ -80,8 +80,8 @@ def test_a_key_of_the_providers_name() -> None:
     """A key that the catalogue does not have is recognised by the name in it."""
     entry = Injection("COINSPOT_API_KEY", parse(f"{ARN}:COINSPOT_API_KEY::"))
     snapshot = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    failing = changed("coinspot answered 401 Unauthorized: invalid credentials", "COINSPOT_API_KEY")(snapshot)
-    assert root_causes(failing) == ["store-only COINSPOT_API_KEY"]
+    with_failures = changed("coinspot answered 401 Unauthorized: invalid credentials", "COINSPOT_API_KEY")(snapshot)
+    assert root_causes(with_failures) == ["store-only COINSPOT_API_KEY"]
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_a_key_of_another_system_beside_the_databases(key: str, line: str) -> No
     """Each system's own words accuse its key, and not the password of the database as well."""
     entry = Injection(key, parse(f"{ARN}:{key}::"))
     snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    failing = changed(line, key, "backend")(snapshot)
-    [found] = [each for each in run_check(CHECKS["store-only"], failing) if each.status == "found"]
+    with_failures = changed(line, key, "backend")(snapshot)
+    [found] = [each for each in run_check(CHECKS["store-only"], with_failures) if each.status == "found"]
     assert found.subject == key
 
 
@@ -126,8 +126,8 @@ def test_of_several_client_secrets_the_named_or_changed_one_is_accused(system: s
     keys = ("GOOGLE_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
     entries = tuple(Injection(key, parse(f"{ARN}:{key}::")) for key in keys)
     snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, *entries)))
-    failing = saying(unchanged(snapshot), f"oauth {system.lower()}: invalid_client", "backend")
-    found = [each for each in run_check(CHECKS["store-only"], failing) if each.status == "found"]
+    with_failures = saying(unchanged(snapshot), f"oauth {system.lower()}: invalid_client", "backend")
+    found = [each for each in run_check(CHECKS["store-only"], with_failures) if each.status == "found"]
     assert [each.subject for each in found] == [f"{system}_CLIENT_SECRET"]
     unnamed = changed("oauth: invalid_client", f"{system}_CLIENT_SECRET", "backend")(snapshot)
     found = [each for each in run_check(CHECKS["store-only"], unnamed) if each.status == "found"]
@@ -164,8 +164,8 @@ def test_a_drivers_own_words_accuse_no_key_of_another_system(key: str, line: str
     """What the driver lacks, no reference of the container has."""
     entry = Injection(key, parse(f"{ARN}:{key}::"))
     snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(entry,)))
-    failing = changed(line, key, "backend")(snapshot)
-    assert [each.status for each in run_check(CHECKS["store-only"], failing)] == ["clear"]
+    with_failures = changed(line, key, "backend")(snapshot)
+    assert [each.status for each in run_check(CHECKS["store-only"], with_failures)] == ["clear"]
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,11 @@ def test_an_answer_to_the_applications_own_user_accuses_no_key(word: str) -> Non
     """Libraries for JWT have the words that Slack has."""
     entry = Injection("SLACK_BOT_TOKEN", parse(f"{ARN}:SLACK_BOT_TOKEN::"))
     snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    failing = changed(f'401 {{"error": "{word}", "path": "/api/users/me"}}', "SLACK_BOT_TOKEN", "backend")(snapshot)
+    with_failures = changed(f'401 {{"error": "{word}", "path": "/api/users/me"}}', "SLACK_BOT_TOKEN", "backend")(
+        snapshot
+    )
     assert "store-only" not in {
-        each.check for each in run_check(CHECKS["store-only"], failing) if each.status == "found"
+        each.check for each in run_check(CHECKS["store-only"], with_failures) if each.status == "found"
     }
 
 
@@ -293,8 +295,8 @@ def test_an_api_key_that_the_provider_did_not_get_was_not_refused(line: str) -> 
     """The task has it, so what is to be corrected is the application."""
     entry = Injection("STRIPE_API_KEY", parse(f"{ARN}:STRIPE_API_KEY::"))
     snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    failing = changed(line, "STRIPE_API_KEY", "backend")(snapshot)
-    [found] = [each for each in run_check(CHECKS["store-only"], failing) if each.status == "found"]
+    with_failures = changed(line, "STRIPE_API_KEY", "backend")(snapshot)
+    [found] = [each for each in run_check(CHECKS["store-only"], with_failures) if each.status == "found"]
     assert found.evidence[-1].endswith("gave the provider no API key: the value itself was not refused.")
 
 
@@ -425,9 +427,11 @@ def test_a_pinned_version_is_not_the_value_that_is_refused() -> None:
 def test_a_health_check_that_fails_for_it() -> None:
     """A task that stays up without its database is unhealthy because of the value."""
     snapshot = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD=secrets.token_hex(16))
-    failing = stuck(deployed(snapshot), "worker", "Task failed container health checks", started=NOW)
-    logged = replace(failing, log_lines={task.id: (f"The log of worker says: {REFUSED}",) for task in failing.tasks})
-    assert root_causes(logged) == ["store-only POSTGRES_PASSWORD"]
+    with_failures = stuck(deployed(snapshot), "worker", "Task failed container health checks", started=NOW)
+    with_log = replace(
+        with_failures, log_lines={task.id: (f"The log of worker says: {REFUSED}",) for task in with_failures.tasks}
+    )
+    assert root_causes(with_log) == ["store-only POSTGRES_PASSWORD"]
 
 
 @pytest.mark.parametrize(
@@ -439,7 +443,7 @@ def test_a_url_that_has_no_password_is_to_be_updated(url: str, has_password: boo
     entry = Injection("DATABASE_URL", parse(f"{ARN}:DATABASE_URL::"))
     snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(entry,)))
     snapshot = with_values(snapshot, {**document(snapshot), "DATABASE_URL": url}, CURRENT)
-    failing = saying(unchanged(snapshot), "fe_sendauth: no password supplied", "backend")
-    [found] = [each for each in run_check(CHECKS["store-only"], failing) if each.status == "found"]
+    with_failures = saying(unchanged(snapshot), "fe_sendauth: no password supplied", "backend")
+    [found] = [each for each in run_check(CHECKS["store-only"], with_failures) if each.status == "found"]
     assert (found.subject, found.remedy.runbook) == ("DATABASE_URL", "" if has_password else "update")
     assert ("has no password" in found.evidence[-1]) is not has_password

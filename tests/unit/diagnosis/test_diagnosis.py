@@ -369,8 +369,8 @@ def test_old_values_are_kept_where_the_new_version_cannot_be_read() -> None:
 @pytest.mark.parametrize("id", ["no-permission", "role-untrusted", "scheduled-deletion", "kms-disabled"])
 def test_nobody_is_told_to_redeploy_where_new_tasks_would_fail(id: str) -> None:
     """Whatever keeps new tasks from their secret comes first: its remedy starts new tasks, and theirs would fail."""
-    stale = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
-    findings = with_remedies_of_causes(diagnose(FAULTS[id].make(stale)))
+    with_stale_tasks = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    findings = with_remedies_of_causes(diagnose(FAULTS[id].make(with_stale_tasks)))
     assert {each.check for each in findings if each.is_root_cause} == {id}
     [cause] = [each for each in findings if each.check == id]
     old = [each for each in findings if each.check == "not-forced" and each.is_problem]
@@ -379,10 +379,10 @@ def test_nobody_is_told_to_redeploy_where_new_tasks_would_fail(id: str) -> None:
 
 def test_what_could_not_be_read_does_not_hide_an_old_value() -> None:
     """Without a look at what the roles may do, that tasks have an old value stays a cause, with its remedy."""
-    stale = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    with_stale_tasks = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
     refused = ReadFailure("roles", "iam:GetRole", "AccessDenied", "denied")
     unread = Permissions(role=None, unread=(refused,))
-    assert roots(with_permissions(stale, unread)) == {"not-forced"}
+    assert roots(with_permissions(with_stale_tasks, unread)) == {"not-forced"}
 
 
 def test_what_a_check_could_not_read_is_told_beside_what_it_found() -> None:
