@@ -428,7 +428,7 @@ def test_whether_add_key_would_add_a_field_is_tried_once(platform: Platform) -> 
 
 @pytest.mark.usefixtures("own_registry")
 def test_what_nothing_provides_is_not_said_to_come_from_the_secret(platform: Platform) -> None:
-    """A field without a default, whose key neither a task definition nor the secret has: the finding says why."""
+    """A field without a default, and with its key nowhere in AWS: the findings say why the key is needed."""
     field = "    SECRET_KEY: str = secrets.token_urlsafe(32)\n"
     platform.edit(platform.config, field, f"{field}    STRIPE_SECRET: str\n")
     by_check = {each.check: each for each in problems(with_checkout(platform)) if each.subject == "STRIPE_SECRET"}

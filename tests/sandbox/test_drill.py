@@ -135,7 +135,7 @@ def test_without_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_consequence_is_told_kindly() -> None:
-    """Whoever names a consequence of the cause reads that; whoever names something else does not."""
+    """The verdict on an answer that is a consequence of the cause says so; on another wrong one it does not."""
     assert "consequence" in drills.verdict(Grade("key-missing", "rollout-stuck", 9.0))
     assert "consequence" not in drills.verdict(Grade("key-missing", "desired-zero", 9.0))
     assert drills.verdict(Grade("bom", "bom", 9.0)).startswith("Right")

@@ -76,7 +76,7 @@ def test_other_clusters_are_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_production_rotates_sooner_and_wants_a_second_word() -> None:
-    """Production has 90 days, and is the only environment that counts as production."""
+    """Production has 90 days, and counts as production; staging does not."""
     assert load("production").names.rotation_days == 90
     assert load("production").is_production
     assert not load("staging").is_production

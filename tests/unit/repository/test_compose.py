@@ -550,7 +550,7 @@ def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_without_a_program(tmp_path: Path) -> None:
-    """A program that is not installed is one sentence."""
+    """The error for a program that is not installed is one sentence."""
     with pytest.raises(CouldNotLook, match=r"^docker-nowhere could not be started in .*: No such file or directory\.$"):
         docker.read_config(("docker-nowhere",), tmp_path)
     assert docker.engine_problem(("docker-nowhere",)).startswith("docker-nowhere could not be started")
@@ -648,7 +648,7 @@ def test_config_refused_by_others(
 
 
 def test_config_of_an_old_program(tmp_path: Path) -> None:
-    """A program that cannot print JSON is too old."""
+    """The error for a program that cannot print JSON says that it is too old."""
     old = tmp_path / "docker-compose"
     old.write_text("#!/bin/sh\necho services:\n")
     old.chmod(0o755)

@@ -103,7 +103,7 @@ def test_what_variables_begin_with(tmp_path: Path, old: str, new: str, prefix: s
     ids=["either", "both", "a condition", "two of one setting"],
 )
 def test_validators_that_are_combined(tmp_path: Path, validators: str, expected: dict[str, bool]) -> None:
-    """As dynaconf evaluates them: a variable is required unless another one can satisfy the validators."""
+    """As dynaconf evaluates them: a variable is required unless the validators can be satisfied without it."""
     assignment = f'settings = Dynaconf(envvar_prefix="OMC", validators=[{validators}])'
     (tmp_path / "config.py").write_text(f"from dynaconf import Dynaconf, Validator\n\n{assignment}\n")
     assert required(read_settings(tmp_path)) == expected

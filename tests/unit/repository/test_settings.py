@@ -222,7 +222,7 @@ def test_a_class_variable_hides_an_inherited_field() -> None:
     ],
 )
 def test_env_files_are_told_where_they_are_literal(config: str, files: tuple[str, ...] | None) -> None:
-    """A literal is read; without one it is empty; an expression is None."""
+    """A literal is read, no env_file gives no files, and an expression gives None."""
     assert read(f"    model_config = {config}\n    KEY: str\n").env_files == files
     assert ("env_file" in read(f"    model_config = {config}\n").computed_options) == (
         files is None and "=1" not in config

@@ -109,7 +109,7 @@ def test_two_words_for_production_stay_apart(tmp_path: Path) -> None:
 
 
 def test_tags_find_environments(tmp_path: Path) -> None:
-    """Of several secrets of one environment, the one with the usual name counts; without one, the finding says so."""
+    """Of several secrets of one environment, that with the usual name counts; without one, all are named as unread."""
     create("anything", Project="ohmycoins", Stage="staging")
     create("ohmycoins-qa-app-secrets", Project="ohmycoins", Stage="qa")
     create("ohmycoins-qa-database", Project="ohmycoins", Stage="qa")
