@@ -163,6 +163,14 @@ def test_fresh_world(scene: Scene) -> None:
     assert_healthy(scene)
 
 
+def test_a_service_that_somebody_deleted_is_there_again(scene: Scene) -> None:
+    """Also where a fault had put it into a network that goes."""
+    break_(scene.world.endpoint, "no-egress")
+    scene.world.delete_service("worker")
+    mend(scene.world.endpoint)
+    assert_healthy(scene)
+
+
 def test_own_good_values_survive(scene: Scene) -> None:
     """Values that somebody wrote into a healthy world are still there after a fault was broken and mended."""
     text = json.dumps({**json.loads(scene.text()), "SMTP_USER": "somebody@example.com"})

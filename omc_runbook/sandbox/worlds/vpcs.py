@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, STAGING, World
 
@@ -99,11 +100,14 @@ def remove_private(world: World) -> None:
         return
     network = restore_network(world)
     for service in CONSUMERS:
-        world.ecs.update_service(
-            cluster=CLUSTER, service=service.name, networkConfiguration={"awsvpcConfiguration": network}
-        )
+        _move(world, service.name, network)
     for vpc in vpcs:
         _remove_vpc(ec2, vpc)
+
+
+@on_error("ServiceNotActiveException", "ServiceNotFoundException", "ClusterNotFoundException", gives=None)
+def _move(world: World, service: str, network: AwsVpcConfigurationTypeDef) -> None:
+    world.ecs.update_service(cluster=CLUSTER, service=service, networkConfiguration={"awsvpcConfiguration": network})
 
 
 def _remove_vpc(ec2: EC2Client, vpc: str) -> None:
