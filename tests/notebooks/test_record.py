@@ -198,7 +198,7 @@ def test_a_record_that_cannot_be_written_whole_leaves_no_piece_and_no_older_outc
 def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(
     tmp_path: Path, engine: tuple[str, ...]
 ) -> None:
-    """Exit 2; without --summary, too, the changes and the lack of a record are printed; the older outcome is gone."""
+    """Exit 2; with --quiet, too, the changes and the lack of a record are printed; the older outcome is gone."""
     full = FULL.format(process="os.getppid()" if engine else 0, size=64)
     ended = run_full(tmp_path, engine, "conclude.end(outcome)", full)
     assert ended.returncode == 2, ended.stderr
