@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from functools import cache
 
 import pytest
@@ -14,6 +15,7 @@ from omc_runbook.diagnosis.root_causes import EVERY_CHECK
 from omc_runbook.model.environment import LOCAL
 
 PAGE = ROOT / "docs" / "remedies.md"
+STANDIN = ROOT / "benchmarks" / "standin"
 PARTS = ("faults", "files", "local", "untried")
 VERDICTS = (
     "mended",
@@ -56,3 +58,9 @@ def test_what_cannot_be_tried_is_printed_as_the_page_has_it() -> None:
     """A fault that the sandbox cannot have is made in a snapshot, whose remedies are these."""
     for fault in dict.fromkeys(row[0] for row in rows("untried")):
         assert [list(row) for row in untried.rows(fault)] == [row for row in rows("untried") if row[0] == fault]
+
+
+def test_the_stand_in_for_docker_answers() -> None:
+    """The rows of a developer's machine come from it where there is no engine."""
+    process = subprocess.run([STANDIN / "docker", "compose", "version"], capture_output=True, text=True, check=True)
+    assert process.stdout.startswith("Docker Compose version")
