@@ -11,6 +11,7 @@ from omc_runbook.messages import reasons
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.refusals import is_refusal
 from omc_runbook.messages.startlog import read_log
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.once import once
@@ -107,15 +108,21 @@ def fresh_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
     two tasks are no evidence either where the service has replaced them, or a deployment makes progress: tasks do die.
     Of tasks outside a service those count that never got their secrets, or whose value was refused.
     """
-    return tuple(stop for service in snapshot.readers for stop in _judged(snapshot, service)[0])
+    return tuple(stop for failed, _ in _judged(snapshot) for stop in failed)
 
 
 def worked_stops(snapshot: Snapshot) -> Iterator[tuple[Stop, ...]]:
     """Of each consumer that is well, its many tasks that ended after some time without an error, newest first."""
-    return filter(None, (_judged(snapshot, service)[1] for service in snapshot.readers))
+    return filter(None, (worked for _, worked in _judged(snapshot)))
 
 
-def _judged(snapshot: Snapshot, service: Service) -> tuple[tuple[Stop, ...], tuple[Stop, ...]]:
+@once
+def _judged(snapshot: Snapshot) -> tuple[tuple[tuple[Stop, ...], tuple[Stop, ...]], ...]:
+    """What `_judge` gives for each consumer."""
+    return tuple(_judge(snapshot, service) for service in snapshot.readers)
+
+
+def _judge(snapshot: Snapshot, service: Service) -> tuple[tuple[Stop, ...], tuple[Stop, ...]]:
     """A service's failed tasks that count, and those that ended as workers do."""
     moments = (_current_since(snapshot), service.created, _well_since(snapshot, service))
     starts = [moment for moment in moments if moment]
@@ -134,7 +141,8 @@ def _judged(snapshot: Snapshot, service: Service) -> tuple[tuple[Stop, ...], tup
     ]
     if not is_well:
         return tuple(stops), ()
-    failed, worked = (tuple(stop for stop in stops if stop.has_worked is each) for each in (False, True))
+    by_end = grouped((stop.has_worked, stop) for stop in stops)
+    failed, worked = (tuple(by_end.get(each, ())) for each in (False, True))
     return failed if len(failed) >= MANY else (), worked if len(worked) >= MANY else ()
 
 
