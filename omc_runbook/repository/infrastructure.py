@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from omc_runbook.repository.code_files import files_ending, named_files, read_text
+from omc_runbook.terraform.task_definitions import is_definition
 
 TOOLS = {
     "cdk.json": "the AWS CDK",
@@ -21,8 +22,6 @@ TOOLS = {
 CLOUDFORMATION = "CloudFormation"
 _TEMPLATE = re.compile(r"AWSTemplateFormatVersion|\bAWS::(?:ECS|SecretsManager)::")
 BY_ITSELF = "a deployment without Terraform"
-_DEFINITION = re.compile(r'"containerDefinitions"\s*:')
-"""What the JSON of RegisterTaskDefinition has, as a workflow renders and deploys it."""
 _ENDINGS = (".yaml", ".yml", ".json", ".template")
 
 
@@ -42,5 +41,5 @@ def _files(repository: Path) -> Iterator[tuple[Path, str]]:
         text = read_text(path)
         if _TEMPLATE.search(text):
             yield path, CLOUDFORMATION
-        elif path.suffix == ".json" and _DEFINITION.search(text):
+        elif is_definition(path.name, text):
             yield path, BY_ITSELF

@@ -40,6 +40,7 @@ _HOLDS_IN_HCL = re.compile(
 """A line that only a definition, or the call of a module that makes one, has; a module of a cluster has none."""
 _INITIAL = re.compile(r'\s*(?:resource\s+"aws_secretsmanager_secret_version"|variable)\b')
 _REPETITION = re.compile(r'^\s*"?(?:count|for_each)"?\s*[=:]', re.MULTILINE)
+_DEFINITION = re.compile(r'"containerDefinitions"\s*:')
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 
 
@@ -123,7 +124,8 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
     unreadable += task_definitions.unreadable
     is_whole = bool(task_definitions.containers) and all(each.is_clear for each in task_definitions.containers)
     others = () if is_whole and not unreadable else _find_others(terraform)
-    are_apart = not (files or unreadable) and bool(others) and all(map(_is_whole_definition, others))
+    are_apart = bool(others) and not (files or unreadable)
+    are_apart = are_apart and all(is_definition(each.name, each.text) for each in others)
     are_apart = are_apart and not _names_any(terraform, others)
     for file in () if task_definitions.containers or unreadable else others:
         line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
@@ -131,8 +133,9 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
     return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, others, are_apart)
 
 
-def _is_whole_definition(file: SourceFile) -> bool:
-    return file.name.endswith(".json") and '"containerDefinitions"' in file.text
+def is_definition(name: str, text: str) -> bool:
+    """Whether a file is the JSON of RegisterTaskDefinition, as a workflow renders and deploys it."""
+    return name.endswith(".json") and bool(_DEFINITION.search(text))
 
 
 def _names_any(terraform: TerraformFiles, others: tuple[SourceFile, ...]) -> bool:
