@@ -645,21 +645,8 @@ def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
     """The worker's revision names production's role: it is granted nothing, and the plan says what to correct."""
     theirs = EXECUTION_ROLE.replace("staging", "production")
     restore_role(world, theirs, {})
-    arn = world.ecs.describe_services(cluster=CLUSTER, services=["worker"])["services"][0]["taskDefinition"]
-    present = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
-    fields = (
-        "family",
-        "containerDefinitions",
-        "taskRoleArn",
-        "networkMode",
-        "requiresCompatibilities",
-        "cpu",
-        "memory",
-    )
     role = world.iam.get_role(RoleName=theirs)["Role"]["Arn"]
-    request: Any = {name: present[name] for name in fields if name in present}
-    revised = world.ecs.register_task_definition(**request, executionRoleArn=role)["taskDefinition"]
-    world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=revised["taskDefinitionArn"])
+    revise(world, "worker", lambda container: None, execution_role=role)
     run, _, plan = look_and_plan()
     fix.apply(run, plan, True)
     reasons = {entry.finding.subject: entry.why for entry in plan.unfixed}

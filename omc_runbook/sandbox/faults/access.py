@@ -43,7 +43,7 @@ def faults() -> tuple[Fault, ...]:
             "access",
             "role-absent",
             "The worker's task definition names no execution role.",
-            lambda world: revise(world, "worker", lambda container: None, execution_role=False),
+            lambda world: revise(world, "worker", lambda container: None, execution_role=""),
         ),
         _fault("role-untrusted", "The execution role trusts EC2 and not ECS tasks.", _trust_ec2),
         _fault("no-permission", "The execution role may not read the secret.", _revoke),

@@ -72,10 +72,13 @@ def revise(
     world: World,
     name: str,
     edit: ContainerEdit,
-    execution_role: bool = True,
+    execution_role: str | None = None,
     sidecars: Sequence[ContainerDefinitionOutputTypeDef] = (),
 ) -> None:
-    """Register a revision of a service's task definition with an edited container and these others; deploy it."""
+    """Register a revision of a service's task definition with an edited container and these others; deploy it.
+
+    It keeps the execution role, has the one of another ARN, or none with "".
+    """
     arn = world.service(name)["taskDefinition"]
     current = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
     container = copy.deepcopy(current["containerDefinitions"][0])
@@ -89,8 +92,8 @@ def revise(
         "cpu": current["cpu"],
         "memory": current["memory"],
     }
-    if execution_role:
-        request["executionRoleArn"] = current["executionRoleArn"]
+    if role := current["executionRoleArn"] if execution_role is None else execution_role:
+        request["executionRoleArn"] = role
     revision = world.ecs.register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"]
     world.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=revision)
 
