@@ -18,10 +18,14 @@ _PATTERNS = ("omc-*-*-*-*", ".*.omc-draft-*-*-*")
 
 
 def folder(kind: str, parent: str | None = None) -> tempfile.TemporaryDirectory[str]:
-    """Make a folder for what `kind` names, in `parent` or where temporary files belong."""
+    """Make a folder for what `kind` names, in `parent` or where temporary files belong.
+
+    What cannot be removed at its end is left to a later process: it is no reason to lose what was done meanwhile.
+    """
     parent, process = parent or tempfile.gettempdir(), os.getpid()
     _sweep(parent, process)
-    return tempfile.TemporaryDirectory(prefix=f"omc-{kind}-{_machine()}-{process}-", dir=parent)
+    prefix = f"omc-{kind}-{_machine()}-{process}-"
+    return tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True)
 
 
 def short_parent(length: int) -> str | None:

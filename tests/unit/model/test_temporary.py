@@ -1,5 +1,6 @@
 """Folders for temporary files: those of killed processes go, and nobody else's."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -43,6 +44,22 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, monke
     with temporary.folder("settings", str(tmp_path)) as mine:
         assert {path.name for path in tmp_path.iterdir()} == {*others, "elsewhere", link.name, Path(mine).name}
     assert not Path(mine).exists()
+
+
+def test_a_folder_that_cannot_be_removed_is_left_to_a_later_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where its file system became read-only meanwhile: what was done in it is not lost for that."""
+
+    def refuse(path: object, **_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    with monkeypatch.context() as patch:
+        with temporary.folder("run", str(tmp_path)) as mine:
+            (Path(mine) / "lines").touch()
+            for name in ("unlink", "rmdir"):
+                patch.setattr(os, name, refuse)
+        assert (Path(mine) / "lines").exists()
 
 
 DRAFT = """
