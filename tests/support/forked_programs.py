@@ -13,7 +13,7 @@ from socketserver import BaseRequestHandler, UnixStreamServer
 from tempfile import TemporaryDirectory
 from threading import Thread
 
-from support import forked_command
+from support import forked_command, sockets
 
 MOST_BYTES = 1 << 20
 """The largest order: a command's words, variables and folder."""
@@ -30,7 +30,7 @@ with socket.socket(socket.AF_UNIX) as server:
 @contextmanager
 def on_path() -> Iterator[Path]:
     """Serve the program for as long as the block lasts; yields the folder to put first on the PATH."""
-    with TemporaryDirectory(prefix="programs-") as name:
+    with TemporaryDirectory(prefix="programs-", dir=sockets.parent()) as name:
         folder = Path(name, "bin")
         folder.mkdir()
         address = str(folder.with_name("socket"))

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from support import command_line, forked_workers
+from support import command_line, forked_workers, sockets
 
 from omc_runbook.sandbox import folders, lifecycle
 
@@ -78,7 +78,7 @@ def start_server() -> str:
     """
     if not command_line.is_writable():
         return ""
-    path = Path(tempfile.mkdtemp(prefix="sandboxes-"), "socket")
+    path = Path(tempfile.mkdtemp(prefix="sandboxes-", dir=sockets.parent()), "socket")
     variables = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     variables["PYTHONPATH"] = os.pathsep.join(sys.path)
     with socket.socket(socket.AF_UNIX) as listener:

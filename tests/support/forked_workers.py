@@ -70,7 +70,13 @@ def start(arguments: Sequence[str]) -> Iterator[str]:
 
     It ends when the context does, or with this process.
     """
-    with tempfile.TemporaryDirectory(prefix="workers-") as folder, socket.socket(socket.AF_UNIX) as listener:
+    # This module is also a script, beside which there is no package.
+    from support import sockets
+
+    with (
+        tempfile.TemporaryDirectory(prefix="workers-", dir=sockets.parent()) as folder,
+        socket.socket(socket.AF_UNIX) as listener,
+    ):
         path = Path(folder, "socket")
         listener.bind(str(path))
         listener.listen()

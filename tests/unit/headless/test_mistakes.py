@@ -310,7 +310,7 @@ def test_a_kernel_needs_a_home(
     def unknown(_: int) -> None:
         raise KeyError
 
-    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     code, _, err = ended_with(capsys, "run", "verify", "--kernel", "--record", "out")
     assert (code, err) == (3, f"error: {HOMELESS}\n") and not [*(folder / "out").glob("*")]

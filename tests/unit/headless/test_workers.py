@@ -24,6 +24,14 @@ from omc_runbook.model.errors import CouldNotLook
 HANG = "__import__('time').sleep(60)"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _forked_from_a_short_path() -> None:
+    """Have the process to fork from where a command has it, whatever TMPDIR says, without most of its imports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "PREPARED", workers.PREPARED[:1])
+        workers.prepare()
+
+
 @pytest.mark.long
 def test_one_that_fails_or_hangs_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has its result, in the order of the arguments; what they print is lost, and so are a run's own variables."""
