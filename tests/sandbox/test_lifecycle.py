@@ -166,7 +166,9 @@ def test_taken_port_is_said(own_directory: Path) -> None:
 
 def test_foreign_directory_is_refused(own_directory: Path) -> None:
     """A directory that others could write is not used."""
-    (own_directory / f"omc-sandbox-{os.getuid()}").mkdir(mode=0o755)
+    directory = own_directory / f"omc-sandbox-{os.getuid()}"
+    directory.mkdir()
+    directory.chmod(0o755)
     with pytest.raises(RunbookError, match="not a private directory"):
         lifecycle.up(None)
 

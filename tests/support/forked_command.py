@@ -32,7 +32,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 from unittest import mock
 
-from support import command_line, forked_sandboxes, forked_workers
+from support import command_line, forked_sandboxes, forked_workers, session_folder, sockets
 
 from omc_runbook.runbooks import practice
 from omc_runbook.sandbox import lifecycle
@@ -132,6 +132,10 @@ def start_server() -> str:
     """Start multiprocessing's fork server, which imports the libraries; returns its address."""
     modules = [__name__, "support.forked_libraries"]
     multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
+    if short := sockets.parent():
+        # Else multiprocessing would have its socket where temporary files belong.
+        settings = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+        settings["tempdir"] = settings.get("tempdir") or str(session_folder.make("pymp-", Path(short)))
     with mock.patch.dict(os.environ, {"PYTHONPATH": str(TESTS), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}):
         multiprocessing.forkserver.ensure_running()
     return str(multiprocessing.forkserver._forkserver._forkserver_address)  # type: ignore[attr-defined]
