@@ -60,10 +60,7 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
     # A change that a person stopped is no fault of its own: what it was to mend is as it was.
     also = "Still wrong" if first.check == CANCELLED else "Also wrong"
-    others = tuple(
-        " ".join(filter(None, (f"{also}: {each.title} ({each.subject}).", more)))
-        for each, more in like_findings.shorten(causes[1:])
-    )
+    others = tuple(f"{also}: {sentences}" for _, sentences in like_findings.merge(causes[1:]))
     unread = (f"Not looked at: {each.evidence[0]}" for each in outcome.findings if each.check == ENVIRONMENT_UNREAD)
     lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *others, *unread)
     evidence = (*_evidence_of(outcome, first), *read)

@@ -285,8 +285,8 @@ def _lines(result: Outcome) -> Iterator[str]:
     yield from (result.plan or ()) if result.is_plan else ()
     for change in result.changes:
         yield f"{change.action.capitalize()}: {change.subject}."
-    for finding, more in like_findings.shorten(each for each in result.findings if each.is_unexplained):
-        yield " ".join(filter(None, (f"{finding.check}: {finding.title} ({finding.subject}).", finding.doubt, more)))
+    for finding, sentences in like_findings.merge(each for each in result.findings if each.is_unexplained):
+        yield " ".join(filter(None, (f"{finding.check}: {sentences}", finding.doubt)))
     if result.status == "ok" and any(finding.is_from_before for finding in result.findings):
         yield "What was wrong before still is: troubleshoot says why, and what to do."
     is_unsure = result.of_read.status == "unknown"

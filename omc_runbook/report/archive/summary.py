@@ -141,11 +141,15 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if outcome.plan is None and len(outcome.targets) > 1:
         yield from _by_environments(roots, outcome)
         roots = []
-    titles = set[str]()
+    titles, reasons = set[str](), set[object]()
     for finding, more in like_findings.shorten(roots, with_remedies=True):
-        # Where a cause is found several times, its title and its consequences are only with the first.
-        yield from _finding(finding, effects.pop(finding.check, []), has_title=finding.title not in titles)
+        # Where a cause is found several times, its title and its consequences are only with the first, and so is the
+        # evidence that says the same of another name.
+        reason = like_findings.evidence_of_any_subject(finding)
+        told = replace(finding, evidence=()) if reason in reasons and finding.title in titles else finding
+        yield from _finding(told, effects.pop(finding.check, []), has_title=finding.title not in titles)
         titles.add(finding.title)
+        reasons.add(reason)
         # What mends several findings of a check stands below the first.
         first_way, *_ = (*_ways(finding, outcome, command), "")
         yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.grouping import grouped
 
 MOST_ALIKE = 10
 """How many findings that are alike are shown in full."""
@@ -30,6 +31,24 @@ def shorten(findings: Iterable[Finding], with_remedies: bool = False) -> Iterato
         if more and is_own:
             more += f" To fix one of them, put its name in place of {finding.subject}."
         yield finding, more
+
+
+def merge(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
+    """The first of the findings with one title and doubt, and a sentence or two with the subjects of all."""
+    pairs = (((each.check, each.title, each.doubt), (each, more)) for each, more in shorten(findings))
+    for group in grouped(pairs).values():
+        subjects = ", ".join(dict.fromkeys(each.subject for each, _ in group if each.subject))
+        sentence = f"{group[0][0].title} ({subjects})." if subjects else f"{group[0][0].title}."
+        yield group[0][0], " ".join(filter(None, (sentence, *(more for _, more in group))))
+
+
+def evidence_of_any_subject(finding: Finding) -> object:
+    """The evidence without the words of the subject: equal for findings that say the same of other names."""
+    words = sorted(finding.subject.split(), key=len, reverse=True)
+    text = "\n".join((finding.doubt, *finding.evidence))
+    for word in words:
+        text = text.replace(word, "")
+    return finding.check, finding.severity, finding.accepted, text
 
 
 def _of_any_subject(finding: Finding) -> object:

@@ -190,6 +190,26 @@ def test_of_many_findings_that_are_alike_a_few_are_shown_and_the_others_named() 
         assert more in " ".join(text.split()) and "in place of" not in text
 
 
+def test_one_fault_of_several_references_leaves_the_answer_on_one_screen() -> None:
+    """A title stands once with all names, and evidence that differs in nothing but names only with the first."""
+    names = [f"app-{service}:1 {service} KEY_{number}" for service in ("web", "worker") for number in range(4)]
+    one = Finding(check="suffix-stale", family="reference", title="The suffix is wrong", status="found")
+    fix = Remedy(runbook="troubleshoot", parameters={"environment": "staging"})
+    findings = [
+        replace(
+            one, subject=name, evidence=("{}, container {}: {}.".format(*name.split()), "It ends in -a."), remedy=fix
+        )
+        for name in names
+    ]
+    other = replace(findings[0], subject="app-web:1 web KEY_9", evidence=("It has no suffix.",))
+    outcome = an_outcome(findings=(*findings, other))
+    for text in (answer(outcome).summary.to_text(), verify.outcome(outcome).to_text()):
+        assert text.count(one.title) <= 2 and all(name in " ".join(text.split()) for name in names)
+    lines = [str(line) for line in summary.summarise(outcome, "record", "command")]
+    assert all(any(name in line for line in lines) for name in names)
+    assert sum("It ends in -a." in line for line in lines) == 1 and any("It has no suffix." in line for line in lines)
+
+
 def test_a_stale_value_is_marked_where_there_is_no_colour() -> None:
     """A variable whose value changed since the tasks started has a mark of its own, in HTML without styles too."""
     rotated = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1), SECRET_KEY=secrets.token_hex(32))
