@@ -275,13 +275,18 @@ def after_failure(snapshot: Snapshot, service: Service, stop: Stop | None = None
 
 
 def _log_of(snapshot: Snapshot, service: Service, stop: Stop | None) -> Remedy:
-    """Read a service's latest log lines, in the log group of the container that ended a task, or of its first one."""
+    """Read a service's latest log lines, in the log group of the container that ended a task, or of its first one.
+
+    Where logs were not read, troubleshoot reads them, and knows what they mean.
+    """
     names, culprits = snapshot.environment.names, {each.name for each in stop.culprits} if stop else set[str]()
     containers = sorted(snapshot.containers(stop.task if stop else service), key=lambda each: each.name not in culprits)
     logged = next((each for each in containers if each.log_group), None)
-    if logged is None:
-        return remedies.logs(names, service.name)
-    return remedies.log_group(names, logged.log_group, logged.log_region)
+    tail = remedies.logs(names, service.name)
+    if logged is not None:
+        tail = remedies.log_group(names, logged.log_group, logged.log_region)
+    is_read = snapshot.log_lines is not None
+    return tail if is_read else remedies.with_runbook("troubleshoot", snapshot.environment, tail)
 
 
 def again(snapshot: Snapshot, stop: Stop) -> Remedy:

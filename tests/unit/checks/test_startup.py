@@ -213,6 +213,16 @@ def test_where_to_look(id: str, reason: str, where: str) -> None:
     assert where in found(id, stuck(snapshot, "worker", reason)).remedy.command
 
 
+@pytest.mark.parametrize("id", ["task-exits", "health-check"])
+def test_logs_that_were_not_read_are_troubleshoots(id: str) -> None:
+    """It reads them and names the value that the application refuses; where it has, the log is left to a person."""
+    reason, how = (EXIT, ended(1)) if id == "task-exits" else ("Task failed container health checks", RAN)
+    snapshot = stuck(healthy(), "worker", reason, **how)
+    tail = "aws logs tail /ecs/ohmycoins-staging/worker --since 30m --region ap-southeast-2"
+    assert found(id, snapshot).remedy.ways == ("omc-runbook run troubleshoot -p environment staging", tail)
+    assert found(id, replace(snapshot, log_lines={})).remedy.ways == (tail,)
+
+
 @pytest.mark.parametrize(("role", "is_named"), [(TASK_ROLE.replace("role/", "role/of/apps/"), True), (ROLE, False)])
 def test_a_task_role_with_a_path_is_named_and_one_that_is_the_execution_role_is_not(role: str, is_named: bool) -> None:
     """ECS names the whole ARN; the execution role's trust is a finding of its own."""
