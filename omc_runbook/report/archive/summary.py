@@ -231,8 +231,10 @@ def _finding(finding: Finding, consequences: list[Finding], has_title: bool = Tr
 def _ways(finding: Finding, outcome: Outcome, command: str) -> tuple[str, ...]:
     """A finding's remedies; where that is this run, the command that applies its plan."""
     remedy = finding.remedy
-    is_this = remedy.runbook == outcome.runbook and remedy.parameters.get("environment") == outcome.environment
-    if outcome.can_be_applied and is_this and remedy.parameters.keys() <= {"environment", "runbook_toml"}:
+    # A run without a target is on this machine, whichever environment it compares with.
+    is_here = remedy.parameters.get("environment") == outcome.environment or not outcome.targets
+    is_this = remedy.runbook == outcome.runbook and is_here
+    if outcome.can_be_applied and is_this and remedy.parameters.keys() <= {"environment", "runbook_toml", "repository"}:
         return (command, *remedy.ways[1:])
     return remedy.ways
 

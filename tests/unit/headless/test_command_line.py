@@ -119,6 +119,21 @@ def test_a_run_that_had_nothing_to_do_says_so() -> None:
         assert (empty in map(str, summary.summarise(outcome, "a.html", ""))) is is_empty
 
 
+def test_what_the_plan_fixes_is_fixed_by_its_own_command() -> None:
+    """The command that only plans would lead back to the same screen; a fix that needs values keeps its own."""
+    apply = "omc-runbook run local_setup -p repository ohmycoins -p apply true"
+    here = {"environment": "local", "repository": "ohmycoins"}
+    fixes = {"crlf": here, "required-empty": {**here, "values_from": "file:PATH"}}
+    findings = tuple(
+        replace(CAUSE, check=check, remedy=Remedy(runbook="local_setup", parameters=parameters))
+        for check, parameters in fixes.items()
+    )
+    planned = an_outcome(runbook="local_setup", plan=("2 line ends would change.",), findings=findings)
+    lines = [str(line).strip() for line in summary.summarise(planned, "a.html", apply)]
+    assert f"→ {apply}" in lines and f"→ {findings[1].remedy.invocation}" in lines
+    assert f"→ {findings[0].remedy.invocation}" not in lines
+
+
 def test_a_run_that_found_an_unfinished_change_says_so() -> None:
     """The way to finish it stands on the page, which nobody opens of a run that says only `ok`."""
     for is_unfinished in (True, False):
