@@ -30,6 +30,7 @@ Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warnin
 COMMAND = "omc-runbook "
 """How a line begins that is to be pasted."""
 NOT_FINISHED = "A change is not finished: the record's page says how to finish it or take it back."
+NOTHING_PLANNED_FOR = "The plan fixes nothing of what is wrong: what to do is below. Nothing was changed."
 _LABEL, _INDENT = 8, 13
 MOST_CHECKS = 6
 """How many checks are named that are unknown for one reason: a key that cannot decrypt makes thirty of them unknown."""
@@ -129,7 +130,8 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if outcome.is_plan:
         yield from (Line(sentence, label="plan") for sentence in outcome.plan or ())
     if has_nothing_to_do(outcome):
-        yield Line("The plan is empty, and nothing was changed.", indent=2)
+        is_wrong = any(each.is_unexplained for each in outcome.findings)
+        yield Line(NOTHING_PLANNED_FOR if is_wrong else "The plan is empty, and nothing was changed.", indent=2)
     if not outcome.changes:
         yield from (Line(sentence, label="note") for sentence in outcome.notes)
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)
