@@ -101,6 +101,7 @@ def test_an_unknown_answer_is_not_graded(sandbox: Sandbox) -> None:
     """A misspelt id is refused with the nearest, and the drill goes on."""
     call("drill", "--family", "secret", "--seed", "3")
     assert "did you mean no-permission?" in refusal("answer", "no-permision")
+    assert f"none of the {len(every())} that exist" in refusal("answer", "nosuch")
     running = drills.current(sandbox)
     assert running and running.grades == ()
 
