@@ -252,8 +252,8 @@ def headline(result: Outcome) -> str:
         nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"
         nothing = "A change is not finished, and nothing else" if result.unfinished else nothing
         if older:
-            return f"{nothing} new is wrong in {where}; {tail}"
-        return f"{nothing} is wrong in {where}{', apart from' if remarks else ':'} {tail}"
+            return f"{nothing} new is wrong in {_part(result)}{where}; {tail}"
+        return f"{nothing} is wrong in {_part(result)}{where}{', apart from' if remarks else ':'} {tail}"
     if result.status == "findings":
         tail = f", and {counted(unknown, 'check is', 'checks are')} unknown" if unknown else ""
         if result.root_causes == (CANCELLED,):
@@ -271,6 +271,12 @@ def headline(result: Outcome) -> str:
             return f"{start}, where not everything could be read: {are} unknown."
         return f"Not everything in {_affected(result)} could be read: {are} unknown."
     return f"The run on {where} failed: {result.failure}"
+
+
+def _part(result: Outcome) -> str:
+    """Which part of the environment was looked at, where that is its secret alone; "" for all of it."""
+    families = {finding.family for finding in result.findings}
+    return "the secret of " if families and families <= {"secret", "content"} else ""
 
 
 def _affected(result: Outcome) -> str:

@@ -99,6 +99,14 @@ def test_what_was_done_or_failed_or_had_nothing_to_do_is_no_plan() -> None:
     assert verify.headline(idle) == "Nothing to do, and nothing is wrong in staging: 0 checks are clear."
 
 
+def test_a_run_that_looked_at_the_secret_alone_says_so() -> None:
+    """As create does: whether services start, it does not know."""
+    idle = replace(DRY, runbook="create", plan=(), findings=(CLEAR, replace(CLEAR, check="one", family="secret")))
+    assert verify.headline(idle) == "Nothing to do, and nothing is wrong in the secret of staging: 2 checks are clear."
+    whole = replace(idle, findings=(*idle.findings, replace(CLEAR, check="stale", family="deployment")))
+    assert verify.headline(whole) == "Nothing to do, and nothing is wrong in staging: 3 checks are clear."
+
+
 def test_where_a_change_was_not_finished_there_is_something_to_do() -> None:
     """The headline says so, and nowhere that there is nothing to do; outcome.json has it only then."""
     outcome = replace(DRY, plan=(), unfinished=True)
