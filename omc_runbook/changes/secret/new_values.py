@@ -140,9 +140,14 @@ def renew(
         notes += (f"A change of {', '.join(unfinished.actions)} was not finished{end}.",)
     key = _database_key(snapshot, values, unfinished)
     if key and database_url is None:
+        source = {} if values_from == RENEW else {"values_from": values_from}
+        both = sources.rotate_command(
+            snapshot.environment, keys=",".join(keys) or key, **source, database_url_from="env:NAME"
+        )
         notes += (
-            f"{key} must change in the database too, or new tasks cannot log in: rotate with database_url_from changes"
-            " both.",
+            f"{key} must change in the database too, or new tasks cannot log in. If it has not changed there, apply"
+            " this instead, which changes both; NAME is a variable with the URL of the database's administrator:",
+            both,
         )
     new = NewValues(
         values,

@@ -133,7 +133,8 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         is_wrong = any(each.is_unexplained for each in outcome.findings)
         yield Line(NOTHING_PLANNED_FOR if is_wrong else "The plan is empty, and nothing was changed.", indent=2)
     if not outcome.changes:
-        yield from (Line(sentence, label="note") for sentence in outcome.notes)
+        for text in outcome.notes:
+            yield from _remedy((text,), "") if text.startswith(COMMAND) else (Line(text, label="note"),)
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)
     found = [finding for finding in outcome.findings if finding.status == "found"]
     first = {id(finding): next(iter(roots_of(finding, found)), "") for finding in found}

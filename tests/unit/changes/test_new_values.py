@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
+from support.outcomes import an_outcome
 from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_container, with_values
 
 from omc_runbook.aws.session import Clients
@@ -30,6 +31,7 @@ from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.report.archive import summary
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
@@ -109,6 +111,22 @@ def test_a_version_that_was_to_be_restored_is_continued_only_once_it_is_current(
     again = renew(cast("Clients", None), restored, ("SECRET_KEY",), "renew")
     assert again.values["SECRET_KEY"].origin.startswith("generated")
     assert not again.values["SECRET_KEY"].value.same_as(Masked(document(restored)["SECRET_KEY"], "SECRET_KEY"))
+
+
+@pytest.mark.parametrize("source", ["renew", "env:POSTGRES_PASSWORD"])
+def test_a_database_password_alone_names_the_command_that_changes_both(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same keys and source; the one that applies the plan leaves tasks that cannot log in."""
+    monkeypatch.setenv("POSTGRES_PASSWORD", secrets.token_hex(24))
+    clients, keys = cast("Clients", None), ("POSTGRES_PASSWORD",)
+    notes = renew(clients, healthy(), keys, source).notes
+    values_from = "" if source == "renew" else f" -p values_from {source}"
+    command = f"omc-runbook run rotate -p environment staging -p keys POSTGRES_PASSWORD{values_from}"
+    command += " -p database_url_from env:NAME -p apply true"
+    assert "in the database too" in notes[0] and notes[1:] == (command,)
+    lines = summary.summarise(an_outcome(runbook="rotate", plan=("It would change.",), notes=notes), "a.html", "")
+    assert next(each.text for each in lines if each.style == "command") == f"→ {command}"
 
 
 @pytest.mark.parametrize("by_restore", [True, False])
