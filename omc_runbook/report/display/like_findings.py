@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.model.findings import Finding
@@ -50,11 +51,13 @@ def _in_a_list(subjects: Iterable[str]) -> str:
 
 
 def evidence_of_any_subject(finding: Finding) -> object:
-    """The evidence without the words of the subject: equal for findings that say the same of other names."""
-    words = sorted(finding.subject.split(), key=len, reverse=True)
+    """The evidence with places for the subject's names: equal for findings that say the same of other names."""
+    # A number may count something else as well.
+    names = {word: f"{{{place}}}" for place, word in enumerate(finding.subject.split()) if not word.isdecimal()}
     text = "\n".join((finding.doubt, *finding.evidence))
-    for word in words:
-        text = text.replace(word, "")
+    if names:
+        any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        text = re.sub(rf"(?<![\w-])(?:{any_name})(?![\w-])", lambda match: names[match[0]], text)
     return finding.check, finding.severity, finding.accepted, text
 
 

@@ -210,6 +210,21 @@ def test_one_fault_of_several_references_leaves_the_answer_on_one_screen() -> No
     assert sum("It ends in -a." in line for line in lines) == 1 and any("It has no suffix." in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"backend 1": "1 of 11 tasks failed.", "backend 11": "11 of 11 tasks failed."},
+        {"backend 2": "2 of 2 tasks failed.", "backend 11": "11 of 11 tasks failed."},
+        {"KEY": "KEY_A is read instead.", "DSN": "DSN_A is read instead."},
+    ],
+)
+def test_evidence_that_differs_in_more_than_names_is_shown(evidence: dict[str, str]) -> None:
+    """A count that is also in the subject, or a name that begins with another, tells findings apart."""
+    findings = (replace(a_finding("x"), subject=subject, evidence=(text,)) for subject, text in evidence.items())
+    lines = [each.text for each in summary.summarise(an_outcome(findings=tuple(findings)), "record", "command")]
+    assert all(text in lines for text in evidence.values())
+
+
 def test_a_stale_value_is_marked_where_there_is_no_colour() -> None:
     """A variable whose value changed since the tasks started has a mark of its own, in HTML without styles too."""
     rotated = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1), SECRET_KEY=secrets.token_hex(32))
