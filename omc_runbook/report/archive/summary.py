@@ -30,7 +30,7 @@ Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warnin
 COMMAND = "omc-runbook "
 """How a line begins that is to be pasted."""
 NOT_FINISHED = "A change is not finished: the record's page says how to finish it or take it back."
-NOTHING_PLANNED_FOR = "The plan fixes nothing of what is wrong: what to do is below. Nothing was changed."
+NOTHING_PLANNED_FOR = "The plan does not fix what is wrong: what to do is below. Nothing was changed."
 _LABEL, _INDENT = 8, 13
 MOST_CHECKS = 6
 """How many checks are named that are unknown for one reason: a key that cannot decrypt makes thirty of them unknown."""

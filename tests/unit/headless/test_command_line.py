@@ -137,7 +137,7 @@ def test_what_the_plan_fixes_is_fixed_by_its_own_command() -> None:
 def test_a_fault_that_no_plan_fixes_is_left_to_a_person() -> None:
     """An empty plan alone, as the first line of an answer, reads as if there was nothing to do."""
     lines = [str(line) for line in summary.summarise(replace(OUTCOME, plan=()), "a.html", "")]
-    assert lines[1] == "  The plan fixes nothing of what is wrong: what to do is below. Nothing was changed."
+    assert lines[1] == "  The plan does not fix what is wrong: what to do is below. Nothing was changed."
 
 
 def test_a_run_that_found_an_unfinished_change_says_so() -> None:
