@@ -19,7 +19,7 @@ from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import URL_BREAKERS, variable_of
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.placeholders import TEMPLATE_DEFAULT
+from omc_runbook.model.placeholders import REFERENCE, TEMPLATE_DEFAULT
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.compose import find_references
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value, is_value
@@ -124,8 +124,12 @@ def values_for(
         names_with_value = {right_name for _, right_name in misspellings(workstation)}
         names_with_value |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
         names_with_value |= {name for name in empty_names if workstation.is_set_later(name)}
-        # What can be generated and has a value in the template has one that is public.
-        public_secrets = [name for name in present if name in added_names and is_generated(workstation, name)]
+        # What can be generated and has a value in the template has one that is public, unless it is a reference.
+        public_secrets = [
+            name
+            for name, text in present.items()
+            if name in added_names and is_generated(workstation, name) and not REFERENCE.search(text)
+        ]
         for name in (*empty_names, *public_secrets):
             if name not in values and name not in names_with_value:
                 generated = _generate(workstation, name, present[name])

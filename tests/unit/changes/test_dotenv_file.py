@@ -433,6 +433,20 @@ def test_values_that_lack_are_made_and_what_is_there_stays(platform: Platform) -
     assert "REDIS_PASSWORD=''   # none" in platform.dotenv.read_text()
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("text", ["op://Development/app/key", '"op://Development/app/a key"', "ref+vault://app/key"])
+def test_a_reference_of_the_template_is_copied(text: str, is_new: bool, platform: Platform) -> None:
+    """It is no value that is public: the program that resolves it gives the application the value."""
+    line = re.compile(r"(?m)^SECRET_KEY=.*$")
+    platform.template.write_text(line.sub(f"SECRET_KEY={text}", platform.template.read_text()))
+    if is_new:
+        platform.dotenv.unlink()
+    else:
+        platform.dotenv.write_text(line.sub("", platform.dotenv.read_text()))
+    write_file(plan_file(platform))
+    assert values(platform)["SECRET_KEY"] == text.strip('"')
+
+
 @pytest.mark.parametrize(
     "text", ["$(python3 -c 'import secrets; print(secrets.token_hex(32))')", "`openssl rand -hex 32`"]
 )
