@@ -1,4 +1,4 @@
-"""Settings made by dynaconf: the variables that its validators and its TOML files name, without running it.
+"""Settings made by dynaconf: the variables that its validators and its files of data name, without running it.
 
 See https://www.dynaconf.com/envvars/ and https://www.dynaconf.com/validation/
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omc_runbook.repository.code_files import code_files, read_text
 from omc_runbook.repository.python_syntax import is_value, last_name, parse_python, texts_of
+from omc_runbook.repository.settings_files import ENDINGS, read_tables
 from omc_runbook.repository.settings_source import Field, SettingsSource
 from omc_runbook.textfile.file import SourceFile, is_inside, read_first, read_source
 
@@ -24,7 +24,7 @@ _PREFIXES = {"Dynaconf": "DYNACONF", "LazySettings": "DYNACONF", "FlaskDynaconf"
 _IMPORT = re.compile(rf"^(?:from|import)[ \t]+{NAME}\b", re.MULTILINE)
 _READ = re.compile(r"""\bsettings(?:\.|\[["']|(?:\.get)?\(["'])([A-Z][A-Z0-9_]*)\b(?!\()""")
 """Settings that code reads by name; dynaconf's own methods are in small letters."""
-_FILES = ("settings.toml", ".secrets.toml")
+_FILES = tuple(f"{name}{ending}" for name in ("settings", ".secrets") for ending in ENDINGS)
 _SECRETS = re.compile(r"(?:^|/)\.?secrets\.")
 
 
@@ -48,7 +48,9 @@ def read_dynaconf(repository: Path) -> SettingsSource | None:
 def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Module) -> SettingsSource:
     options = {each.arg: each.value for each in call.keywords}
     prefix, is_known = _prefix(options.get("envvar_prefix"), _PREFIXES[last_name(call.func)])
-    files = [*_files(repository, file, options)]
+    texts = [text for name in ("settings_files", "settings_file") for text in _texts(options.get(name))] or [*_FILES]
+    files = [*_files(repository, file, texts)]
+    other = next((each for each in texts if "*" in each or not each.endswith(ENDINGS)), "")
     file_names = [(each.name, name) for each in files for name in _names(_tables(each, options), "")]
     names = {name for _, name in file_names}
     names |= {name for path in code_files(repository) for name in _READ.findall(read_text(path))}
@@ -63,6 +65,7 @@ def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Modu
             line=validated.get(name, call.lineno),
             file=file.name,
             has_known_names=is_known,
+            doubt=f"{other}, which is not read, may have it" if other else "",
         )
         for name in dict.fromkeys((*validated, *sorted(names - {each.upper() for each in validated})))
     ]
@@ -95,24 +98,20 @@ def _prefix(option: ast.expr | None, default: str) -> tuple[str, bool]:
     return "", False
 
 
-def _files(repository: Path, file: SourceFile, options: Mapping[str | None, ast.expr]) -> Iterator[SourceFile]:
-    """The TOML files that it reads, those that are there, beside its own file or above it."""
-    texts = [text for name in ("settings_files", "settings_file") for text in _texts(options.get(name))] or _FILES
+def _files(repository: Path, file: SourceFile, texts: Sequence[str]) -> Iterator[SourceFile]:
+    """The files of data that it reads, those that are there, beside its own file or above it."""
     folders = [posixpath.dirname(file.name)]
     while folders[-1]:
         folders.append(posixpath.dirname(folders[-1]))
     for text in texts:
-        names = (posixpath.normpath(posixpath.join(folder, text)) for folder in folders if text.endswith(".toml"))
+        names = (posixpath.normpath(posixpath.join(folder, text)) for folder in folders if text.endswith(ENDINGS))
         if found := read_first(repository, filter(is_inside, names)):
             yield found
 
 
 def _tables(file: SourceFile, options: Mapping[str | None, ast.expr]) -> list[Mapping[str, Any]]:
     """The tables with settings in a file: of each environment, where it has those."""
-    try:
-        tree = tomllib.loads(file.text)
-    except tomllib.TOMLDecodeError:
-        return []
+    tree = read_tables(file)
     has_environments = "environments" in options and not is_value(options["environments"], False)
     return [each for each in tree.values() if isinstance(each, dict)] if has_environments else [tree]
 

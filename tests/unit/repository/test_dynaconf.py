@@ -74,6 +74,36 @@ def test_its_variables_are_those_of_validators_of_files_and_of_the_code(tmp_path
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("settings.yaml", "default:\n  title: platform\n  database:\n    password: ''\n"),
+        ("config/settings.yml", "default: {title: platform, database: {password: ''}}\n"),
+        ("settings.json", '{"default": {"TITLE": "platform", "DATABASE": {"password": ""}}}'),
+    ],
+)
+def test_a_setting_of_a_file_of_yaml_or_json_has_a_default(tmp_path: Path, name: str, text: str) -> None:
+    """As one of TOML has."""
+    write(tmp_path, CONFIG.replace("settings.toml", name), **{name: text})
+    demanded = {variable for variable, is_required in required(read_settings(tmp_path)).items() if is_required}
+    assert demanded == {"OMC_SECRET_KEY"}
+
+
+@pytest.mark.parametrize("text", ["default: [", "- title\n", ""])
+def test_a_file_that_is_not_valid_gives_no_default(tmp_path: Path, text: str) -> None:
+    """The application stops at it, whatever the variables are."""
+    write(tmp_path, CONFIG.replace("settings.toml", "settings.yaml"), **{"settings.yaml": text})
+    assert required(read_settings(tmp_path))["OMC_SECRET_KEY"]
+
+
+@pytest.mark.parametrize("name", ["settings.py", "config/*.toml"])
+def test_a_file_that_is_not_read_may_have_a_demanded_setting(tmp_path: Path, name: str) -> None:
+    """One in Python, and those that a pattern names."""
+    settings = read_settings(write(tmp_path, CONFIG.replace("settings.toml", name)))
+    field = settings.find("OMC_SECRET_KEY")
+    assert field and field.doubt == f"{name}, which is not read, may have it"
+
+
+@pytest.mark.parametrize(
     ("old", "new", "prefix"),
     [
         ('    envvar_prefix="OMC",\n', "", "DYNACONF_"),

@@ -1,0 +1,53 @@
+"""Files of settings beside the environment, in TOML, JSON, YAML or INI: what they name, without a value."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node
+
+from omc_runbook.model.errors import UsageError
+from omc_runbook.repository import yaml_nodes
+from omc_runbook.textfile.file import SourceFile
+
+ENDINGS = (".toml", ".json", ".yaml", ".yml", ".ini")
+
+
+def read_tables(file: SourceFile, path: Sequence[str] = ()) -> Mapping[str, Any]:
+    """What a file names, or one of its tables, whose path is given: by each name the same of its table, else None.
+
+    Empty for a file that is not valid, and without that table.
+    """
+    try:
+        tree = _parse(file)
+    except (ValueError, RecursionError, UsageError, yaml.YAMLError, configparser.Error):
+        return {}
+    for name in path:
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree if isinstance(tree, dict) else {}
+
+
+def _parse(file: SourceFile) -> Any:
+    ending = PurePosixPath(file.name).suffix
+    if ending in (".yaml", ".yml"):
+        return _of_yaml(yaml_nodes.read_mapping(file))
+    if ending == ".ini":
+        parser = configparser.RawConfigParser(allow_no_value=True)
+        parser.read_string(file.text)
+        return {name: dict.fromkeys(section) for name, section in parser.items()}
+    return _of_data(tomllib.loads(file.text) if ending == ".toml" else json.loads(file.text))
+
+
+def _of_yaml(node: Node) -> Any:
+    is_table = isinstance(node, MappingNode)
+    return {str(key.value): _of_yaml(value) for key, value in yaml_nodes.members(node)} if is_table else None
+
+
+def _of_data(value: Any) -> Any:
+    return {name: _of_data(each) for name, each in value.items()} if isinstance(value, dict) else None
