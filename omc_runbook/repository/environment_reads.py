@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from omc_runbook.repository.code_files import CODE, ROOTS, SCRIPTS, application_roots, read_text, search_files
 from omc_runbook.repository.python_syntax import assigned, last_name, negated, operands, parse_python, text_of, texts_of
+from omc_runbook.repository.settings_files import read_tables
+from omc_runbook.textfile.file import read_if_readable
 
 REST = (
     *CODE,
@@ -33,6 +35,7 @@ _EXPANDED = re.compile(r"\$\{?([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MEMBER = re.compile(r"\benv\.([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MAKE_VARIABLE = re.compile(r"\$\(([A-Z][A-Z0-9_]{0,63})\)", re.ASCII)
 _LIBRARY = re.compile(r"^(?:from|import)[ \t]+(?:starlette\.config|decouple|environs?)\b", re.MULTILINE)
+_DECOUPLE = re.compile(r"^(?:from|import)[ \t]+decouple\b", re.MULTILINE)
 _DJANGO = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
 _FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{0,63})[ \t]*:[ \t]*\S", re.MULTILINE | re.ASCII)
 _SET = re.compile(r"^[ \t]*(?:(?:export|ENV|ARG)[ \t]+)?([A-Z][A-Z0-9_]{0,63})=", re.MULTILINE | re.ASCII)
@@ -91,9 +94,25 @@ def find_environment_reads(
         imported = tuple(each for each in shared if each.name in text)
         if library or imported or "environ" in text or "getenv" in text:
             found, names = _environment_reads(text, library, imported)
-            reads += (replace(read, file=file, is_local=file not in left_out) for read in found)
+            given = _given_by_decouple(repository, file) if _DECOUPLE.search(library) else frozenset[str]()
+            reads += (
+                replace(
+                    read,
+                    file=file,
+                    is_local=file not in left_out,
+                    is_required=read.is_required and read.variable.lower() not in given,
+                )
+                for read in found
+            )
             sets |= names
     return tuple(reads), frozenset(sets)
+
+
+def _given_by_decouple(repository: Path, file: str) -> frozenset[str]:
+    """The variables, lower case, of the settings.ini that decouple finds in the folder of a module or above."""
+    names = (str(folder / "settings.ini") for folder in PurePosixPath(file).parents)
+    found = next(filter(None, (read_if_readable(repository, name) for name in names)), None)
+    return frozenset(read_tables(found, ("settings",)) if found else ())
 
 
 def _module(file: str) -> str:

@@ -152,3 +152,21 @@ def test_the_modules_of_djangos_settings(tmp_path: Path) -> None:
     (tmp_path / "conf/settings/local.py").write_text(DJANGO["conf/settings/local.py"])
     (tmp_path / "manage.py").write_text(DJANGO["manage.py"].replace("local", "elsewhere"))
     assert all(each.is_local for each in read_settings(tmp_path).fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "required"),
+    [
+        ("app/settings.ini", "[settings]\nKEY = a%b\n", set()),
+        ("settings.ini", "[settings]\nkey=\n", set()),
+        ("settings.ini", "[other]\nKEY=1\n", {"KEY"}),
+        ("settings.ini", "KEY=1\n", {"KEY"}),
+        ("other/settings.ini", "[settings]\nKEY=1\n", {"KEY"}),
+    ],
+)
+def test_what_decouple_finds_in_its_settings_file(tmp_path: Path, name: str, text: str, required: set[str]) -> None:
+    """It searches settings.ini from the module's folder upwards, and there names in any case."""
+    code = 'import os\n\nfrom decouple import config\n\nKEY = config("KEY")\nOWN = os.environ["OWN"]\n'
+    write_files(tmp_path, {"app/config.py": code, name: text})
+    reads, _ = find_environment_reads(tmp_path, "")
+    assert {each.variable for each in reads if each.is_required} == {*required, "OWN"}
