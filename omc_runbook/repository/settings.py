@@ -21,6 +21,7 @@ from omc_runbook.repository.settings_classes import (
     OPTIONS,
     Classes,
     class_variables,
+    file_names,
     has_default,
     union_members,
 )
@@ -184,12 +185,12 @@ def settings_of(classes: Classes) -> SettingsSource:
         file=file,
         name=name,
         fields=tuple(fields),
-        env_files=_file_names(options.get("env_file")),
+        env_files=file_names(options.get("env_file")),
         env_prefix="" if effective["env_prefix_target"] == "alias" else str(effective["env_prefix"] or ""),
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
         nested_delimiter=next(filter(None, (_delimiter(classes, each) for each in (name, *others))), ""),
-        from_json=options.get("enable_decoding", True) is True and not classes.other_source(lineage),
+        from_json=options.get("enable_decoding", True) is True and not classes.other_sources(lineage)[1],
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
         conditions=tuple(_conditions(classes, fields)),
         ambiguities=tuple(reason for each in classes.nodes for reason in _ambiguities(classes, each)),
@@ -200,7 +201,7 @@ def _delimiter(classes: Classes, name: str) -> str:
     """The env_nested_delimiter of a settings class, "" for none; "__" for one that only the running code tells."""
     lineage = classes.lineage(name)
     option = classes.options(lineage).get("env_nested_delimiter")
-    is_computed = option is COMPUTED or (not option and bool(classes.other_source(lineage)))
+    is_computed = option is COMPUTED or (not option and bool(classes.other_sources(lineage)[1]))
     return "__" if is_computed else str(option or "")
 
 
@@ -264,7 +265,7 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             is_other_branch = node is each and id(statement) not in certain
             if not (is_other_branch and former and former.is_required):
                 declared[name] = _Declaration(classes, options, name, statement), each
-    other_source = classes.other_source(lineage)
+    given, other_source = classes.other_sources(lineage)
     is_exact = options.get("case_sensitive") is True
     splits = options.get("env_nested_max_split")
     for name, (declaration, node) in declared.items():
@@ -282,7 +283,7 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             variables=tuple(dict.fromkeys(cased.values())),
             nested={cased[each]: is_required for each, is_required in nested.items()},
             annotation=classes.source(statement.annotation, file),
-            required=declaration.is_required,
+            required=declaration.is_required and given.isdisjoint((name, *declaration.aliases)),
             owner=owner,
             line=statement.lineno,
             file=file.name,
@@ -390,9 +391,3 @@ def _aliases(classes: Classes, node: ast.expr | None) -> list[str | None]:
         return [alias for each in choices for alias in _aliases(classes, each)]
     value = classes.value(node) if node else None
     return [] if value is None else [value if isinstance(value, str) else None]
-
-
-def _file_names(option: object) -> tuple[str, ...] | None:
-    names = (option,) if isinstance(option, str) else () if option is None else option
-    texts = isinstance(names, tuple | list) and all(isinstance(each, str) for each in names)
-    return tuple(map(str, names)) if texts and isinstance(names, tuple | list) else None

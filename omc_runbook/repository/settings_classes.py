@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 from collections import Counter
@@ -14,9 +15,10 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.code_files import named_files
 from omc_runbook.repository.dotenv_loading import path_of
 from omc_runbook.repository.python_syntax import in_brackets, is_value, last_name, parse_expression, python_errors
+from omc_runbook.repository.settings_files import read_tables
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
-from omc_runbook.textfile.file import SourceFile, read_first
+from omc_runbook.textfile.file import SourceFile, is_inside, read_first, read_if_readable
 
 NAMING = (
     *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter", "env_nested_max_split"),
@@ -29,6 +31,23 @@ LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"})
 """Base classes of settings that have no fields."""
+
+_CUSTOMISING = ("settings_customise_sources", "customise_sources")
+"""The methods that decide the sources of settings, of pydantic-settings and of pydantic 1."""
+
+_FILE_SOURCES = {
+    "TomlConfigSettingsSource": ("toml_file", "toml_table_header", None, None),
+    "JsonConfigSettingsSource": ("json_file", "json_table", None, None),
+    "YamlConfigSettingsSource": ("yaml_file", "yaml_config_section", None, None),
+    "PyprojectTomlConfigSettingsSource": (
+        *("toml_file", "pyproject_toml_table_header"),
+        *("pyproject.toml", ("tool", "pydantic-settings")),
+    ),
+}
+"""The sources that read a file, with the options of its path and of the table in it, and what these are without one."""
+
+_PRIVATE = re.compile(r"(?i)(?:^|[^a-z])(?:secrets?|local|private)(?:[^a-z]|$)")
+"""The name of a file that each machine may have with other settings."""
 
 DEEPEST = 40
 """The deepest nesting of constants, and of the expressions in them, that is followed."""
@@ -52,6 +71,12 @@ OPTIONS = {
     "env_nested_delimiter": None,
     "env_nested_max_split": None,
     "secrets_dir": None,
+    "toml_file": None,
+    "toml_table_header": None,
+    "json_file": None,
+    "yaml_file": None,
+    "yaml_config_section": None,
+    "pyproject_toml_table_header": None,
     "populate_by_name": False,
     "validate_by_name": False,
     "validate_by_alias": True,
@@ -360,14 +385,55 @@ class Classes:
             if isinstance(each, ast.AnnAssign) and (name := field_name(each)):
                 yield name, each
 
-    def other_source(self, lineage: list[ast.ClassDef]) -> str:
-        """What may fill a class's fields beside variables and the .env, in words; "" for nothing."""
+    def other_sources(self, lineage: list[ast.ClassDef]) -> tuple[frozenset[str], str]:
+        """What fills a class's fields beside variables and the .env.
+
+        The fields that files of the checkout have, by name or alias; and what may fill any other, in words, "" for
+        nothing.
+        """
         if self.options(lineage).get("secrets_dir"):
-            return "a file in secrets_dir"
+            return frozenset(), "a file in secrets_dir"
         inner = [each for node in lineage for each in node.body]
         bodies = [inner, *(each.body for each in inner if isinstance(each, ast.ClassDef))]
         methods = (each for body in bodies for each in body if isinstance(each, ast.FunctionDef))
-        return next((f"a source of {each.name}" for each in methods if _adds_source(each)), "")
+        method = next((each for each in methods if each.name in _CUSTOMISING), None)
+        given, others = set[str](), list[str]()
+        for source in _own_sources(method) if method else ():
+            names, table = self._files_of(source, lineage)
+            others += [] if names is not None else [f"a source of {method.name}"] if method else []
+            for name in names or ():
+                files = [*self._beside(name)] if not _PRIVATE.search(name) else []
+                given |= {field for file in files for field in read_tables(file, table)}
+                others += [] if files or method is None else [f"{Path(name).name}, which {method.name} names,"]
+        return frozenset(given), next(iter(others), "")
+
+    def _files_of(
+        self, source: ast.expr, lineage: list[ast.ClassDef]
+    ) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+        """The files that a source of pydantic-settings reads, with the path of its table there.
+
+        None in the place of the files for another source, and where they or the table are an expression.
+        """
+        kind = self.name(source.func) if isinstance(source, ast.Call) else ""
+        if not isinstance(source, ast.Call) or kind not in _FILE_SOURCES:
+            return None, ()
+        file, table, usual_file, usual_table = _FILE_SOURCES[kind]
+        options = self.options(lineage)
+        values = {file: usual_file or options.get(file), table: options.get(table, usual_table)}
+        arguments = {file: source.args[1]} if len(source.args) > 1 else {}
+        arguments |= {word.arg: word.value for word in source.keywords if word.arg}
+        values |= {name: self.value(node) for name, node in arguments.items()}
+        path = file_names(values.get(table))
+        names = file_names(values.get(file)) if path is not None else None
+        return names, tuple(part for each in path or () for part in each.split("."))
+
+    def _beside(self, name: str) -> Iterator[SourceFile]:
+        """The files of a path, as seen from where the application is started, or from a folder on the way to it."""
+        repository = repository_of(self.file)
+        for folder in dict.fromkeys((Path(import_folder(repository, self.file.name)), *Path(self.file.name).parents)):
+            path = os.path.relpath(os.path.normpath(repository / folder / name), repository)
+            if is_inside(path) and (file := read_if_readable(repository, path)):
+                yield file
 
     def arguments(self, name: str) -> list[dict[str, ast.expr]]:
         """The arguments by keyword of each call that makes an object of a class, in the main file."""
@@ -443,14 +509,19 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
             yield from (inner for block in blocks for inner in _statements(block))
 
 
-def _adds_source(method: ast.FunctionDef) -> bool:
-    """Whether a method that decides the sources of settings gives others than it is given."""
-    if method.name not in ("settings_customise_sources", "customise_sources"):
-        return False
+def _own_sources(method: ast.FunctionDef) -> list[ast.expr]:
+    """What a method that decides the sources of settings gives beside those that it is given."""
     own = {each.arg for each in (*method.args.args, *method.args.kwonlyargs)}
-    returned = [each.value for each in ast.walk(method) if isinstance(each, ast.Return)]
+    returned = [each.value for each in ast.walk(method) if isinstance(each, ast.Return) and each.value]
     sources = [each for value in returned for each in getattr(value, "elts", [value])]
-    return not all(isinstance(each, ast.Name) and each.id in own for each in sources)
+    return [each for each in sources if not (isinstance(each, ast.Name) and each.id in own)]
+
+
+def file_names(option: object) -> tuple[str, ...] | None:
+    """The texts of an option that is one or several, such as env_file; None for an expression."""
+    names = (option,) if isinstance(option, str) else () if option is None else option
+    texts = isinstance(names, tuple | list) and all(isinstance(each, str) for each in names)
+    return tuple(map(str, names)) if texts and isinstance(names, tuple | list) else None
 
 
 def _read_module(repository: Path, module: Path) -> SourceFile | None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.call_counts import count_calls
+from support.files import write_files
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository.settings import parse_settings, read_settings
@@ -467,6 +468,41 @@ def test_it_may_be_uncertain_whether_a_field_is_required(body: str, doubts: dict
     assert {"A"} <= {each.name for each in fields}
     assert {each.name for each in fields if each.doubt} == doubts.keys()
     assert all(words in each.doubt for each in fields for name, words in doubts.items() if each.name == name)
+
+
+ORDER = SOURCES.format("init_settings, env_settings, {}")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "files", "required", "doubt"),
+    [
+        ("yaml_file='c.yaml'", "Yaml", {"c.yaml": "A: 1\nc: 1\n"}, "B", ""),
+        ("yaml_file='c.yaml'", "Yaml", {"app/c.yaml": "A: [\n"}, "AB", ""),
+        ("yaml_file='c.yaml', yaml_config_section='x.y'", "Yaml", {"c.yaml": "x: {y: {A: 1}}\nB: 1\n"}, "B", ""),
+        ("yaml_file=['c.yaml', 'd.yml']", "Yaml", {"c.yaml": "A: 1\n", "d.yml": "B: 1\n"}, "", ""),
+        ("yaml_file=['c.yaml', 'd.yml']", "Yaml", {"c.yaml": "A: 1\n"}, "B", "d.yml, which settings_customise_sources"),
+        ("toml_file='../c.toml'", "Toml", {"c.toml": "A = 1\n"}, "B", ""),
+        ("toml_file='c.local.toml'", "Toml", {"c.local.toml": "A = 1\n"}, "AB", "c.local.toml, which settings_"),
+        ("toml_file='c.toml'", "PyprojectToml", {"pyproject.toml": "[tool.pydantic-settings]\nA = 1\n"}, "B", ""),
+        ("pyproject_toml_table_header=('x',)", "PyprojectToml", {"pyproject.toml": "[x]\nA = 1\n"}, "B", ""),
+        ("json_file=PATH / 'c.json'", "Json", {"app/c.json": '{"alias": 1}'}, "A", ""),
+        ("json_file=NAMES[0]", "Json", {"c.json": '{"A": 1}'}, "AB", "a source of settings_customise_sources may"),
+        ("", "Json", {}, "AB", ""),
+    ],
+)
+def test_a_field_that_a_file_of_settings_has_is_not_required(
+    tmp_path: Path, options: str, kind: str, files: dict[str, str], required: str, doubt: str
+) -> None:
+    """Where a source of pydantic-settings reads a file of the checkout; others may have what is in none of these."""
+    head = HEAD.replace("class Settings", "PATH = Path(__file__).parent\n\n\nclass Settings")
+    source_ = ORDER.replace("{}", f"{kind}ConfigSettingsSource(settings_cls)")
+    body = (
+        f"    model_config = SettingsConfigDict({options})\n    A: str\n    B: str = Field(alias='alias')\n\n{source_}"
+    )
+    parsed = read_settings(write_files(tmp_path, {"app/config.py": head + body, **files}))
+    fields = {each.name: each.doubt for each in parsed.fields if each.required}
+    assert "".join(fields) == required
+    assert all(each.startswith(doubt) and bool(each) == bool(doubt) for each in fields.values())
 
 
 @pytest.mark.parametrize(
