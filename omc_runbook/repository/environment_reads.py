@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from omc_runbook.repository.code_files import CODE, ROOTS, SCRIPTS, application_roots, read_text, search_files
+from omc_runbook.repository.code_files import (
+    CODE,
+    ROOTS,
+    SCRIPTS,
+    application_roots,
+    code_files,
+    read_text,
+    search_files,
+)
 from omc_runbook.repository.python_syntax import assigned, last_name, negated, operands, parse_python, text_of, texts_of
 from omc_runbook.repository.settings_files import read_tables
 from omc_runbook.textfile.file import read_if_readable
@@ -37,6 +45,7 @@ _MAKE_VARIABLE = re.compile(r"\$\(([A-Z][A-Z0-9_]{0,63})\)", re.ASCII)
 _LIBRARY = re.compile(r"^(?:from|import)[ \t]+(?:starlette\.config|decouple|environs?)\b", re.MULTILINE)
 _DECOUPLE = re.compile(r"^(?:from|import)[ \t]+decouple\b", re.MULTILINE)
 _DJANGO = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
+_OPEN_PREFIX = re.compile(r"""\.from_prefixed_env\(\s*(?:prefix\s*=\s*)?(?:["'](\w+)["']\s*)?[,)]""")
 _FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{0,63})[ \t]*:[ \t]*\S", re.MULTILINE | re.ASCII)
 _SET = re.compile(r"^[ \t]*(?:(?:export|ENV|ARG)[ \t]+)?([A-Z][A-Z0-9_]{0,63})=", re.MULTILINE | re.ASCII)
 _PREFIX = re.compile(r"""env_prefix["']?\s*[=:]\s*["'](\w{0,32})["']""", re.ASCII)
@@ -509,6 +518,14 @@ def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
             variables.update(f"{prefix}{name}" for prefix in prefixes for name in _FIELD.findall(text))
             variables.update(_ALIAS.findall(text))
     return frozenset(name.upper() for name in variables)
+
+
+def find_open_prefixes(repository: Path) -> tuple[str, ...]:
+    """What variables begin with that Flask's or Quart's from_prefixed_env() takes, whatever their names are."""
+    texts = (read_text(path) for path in code_files(repository))
+    found = ((text, prefix) for text in texts for prefix in _OPEN_PREFIX.findall(text))
+    default = re.compile(r"(?m)^(?:from|import)[ \t]+quart\b")
+    return (*dict.fromkeys(f"{prefix or ('QUART' if default.search(text) else 'FLASK')}_" for text, prefix in found),)
 
 
 def find_other_reads(repository: Path) -> frozenset[str]:

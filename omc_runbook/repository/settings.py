@@ -13,7 +13,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.letters import listed
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
-from omc_runbook.repository.environment_reads import find_environment_reads
+from omc_runbook.repository.environment_reads import find_environment_reads, find_open_prefixes
 from omc_runbook.repository.python_syntax import assigned, is_value, last_name, texts_of
 from omc_runbook.repository.settings_classes import (
     COMPUTED,
@@ -133,10 +133,10 @@ def _declaration(field: Field) -> tuple[str, int, tuple[str, ...]]:
 
 def _without_class(repository: Path) -> SettingsSource:
     reads, _ = find_environment_reads(repository, "")
-    dynaconf = read_dynaconf(repository)
-    if not reads and not dynaconf and (file := read_source(repository, CONFIG)):
+    dynaconf, open_prefixes = read_dynaconf(repository), find_open_prefixes(repository)
+    if not (reads or dynaconf or open_prefixes) and (file := read_source(repository, CONFIG)):
         return parse_settings(file)
-    if not reads and not dynaconf:
+    if not (reads or dynaconf or open_prefixes):
         raise UsageError(
             f"{repository} has no {CONFIG}, no class that derives from BaseSettings, and no code that reads os.environ,"
             " also by starlette, decouple, environs or dynaconf: name a checkout of the platform."
@@ -156,7 +156,7 @@ def _without_class(repository: Path) -> SettingsSource:
         fields.setdefault(each.variable, variable)
     if dynaconf:
         return replace(dynaconf, fields=(*dynaconf.fields, *fields.values()))
-    return SettingsSource(fields=(*fields.values(),))
+    return SettingsSource(fields=(*fields.values(),), open_prefixes=open_prefixes)
 
 
 def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:

@@ -87,6 +87,8 @@ class SettingsSource:
     """A clause on each reason why fields or the names of their variables may be unknown."""
     library: str = ""
     """The library that makes the settings without a class of their own."""
+    open_prefixes: tuple[str, ...] = ()
+    """What variables begin with that the code takes without naming them, as Flask's from_prefixed_env() does."""
     conditions: tuple[Condition, ...] = ()
     """Variables that validators require where another one has one of some values."""
 

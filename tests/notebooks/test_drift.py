@@ -657,6 +657,21 @@ def test_code_without_a_class_of_settings_is_edited_by_hand(platform: Platform) 
 
 
 @pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    ("call", "prefix"),
+    [("", "FLASK_"), ('"SHOP"', "SHOP_"), ('prefix="SHOP", loads=str', "SHOP_"), ("\n    ", "FLASK_")],
+)
+def test_flask_takes_each_variable_with_its_prefix(platform: Platform, call: str, prefix: str) -> None:
+    """No code names them, as those of an extension; without the prefix, none is taken."""
+    platform.config.write_text(
+        f"from flask import Flask\n\napp = Flask(__name__)\napp.config.from_prefixed_env({call})\n"
+    )
+    _template(platform, f"{prefix}SOME_TOKEN=<your-token>\nFORGOTTEN_TOKEN=<your-token>")
+    lacking = {name for check, name in problem_pairs(with_checkout(platform)) if check == "settings-lacks"}
+    assert "FORGOTTEN_TOKEN" in lacking and f"{prefix}SOME_TOKEN" not in lacking
+
+
+@pytest.mark.usefixtures("own_registry")
 def test_what_compose_demands_belongs_into_the_template(platform: Platform) -> None:
     """Without it compose refuses to start; a plain variable is written by hand."""
     platform.edit(platform.template, "DOCKER_IMAGE_BACKEND=backend\n", "")
