@@ -290,6 +290,8 @@ class Classes:
                     self._values[name] = COMPUTED
                     self._values[name] = self.value(constant, depth + 1)
                 return self._values[name]
+            case ast.Call(args=[ast.Constant(value=str(text))], keywords=[]) if self.name(node.func) == "Path":
+                return text
             case ast.JoinedStr():
                 return self._joined(node.values, depth)
             case ast.FormattedValue(conversion=-1, format_spec=None):

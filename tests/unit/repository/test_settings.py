@@ -485,6 +485,7 @@ ORDER = SOURCES.format("init_settings, env_settings, {}")
         ("toml_file='c.local.toml'", "Toml", {"c.local.toml": "A = 1\n"}, "AB", "c.local.toml, which settings_"),
         ("toml_file='c.toml'", "PyprojectToml", {"pyproject.toml": "[tool.pydantic-settings]\nA = 1\n"}, "B", ""),
         ("pyproject_toml_table_header=('x',)", "PyprojectToml", {"pyproject.toml": "[x]\nA = 1\n"}, "B", ""),
+        ("yaml_file=Path('c.yaml')", "Yaml", {"c.yaml": "A: 1\n"}, "B", ""),
         ("json_file=PATH / 'c.json'", "Json", {"app/c.json": '{"alias": 1}'}, "A", ""),
         ("json_file=NAMES[0]", "Json", {"c.json": '{"A": 1}'}, "AB", "a source of settings_customise_sources may"),
         ("", "Json", {}, "AB", ""),
