@@ -270,8 +270,10 @@ class VariableLocations:
         return self.checkout.compose is not None and variable in self.checkout.compose.required
 
     def in_compose(self, variable: str) -> str:
-        """How the application's service of compose gets it: "", "env_file" or "environment"."""
+        """How the application's service of compose gets it: "", "env_file", "environment" or "secrets"."""
         service = self.service
+        if service and self.checkout.settings.secret_files and variable.casefold() in service.secret_files:
+            return "secrets"
         if service and any(setting.variable == variable for setting in service.environment):
             return "environment"
         is_mounted = service is not None and service.mounts_checkout and self.checkout.settings.env_files != ()

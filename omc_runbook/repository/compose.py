@@ -87,6 +87,8 @@ class ComposeService:
     """Whether it mounts the checkout or its .env."""
     mounts_secrets: bool = False
     """Whether it mounts secrets or configs of Compose, which may be the .env, or what Settings reads instead."""
+    secret_files: frozenset[str] = frozenset()
+    """The files that it gets from Compose's secrets, by their names in /run/secrets in small letters."""
     names: tuple[str, ...] = ()
     """Its other host names: container_name, hostname, network aliases."""
 
@@ -349,6 +351,13 @@ def find_references(text: str) -> Iterator[tuple[str, str]]:
         position = match.start("word") if operator else match.end()
 
 
+def _secret_files(secrets: Any) -> Iterator[str]:
+    """Yield the names in /run/secrets of a service's secrets, which Compose lists by name, or with a source."""
+    for each in secrets if isinstance(secrets, list) else ():
+        name = (each.get("target") or each.get("source")) if isinstance(each, Mapping) else each
+        yield posixpath.basename(str(name)).casefold()
+
+
 def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeService:
     build, extends = body.get("build", {}), body.get("extends")
     context, dockerfile = build.get("context"), build.get("dockerfile")
@@ -366,6 +375,7 @@ def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeSer
         extends=str(extends.get("file", "")) if isinstance(extends, Mapping) else "",
         mounts_checkout=any(posixpath.normpath(source) in (".", ".env") for source in body.get("volumes", {}).values()),
         mounts_secrets=bool(body.get("secrets") or body.get("configs")),
+        secret_files=frozenset(_secret_files(body.get("secrets"))),
         names=tuple(filter(None, (body.get("container_name"), body.get("hostname"), *_aliases(body)))),
     )
 

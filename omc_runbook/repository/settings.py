@@ -190,6 +190,7 @@ def settings_of(classes: Classes) -> SettingsSource:
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
         nested_delimiter=next(filter(None, (_delimiter(classes, each) for each in (name, *others))), ""),
+        secret_files="/run/secrets" in (file_names(options.get("secrets_dir")) or ()),
         from_json=options.get("enable_decoding", True) is True and not classes.other_sources(lineage)[1],
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
         conditions=tuple(_conditions(classes, fields)),

@@ -79,6 +79,8 @@ class SettingsSource:
     ignore_empty: bool = False
     nested_delimiter: str = ""
     """What stands in a variable's name between a field and a part of its value; "" where parts have no variables."""
+    secret_files: bool = False
+    """Whether the main class reads a field's value from a file of its name in /run/secrets, too."""
     from_json: bool = False
     """Whether the main class certainly reads a list from JSON: it has no source of its own and no option against it."""
     computed_options: tuple[str, ...] = ()

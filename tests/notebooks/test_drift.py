@@ -672,6 +672,25 @@ def test_flask_takes_each_variable_with_its_prefix(platform: Platform, call: str
 
 
 @pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(("folder", "lacks"), [("/run/secrets", False), ("/etc/app", True)])
+def test_a_secret_of_compose_is_a_file_that_settings_read(platform: Platform, folder: str, lacks: bool) -> None:
+    """Where its secrets_dir is the folder in which Compose puts them."""
+    end = 'extra="ignore",\n    )'
+    platform.edit(platform.config, end, end.replace("    )", f'        secrets_dir="{folder}",\n    )'))
+    names = [line.partition("=")[0] for line in platform.template.read_text().splitlines() if line[:1].isalpha()]
+    variables = [name for name in names if name not in ("OPENAI_API_KEY", "SENTRY_DSN")]
+    backend = {
+        "build": "./backend",
+        "environment": [f"{name}=${{{name}}}" for name in variables],
+        "secrets": ["openai_api_key", {"source": "sentry", "target": "SENTRY_DSN"}],
+    }
+    platform.compose.write_text(json.dumps({"services": {"backend": backend}}))
+    platform.override.unlink(missing_ok=True)
+    lacking = {name for check, name in problem_pairs(with_checkout(platform)) if check == "compose-lacks"}
+    assert lacking == ({"OPENAI_API_KEY", "SENTRY_DSN"} if lacks else set())
+
+
+@pytest.mark.usefixtures("own_registry")
 def test_what_compose_demands_belongs_into_the_template(platform: Platform) -> None:
     """Without it compose refuses to start; a plain variable is written by hand."""
     platform.edit(platform.template, "DOCKER_IMAGE_BACKEND=backend\n", "")
