@@ -21,6 +21,7 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.model.letters import as_sentence
 from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template import NAMES, advise_folder
 from omc_runbook.repository.template_edit import NewEntry, add_entry
@@ -315,7 +316,15 @@ class KeyEdits:
             """The next one for a container, which several task definitions may have."""
             now = task_definitions_of(files_of(tuple(files.values()), environment, self.environments))
             known = replace(now, unreadable=declared.unreadable)
-            return add_reference(known, container, name, name, self.present, containers[environment])
+            try:
+                return add_reference(known, container, name, name, self.present, containers[environment])
+            except CannotFollow:
+                raise
+            except CannotEdit as error:
+                is_missing = all(each.name != container for each in now.containers)
+                tools = other_tools(self.checkout.root) if is_missing else ()
+                by_hand = (*tools, f"Where container {container} is made there, add the key and its reference by hand.")
+                raise CannotEdit(" ".join((str(error), *(by_hand if tools else ())))) from None
 
         for environment, container in _pairs(containers):
             while edit := next_edit(environment, container):

@@ -915,6 +915,25 @@ def test_where_each_key_of_the_secret_gets_a_reference_terraform_needs_none(
     assert note.startswith(f"main.tf, line {line} refers to each key of a secret. Terraform is not followed there")
 
 
+@pytest.mark.parametrize(("container", "is_named"), [("api", True), ("web", False)])
+def test_what_may_make_a_container_that_terraform_lacks_is_named(
+    container: str, is_named: bool, tmp_path: Path
+) -> None:
+    """Terraform has some of the containers, and another tool the rest."""
+    terraform = (
+        'resource "aws_ecs_task_definition" "web" {\n  container_definitions = jsonencode([{ name = "web", secrets ='
+        ' [{ name = "SECRET_KEY", valueFrom = "${var.arn}:SECRET_KEY::" }] }])\n}\n'
+    )
+    files = {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform, "infra/cdk.json": "{}\n"}
+    key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+    edits = KeyEdits(read_checkout(write_files(tmp_path, files)), key, (), ("SECRET_KEY",))
+    if is_named:
+        with pytest.raises(CannotEdit, match=r"infra/cdk\.json belongs to the AWS CDK: .* container api is made there"):
+            edits.plan({"staging": (container,)})
+    else:
+        assert [edit.file.name for edit in edits.plan({"staging": (container,)})][-1] == "main.tf"
+
+
 LOOP = (
     "[for k in keys(jsondecode(data.aws_secretsmanager_secret_version.app.secret_string)) :"
     ' { name = k, valueFrom = "${var.arn}:${k}::" }]'
