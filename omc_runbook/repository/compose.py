@@ -39,6 +39,8 @@ _REFERENCE = re.compile(r"\$\{\w+(?::?[?+][^}]*|:?-)?\}|\$\w+")
 _FILLED = re.compile(r"\$\{(\w+):-[^}\s]")
 _DEFAULT = re.compile(r"\$\{\w+:?[-+]([^}]*)\}")
 _COLON = re.compile(r"(?m)^(\s*(?:export\s+)?[A-Za-z_][\w.-]*\s*):")
+_WITHOUT_VARIABLES = re.compile(r"(?:\A|\Adocker\.io/|/library/)redis(?:[:@]|\Z)")
+"""Docker's own image of Redis, which takes no variables: what begins with REDIS is the application's."""
 HOST_MACHINE = "host.docker.internal"
 """The name of the host machine in a container."""
 _DOTENV = ".env"
@@ -125,7 +127,7 @@ class Compose:
         # The application's worker may run the image that another service builds.
         own = {each.image for each in self.services if each.context or each == application}
         images = {each.image for each in self.services if each.env_files and not each.context} - own
-        names = (each.rpartition("/")[2].casefold() for each in images)
+        names = (each.rpartition("/")[2].casefold() for each in images if not _WITHOUT_VARIABLES.search(each))
         return len(word) > 2 and word in (re.split(r"\d*(?:[^a-z0-9]|$)", name)[0] for name in names)
 
     def find(self, name: str) -> ComposeService | None:

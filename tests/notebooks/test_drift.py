@@ -626,6 +626,24 @@ def test_an_image_of_another_name_excuses_nothing(platform: Platform, images: di
 
 
 @pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    ("image", "excuses"),
+    [
+        *(("redis:7-alpine", False), ("public.ecr.aws/docker/library/redis:7", False), ("docker.io/redis", False)),
+        *(("bitnami/redis:7", True), ("redis/redis-stack:latest", True)),
+    ],
+)
+def test_an_image_that_takes_no_variables_excuses_none(platform: Platform, image: str, excuses: bool) -> None:
+    """Docker's own image of Redis, whatever its env_file has; others take a password by a variable."""
+    backend = {"build": "./backend", "env_file": ".env"}
+    services = {"backend": backend, "redis": {"image": image, "env_file": ".env"}}
+    platform.compose.write_text(json.dumps({"services": services}))
+    platform.override.unlink(missing_ok=True)
+    _template(platform, "REDIS_AUTH_TOKEN=<your-token>")
+    assert (("settings-lacks", "REDIS_AUTH_TOKEN") not in problem_pairs(with_checkout(platform))) == excuses
+
+
+@pytest.mark.usefixtures("own_registry")
 def test_a_variable_of_the_template_that_nobody_reads_is_told(platform: Platform) -> None:
     """By hand: add_key would write it into the secret, and it may be for a developer's machine alone."""
     _template(platform, "FORGOTTEN_TOKEN=<your-token>")
