@@ -400,13 +400,16 @@ class Classes:
         methods = (each for body in bodies for each in body if isinstance(each, ast.FunctionDef))
         method = next((each for each in methods if each.name in _CUSTOMISING), None)
         given, others = set[str](), list[str]()
-        for source in _own_sources(method) if method else ():
+        if method is None:
+            return frozenset(), ""
+        for source in _own_sources(method):
             names, table = self._files_of(source, lineage)
-            others += [] if names is not None else [f"a source of {method.name}"] if method else []
+            kind = f"{self.name(source.func)} as " if isinstance(source, ast.Call) else ""
+            others += [f"{kind}a source of {method.name}"] if names is None else []
             for name in names or ():
                 files = [*self._beside(name)] if not _PRIVATE.search(name) else []
                 given |= {field for file in files for field in read_tables(file, table)}
-                others += [] if files or method is None else [f"{Path(name).name}, which {method.name} names,"]
+                others += [] if files else [f"{Path(name).name}, which {method.name} names,"]
         return frozenset(given), next(iter(others), "")
 
     def _files_of(

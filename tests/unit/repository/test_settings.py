@@ -487,8 +487,15 @@ ORDER = SOURCES.format("init_settings, env_settings, {}")
         ("pyproject_toml_table_header=('x',)", "PyprojectToml", {"pyproject.toml": "[x]\nA = 1\n"}, "B", ""),
         ("yaml_file=Path('c.yaml')", "Yaml", {"c.yaml": "A: 1\n"}, "B", ""),
         ("json_file=PATH / 'c.json'", "Json", {"app/c.json": '{"alias": 1}'}, "A", ""),
-        ("json_file=NAMES[0]", "Json", {"c.json": '{"A": 1}'}, "AB", "a source of settings_customise_sources may"),
+        (
+            "json_file=NAMES[0]",
+            "Json",
+            {"c.json": '{"A": 1}'},
+            "AB",
+            "JsonConfigSettingsSource as a source of settings_",
+        ),
         ("", "Json", {}, "AB", ""),
+        ("", "Own", {}, "AB", "OwnConfigSettingsSource as a source of settings_customise_sources may have it"),
     ],
 )
 def test_a_field_that_a_file_of_settings_has_is_not_required(
