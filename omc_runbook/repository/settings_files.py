@@ -45,8 +45,10 @@ def _parse(file: SourceFile) -> Any:
 
 
 def _of_yaml(node: Node) -> Any:
-    is_table = isinstance(node, MappingNode)
-    return {str(key.value): _of_yaml(value) for key, value in yaml_nodes.members(node)} if is_table else None
+    if not isinstance(node, MappingNode):
+        return None
+    pairs = yaml_nodes.members(node)
+    return {key.value: _of_yaml(value) for key, value in pairs if isinstance(key.value, str)}
 
 
 def _of_data(value: Any) -> Any:
