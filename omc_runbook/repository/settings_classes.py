@@ -168,6 +168,7 @@ class Classes:
         self._options_by_class: dict[str, Mapping[str, object]] = {}
         self._functions: dict[str, ast.FunctionDef] = {}
         self._packages_of_settings: set[str] = set()
+        self._names_of_others: set[str] = set()
         self._foreign: dict[str, SourceFile] = {}
         self._modules: dict[ast.Name, Path] = {}
         self._included: set[tuple[str, str]] = set()
@@ -201,6 +202,8 @@ class Classes:
         self._constants = constants | self._constants
         origins = {alias.asname or alias.name: (node, alias.name) for node in imports for alias in node.names}
         own_classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+        others = (node for node in imports if (node.module or "").partition(".")[0] != "pydantic_settings")
+        self._names_of_others |= {*own_classes, *(alias.name for node in others for alias in node.names)}
         for used in dict.fromkeys(name for node in definitions for name in _used_names(node)):
             if used in own_classes:
                 found = (file, tree, own_classes[used]) if file is not self.file else None
@@ -420,7 +423,8 @@ class Classes:
         None in the place of the files for another source, and where they or the table are an expression.
         """
         kind = self.name(source.func) if isinstance(source, ast.Call) else ""
-        if not isinstance(source, ast.Call) or kind not in _FILE_SOURCES:
+        if not isinstance(source, ast.Call) or kind not in _FILE_SOURCES or kind in self._names_of_others:
+            # The checkout may have a class of the same name.
             return None, ()
         file, table, usual_file, usual_table = _FILE_SOURCES[kind]
         options = self.options(lineage)

@@ -513,6 +513,15 @@ def test_a_field_that_a_file_of_settings_has_is_not_required(
     assert all(each.startswith(doubt) and bool(each) == bool(doubt) for each in fields.values())
 
 
+@pytest.mark.parametrize("above", ["class JsonConfigSettingsSource(Base): ...\n", "from app.own import {}\n"])
+def test_a_source_of_ones_own_may_have_the_name_of_one_of_pydantic_settings(above: str) -> None:
+    """What it reads is unknown."""
+    kind = "JsonConfigSettingsSource"
+    body = f"    A: str\n\n{ORDER.replace('{}', f'{kind}(settings_cls)')}"
+    (field,) = read(body, HEAD.replace("\nclass", f"\n{above.format(kind)}\n\nclass")).fields
+    assert field.doubt == f"{kind} as a source of settings_customise_sources may have it"
+
+
 @pytest.mark.parametrize(
     ("calls", "files"),
     [
