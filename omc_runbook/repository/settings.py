@@ -268,7 +268,8 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
                 declared[name] = _Declaration(classes, options, name, statement), each
     given, other_source = classes.other_sources(lineage)
     is_exact = options.get("case_sensitive") is True
-    splits = options.get("env_nested_max_split")
+    splits, delimiter = options.get("env_nested_max_split"), str(options.get("env_nested_delimiter") or "")
+    given_parts = {delimiter.join(path).casefold() for path, has_value in given.items() if has_value}
     for name, (declaration, node) in declared.items():
         statement, file = declaration.statement, classes.file_of(node)
         is_conditional = id(statement) not in certain
@@ -278,13 +279,19 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
         )
         variables = declaration.variables
         nested = declaration.nested(variables, splits if splits and isinstance(splits, int) else -1)
+        names = declaration.names
+        allows_none = any(is_value(each, None) for each in union_members(statement.annotation))
+        is_given = any(given.get((each,), False) or (allows_none and (each,) in given) for each in names)
+        for part in nested:
+            in_file = (f"{own}{part.removeprefix(variable)}".casefold() for own in names for variable in variables)
+            nested[part] &= given_parts.isdisjoint(in_file)
         cased = {each: each if is_exact else each.upper() for each in (*variables, *nested)}
         yield Field(
             name=name,
             variables=tuple(dict.fromkeys(cased.values())),
             nested={cased[each]: is_required for each, is_required in nested.items()},
             annotation=classes.source(statement.annotation, file),
-            required=declaration.is_required and given.isdisjoint((name, *declaration.aliases)),
+            required=declaration.is_required and (not is_given or any(nested.values())),
             owner=owner,
             line=statement.lineno,
             file=file.name,
@@ -339,10 +346,18 @@ class _Declaration:
         variable = self.name if target == "alias" else f"{prefix}{self.name}"
         if target in ("alias", "all"):
             aliases = [f"{prefix}{each}" for each in aliases]
-        if options.get("validate_by_alias") is False:
-            return [variable]
-        by_name = options.get("validate_by_name", options.get("populate_by_name")) is True
-        return [*aliases, variable] if by_name or not aliases else aliases
+        return self._with_name(aliases, variable)
+
+    @property
+    def names(self) -> list[str]:
+        """What a file of settings calls it."""
+        return self._with_name([each for each in self.aliases if each is not None], self.name)
+
+    def _with_name(self, aliases: list[str], name: str) -> list[str]:
+        if self.options.get("validate_by_alias") is False:
+            return [name]
+        by_name = self.options.get("validate_by_name", self.options.get("populate_by_name")) is True
+        return [*aliases, name] if by_name or not aliases else aliases
 
     @cached_property
     def aliases(self) -> list[str | None]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.code_files import named_files
@@ -390,30 +391,30 @@ class Classes:
             if isinstance(each, ast.AnnAssign) and (name := field_name(each)):
                 yield name, each
 
-    def other_sources(self, lineage: list[ast.ClassDef]) -> tuple[frozenset[str], str]:
+    def other_sources(self, lineage: list[ast.ClassDef]) -> tuple[Mapping[tuple[str, ...], bool], str]:
         """What fills a class's fields beside variables and the .env.
 
-        The fields that files of the checkout have, by name or alias; and what may fill any other, in words, "" for
-        nothing.
+        What files of the checkout have, by the path of names, each with whether one has a value for it, other than
+        null; and what may fill any other field, in words, "" for nothing.
         """
         if self.options(lineage).get("secrets_dir"):
-            return frozenset(), "a file in secrets_dir"
+            return {}, "a file in secrets_dir"
         inner = [each for node in lineage for each in node.body]
         bodies = [inner, *(each.body for each in inner if isinstance(each, ast.ClassDef))]
         methods = (each for body in bodies for each in body if isinstance(each, ast.FunctionDef))
         method = next((each for each in methods if each.name in _CUSTOMISING), None)
-        given, others = set[str](), list[str]()
+        given, others = dict[tuple[str, ...], bool](), list[str]()
         if method is None:
-            return frozenset(), ""
+            return given, ""
         for source in _own_sources(method):
             names, table = self._files_of(source, lineage)
             kind = f"{self.name(source.func)} as " if isinstance(source, ast.Call) else ""
             others += [f"{kind}a source of {method.name}"] if names is None else []
             for name in names or ():
                 files = [*self._beside(name)] if not _PRIVATE.search(name) else []
-                given |= {field for file in files for field in read_tables(file, table)}
+                given |= {path: is_set for file in files for path, is_set in _paths(read_tables(file, table))}
                 others += [] if files else [f"{Path(name).name}, which {method.name} names,"]
-        return frozenset(given), next(iter(others), "")
+        return given, next(iter(others), "")
 
     def _files_of(
         self, source: ast.expr, lineage: list[ast.ClassDef]
@@ -524,6 +525,13 @@ def _own_sources(method: ast.FunctionDef) -> list[ast.expr]:
     returned = [each.value for each in ast.walk(method) if isinstance(each, ast.Return) and each.value]
     sources = [each for value in returned for each in getattr(value, "elts", [value])]
     return [each for each in sources if not (isinstance(each, ast.Name) and each.id in own)]
+
+
+def _paths(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Yield the path of each name in a table and in those below it, with whether it has a value."""
+    for name, value in table.items():
+        yield (*above, name), value is not False
+        yield from _paths(value, (*above, name)) if isinstance(value, Mapping) else ()
 
 
 def file_names(option: object) -> tuple[str, ...] | None:

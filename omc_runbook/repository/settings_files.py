@@ -20,9 +20,9 @@ ENDINGS = (".toml", ".json", ".yaml", ".yml", ".ini")
 
 
 def read_tables(file: SourceFile, path: Sequence[str] = ()) -> Mapping[str, Any]:
-    """What a file names, or one of its tables, whose path is given: by each name the same of its table, else None.
+    """What a file names, or one of its tables, whose path is given: by each name the same of its table, else a flag.
 
-    Empty for a file that is not valid, and without that table.
+    That is whether it has a value, other than null. Empty for a file that is not valid, and without that table.
     """
     try:
         tree = _parse(file)
@@ -40,16 +40,16 @@ def _parse(file: SourceFile) -> Any:
     if ending == ".ini":
         parser = configparser.RawConfigParser(allow_no_value=True)
         parser.read_string(file.text)
-        return {name: dict.fromkeys(section) for name, section in parser.items()}
+        return {name: dict.fromkeys(section, True) for name, section in parser.items()}
     return _of_data(tomllib.loads(file.text) if ending == ".toml" else json.loads(file.text))
 
 
 def _of_yaml(node: Node) -> Any:
     if not isinstance(node, MappingNode):
-        return None
+        return node.tag != "tag:yaml.org,2002:null"
     pairs = yaml_nodes.members(node)
     return {key.value: _of_yaml(value) for key, value in pairs if isinstance(key.value, str)}
 
 
 def _of_data(value: Any) -> Any:
-    return {name: _of_data(each) for name, each in value.items()} if isinstance(value, dict) else None
+    return {name: _of_data(each) for name, each in value.items()} if isinstance(value, dict) else value is not None

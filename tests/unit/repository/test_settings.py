@@ -479,7 +479,7 @@ ORDER = SOURCES.format("init_settings, env_settings, {}")
         ("yaml_file='c.yaml'", "Yaml", {"c.yaml": "A: 1\nc: 1\n"}, "B", ""),
         ("yaml_file='c.yaml'", "Yaml", {"app/c.yaml": "A: [\n"}, "AB", ""),
         ("yaml_file='c.yaml', yaml_config_section='x.y'", "Yaml", {"c.yaml": "x: {y: {A: 1}}\nB: 1\n"}, "B", ""),
-        ("yaml_file=['c.yaml', 'd.yml']", "Yaml", {"c.yaml": "A: 1\n", "d.yml": "B: 1\n"}, "", ""),
+        ("yaml_file=['c.yaml', 'd.yml']", "Yaml", {"c.yaml": "A: 1\n", "d.yml": "alias: 1\n"}, "", ""),
         ("yaml_file=['c.yaml', 'd.yml']", "Yaml", {"c.yaml": "A: 1\n"}, "B", "d.yml, which settings_customise_sources"),
         ("toml_file='../c.toml'", "Toml", {"c.toml": "A = 1\n"}, "B", ""),
         ("toml_file='c.local.toml'", "Toml", {"c.local.toml": "A = 1\n"}, "AB", "c.local.toml, which settings_"),
@@ -511,6 +511,32 @@ def test_a_field_that_a_file_of_settings_has_is_not_required(
     fields = {each.name: each.doubt for each in parsed.fields if each.required}
     assert "".join(fields) == required
     assert all(each.startswith(doubt) and bool(each) == bool(doubt) for each in fields.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "required"),
+    [
+        ("a: {host: x, pool: {size: 1}}\nB: x\n", {"A", "A__PASSWORD"}),
+        ("a: {host: x, password: x}\nB: x\n", {"A", "A__POOL__SIZE"}),
+        ("a: {host: x, password: x, pool: {size: 1}}\nB: x\n", set()),
+        ("a: {host: x, password: , pool: {size: 1}}\nB:\nc: ~\n", {"A", "A__PASSWORD", "B"}),
+        ("a: {host: x, password: x, pool: {size: 1}}\nb: x\n", {"B"}),
+    ],
+)
+def test_what_a_file_of_settings_has_in_part(tmp_path: Path, text: str, required: set[str]) -> None:
+    """Variables may fill the rest of a model; null is a value for what may be None, and an alias hides the name."""
+    pool = "class Pool(BaseModel):\n    size: int\n\n\n"
+    models = f"{pool}class Db(BaseModel):\n    host: str\n    password: str\n    pool: Pool\n\n\n"
+    body = (
+        "    model_config = SettingsConfigDict(yaml_file='c.yaml', env_nested_delimiter='__')\n"
+        f"    a: Db\n    b: str = Field(alias='B')\n    c: str | None\n\n"
+        f"{ORDER.replace('{}', 'YamlConfigSettingsSource(settings_cls)')}"
+    )
+    code = HEAD.replace("class Settings", f"{models}class Settings") + body
+    parsed = read_settings(write_files(tmp_path, {"app/config.py": code, "c.yaml": f"c: x\n{text}"}))
+    needed = [each for each in parsed.fields if each.required]
+    parts = {name for each in needed for name, is_needed in each.nested.items() if is_needed}
+    assert {*(each.variables[0] for each in needed), *parts} == required
 
 
 @pytest.mark.parametrize("above", ["class JsonConfigSettingsSource(Base): ...\n", "from app.own import {}\n"])
