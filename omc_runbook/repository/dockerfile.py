@@ -17,6 +17,7 @@ _DOTENV, _IGNORE = ".env", ".dockerignore"
 _FROM = re.compile(r"(?i)^(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?")
 _HEREDOC = re.compile(r"<<-?[\"']?(\w+)")
 _ENV = re.compile(r"(?:^|\s)([A-Za-z_]\w*)(?==)|^([A-Za-z_]\w*)\s")
+_MOST_STARS = 8
 _OPTION = re.compile(r"--(\w+)(?:=(\S*))?\s+")
 
 
@@ -67,7 +68,7 @@ def _read_image(root: Path, folder: str, dockerfile: str, target: str) -> BuiltI
     stages = _chain(list(_stages(file.text)), target)
     variables = frozenset(name for stage in stages for name in stage.variables)
     is_clear = bool(stages) and all(stage.is_clear for stage in stages)
-    if ignore and _is_ignored(ignore.text):
+    if ignore and is_ignored(ignore.text, _DOTENV):
         has_dotenv: bool | None = False
     elif any(map(_takes, (source for stage in stages for source in stage.sources))):
         has_dotenv = True
@@ -145,27 +146,29 @@ def _split(rest: str) -> tuple[frozenset[str], Sequence[str]]:
 def _takes(source: str) -> bool:
     """Whether a source of a COPY contains the .env at the top of the context."""
     path = posixpath.normpath(source.lstrip("/") or ".")
-    return path == "." or _matches(path)
+    return path == "." or _matches(path, _DOTENV)
 
 
-def _is_ignored(text: str) -> bool:
-    """Whether a .dockerignore keeps the .env at the top out: the last pattern that matches decides."""
-    is_ignored = False
+def is_ignored(text: str, name: str) -> bool:
+    """Whether a .dockerignore keeps a file out, by its path from there: the last pattern that matches decides."""
+    is_left_out = False
     for line in text.splitlines():
         words = line.strip()
         if line.startswith("#"):
             continue
-        if _matches(posixpath.normpath(words.removeprefix("!").strip().lstrip("/") or ".")):
-            is_ignored = not words.startswith("!")
-    return is_ignored
+        glob = posixpath.normpath(words.removeprefix("!").strip().lstrip("/") or ".")
+        # One with more stars than people write might take long.
+        if glob.count("*") <= _MOST_STARS and _matches(glob, name):
+            is_left_out = not words.startswith("!")
+    return is_left_out
 
 
-def _matches(glob: str) -> bool:
-    """Whether a pattern, as Docker matches it, is the .env's; ** is any folders or none, at the end any name."""
+def _matches(glob: str, name: str) -> bool:
+    """Whether a pattern, as Docker matches it, is a file's; ** is any folders or none, at the end any name."""
     parts = re.split(r"(\*\*/?|\*|\?|\[[^\]]*\])", re.sub(r"\*\*(?=[^/])", "**/", glob))
     words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     pattern = "".join(words.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts)
     try:
-        return re.fullmatch(pattern, _DOTENV) is not None
+        return re.fullmatch(pattern, name) is not None
     except re.error:
         return False

@@ -20,7 +20,7 @@ from omc_runbook.repository.code_files import (
     search_files,
 )
 from omc_runbook.repository.python_syntax import assigned, last_name, negated, operands, parse_python, text_of, texts_of
-from omc_runbook.repository.settings_files import read_tables
+from omc_runbook.repository.settings_files import is_left_out, read_tables
 from omc_runbook.textfile.file import read_if_readable
 
 REST = (
@@ -121,7 +121,8 @@ def _given_by_decouple(repository: Path, file: str) -> frozenset[str]:
     """The variables, lower case, of the settings.ini that decouple finds in the folder of a module or above."""
     names = (str(folder / "settings.ini") for folder in PurePosixPath(file).parents)
     found = next(filter(None, (read_if_readable(repository, name) for name in names)), None)
-    return frozenset(read_tables(found, ("settings",)) if found else ())
+    is_shared = found is not None and not is_left_out(repository, found.name)
+    return frozenset(read_tables(found, ("settings",)) if found and is_shared else ())
 
 
 def _module(file: str) -> str:

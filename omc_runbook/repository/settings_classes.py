@@ -16,7 +16,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.code_files import named_files
 from omc_runbook.repository.dotenv_loading import path_of
 from omc_runbook.repository.python_syntax import in_brackets, is_value, last_name, parse_expression, python_errors
-from omc_runbook.repository.settings_files import read_tables
+from omc_runbook.repository.settings_files import is_left_out, read_tables
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
 from omc_runbook.textfile.file import SourceFile, is_inside, read_first, read_if_readable
@@ -408,10 +408,12 @@ class Classes:
             return given, ""
         for source in _own_sources(method):
             names, table = self._files_of(source, lineage)
-            kind = f"{self.name(source.func)} as " if isinstance(source, ast.Call) else ""
-            others += [f"{kind}a source of {method.name}"] if names is None else []
+            kind = self.name(source.func) if isinstance(source, ast.Call) else ""
+            # A function may give several.
+            as_class = f"{kind} as " if kind[:1].isupper() else ""
+            others += [f"{as_class}a source of {method.name}"] if names is None else []
             for name in names or ():
-                files = [*self._beside(name)] if not _PRIVATE.search(name) else []
+                files = [*self._beside(name)]
                 given |= {path: is_set for file in files for path, is_set in _paths(read_tables(file, table))}
                 others += [] if files else [f"{Path(name).name}, which {method.name} names,"]
         return given, next(iter(others), "")
@@ -438,11 +440,15 @@ class Classes:
         return names, tuple(part for each in path or () for part in each.split("."))
 
     def _beside(self, name: str) -> Iterator[SourceFile]:
-        """The files of a path, as seen from where the application is started, or from a folder on the way to it."""
+        """The files of a path, as seen from where the application is started, or from a folder on the way to it.
+
+        Not those that a task may lack or have otherwise.
+        """
         repository = repository_of(self.file)
         for folder in dict.fromkeys((Path(import_folder(repository, self.file.name)), *Path(self.file.name).parents)):
             path = os.path.relpath(os.path.normpath(repository / folder / name), repository)
-            if is_inside(path) and (file := read_if_readable(repository, path)):
+            file = read_if_readable(repository, path) if is_inside(path) and not _PRIVATE.search(path) else None
+            if file and not is_left_out(repository, path):
                 yield file
 
     def arguments(self, name: str) -> list[dict[str, ast.expr]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import configparser
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -14,7 +15,8 @@ from yaml.nodes import MappingNode, Node
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository import yaml_nodes
-from omc_runbook.textfile.file import SourceFile
+from omc_runbook.repository.dockerfile import is_ignored
+from omc_runbook.textfile.file import SourceFile, read_if_readable
 
 ENDINGS = (".toml", ".json", ".yaml", ".yml", ".ini")
 
@@ -31,6 +33,24 @@ def read_tables(file: SourceFile, path: Sequence[str] = ()) -> Mapping[str, Any]
     for name in path:
         tree = tree.get(name) if isinstance(tree, dict) else None
     return tree if isinstance(tree, dict) else {}
+
+
+def is_left_out(repository: Path, name: str) -> bool:
+    """Whether a .gitignore or .dockerignore keeps a file or a folder of it out, so that a task may lack it."""
+    path = PurePosixPath(name)
+    for folder in path.parents:
+        own = path.relative_to(folder)
+        texts = [
+            # A pattern of git without a slash is for a name in any folder.
+            re.sub(r"(?m)^(!?)(?=[^/\s#][^/\n]*/?[ \t\r]*$)", r"\1**/", file.text)
+            if ignore == ".gitignore"
+            else file.text
+            for ignore in (".gitignore", ".dockerignore")
+            if (file := read_if_readable(repository, str(folder / ignore)))
+        ]
+        if any(is_ignored(text, str(each)) for text in texts for each in (own, *own.parents[:-1])):
+            return True
+    return False
 
 
 def _parse(file: SourceFile) -> Any:

@@ -91,6 +91,9 @@ def read_source(repository: Path, name: str) -> SourceFile | None:
         raw = regular_file.read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except ValueError:
+        # No file has a name with a null character, as source code may.
+        return None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder, not a file: name a checkout of the platform.") from None
     except OSError as error:

@@ -170,3 +170,10 @@ def test_what_decouple_finds_in_its_settings_file(tmp_path: Path, name: str, tex
     write_files(tmp_path, {"app/config.py": code, name: text})
     reads, _ = find_environment_reads(tmp_path, "")
     assert {each.variable for each in reads if each.is_required} == {*required, "OWN"}
+
+
+def test_a_settings_file_that_git_ignores_is_no_task_s(tmp_path: Path) -> None:
+    code = 'from decouple import config\n\nKEY = config("KEY")\n'
+    write_files(tmp_path, {"c.py": code, "settings.ini": "[settings]\nKEY=1\n", ".gitignore": "*.ini\n"})
+    ((read,), _) = find_environment_reads(tmp_path, "")
+    assert read.is_required

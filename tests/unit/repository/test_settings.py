@@ -456,6 +456,7 @@ def test_settings_may_read_a_list_otherwise_than_from_json(body: str, from_json:
         (f"    A: str\n\n{SOURCES.format('init_settings, env_settings')}", {}),
         (f"    A: str\n\n{SOURCES.format('env_settings,').replace('_cls,', '_cls, *,')}", {}),
         (f"    A: str\n\n{SOURCES.format('env_settings, Yaml(settings_cls)')}", {"A": "a source of settings_"}),
+        (f"    A: str\n\n{SOURCES.format('*super().sources(), ')}", {"A": "a source of settings_"}),
         ("    A: str\n\n\nclass Dev(Settings):\n    A: str = 'x'\n", {"A": "class Dev has a default for it"}),
         ("    A: str\n\n\nclass D(Settings): ...\n\n\nclass P(Settings):\n    B: str\n", {"B": "class D has no"}),
         ("    A: str\n\n\nclass Prod(Settings):\n    B: str\n\n\nsettings = Settings()\n", {"B": "only class Prod"}),
@@ -495,6 +496,11 @@ ORDER = SOURCES.format("init_settings, env_settings, {}")
             "JsonConfigSettingsSource as a source of settings_",
         ),
         ("", "Json", {}, "AB", ""),
+        ("yaml_file='c.yaml'", "Yaml", {"c.yaml": "A: 1\n", ".gitignore": "/c.yaml\n"}, "AB", "c.yaml, which"),
+        ("yaml_file='x/c.yaml'", "Yaml", {"x/c.yaml": "A: 1\n", ".dockerignore": "x\n"}, "AB", "c.yaml, which"),
+        ("yaml_file=PATH / 'c.yaml'", "Yaml", {"app/c.yaml": "A: 1\n", ".gitignore": "*.yaml\n"}, "AB", "c.yaml, wh"),
+        ("yaml_file='c.yaml'", "Yaml", {"c.yaml": "A: 1\n", ".gitignore": "#c.yaml\n*.yaml\n!c.yaml\r\n\r\n"}, "B", ""),
+        ("yaml_file='c\\0.yaml'", "Yaml", {}, "AB", "c\0.yaml, which settings_customise_sources names, may have it"),
         ("", "Own", {}, "AB", "OwnConfigSettingsSource as a source of settings_customise_sources may have it"),
     ],
 )
@@ -507,7 +513,8 @@ def test_a_field_that_a_file_of_settings_has_is_not_required(
     body = (
         f"    model_config = SettingsConfigDict({options})\n    A: str\n    B: str = Field(alias='alias')\n\n{source_}"
     )
-    parsed = read_settings(write_files(tmp_path, {"app/config.py": head + body, **files}))
+    # Only within a checkout does the name of a folder matter.
+    parsed = read_settings(write_files(tmp_path / "local", {"app/config.py": head + body, **files}))
     fields = {each.name: each.doubt for each in parsed.fields if each.required}
     assert "".join(fields) == required
     assert all(each.startswith(doubt) and bool(each) == bool(doubt) for each in fields.values())
