@@ -102,17 +102,10 @@ def find_environment_reads(
         library = _library_text(text, libraries)
         imported = tuple(each for each in shared if each.name in text)
         if library or imported or "environ" in text or "getenv" in text:
-            found, names = _environment_reads(text, library, imported)
-            given = _given_by_decouple(repository, file) if _DECOUPLE.search(library) else frozenset[str]()
-            reads += (
-                replace(
-                    read,
-                    file=file,
-                    is_local=file not in left_out,
-                    is_required=read.is_required and read.variable.lower() not in given,
-                )
-                for read in found
-            )
+            has_search = _DECOUPLE.search(library) and "RepositoryEnv" not in library
+            given = _given_by_decouple(repository, file) if has_search else frozenset[str]()
+            found, names = _environment_reads(text, library, imported, given)
+            reads += (replace(read, file=file, is_local=file not in left_out) for read in found)
             sets |= names
     return tuple(reads), frozenset(sets)
 
@@ -319,19 +312,19 @@ def _absent_in(test: ast.expr, variable_of: Mapping[str, str], constants: Mappin
 
 @lru_cache(maxsize=1024)
 def _environment_reads(
-    text: str, library_text: str, imported: tuple[_Reader, ...]
+    text: str, library_text: str, imported: tuple[_Reader, ...], given: Collection[str]
 ) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
     """The lines of one file, whose name is left open, and the variables that it sets; none of an invalid one.
 
     `library_text` is the code that makes the objects of a library by which it asks, `imported` are functions of other
-    files by which it may ask, if it imports them.
+    files by which it may ask, if it imports them, and `given` what the library has without the environment.
     """
     tree = _parse(text)
     constants = {name: text for name, value in assigned(tree.body) for text in texts_of([value])}
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     readers = {each.name: each for each in (*(each for each in imported if each.name in names), *_own_readers(text))}
     library = _library(parse_python(library_text)) if library_text else None
-    found = [*_reads(tree, constants, library, readers)]
+    found = [*_reads(tree, constants, library, readers, given)]
     refused = (
         EnvironmentRead(variable=name, file="", line=line, has_default=False, is_required=True)
         for name, line in _refused(tree, constants)
@@ -345,6 +338,7 @@ def _reads(
     constants: Mapping[str, str],
     library: _Library | None = None,
     readers: Mapping[str, _Reader] | None = None,
+    given: Collection[str] = (),
 ) -> Iterator[tuple[EnvironmentRead, bool]]:
     """Yield where a tree asks the environment for a variable, in a file that is left open, and whether it sets it."""
     for node, surroundings in _with_surroundings(tree, constants):
@@ -357,6 +351,7 @@ def _reads(
             name, has_default = read
             is_needed = isinstance(node, ast.Subscript) or (direct is None and not has_default)
             is_needed = is_needed and (reader is None or reader.is_strict)
+            is_needed = is_needed and (direct is not None or reader is not None or name.lower() not in given)
             is_required = is_needed and not surroundings.is_caught and name not in surroundings.tested
             line = getattr(node, "lineno", 0)
             found = EnvironmentRead(variable=name, file="", line=line, has_default=has_default, is_required=is_required)

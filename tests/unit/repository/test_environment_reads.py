@@ -158,7 +158,7 @@ def test_the_modules_of_djangos_settings(tmp_path: Path) -> None:
     ("name", "text", "required"),
     [
         ("app/settings.ini", "[settings]\nKEY = a%b\n", set()),
-        ("settings.ini", "[settings]\nkey=\n", set()),
+        ("settings.ini", "[settings]\nkey=\nown=\n", set()),
         ("settings.ini", "[other]\nKEY=1\n", {"KEY"}),
         ("settings.ini", "KEY=1\n", {"KEY"}),
         ("other/settings.ini", "[settings]\nKEY=1\n", {"KEY"}),
@@ -172,8 +172,16 @@ def test_what_decouple_finds_in_its_settings_file(tmp_path: Path, name: str, tex
     assert {each.variable for each in reads if each.is_required} == {*required, "OWN"}
 
 
-def test_a_settings_file_that_git_ignores_is_no_task_s(tmp_path: Path) -> None:
-    code = 'from decouple import config\n\nKEY = config("KEY")\n'
-    write_files(tmp_path, {"c.py": code, "settings.ini": "[settings]\nKEY=1\n", ".gitignore": "*.ini\n"})
+@pytest.mark.parametrize(
+    ("head", "ignored"),
+    [
+        ("from decouple import config", "*.ini"),
+        ("from decouple import Config, RepositoryEnv\n\nconfig = Config(RepositoryEnv('.env'))", ""),
+    ],
+)
+def test_decouple_may_have_no_settings_file(tmp_path: Path, head: str, ignored: str) -> None:
+    """Where git ignores it, or the code names a .env instead."""
+    code = f'{head}\n\nKEY = config("KEY")\n'
+    write_files(tmp_path, {"c.py": code, "settings.ini": "[settings]\nKEY=1\n", ".gitignore": f"{ignored}\n"})
     ((read,), _) = find_environment_reads(tmp_path, "")
     assert read.is_required
