@@ -41,6 +41,8 @@ _DEFAULT = re.compile(r"\$\{\w+:?[-+]([^}]*)\}")
 _COLON = re.compile(r"(?m)^(\s*(?:export\s+)?[A-Za-z_][\w.-]*\s*):")
 _WITHOUT_VARIABLES = re.compile(r"(?:\A|\Adocker\.io/|/library/)redis(?:[:@]|\Z)")
 """Docker's own image of Redis, which takes no variables: what begins with REDIS is the application's."""
+SECRETS = "/run/secrets"
+"""The folder in a container for Compose's secrets."""
 HOST_MACHINE = "host.docker.internal"
 """The name of the host machine in a container."""
 _DOTENV = ".env"
@@ -90,7 +92,7 @@ class ComposeService:
     mounts_secrets: bool = False
     """Whether it mounts secrets or configs of Compose, which may be the .env, or what Settings reads instead."""
     secret_files: frozenset[str] = frozenset()
-    """The files that it gets from Compose's secrets, by their names in /run/secrets in small letters."""
+    """The files that it gets from Compose's secrets, by their names in SECRETS in small letters."""
     names: tuple[str, ...] = ()
     """Its other host names: container_name, hostname, network aliases."""
 
@@ -354,10 +356,12 @@ def find_references(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _secret_files(secrets: Any) -> Iterator[str]:
-    """Yield the names in /run/secrets of a service's secrets, which Compose lists by name, or with a source."""
+    """Yield the names in SECRETS of a service's secrets, which Compose lists by name, or with a source."""
     for each in secrets if isinstance(secrets, list) else ():
         name = (each.get("target") or each.get("source")) if isinstance(each, Mapping) else each
-        yield posixpath.basename(str(name)).casefold()
+        folder, file = posixpath.split(posixpath.join(SECRETS, str(name)))
+        if folder == SECRETS:
+            yield file.casefold()
 
 
 def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeService:

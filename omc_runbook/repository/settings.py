@@ -11,6 +11,7 @@ from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.letters import listed
+from omc_runbook.repository.compose import SECRETS
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
 from omc_runbook.repository.environment_reads import find_environment_reads, find_open_prefixes
@@ -190,7 +191,7 @@ def settings_of(classes: Classes) -> SettingsSource:
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
         nested_delimiter=next(filter(None, (_delimiter(classes, each) for each in (name, *others))), ""),
-        secret_files="/run/secrets" in (file_names(options.get("secrets_dir")) or ()),
+        secret_files=SECRETS in (each.rstrip("/") for each in file_names(options.get("secrets_dir")) or ()),
         from_json=options.get("enable_decoding", True) is True and not classes.other_sources(lineage)[1],
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
         conditions=tuple(_conditions(classes, fields)),

@@ -690,8 +690,18 @@ def test_flask_takes_each_variable_with_its_prefix(platform: Platform, call: str
 
 
 @pytest.mark.usefixtures("own_registry")
-@pytest.mark.parametrize(("folder", "lacks"), [("/run/secrets", False), ("/etc/app", True)])
-def test_a_secret_of_compose_is_a_file_that_settings_read(platform: Platform, folder: str, lacks: bool) -> None:
+@pytest.mark.parametrize(
+    ("folder", "target", "lacking"),
+    [
+        ("/run/secrets", "SENTRY_DSN", set()),
+        ("/run/secrets/", "/run/secrets/SENTRY_DSN", set()),
+        ("/run/secrets", "/etc/app/SENTRY_DSN", {"SENTRY_DSN"}),
+        ("/etc/app", "SENTRY_DSN", {"OPENAI_API_KEY", "SENTRY_DSN"}),
+    ],
+)
+def test_a_secret_of_compose_is_a_file_that_settings_read(
+    platform: Platform, folder: str, target: str, lacking: set[str]
+) -> None:
     """Where its secrets_dir is the folder in which Compose puts them."""
     end = 'extra="ignore",\n    )'
     platform.edit(platform.config, end, end.replace("    )", f'        secrets_dir="{folder}",\n    )'))
@@ -700,12 +710,12 @@ def test_a_secret_of_compose_is_a_file_that_settings_read(platform: Platform, fo
     backend = {
         "build": "./backend",
         "environment": [f"{name}=${{{name}}}" for name in variables],
-        "secrets": ["openai_api_key", {"source": "sentry", "target": "SENTRY_DSN"}],
+        "secrets": ["openai_api_key", {"source": "sentry", "target": target}],
     }
     platform.compose.write_text(json.dumps({"services": {"backend": backend}}))
     platform.override.unlink(missing_ok=True)
-    lacking = {name for check, name in problem_pairs(with_checkout(platform)) if check == "compose-lacks"}
-    assert lacking == ({"OPENAI_API_KEY", "SENTRY_DSN"} if lacks else set())
+    problems = problem_pairs(with_checkout(platform))
+    assert {name for check, name in problems if check == "compose-lacks"} == lacking
 
 
 @pytest.mark.usefixtures("own_registry")
