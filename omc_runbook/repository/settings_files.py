@@ -18,7 +18,8 @@ from omc_runbook.repository import yaml_nodes
 from omc_runbook.repository.dockerfile import is_ignored
 from omc_runbook.textfile.file import SourceFile, read_if_readable
 
-ENDINGS = (".toml", ".json", ".yaml", ".yml", ".ini")
+ENDINGS = (".toml", ".json", ".yaml", ".yml")
+"""What the names of files end with that every library reads alike; INI has dialects."""
 
 
 def read_tables(file: SourceFile, path: Sequence[str] = ()) -> Mapping[str, Any]:

@@ -95,9 +95,9 @@ def test_a_file_that_is_not_valid_gives_no_default(tmp_path: Path, text: str) ->
     assert required(read_settings(tmp_path))["OMC_SECRET_KEY"]
 
 
-@pytest.mark.parametrize("name", ["settings.py", "config/*.toml"])
+@pytest.mark.parametrize("name", ["settings.py", "config/*.toml", "settings.ini"])
 def test_a_file_that_is_not_read_may_have_a_demanded_setting(tmp_path: Path, name: str) -> None:
-    """One in Python, and those that a pattern names."""
+    """One in Python or in dynaconf's dialect of INI, and those that a pattern names."""
     settings = read_settings(write(tmp_path, CONFIG.replace("settings.toml", name)))
     field = settings.find("OMC_SECRET_KEY")
     assert field and field.doubt == f"{name}, which is not read, may have it"
