@@ -14,7 +14,7 @@ from typing import Any
 
 from omc_runbook.repository.code_files import code_files, read_text
 from omc_runbook.repository.python_syntax import is_value, last_name, parse_python, texts_of
-from omc_runbook.repository.settings_files import ENDINGS, read_tables
+from omc_runbook.repository.settings_files import ENDINGS, is_left_out, read_tables
 from omc_runbook.repository.settings_source import Field, SettingsSource
 from omc_runbook.textfile.file import SourceFile, is_inside, read_first, read_source
 
@@ -50,11 +50,14 @@ def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Modu
     prefix, is_known = _prefix(options.get("envvar_prefix"), _PREFIXES[last_name(call.func)])
     texts = [text for name in ("settings_files", "settings_file") for text in _texts(options.get(name))] or [*_FILES]
     files = [*_files(repository, file, texts)]
-    other = next((each for each in texts if "*" in each or not each.endswith(ENDINGS)), "")
+    other = next((f"{each}, which is not read," for each in texts if "*" in each or not each.endswith(ENDINGS)), "")
+    ignored = {each.name for each in files if is_left_out(repository, each.name)}
     file_names = [(each.name, name) for each in files for name in _names(_tables(each, options), "")]
     names = {name for _, name in file_names}
     names |= {name for path in code_files(repository) for name in _READ.findall(read_text(path))}
-    has_default = {name for file_name, name in file_names if not _SECRETS.search(file_name)}
+    shared = [(path, name) for path, name in file_names if not _SECRETS.search(path)]
+    has_default = {name for path, name in shared if path not in ignored}
+    may_have = {name: f"{path}, which git or Docker ignores," for path, name in shared if path in ignored}
     validated, demands = _validators(tree)
     fields = [
         Field(
@@ -65,7 +68,7 @@ def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Modu
             line=validated.get(name, call.lineno),
             file=file.name,
             has_known_names=is_known,
-            doubt=f"{other}, which is not read, may have it" if other else "",
+            doubt=f"{words} may have it" if (words := other or may_have.get(name.upper())) else "",
         )
         for name in dict.fromkeys((*validated, *sorted(names - {each.upper() for each in validated})))
     ]

@@ -103,6 +103,19 @@ def test_a_file_that_is_not_read_may_have_a_demanded_setting(tmp_path: Path, nam
     assert field and field.doubt == f"{name}, which is not read, may have it"
 
 
+@pytest.mark.parametrize("name", ["settings.yaml", ".secrets.yaml"])
+def test_a_file_that_git_ignores_may_have_a_demanded_setting(tmp_path: Path, name: str) -> None:
+    """A task may lack it; one of secrets has to be filled by variables there."""
+    files = {name: "default: {secret_key: x}\n", ".gitignore": f"{name}\n"}
+    config = CONFIG.replace("settings.toml", name)
+    field = read_settings(write(tmp_path, config, **files)).find("OMC_SECRET_KEY")
+    doubt = f"{name}, which git or Docker ignores, may have it"
+    assert field and field.required and field.doubt == (doubt if name == "settings.yaml" else "")
+    (tmp_path / name).write_text("default: {title: x}\n")
+    field = read_settings(tmp_path).find("OMC_SECRET_KEY")
+    assert field and field.required and not field.doubt
+
+
 @pytest.mark.parametrize(
     ("old", "new", "prefix"),
     [
