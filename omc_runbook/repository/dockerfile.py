@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.textfile.file import read_first, read_source
@@ -150,15 +150,18 @@ def _takes(source: str) -> bool:
 
 
 def is_ignored(text: str, name: str) -> bool:
-    """Whether a .dockerignore keeps a file out, by its path from there: the last pattern that matches decides."""
-    is_left_out = False
+    """Whether a .dockerignore keeps a file out, by its path from there.
+
+    The last pattern that matches it, or a folder of it, decides.
+    """
+    is_left_out, names = False, [name, *map(str, PurePosixPath(name).parents)][:-1]
     for line in text.splitlines():
         words = line.strip()
         if line.startswith("#"):
             continue
         glob = posixpath.normpath(words.removeprefix("!").strip().lstrip("/") or ".")
         # One with more stars than people write might take long.
-        if glob.count("*") <= _MOST_STARS and _matches(glob, name):
+        if glob.count("*") <= _MOST_STARS and any(_matches(glob, each) for each in names):
             is_left_out = not words.startswith("!")
     return is_left_out
 

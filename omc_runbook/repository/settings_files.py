@@ -40,7 +40,7 @@ def is_left_out(repository: Path, name: str) -> bool:
     """Whether a .gitignore or .dockerignore keeps a file or a folder of it out, so that a task may lack it."""
     path = PurePosixPath(name)
     for folder in path.parents:
-        own = path.relative_to(folder)
+        own = str(path.relative_to(folder))
         texts = [
             # A pattern of git without a slash is for a name in any folder.
             re.sub(r"(?m)^(!?)(?=[^/\s#][^/\n]*/?[ \t\r]*$)", r"\1**/", file.text)
@@ -49,7 +49,7 @@ def is_left_out(repository: Path, name: str) -> bool:
             for ignore in (".gitignore", ".dockerignore")
             if (file := read_if_readable(repository, str(folder / ignore)))
         ]
-        if any(is_ignored(text, str(each)) for text in texts for each in (own, *own.parents[:-1])):
+        if any(is_ignored(text, own) for text in texts):
             return True
     return False
 

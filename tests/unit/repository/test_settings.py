@@ -498,6 +498,7 @@ ORDER = SOURCES.format("init_settings, env_settings, {}")
         ("", "Json", {}, "AB", ""),
         ("yaml_file='c.yaml'", "Yaml", {"c.yaml": "A: 1\n", ".gitignore": "/c.yaml\n"}, "AB", "c.yaml, which"),
         ("yaml_file='x/c.yaml'", "Yaml", {"x/c.yaml": "A: 1\n", ".dockerignore": "x\n"}, "AB", "c.yaml, which"),
+        ("yaml_file='x/c.yaml'", "Yaml", {"x/c.yaml": "A: 1\n", ".dockerignore": "**\n!x/**\n"}, "B", ""),
         ("yaml_file=PATH / 'c.yaml'", "Yaml", {"app/c.yaml": "A: 1\n", ".gitignore": "*.yaml\n"}, "AB", "c.yaml, wh"),
         ("yaml_file='c.yaml'", "Yaml", {"c.yaml": "A: 1\n", ".gitignore": "#c.yaml\n*.yaml\n!c.yaml\r\n\r\n"}, "B", ""),
         ("yaml_file='c\\0.yaml'", "Yaml", {}, "AB", "c\0.yaml, which settings_customise_sources names, may have it"),
