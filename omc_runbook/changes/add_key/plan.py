@@ -322,9 +322,10 @@ class KeyEdits:
                 raise
             except CannotEdit as error:
                 is_missing = all(each.name != container for each in now.containers)
-                tools = other_tools(self.checkout.root) if is_missing else ()
-                by_hand = (*tools, f"Where container {container} is made there, add the key and its reference by hand.")
-                raise CannotEdit(" ".join((str(error), *(by_hand if tools else ())))) from None
+                if not (tools := other_tools(self.checkout.root) if is_missing else ()):
+                    raise
+                by_hand = f"Where container {container} is made there, add the key and its reference by hand."
+                raise CannotEdit(" ".join((str(error), *tools, by_hand))) from None
 
         for environment, container in _pairs(containers):
             while edit := next_edit(environment, container):
