@@ -257,8 +257,8 @@ class VariableLocations:
         if field:
             return "may be required" if variable in self.doubts else "required" if field.required else "optional"
         is_part = self.checkout.settings.find_whole(variable) is not None
-        is_part |= variable.startswith(self.checkout.settings.open_prefixes)
-        return ELSEWHERE if is_part or variable.upper() in self.checkout.application_reads else ""
+        is_taken = is_part or self.checkout.settings.takes(variable)
+        return ELSEWHERE if is_taken or variable.upper() in self.checkout.application_reads else ""
 
     @cached_property
     def service(self) -> ComposeService | None:

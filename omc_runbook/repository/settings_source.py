@@ -121,6 +121,10 @@ class SettingsSource:
         """The field of a variable; of several, the one whose first variable it is."""
         return self._by_variable.get(self._cased(variable))
 
+    def takes(self, variable: str) -> bool:
+        """Whether the code takes a variable without naming it."""
+        return variable.isascii() and variable.isidentifier() and variable.startswith(self.open_prefixes)
+
     def find_whole(self, variable: str) -> Field | None:
         """The field of whose value a variable is a part; None for none."""
         if not self.nested_delimiter:

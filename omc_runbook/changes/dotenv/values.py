@@ -61,7 +61,7 @@ def read_source_values(workstation: Workstation, values_from: str) -> SourceValu
     notes = []
     for key, entry in sources.take(values_from, keys, workstation.keys, advice=_ONE_VALUE).items():
         variable = _spelling(workstation, variable_of(key, workstation.keys))
-        if variable not in variables:
+        if variable not in variables and not workstation.checkout.settings.takes(variable):
             near = nearest(key, variables)
             near = near if near.startswith(": did you mean") else "."
             notes.append(

@@ -888,6 +888,15 @@ def test_a_value_for_a_variable_of_settings_that_the_template_lacks_is_added(
     assert platform.dotenv.read_text().endswith("OPENAI_ORGANIZATION=org-1\n")
 
 
+def test_a_name_that_flask_takes_by_its_prefix_is_written(platform: Platform, tmp_path: Path) -> None:
+    """No code names it; one that is no name of a variable is left out."""
+    call = 'import os\n\nKEY = os.environ["SECRET_KEY"]\napp.config.from_prefixed_env()\n'
+    platform.config.write_text(f"from flask import Flask\n\napp = Flask(__name__)\n{call}")
+    (tmp_path / "values.json").write_text(json.dumps({"FLASK_MAPS_KEY": OTHER, "FLASK_A-B": "1"}))
+    write_file(plan_file(platform, f"file:{tmp_path / 'values.json'}"))
+    assert values(platform)["FLASK_MAPS_KEY"] == OTHER and "FLASK_A-B" not in values(platform)
+
+
 def test_an_unknown_name_is_left_out_and_the_others_are_written(platform: Platform, tmp_path: Path) -> None:
     """It is named, with the nearest that there is; one that may be a value is not."""
     put(OPENAI_API_KEY="", FIRST_SUPERUSER_PASSWORD=VALUE)(platform)
