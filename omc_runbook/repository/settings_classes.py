@@ -407,7 +407,9 @@ class Classes:
         if method is None:
             return given, ""
         for source in _own_sources(method):
-            names, table = self._files_of(source, lineage)
+            # Of several returns, only one may have it.
+            is_certain = sum(isinstance(each, ast.Return) for each in ast.walk(method)) == 1
+            names, table = self._files_of(source, lineage) if is_certain else (None, ())
             kind = self.name(source.func) if isinstance(source, ast.Call) else ""
             # A function may give several.
             as_class = f"{kind} as " if kind[:1].isupper() else ""

@@ -547,6 +547,14 @@ def test_what_a_file_of_settings_has_in_part(tmp_path: Path, text: str, required
     assert {*(each.variables[0] for each in needed), *parts} == required
 
 
+def test_a_source_that_only_one_return_has_may_be_none(tmp_path: Path) -> None:
+    """As on a developer's machine alone."""
+    order = ORDER.replace("{}", "YamlConfigSettingsSource(settings_cls, 'c.yaml')")
+    body = "    A: str\n\n" + order.replace("return", "if SERVER:\n            return env_settings\n        return")
+    (field,) = read_settings(write_files(tmp_path, {"config.py": HEAD + body, "c.yaml": "A: 1\n"})).fields
+    assert field.required and field.doubt.startswith("YamlConfigSettingsSource as a source of settings_")
+
+
 @pytest.mark.parametrize("above", ["class JsonConfigSettingsSource(Base): ...\n", "from app.own import {}\n"])
 def test_a_source_of_ones_own_may_have_the_name_of_one_of_pydantic_settings(above: str) -> None:
     """What it reads is unknown."""
