@@ -124,11 +124,13 @@ def values_for(
         names_with_value = {right_name for _, right_name in misspellings(workstation)}
         names_with_value |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
         names_with_value |= {name for name in empty_names if workstation.is_set_later(name)}
-        # What can be generated and has a value in the template has one that is public, unless it is a reference.
+        # What can be generated and has a value in the template has one that is public. A reference is none.
         public_secrets = [
             name
             for name, text in present.items()
-            if name in added_names and is_generated(workstation, name) and not REFERENCE.search(text)
+            if name in added_names
+            and is_generated(workstation, name)
+            and (values_from == GENERATE or not REFERENCE.search(text))
         ]
         for name in (*empty_names, *public_secrets):
             if name not in values and name not in names_with_value:

@@ -447,6 +447,15 @@ def test_a_reference_of_the_template_is_copied(text: str, is_new: bool, platform
     assert values(platform)["SECRET_KEY"] == text.strip('"')
 
 
+def test_generate_replaces_a_reference_of_the_template(platform: Platform) -> None:
+    """Whoever asks for it has no program that resolves references."""
+    template = re.sub(r"(?m)^SECRET_KEY=.*$", "SECRET_KEY=op://Development/app/key", platform.template.read_text())
+    platform.template.write_text(template)
+    platform.dotenv.unlink()
+    write_file(plan_file(platform, "generate"))
+    assert "op://" not in platform.dotenv.read_text() and len(str(values(platform)["SECRET_KEY"])) >= 32
+
+
 @pytest.mark.parametrize(
     "text", ["$(python3 -c 'import secrets; print(secrets.token_hex(32))')", "`openssl rand -hex 32`"]
 )
