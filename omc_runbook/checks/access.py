@@ -10,7 +10,7 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import RESOURCE_POLICY
 from omc_runbook.checks import remedies
-from omc_runbook.checks.change_authors import author_of
+from omc_runbook.checks.change_authors import author_of, newest_call
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import (
@@ -28,7 +28,7 @@ from omc_runbook.checks.role_access import (
     undecided_denies,
 )
 from omc_runbook.checks.startup import again
-from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
+from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
 from omc_runbook.iam.request_keys import Keys
@@ -196,7 +196,8 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield _refused(snapshot, arn, services, access)
         elif refused:
             affected = frozenset(stop.service.name for stop in refused)
-            yield Evidence(iam.role_name(arn), (refused[0].sentence,), ASK_ORGANIZATION, affected)
+            remedy = _unless_corrected(ASK_ORGANIZATION)
+            yield Evidence(iam.role_name(arn), (refused[0].sentence,), remedy, affected)
         elif access.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
             # Only the simulation, or a task that read the secret, shows an organization's policies.
             gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
@@ -214,7 +215,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield from tuple(_denied_unseen(snapshot, gaps)) or (Uncertain("", gaps),)
         return
     for arn, services in _roles(snapshot):
-        refused = [stop for stop in stops_saying(snapshot, "resource-deny") if stop.service.name in services]
+        refused = [stop for stop in _denied_by_secret(snapshot) if stop.service.name in services]
         verdict = judge_resource_policy(snapshot, arn)
         if verdict is None:
             continue
@@ -243,15 +244,29 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *(stop.sentence for stop in refused[:1]),
                 *author_of(snapshot, "PutResourcePolicy"),
             )
-            yield Evidence(names.secret, facts, remedy, services)
+            is_decided = verdict.decision == "explicit-deny"
+            yield Evidence(names.secret, facts, remedy if is_decided else _unless_corrected(remedy), services)
+
+
+def _denied_by_secret(snapshot: Snapshot) -> tuple[Stop, ...]:
+    """The stopped tasks that the secret's policy denied, as it was since it was last put."""
+    put = newest_call(snapshot, "PutResourcePolicy")
+    stops = stops_saying(snapshot, "resource-deny")
+    return tuple(stop for stop in stops if not (put and stop.task.stopped and stop.task.stopped < put.time))
+
+
+def _unless_corrected(remedy: Remedy) -> Remedy:
+    """A remedy of what a stopped task's words alone show, which says nothing of a correction since."""
+    corrected = "If that was corrected after the task stopped, start a new task: it alone shows whether it is allowed."
+    return replace(remedy, needs=f"{corrected} {remedy.needs}".rstrip())
 
 
 def _denied_unseen(snapshot: Snapshot, gaps: tuple[str, ...]) -> Iterator[Evidence]:
     """The roles that a task says the secret's policy denies, where nobody may read it."""
-    stops = stops_saying(snapshot, "resource-deny")
+    stops = _denied_by_secret(snapshot)
     for arn, services in _roles(snapshot):
         if refused := next((stop for stop in stops if stop.service.name in services), None):
-            remedy = Remedy(f"Let the secret's resource policy no longer deny {iam.role_name(arn)}.")
+            remedy = _unless_corrected(Remedy(f"Let the secret's resource policy no longer deny {iam.role_name(arn)}."))
             yield Evidence(snapshot.environment.names.secret, (refused.sentence, *gaps), remedy, services)
 
 
@@ -453,6 +468,8 @@ def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: Rol
     exchange = exchange_of(snapshot, arn, services) if access.cause == "nothing-allows" else None
     facts = dict.fromkeys((*access.sentences, *((exchange.fact,) if exchange else ()), *own[:1]))
     remedy = exchange.remedy if exchange else _remedy(snapshot, arn, access)
+    if access.sentence in own:
+        remedy = _unless_corrected(remedy)
     return Evidence(iam.role_name(arn), tuple(facts), remedy, services)
 
 

@@ -34,8 +34,14 @@ def author_of_version(snapshot: Snapshot) -> tuple[str, ...]:
 
 def author_of(snapshot: Snapshot, call: str) -> tuple[str, ...]:
     """Who made the newest call of an API, such as DeleteSecret, on the secret; () where CloudTrail does not say."""
-    calls = [event for event in snapshot.writes or () if event.name == call and not event.error]
-    return (describe(max(calls, key=lambda event: event.time)),) if calls else ()
+    event = newest_call(snapshot, call)
+    return (describe(event),) if event else ()
+
+
+def newest_call(snapshot: Snapshot, call: str) -> Event | None:
+    """The newest call of an API on the secret that succeeded; None where CloudTrail does not say."""
+    calls = (event for event in snapshot.writes or () if event.name == call and not event.error)
+    return max(calls, key=lambda event: event.time, default=None)
 
 
 def describe(event: Event) -> str:

@@ -156,6 +156,14 @@ class _Call:
         is_doubtful = bool(self.boundary) and self.by(self.boundary).decision in ("allowed", "unknown")
         return None if is_of_boundary and is_doubtful else simulated
 
+    def denying(self, simulated: Simulated) -> tuple[str, ...]:
+        """What denies it by a simulation: each statement of the policies that were read, and the names of others."""
+        verdict = self.verdict
+        own = verdict.statements if verdict.decision == "explicit-deny" else ()
+        # AWS puts the role's name before that of an inline policy.
+        named = tuple({f"_{label.rpartition(' statement ')[0]}" for label in own})
+        return (*own, *dict.fromkeys(each for each in simulated.statements if not f"_{each}".endswith(named)))
+
     @cached_property
     def is_outside_boundary(self) -> Truth:
         """Whether the role's permissions boundary does not allow it."""
@@ -329,7 +337,7 @@ def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
     simulated, name, what = call.simulated, call.role, f"{DECRYPT} on {call.resource}"
     if simulated:
         allowed, denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
-        source, statements = BY_SIMULATION, simulated.statements
+        source, statements = BY_SIMULATION, call.denying(simulated)
     elif call.permissions.policies is not None:
         verdict = call.verdict
         if verdict.decision == "unknown":
@@ -366,7 +374,7 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
     if simulated:
         fact = f"{BY_SIMULATION}: {simulated.decision} for {action} on {resource}, for {call.role}"
         is_allowed, is_denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
-        statements = simulated.statements
+        statements = call.denying(simulated)
         if not is_allowed and simulated.allowed_by_organization is False:
             denied, unread = f"{fact}; AllowedByOrganizations is false.", permissions.organization_unread
             owner = "" if resource == "*" else account_in(resource)
@@ -475,7 +483,8 @@ def _by_simulation(call: _Call, simulated: Simulated, granted: Truth) -> RoleAcc
     if simulated.decision == "explicitDeny":
         is_identity = simulated.allowed_by_boundary is not False or call.denies
         cause: Cause = "identity-deny" if is_identity else "boundary"
-        return RoleAccess(cause, f"{what}, by {_list(simulated.statements)}.", simulated.statements)
+        statements = call.denying(simulated)
+        return RoleAccess(cause, f"{what}, by {_list(statements)}.", statements)
     if granted is False and simulated.allowed_by_boundary is False and call.may_allow:
         limit = call.by(call.boundary)
         denying = limit.statements if limit.decision == "explicit-deny" else ()

@@ -35,6 +35,7 @@ from support.snapshots import (
     ROLE,
     ROLE_NAME,
     by_policies,
+    event,
     healthy,
     policy,
     simulated,
@@ -258,6 +259,79 @@ def test_a_label_that_a_reference_names_is_read_too(label: str, expected: set[st
 def test_what_a_denial_hides_is_found_beside_it(permissions: Permissions, expected: set[str]) -> None:
     """Whoever removes the denial alone would meet the next refusal then."""
     assert found_in(with_permissions(healthy(), permissions)) == expected
+
+
+IN_THE_WAY = {"Effect": "Deny", "Resource": "*"}
+OFFICE = {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+SPARED = {"ArnNotEquals": {"aws:PrincipalArn": ROLE}}
+
+
+@pytest.mark.parametrize("name", ["fence", f"role_{ROLE_NAME}_fence"])
+def test_each_statement_of_a_policy_that_denies_is_named(name: str) -> None:
+    """The simulation names the policy alone: whoever corrects one statement would meet the other one then."""
+    fence = policy().with_statements(
+        [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {**IN_THE_WAY, "Action": "secretsmanager:*"},
+            {**IN_THE_WAY, "Action": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}},
+            {**IN_THE_WAY, "Action": "*", "Condition": SPARED},
+        ]
+    )
+    denied = simulated("explicitDeny", (name, name, "other"), policies=(replace(fence, name="fence"),))
+    [found] = run_check(CHECKS["identity-deny"], with_permissions(healthy(), denied))
+    assert found.evidence[0].endswith(", by fence statement 2, fence statement 3, other.")
+    assert "aws:PrincipalAccount" in found.evidence[1]
+    assert found.remedy.command.startswith("Remove the deny from fence statement 2, fence statement 3, other, or let")
+
+
+def test_a_statement_on_the_key_is_a_denial_of_its_own() -> None:
+    """Beside one on the secret in the same policy, which hides it from the tasks until it is removed."""
+    own = policy().with_statements(
+        [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {**IN_THE_WAY, "Action": GET_SECRET_VALUE},
+            {**IN_THE_WAY, "Action": DECRYPT},
+        ]
+    )
+    denied = simulated("explicitDeny", (own.name,), policies=(own,))
+    on_key = simulation(DECRYPT, KEY, "explicitDeny", statements=(own.name,))
+    findings = diagnose(keyed(replace(denied, simulated=(*denied.simulated, on_key)), DELEGATES)(healthy()))
+    causes = {each.check: each.remedy.command for each in findings if each.is_root_cause}
+    assert causes == {
+        "identity-deny": "Remove the deny from secrets-policy statement 2.",
+        "kms-no-permission": "Remove the deny from secrets-policy statement 3.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("id", "words", "make"),
+    [
+        ("scp", "a service control", role(simulated("allowed", organization=True))),
+        ("identity-deny", "an identity-based", role(by_policies(GUIDE, policy("Deny", Condition=OFFICE)))),
+        ("resource-deny", "a resource-based", own_policy({**statement("Deny", "*"), "Condition": OFFICE})),
+    ],
+)
+def test_what_only_a_stopped_task_shows_may_have_been_corrected_since(id: str, words: str, make: Any) -> None:
+    """The remedy says how to see that; where the policies decide, nothing is left to see."""
+    denied = stuck(make(healthy()), "worker", SCP_STOP.replace("a service control", words))
+    [found] = [each for each in run_check(CHECKS[id], denied) if each.is_problem]
+    assert found.remedy.needs.startswith("If that was corrected after the task stopped, start a new task")
+    [decided] = [each for each in run_check(CHECKS[id], FAULTS[id].make(healthy())) if each.is_problem]
+    assert not decided.remedy.needs
+
+
+@pytest.mark.parametrize(
+    ("minutes", "error", "status"), [(1, "", "unknown"), (1, "AccessDenied", "found"), (9, "", "found")]
+)
+def test_a_task_that_was_denied_before_the_secrets_policy_was_put_is_no_evidence(
+    minutes: int, error: str, status: str
+) -> None:
+    """The policy of that time is gone, and the present one may leave the tasks alone."""
+    guarded = own_policy({**statement("Deny", "*"), "Condition": OFFICE})(healthy())
+    denied = stuck(guarded, "worker", SCP_STOP.replace("a service control", "a resource-based"))
+    put = replace(event("PutResourcePolicy", NOW - timedelta(minutes=minutes)), error=error)
+    [answer] = run_check(CHECKS["resource-deny"], replace(denied, writes=(put,)))
+    assert answer.status == status
 
 
 @pytest.mark.parametrize(
