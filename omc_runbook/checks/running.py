@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.definition_source import source_for
@@ -87,7 +88,7 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check("baked-env", ruled_out_by="DescribeTaskDefinition: the variable is in secrets[], and the process has its value")
 def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value comes from the image or a file in it, not from the secret."""
-    for service, variable, looks in _variables(snapshot, _is_baked):
+    for service, variable, looks in _variables(snapshot, partial(_is_baked, snapshot)):
         value = looks[0].values[variable]
         if value.injected != ABSENT:
             source = "an environment file or the image" if _has_files(snapshot, looks[0]) else "the image"
@@ -130,8 +131,12 @@ def _is_kept(value: HeldValue) -> bool:
     return value.has_reference and value.differs and value.process not in (OTHER, ABSENT, UNSEEN)
 
 
-def _is_baked(value: HeldValue) -> bool:
+def _is_baked(snapshot: Snapshot, value: HeldValue) -> bool:
     if value.has_reference:
+        return False
+    # Each image sets PATH, many PORT or LANG: whether a key so named is meant for tasks, key-unreferenced asks.
+    is_known = value.key in snapshot.environment.keys or bool(value.file)
+    if not is_known and {value.injected, value.process} <= {ABSENT, OTHER, UNSEEN}:
         return False
     return value.injected != ABSENT or value.process not in (ABSENT, UNSEEN) or bool(value.file)
 

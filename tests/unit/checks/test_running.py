@@ -21,6 +21,7 @@ from support.snapshots import (
     task,
     with_container,
     with_held_value,
+    with_keys,
     with_refusal,
     with_tasks,
 )
@@ -29,7 +30,8 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import deployment, running
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
-from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, HeldValue
 from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = by_id(checks_of(running))
@@ -90,6 +92,30 @@ def test_an_old_value_that_ecs_injected_is_no_fault_of_the_image() -> None:
     for version in (PREVIOUS, OTHER):
         snapshot = with_held_value(looked(healthy()), "worker", KEY, injected=version, process=version)
         assert {answer.status for check in checks_of(running) for answer in run_check(check, snapshot)} == {"clear"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_baked"),
+    [
+        ({"injected": OTHER, "process": OTHER}, False),
+        ({"injected": UNSEEN, "process": UNSEEN}, False),
+        ({"process": OTHER, "differs": True}, False),
+        ({"injected": CURRENT, "process": CURRENT}, True),
+        ({"injected": OTHER, "process": PREVIOUS, "differs": True}, True),
+        ({"file": "/app/.env"}, True),
+    ],
+)
+def test_a_variable_of_the_image_that_a_spare_key_is_named_like_is_not_baked(
+    changes: dict[str, object], is_baked: bool
+) -> None:
+    """Each process has PATH: only where it has the secret's value, or a .env sets it, that is a copy of the key."""
+    spare = with_keys(healthy(), PATH="/opt/venv/bin", PORT="8000")
+    held = [{"variable": name, "key": name, "has_reference": False, **changes} for name in ("PATH", "PORT")]
+    values = {str(each["variable"]): HeldValue(**{"injected": ABSENT, "process": ABSENT, **each}) for each in held}  # type: ignore[arg-type]
+    snapshot = looked(spare)
+    looks = tuple(replace(each, values={**each.values, **values}) for each in snapshot.exec_looks or ())
+    answers = {each.check: each for each in diagnose(replace(snapshot, exec_looks=looks)) if each.is_problem}
+    assert answers.keys() == ({"baked-env"} if is_baked else set()) | {"key-unreferenced"}
 
 
 def test_a_shadowed_file_is_a_remark() -> None:
