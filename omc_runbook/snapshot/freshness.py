@@ -27,6 +27,9 @@ TRAIL_DELAY = timedelta(minutes=15)
 SAME_MOMENT = timedelta(seconds=2)
 """How far apart CloudTrail and Secrets Manager may date the same change."""
 
+MOVE = "UpdateSecretVersionStage"
+"""The call that moves a label to a version that exists."""
+
 _MOST_READ = 6
 """At most how many versions, the newest first, are compared with that of a label that somebody moves."""
 
@@ -261,9 +264,10 @@ def _staged(snapshot: Snapshot) -> Mapping[str, datetime]:
 
 
 def _may_be_staged(snapshot: Snapshot, version: Version) -> bool:
-    """Whether a version has a label of its own, such as AWSPENDING, and CloudTrail does not say how it was written."""
-    is_known = any(event.version_id == version.id for event in snapshot.writes or ())
-    return not is_known and not {CURRENT, PREVIOUS}.issuperset(version.stages)
+    """Whether a version has or had a label of its own, such as AWSPENDING, and CloudTrail has no call that wrote it."""
+    calls = [event for event in snapshot.writes or () if event.version_id == version.id and not event.error]
+    is_known = any(event.name != MOVE for event in calls)
+    return not is_known and bool(calls or not {CURRENT, PREVIOUS}.issuperset(version.stages))
 
 
 def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:
@@ -325,7 +329,7 @@ def _makes_current(event: Event) -> bool:
 
 def _moves_current(event: Event) -> bool:
     """Whether a call moved AWSCURRENT to a version that had been created before."""
-    return event.name == "UpdateSecretVersionStage" and bool(event.version_id) and _makes_current(event)
+    return event.name == MOVE and bool(event.version_id) and _makes_current(event)
 
 
 def _is_return(snapshot: Snapshot, event: Event, created: datetime) -> bool:
@@ -337,8 +341,20 @@ def _trail_reaches(snapshot: Snapshot, since: datetime, moment: datetime) -> boo
     """Whether CloudTrail's answer is complete from one time to another: that is long ago, or its own event is there."""
     if snapshot.writes is None or (snapshot.writes_since and snapshot.writes_since > since):
         return False
+    if _lacks_a_move(snapshot):
+        return False
     has_event = any(abs(event.time - moment) <= SAME_MOMENT for event in snapshot.writes)
     return has_event or moment + TRAIL_DELAY <= snapshot.taken
+
+
+@once
+def _lacks_a_move(snapshot: Snapshot) -> bool:
+    """Whether the labels show a move of AWSCURRENT after the newest that CloudTrail has: it may deliver that later."""
+    newest = next(reversed(_current_calls(snapshot)), None)
+    if newest is None:
+        return False
+    previous = (version for version in snapshot.versions if PREVIOUS in version.stages)
+    return any(newest.version_id == version.id or version.created > newest.until for version in previous)
 
 
 def _reads_of(snapshot: Snapshot, task: Task) -> list[Event]:

@@ -488,6 +488,53 @@ def test_a_task_has_what_was_current_and_not_what_was_newest(
     assert not expected or freshness.versions_read(with_trail, one) == (expected,)
 
 
+@pytest.mark.parametrize(
+    ("calls", "late", "seconds", "answer"),
+    [
+        # AWSPREVIOUS is on a version that came after the newest call that CloudTrail has for AWSCURRENT's.
+        (((1800, "put", "b"), (60, "move", "a"), (30, "stage", "c")), 60, 1200, "stale"),
+        # The newest call that CloudTrail has gave AWSCURRENT to another version.
+        (((7200, "put", "b"), (3600, "move", "a"), (600, "move", "b"), (30, "stage", "c")), 600, 1200, "stale"),
+        # CloudTrail has the move of the version, and not that it was written under another label.
+        (((600, "stage", "b"), (90, "put", "c"), (60, "move", "b")), 600, 120, "stale"),
+    ],
+    ids=["moved back", "moved there and back", "staged"],
+)
+def test_a_call_that_cloudtrail_has_not_delivered_yet_makes_no_task_fresh(
+    calls: tuple[tuple[int, str, str], ...], late: int, seconds: int, answer: str
+) -> None:
+    """A later one may be there before it: LastChangedDate's own event says nothing of those before."""
+    snapshot, labels = healthy(), {CURRENT_STAGE: "a"}
+    created = {"a": NOW - timedelta(days=2)}
+    written = {2 * 24 * 3600: event("CreateSecret", created["a"], "a")}
+    for ago, call, id in calls:
+        moment = NOW - timedelta(seconds=ago)
+        if call != "move":
+            created[id] = moment
+        if call == "stage":
+            labels[STAGED] = id
+        else:
+            labels |= {CURRENT_STAGE: id, "AWSPREVIOUS": labels[CURRENT_STAGE]}
+        stages = {"put": (), "stage": (STAGED,), "move": (CURRENT_STAGE,)}[call]
+        written[ago] = replace(event(CALL if call == "move" else "PutSecretValue", moment, id), stages=stages)
+    for id in created:
+        snapshot = with_keys(snapshot, id, SECRET_KEY=NEW if id == "b" else OLD)
+    stages_of = {id: tuple(label for label, at in labels.items() if at == id) for id in created}
+    began = NOW - timedelta(seconds=seconds)
+    one = task("worker", created=began, started=began + timedelta(seconds=5))
+    assert snapshot.secret
+    whole = replace(
+        snapshot,
+        secret=replace(snapshot.secret, stages=stages_of, changed=NOW - timedelta(seconds=min(written))),
+        versions=tuple(Version(id, at, stages_of[id]) for id, at in created.items()),
+        tasks=(one,),
+        writes=tuple(written.values()),
+    )
+    assert freshness.of_key(whole, one, "SECRET_KEY") == answer
+    delivered = tuple(each for ago, each in written.items() if ago != late)
+    assert freshness.of_key(replace(whole, writes=delivered), one, "SECRET_KEY") == "undecidable"
+
+
 @pytest.mark.parametrize("service", ["worker", "frontend"])
 def test_what_service_connects_proxy_took_grows_old_too(service: str) -> None:
     """It is in no task definition; a service whose proxy alone has the secret is a consumer."""
