@@ -46,3 +46,24 @@ def find_blocks(
         *("--rule-action", "allow", f"--{'egress' if egress else 'ingress'}"),
     )
     yield Obstacle(check="network-acl", subject=acl.id, facts=(fact,), command=allow, certain=passing is False)
+
+
+def find_ipv6_blocks(network: Network, subnet: str) -> Iterator[Obstacle]:
+    """Yield the obstacle if a subnet's ACL lets no call over IPv6 to port 443 out, or no answer in."""
+    acl = next((acl for acl in network.acls or () if subnet in acl.subnets), None)
+    if acl is None:
+        return
+    for egress, ports in ((True, (rules.HTTPS, rules.HTTPS)), (False, rules.LINUX_PORTS)):
+        entries = [each for each in acl.entries if each.egress == egress]
+        if rules.may_pass_over_ipv6(entries, *ports):
+            continue
+        direction, span = "out" if egress else "in", "-".join(map(str, dict.fromkeys(ports)))
+        fact = f"DescribeNetworkAcls: {acl.id} of {subnet} lets no TCP {span} {direction} over IPv6."
+        numbers = {each.number for each in entries}
+        number = next(n for n in range(max(min(numbers, default=100) - 1, 1), DEFAULT_RULE) if n not in numbers)
+        allow = command(
+            *("aws", "ec2", "create-network-acl-entry", "--network-acl-id", acl.id, "--rule-number", str(number)),
+            *("--protocol", "tcp", "--port-range", f"From={ports[0]},To={ports[1]}", "--ipv6-cidr-block", "::/0"),
+            *("--rule-action", "allow", f"--{'egress' if egress else 'ingress'}"),
+        )
+        yield Obstacle(check="network-acl", subject=acl.id, facts=(fact,), command=allow)

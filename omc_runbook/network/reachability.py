@@ -103,7 +103,12 @@ class _Call:
             alone = Obstacle(check="no-egress", subject=self.subnet.id, facts=facts, certain=False)
             used = with_dns if self.vpc and self.vpc.dns_hostnames else None
             refused = self._endpoint_policy(used, requests) if used else ()
-            return CallPath("", (*no_dns, alone, *self._no_https_egress(), *refused))
+            # An endpoint may be reached within the subnet, without a route, and past its ACL.
+            is_apart = self.network.endpoints is not None and not candidates
+            no_route = routes.find_no_ipv6_route(self.network, self.subnet) if is_apart else None
+            blocks = acls.find_ipv6_blocks(self.network, self.subnet.id) if is_apart and not no_route else ()
+            way = self._missing(no_route) if no_route else alone
+            return CallPath("", (*no_dns, way, *blocks, *self._no_https_egress(), *refused))
         if self.network.endpoints is None or self.vpc is None:
             return CallPath("", no_dns)
         if with_dns and self.vpc.dns_hostnames is None:
@@ -208,7 +213,7 @@ class _Call:
         create = let_in + command(
             *("aws", "ec2", "create-vpc-endpoint", "--vpc-id", vpc, "--vpc-endpoint-type", "Interface"),
             *("--service-name", name, "--subnet-ids", self.subnet.id, "--security-group-ids", *self.task_groups),
-            "--private-dns-enabled",
+            *("--private-dns-enabled", *(() if self.subnet.cidr else ("--ip-address-type", "ipv6"))),
         )
         return Obstacle(
             check=obstacle.check,

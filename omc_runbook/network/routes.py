@@ -60,6 +60,21 @@ def find_egress(network: Network, subnet: Subnet, public_ip: bool) -> Egress | N
     return default
 
 
+def find_no_ipv6_route(network: Network, subnet: Subnet) -> Obstacle | None:
+    """The lack of any route by which a call over IPv6 can leave a subnet's VPC; None where there may be one."""
+    table = table_of(network, subnet)
+    if table is None:
+        return None
+    # Also one to 64:ff9b::/96, by which a NAT gateway serves such a subnet, or to a prefix list.
+    active = (route for route in table.routes if route.target != "local" and route.state == "active")
+    if any(network_of(route.destination) is None for route in active):
+        return None
+    fact = (
+        f"DescribeRouteTables: {table.id} of {subnet.id}, which has no IPv4 addresses, has no active route over IPv6."
+    )
+    return Obstacle(check="no-egress", subject=table.id, facts=(fact,))
+
+
 def table_of(network: Network, subnet: Subnet) -> RouteTable | None:
     """The route table that a subnet is associated with, or else its VPC's main one."""
     tables = [table for table in network.route_tables or () if table.vpc == subnet.vpc]

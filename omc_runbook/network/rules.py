@@ -90,6 +90,18 @@ def passes(
     return None if sizes[True] or sizes[None] else False
 
 
+def may_pass_over_ipv6(entries: Iterable[AclEntry], first: int, last: int) -> bool:
+    """Whether entries of a network ACL, in their order, let something over IPv6 pass on the ports `first` to `last`."""
+    for entry in entries:
+        nearest = min(max(first, entry.first or first), last)
+        if ":" in entry.cidr and any(_spans(entry, port) for port in (first, nearest)):
+            if entry.allow:
+                return True
+            if entry.cidr == "::/0" and _spans(entry, first) and _spans(entry, last):
+                return False
+    return False
+
+
 def deciding_entry(
     entries: Sequence[AclEntry], egress: bool, others: Sequence[IPv4Network], port: int
 ) -> AclEntry | None:

@@ -54,6 +54,7 @@ def entry(number: int, allow: bool, egress: bool, cidr: str = EVERYWHERE, **port
 
 
 OPEN = (entry(100, True, True), entry(100, True, False), entry(32767, False, True), entry(32767, False, False))
+OPEN_FOR_IPV6 = (entry(101, True, True, "::/0"), entry(101, True, False, "::/0"))
 ALL_OUT = rule(EVERYWHERE, protocol="-1", ports=None)
 
 
@@ -94,7 +95,7 @@ def by_nat() -> Network:
                 id="sg-default", name="default", vpc=VPC, ingress=(rule("sg-default"),), egress=(ALL_OUT,)
             ),
         },
-        acls=(NetworkAcl(id="acl-1", subnets=(PRIVATE, OTHER, PUBLIC), entries=OPEN),),
+        acls=(NetworkAcl(id="acl-1", subnets=(PRIVATE, OTHER, PUBLIC), entries=(*OPEN, *OPEN_FOR_IPV6)),),
         endpoints=(),
         prefix_lists={},
     )

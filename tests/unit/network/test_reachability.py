@@ -227,11 +227,11 @@ def test_what_leads_there(case: str) -> None:
     assert (causes(path), path.is_reachable, path.via.rpartition(" ")[2]) == ([], True, by)
 
 
-def ipv6(network: Network) -> Network:
-    """A private subnet without IPv4 addresses, and a way out over IPv6."""
+def ipv6(network: Network, destination: str = "::/0", state: str = "active") -> Network:
+    """A private subnet without IPv4 addresses, and a way out over IPv6, or to another destination."""
     assert network.subnets
     subnets = {**network.subnets, PRIVATE: replace(network.subnets[PRIVATE], cidr="")}
-    return replace(with_routes(network, Route("::/0", "eigw-1", "active")), subnets=subnets)
+    return replace(with_routes(network, Route(destination, "eigw-1", state)), subnets=subnets)
 
 
 def firewall(network: Network) -> Network:
@@ -418,6 +418,56 @@ BROKEN = {
         ["no-egress?", "endpoint-policy"],
     ),
     "IPv6 addresses alone, and no egress rule": (with_egress(ipv6(by_nat())), IN_PRIVATE, ["no-egress?", "sg-egress"]),
+    "IPv6 addresses alone, and no route": (ipv6(by_nat(), "10.9.0.0/16"), IN_PRIVATE, ["no-egress"]),
+    "IPv6 addresses alone, and a route for IPv4": (
+        with_egress(ipv6(by_nat(), EVERYWHERE), rule("::/0")),
+        IN_PRIVATE,
+        ["no-egress"],
+    ),
+    "IPv6 addresses alone, and a route to nothing": (
+        with_egress(ipv6(by_nat(), "::/0", "blackhole"), rule("::/0")),
+        IN_PRIVATE,
+        ["no-egress"],
+    ),
+    "IPv6 addresses alone, and a NAT gateway": (
+        with_egress(ipv6(by_nat(), "64:ff9b::/96"), rule("::/0")),
+        IN_PRIVATE,
+        ["no-egress?"],
+    ),
+    "IPv6 addresses alone, and an endpoint without a route": (
+        with_egress(ipv6(with_endpoint(by_nat()), EVERYWHERE), rule("::/0")),
+        IN_PRIVATE,
+        ["no-egress?"],
+    ),
+    "IPv6 addresses alone, and an ACL for IPv4": (
+        with_acl(with_egress(ipv6(by_nat()), rule("::/0")), *OPEN[:2]),
+        IN_PRIVATE,
+        ["no-egress?", "network-acl"],
+    ),
+    "IPv6 addresses alone, and an ACL that denies the answers": (
+        with_acl(
+            with_egress(ipv6(by_nat()), rule("::/0")),
+            entry(99, True, True, "::/0", ports=(443, 443)),
+            entry(98, False, False, "::/0"),
+            entry(99, True, False, "::/0"),
+        ),
+        IN_PRIVATE,
+        ["no-egress?", "network-acl"],
+    ),
+    "IPv6 addresses alone, and an ACL for other ports": (
+        with_acl(
+            with_egress(ipv6(by_nat()), rule("::/0")),
+            entry(99, True, True, "::/0", ports=(8080, 8080)),
+            entry(99, True, False, "::/0", ports=(1024, 65535)),
+        ),
+        IN_PRIVATE,
+        ["no-egress?", "network-acl"],
+    ),
+    "IPv6 addresses alone, and an ACL in an endpoint's subnet": (
+        with_acl(with_egress(ipv6(with_endpoint(by_nat())), rule("::/0")), *OPEN[:2]),
+        IN_PRIVATE,
+        ["no-egress?"],
+    ),
     "a network behind an instance": (
         with_routes(by_nat(), Route("10.9.0.0/16", "eni-1", "active")),
         IN_PRIVATE,
