@@ -32,7 +32,7 @@ from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, is_about_other, 
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
 from omc_runbook.iam.request_keys import Keys
-from omc_runbook.messages.reasons import is_role_refused, mentions
+from omc_runbook.messages.reasons import is_role_refused, mentions, points_at
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import NO_REMEDY, Remedy
 from omc_runbook.model.grouping import grouped
@@ -361,7 +361,13 @@ def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may not decrypt with the key that encrypts the secret."""
     for arn, services, key, access in _key_uses(snapshot):
         name, facts = iam.role_name(arn), access.sentences
-        if access.cause == "unknown":
+        stops = fresh_stops(snapshot) if access.cause == "unknown" else ()
+        own = (stop for stop in stops if stop.service.name in services and not is_about_other(snapshot, stop))
+        if refused := next((stop for stop in own if points_at(stop.reason, "kms-no-permission")), None):
+            ways = "by its policy, a grant or the role's own policies, where a Condition may be in the way"
+            remedy = _unless_corrected(Remedy(f"Let {name} decrypt with {key.arn}: {ways}."))
+            yield Evidence(name, (refused.sentence, *facts), remedy, services)
+        elif access.cause == "unknown":
             yield _doubt(snapshot, name, *facts)
         elif access.cause in ("identity-deny", "boundary", "organization"):
             stems_from, remedy = denied_alike(snapshot, arn, access), remedy_of(access, DECRYPT, key.arn, NO_REMEDY)

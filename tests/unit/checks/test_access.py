@@ -837,6 +837,29 @@ def test_a_keys_tags_decide() -> None:
     assert found_in(lacks_tag) == {"kms-no-permission"}
 
 
+KMS_STOP = SCP_STOP.partition("not authorized")[0] + "Access to KMS is not allowed"
+
+
+@pytest.mark.parametrize(("stop", "status"), [(KMS_STOP, "found"), (SCP_STOP, "unknown")])
+@pytest.mark.parametrize("is_of_key", [True, False])
+def test_a_tasks_own_words_show_that_the_key_refuses_it(stop: str, status: str, is_of_key: bool) -> None:
+    """Where a Condition leaves that open; another refusal says nothing of the key."""
+    denial = policy("Deny", DECRYPT, Condition=OFFICE, **({"kind": "resource", "Principal": "*"} if is_of_key else {}))
+    allowed = policy(action="*")
+    both = DELEGATES.with_statements([*(each for _, each in DELEGATES.statements), denial.document["Statement"][0]])
+    permissions = by_policies(allowed) if is_of_key else by_policies(allowed, denial)
+    guarded = keyed(permissions, both if is_of_key else DELEGATES)(healthy())
+    [unknown] = run_check(CHECKS["kms-no-permission"], guarded)
+    assert unknown.status == "unknown"
+    findings = diagnose(stuck(guarded, "worker", stop))
+    [answer] = [each for each in findings if each.check == "kms-no-permission"]
+    assert answer.status == status
+    if status == "found":
+        assert [each.check for each in findings if each.is_root_cause] == ["kms-no-permission"]
+        assert "Access to KMS is not allowed" in answer.evidence[0] and "aws:SourceIp" in answer.evidence[1]
+        assert answer.remedy.needs.startswith("If that was corrected after the task stopped")
+
+
 def test_a_grant_of_the_key_is_enough() -> None:
     """A grant counts for its grantee, its operations and its context; one that could not be read leaves a doubt."""
     snapshot = keyed(by_policies(policy()))(healthy())
