@@ -20,6 +20,7 @@ from botocore.credentials import (
     CredentialResolver,
     DeferredRefreshableCredentials,
     ProcessProvider,
+    create_credential_resolver,
 )
 from botocore.exceptions import (
     BotoCoreError,
@@ -200,8 +201,8 @@ class Clients:
         self._clients: dict[tuple[str, str], Any] = {}
         session = botocore.session.Session(profile=profile or None)
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
-        if self.role:
-            session.register_component("credential_provider", CredentialResolver([self.role]))
+        resolver = CredentialResolver([self.role]) if self.role else None
+        session.lazy_register_component("credential_provider", lambda: resolver or _resolver(session, region))
         try:
             if session.get_config_variable("data_path") is None:
                 session.register_component("data_loader", _loader())
@@ -322,6 +323,24 @@ class AssumedRole(CredentialProvider):
             f" on it, or the role's trust policy does not allow that caller: it must name the caller or its account,"
             f" {external_id}."
         )
+
+
+def _resolver(session: botocore.session.Session, region: str) -> CredentialResolver:
+    """What finds credentials as botocore does, of a role with the session that another client of its profile began."""
+    resolver = create_credential_resolver(session, region_name=region)
+    source = (os.environ.get(name, "") for name in (ENDPOINT_VARIABLE, "AWS_CONFIG_FILE"))
+    provider: Any = resolver.get_provider("assume-role")
+    provider.cache = _sessions(session.profile or "", *source)
+    return resolver
+
+
+@cache
+def _sessions(*source: str) -> dict[str, Any]:
+    """The sessions of roles that a profile assumes: all clients of this process share them, as one MFA code works once.
+
+    `source` is the profile and what else says where it is found.
+    """
+    return {}
 
 
 @cache

@@ -149,6 +149,34 @@ def test_an_mfa_code_that_nobody_can_type_is_one_sentence(
         identify(Clients(REGION), load("staging"))
 
 
+def test_an_mfa_code_is_asked_for_once_for_each_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """AWS takes none twice: environments of one profile share its session, as do other regions, S3 and SNS."""
+    asked = list[str]()
+
+    def assume(fetcher: AssumeRoleCredentialFetcher) -> dict[str, Any]:
+        asked.append(arn := fetcher._role_arn)
+        keys = {"AccessKeyId": arn, "SecretAccessKey": "key", "SessionToken": "token"}
+        return {"Credentials": {**keys, "Expiration": f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"}}
+
+    def key_of(region: str, profile: str) -> str:
+        return str(Clients(region, profile)._session.get_credentials().get_frozen_credentials().access_key)
+
+    monkeypatch.setattr(AssumeRoleCredentialFetcher, "_get_credentials", assume)
+    roles = {name: f"arn:aws:iam::210987654321:role/{name}" for name in ("staging", "production")}
+    tables = "".join(
+        f"[profile {name}]\nsource_profile = base\nrole_arn = {arn}\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n"
+        for name, arn in roles.items()
+    )
+    configure(monkeypatch, tmp_path, f"{tables}[profile base]\naws_access_key_id = id\naws_secret_access_key = key\n")
+    for region in (REGION, "eu-west-1"):
+        assert {name: key_of(region, name) for name in roles} == roles
+    assert asked == [*roles.values()]
+    assert key_of(REGION, "base") == "id"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert key_of(REGION, "staging") == roles["staging"]
+    assert asked == [*roles.values(), roles["staging"]], "a sandbox has sessions of its own"
+
+
 @pytest.mark.parametrize(
     ("text", "where"),
     [
