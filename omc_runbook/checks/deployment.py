@@ -328,7 +328,9 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
 
 
 def _in_doubt(snapshot: Snapshot, tasks: list[Task]) -> str:
-    """When tasks started, of which it is not known whether that was before AWSCURRENT last moved."""
+    """When tasks started, of which it is not known whether that was before AWSCURRENT last moved, or from what."""
+    if all(freshness.has_other_references(snapshot, task) for task in tasks):
+        return "from a revision whose references differ from those in force"
     since, edited = freshness.current_since(snapshot), snapshot.secret.changed if snapshot.secret else None
     times = [(task.created, task.started) for task in tasks]
     if since and edited and all(begun and ran and since[0] <= begun <= ran < edited for begun, ran in times):

@@ -55,6 +55,24 @@ def of_key(snapshot: Snapshot, task: Task, key: str) -> Freshness:
 
 def of_variable(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> Freshness:
     """The same for one variable that a container of the task gets from the secret."""
+    answer = _of_variable(snapshot, task, container, injection)
+    return "undecidable" if answer == "fresh" and _refers_otherwise(snapshot, task, container, injection) else answer
+
+
+def _refers_otherwise(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> bool:
+    """Whether a task runs another revision than its consumer, which takes a variable from another key or version."""
+    consumer, revision = _consumers(snapshot).get(task.service), snapshot.definition(task)
+    if not (consumer and revision) or revision is snapshot.definition(consumer):
+        return False
+    own = [
+        each
+        for other, each in snapshot.own_references(revision)
+        if (other.name, each.variable) == (container.name, injection.variable)
+    ]
+    return bool(own) and _source(injection) not in map(_source, own)
+
+
+def _of_variable(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> Freshness:
     for value in values_inside(snapshot, task, container.name):
         if value.variable == injection.variable and (value.is_stale or value.is_fresh):
             return "stale" if value.is_stale else "fresh"
@@ -67,6 +85,11 @@ def of_variable(snapshot: Snapshot, task: Task, container: Container, injection:
     if changed == {False}:
         return "fresh"
     return "undecidable" if changed == {True, False} else by_time
+
+
+def has_other_references(snapshot: Snapshot, task: Task) -> bool:
+    """Whether a task's revision takes a variable from another key or version of the secret than that in force."""
+    return any(_refers_otherwise(snapshot, task, *pair) for pair in _references(snapshot, task))
 
 
 def by_times(snapshot: Snapshot, task: Task, label: str = CURRENT) -> Freshness:
@@ -211,6 +234,11 @@ def _read_by(snapshot: Snapshot, task: Task, label: str) -> tuple[str, ...]:
         return versions_read(snapshot, task)
     labelled, last = snapshot.version_at(label), task.started or snapshot.taken
     return tuple(each.id for each in snapshot.versions if each.created <= last and each.id != labelled)[-_MOST_READ:]
+
+
+def _source(injection: Injection) -> tuple[str, str, str]:
+    """The key, the label and the version of a reference."""
+    return injection.reference.key, _label(injection), injection.reference.version_id
 
 
 def _label(injection: Injection) -> str:

@@ -17,6 +17,7 @@ from support.snapshots import (
     NOW,
     PREVIOUS,
     ROLE_NAME,
+    definition_arn,
     document,
     event,
     healthy,
@@ -533,6 +534,43 @@ def test_a_call_that_cloudtrail_has_not_delivered_yet_makes_no_task_fresh(
     assert freshness.of_key(whole, one, "SECRET_KEY") == answer
     delivered = tuple(each for ago, each in written.items() if ago != late)
     assert freshness.of_key(replace(whole, writes=delivered), one, "SECRET_KEY") == "undecidable"
+
+
+@pytest.mark.parametrize("controller", ["ECS", "EXTERNAL"])
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        (f"{ARN}:SECRET_KEY:AWSPREVIOUS:", "undecidable"),
+        (f"{ARN}:SECRET_KEY::{PREVIOUS}", "undecidable"),
+        (f"{ARN}:OPENAI_API_KEY::", "undecidable"),
+        (f"{ARN}:SECRET_KEY:AWSCURRENT:", "fresh"),
+        (f"{ARN[:-7]}:SECRET_KEY::", "fresh"),
+    ],
+)
+def test_a_task_of_another_revision_has_what_that_refers_to(controller: str, reference: str, answer: str) -> None:
+    """Such as of a task set that is still ACTIVE, or beside a deployment that ended early."""
+    snapshot = healthy()
+    [old] = snapshot.task_definitions[definition_arn("worker")].containers
+    secret = tuple(
+        replace(each, reference=parse(reference)) if each.variable == "SECRET_KEY" else each for each in old.secrets
+    )
+    other = replace(
+        snapshot.task_definitions[definition_arn("worker")],
+        arn=definition_arn("worker", 6),
+        revision=6,
+        containers=(replace(old, secrets=secret),),
+    )
+    deployments = {"deployments": ()} if controller == "EXTERNAL" else {}
+    snapshot = with_service(snapshot, "worker", controller=controller, **deployments)
+    one = task("worker", created=NOW - timedelta(minutes=30), task_definition_arn=other.arn, deployment_id="ecs-svc/6")
+    snapshot = with_tasks(
+        replace(snapshot, task_definitions={**snapshot.task_definitions, other.arn: other}),
+        one,
+    )
+    assert freshness.of(snapshot, one) == answer
+    unknown = [each for each in run_check(not_forced, snapshot) if each.status == "unknown"]
+    assert [each.subject for each in unknown] == ([] if answer == "fresh" else ["worker"])
+    assert all("1 running task of worker started from a revision whose" in each.evidence[0] for each in unknown)
 
 
 @pytest.mark.parametrize("service", ["worker", "frontend"])
