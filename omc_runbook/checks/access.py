@@ -229,12 +229,13 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 if any(label.startswith(f"{policy.name} ") for label in verdict.statements)
             ]
             write = remedies.put_resource_policy(names)
+            which = "those statements" if verdict.statements[1:] else "that statement"
             conditions = conditions_of(snapshot.resource_policies, verdict.statements)
             spare = ", or with a Condition that leaves the tasks' calls out," if conditions else ""
             remedy = Remedy(
                 f"Policy {', '.join(foreign)} was attached by an AWS service: change or remove it there."
                 if foreign
-                else f"Write the policy without that statement{spare} to policy.json, then put it with"
+                else f"Write the policy without {which}{spare} to policy.json, then put it with"
                 f" `{write.command}`."
             )
             denies = "deny" if verdict.statements[1:] else "denies"

@@ -41,12 +41,13 @@ def signs_in(runbook: str, parameters: Mapping[str, str]) -> str:
     from omc_runbook.model.environment import read_configured
 
     environment = first_name(parameters.get("environment", STAGING))
+    several = first_name(parameters.get("environments", ""))
     if runbook != FLEET:
-        return environment
+        return several or environment
     configured = read_configured(parameters.get("runbook_toml", ""))
     if configured.rule or environment in configured.environments:
         return environment
-    return first_name(parameters.get("environments", "")) or next(iter(configured.environments), environment)
+    return several or next(iter(configured.environments), environment)
 
 
 def find(address: str, environment: str = "local", runbook_toml: str = "") -> RecordPlace:

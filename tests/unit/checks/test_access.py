@@ -284,6 +284,14 @@ def test_each_statement_of_a_policy_that_denies_is_named(name: str) -> None:
     assert found.remedy.command.startswith("Remove the deny from fence statement 2, fence statement 3, other, or let")
 
 
+def test_all_statements_of_the_secrets_policy_that_deny_are_to_go() -> None:
+    """Not one of them alone."""
+    for count, which in ((1, "that statement"), (2, "those statements")):
+        denials = [statement("Deny", ROLE), statement("Deny", "*")][:count]
+        [found] = run_check(CHECKS["resource-deny"], own_policy(*denials)(healthy()))
+        assert found.remedy.command.startswith(f"Write the policy without {which} to policy.json")
+
+
 def test_a_statement_on_the_key_is_a_denial_of_its_own() -> None:
     """Beside one on the secret in the same policy, which hides it from the tasks until it is removed."""
     own = policy().with_statements(

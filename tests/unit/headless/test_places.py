@@ -28,12 +28,15 @@ TABLES = '[environments.eu]\nprofile = "eu"\n[environments.us]\nprofile = "us"\n
         ("", "fleet", {}, "staging"),
         (TABLES, "audit", {"environment": "us, eu"}, "us"),
         (TABLES, "audit", {"environment": " ,us"}, "us"),
+        (TABLES, "add_key", {"environments": "us, eu"}, "us"),
+        (f"{TABLES}[environments.staging]\n", "add_key", {"environments": "us", "environment": "staging"}, "us"),
+        (TABLES, "add_key", {"environments": "", "environment": "eu"}, "eu"),
     ],
 )
-def test_a_fleet_without_staging_signs_in_as_the_first_it_looks_at(
+def test_a_run_signs_in_as_the_first_environment_that_it_looks_at(
     text: str, runbook: str, parameters: dict[str, str], environment: str, tmp_path: Path
 ) -> None:
-    """Its parameter `environment` has a default that runbook.toml need not have."""
+    """The parameter `environment` has a default that runbook.toml need not have, where `environments` names others."""
     (tmp_path / "runbook.toml").write_text(text)
     toml = {"runbook_toml": str(tmp_path / "runbook.toml")}
     assert places.signs_in(runbook, {**parameters, **toml}) == environment
