@@ -235,8 +235,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             remedy = Remedy(
                 f"Policy {', '.join(foreign)} was attached by an AWS service: change or remove it there."
                 if foreign
-                else f"Write the policy without {which}{spare} to policy.json, then put it with"
-                f" `{write.command}`."
+                else f"Write the policy without {which}{spare} to policy.json, then put it with `{write.command}`."
             )
             denies = "deny" if verdict.statements[1:] else "denies"
             facts = (
