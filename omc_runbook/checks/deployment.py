@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from omc_runbook.aws.definitions import ACTIVE
-from omc_runbook.aws.ecs import Deployment, Service, ServiceEvent, Task
+from omc_runbook.aws.ecs import EXPRESS, Deployment, Service, ServiceEvent, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Hinders, Uncertain
@@ -382,7 +382,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
 def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
     """desiredCount is 0: delivery cannot be verified."""
     for service in snapshot.consumers:
-        if service.desired == 0 and service.controller == "ECS":
+        if service.desired == 0 and service.controller != EXPRESS:
             facts: tuple[str, ...] = (
                 f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",
             )

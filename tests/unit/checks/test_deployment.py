@@ -645,6 +645,19 @@ def test_a_namesakes_failures_are_not_this_services() -> None:
     assert snapshot.last_failed(replace(worker, deployments=(), created=NOW)) is None
 
 
+@pytest.mark.parametrize("controller", ["ECS", "EXTERNAL", "CODE_DEPLOY"])
+def test_no_tasks_are_found_whoever_deploys_the_service(controller: str) -> None:
+    """UpdateService sets desiredCount for each of these controllers."""
+    deployments = {"deployments": ()} if controller != "ECS" else {}
+    snapshot = with_service(healthy(), "worker", controller=controller, desired=0, running=0, **deployments)
+    snapshot = replace(snapshot, tasks=tuple(each for each in snapshot.tasks if each.service != "worker"))
+    [answer] = run_check(CHECKS["desired-zero"], snapshot)
+    assert (answer.status, answer.subject) == ("found", "worker")
+    assert "update-service" in answer.remedy.command and "--desired-count 1" in answer.remedy.command
+    by_id = {each.check: each for each in diagnose(snapshot)}
+    assert by_id["desired-zero"].is_root_cause
+
+
 @pytest.mark.parametrize(("seconds", "standing"), [(-1, "stale"), (0, "undecidable"), (1, "fresh")])
 def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, standing: str) -> None:
     """A read that CloudTrail dates to the second in which the version came can have been before or after."""
