@@ -277,11 +277,12 @@ def test_each_statement_of_a_policy_that_denies_is_named(name: str) -> None:
             {**IN_THE_WAY, "Action": "*", "Condition": SPARED},
         ]
     )
-    denied = simulated("explicitDeny", (name, name, "other"), policies=(replace(fence, name="fence"),))
+    undecided = replace(policy("Deny", Condition=OFFICE), name="a_fence")
+    denied = simulated("explicitDeny", (name, name, "a_fence"), policies=(replace(fence, name="fence"), undecided))
     [found] = run_check(CHECKS["identity-deny"], with_permissions(healthy(), denied))
-    assert found.evidence[0].endswith(", by fence statement 2, fence statement 3, other.")
+    assert found.evidence[0].endswith(", by fence statement 2, fence statement 3, a_fence.")
     assert "aws:PrincipalAccount" in found.evidence[1]
-    assert found.remedy.command.startswith("Remove the deny from fence statement 2, fence statement 3, other, or let")
+    assert found.remedy.command.startswith("Remove the deny from fence statement 2, fence statement 3, a_fence, or let")
 
 
 def test_all_statements_of_the_secrets_policy_that_deny_are_to_go() -> None:
