@@ -377,12 +377,20 @@ def _trail_reaches(snapshot: Snapshot, since: datetime, moment: datetime) -> boo
 
 @once
 def _lacks_a_move(snapshot: Snapshot) -> bool:
-    """Whether the labels show a move of AWSCURRENT after the newest that CloudTrail has: it may deliver that later."""
+    """Whether the labels show that AWSCURRENT moved back after the newest call that CloudTrail has: that may be late.
+
+    A newer version than all these may have come without a call, as by a rotation that AWS manages.
+    """
     newest = next(reversed(_current_calls(snapshot)), None)
-    if newest is None:
+    current = next((version for version in snapshot.versions if version.id == snapshot.current_id), None)
+    if newest is None or current is None:
         return False
-    previous = (version for version in snapshot.versions if PREVIOUS in version.stages)
-    return any(newest.version_id == version.id or version.created > newest.until for version in previous)
+    return any(
+        version.created > max(newest.until, current.created)
+        or (version.id == newest.version_id and newest.until > current.created)
+        for version in snapshot.versions
+        if PREVIOUS in version.stages
+    )
 
 
 def _reads_of(snapshot: Snapshot, task: Task) -> list[Event]:

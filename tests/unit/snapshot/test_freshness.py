@@ -536,6 +536,16 @@ def test_a_call_that_cloudtrail_has_not_delivered_yet_makes_no_task_fresh(
     assert freshness.of_key(replace(whole, writes=delivered), one, "SECRET_KEY") == "undecidable"
 
 
+def test_a_version_without_a_call_of_its_own_leaves_no_doubt_after_it() -> None:
+    """As a rotation that AWS manages makes it; a tag was edited long since."""
+    snapshot = rotated(healthy(), NOW - timedelta(days=5), SECRET_KEY=secrets.token_hex(32))
+    assert snapshot.secret
+    edited = replace(snapshot, secret=replace(snapshot.secret, changed=NOW - timedelta(days=1)))
+    one = task("worker", created=NOW - timedelta(days=4))
+    created = event("CreateSecret", snapshot.versions[0].created, PREVIOUS)
+    assert freshness.of(replace(edited, tasks=(one,), writes=(created,)), one) == "fresh"
+
+
 @pytest.mark.parametrize("controller", ["ECS", "EXTERNAL"])
 @pytest.mark.parametrize(
     ("reference", "answer"),
