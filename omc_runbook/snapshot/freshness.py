@@ -249,6 +249,22 @@ def _label(injection: Injection) -> str:
 def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     """Ids of the versions that can have been current at a moment.
 
+    One that was written under another label, and whose labels show that it was current, may have been so from then on
+    where CloudTrail has not delivered when it became so.
+    """
+    late = (
+        each.id
+        for each in snapshot.versions
+        if each.created <= moment
+        and _staged(snapshot).get(each.id) == _NEVER
+        and {CURRENT, PREVIOUS}.intersection(each.stages)
+    )
+    return tuple(dict.fromkeys((*_known_at(snapshot, moment), *late)))
+
+
+def _known_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
+    """The same by the calls that CloudTrail has.
+
     The newest version that existed then, unless it was only staged, or AWSCURRENT had been moved back to an older one,
     as labels show. Where CloudTrail has the calls, these decide.
     """

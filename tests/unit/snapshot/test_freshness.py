@@ -498,8 +498,10 @@ def test_a_task_has_what_was_current_and_not_what_was_newest(
         (((7200, "put", "b"), (3600, "move", "a"), (600, "move", "b"), (30, "stage", "c")), 600, 1200, "stale"),
         # CloudTrail has the move of the version, and not that it was written under another label.
         (((600, "stage", "b"), (90, "put", "c"), (60, "move", "b")), 600, 120, "stale"),
+        # CloudTrail has that the version before was written under another label, and not that it became current.
+        (((7200, "stage", "b"), (90, "move", "b"), (30, "move", "a")), 90, 60, "stale"),
     ],
-    ids=["moved back", "moved there and back", "staged"],
+    ids=["moved back", "moved there and back", "staged", "staged and moved back"],
 )
 def test_a_call_that_cloudtrail_has_not_delivered_yet_makes_no_task_fresh(
     calls: tuple[tuple[int, str, str], ...], late: int, seconds: int, answer: str
