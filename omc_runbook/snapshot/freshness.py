@@ -310,7 +310,9 @@ def _staged(snapshot: Snapshot) -> Mapping[str, datetime]:
 def _may_be_staged(snapshot: Snapshot, version: Version) -> bool:
     """Whether a version has or had a label of its own, such as AWSPENDING, and CloudTrail has no call that wrote it."""
     calls = [event for event in snapshot.writes or () if event.version_id == version.id and not event.error]
-    is_known = any(event.name != MOVE for event in calls)
+    # A move alone does not show how the version was written, where CloudTrail may still deliver that.
+    is_late = version.created + TRAIL_DELAY > snapshot.taken
+    is_known = any(event.name != MOVE or not is_late for event in calls)
     return not is_known and bool(calls or not {CURRENT, PREVIOUS}.issuperset(version.stages))
 
 

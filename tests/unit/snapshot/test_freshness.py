@@ -548,6 +548,30 @@ def test_a_version_without_a_call_of_its_own_leaves_no_doubt_after_it() -> None:
     assert freshness.of(replace(edited, tasks=(one,), writes=(created,)), one) == "fresh"
 
 
+def test_a_return_to_a_version_whose_write_cloudtrail_has_forgotten_leaves_no_doubt() -> None:
+    """It keeps 90 days: a version as old as a rotation was the one that tasks got before the next rotation."""
+    ages, labels = {"a": 200, "b": 100, "c": 11}, {"b": (CURRENT_STAGE,), "c": ("AWSPREVIOUS",)}
+    dates = {id: NOW - timedelta(days=days) for id, days in ages.items()}
+    snapshot = healthy()
+    for id in ages:
+        snapshot = with_keys(snapshot, id, SECRET_KEY=secrets.token_hex(32))
+    moved = NOW - timedelta(days=10)
+    move = replace(event(CALL, moved, "b"), stages=(CURRENT_STAGE,))
+    one = task("worker", created=NOW - timedelta(days=50))
+    assert snapshot.secret
+    restored = replace(
+        snapshot,
+        secret=replace(snapshot.secret, stages=labels, changed=moved),
+        versions=tuple(Version(id, date, labels.get(id, ())) for id, date in dates.items()),
+        tasks=(one,),
+        writes=(event("PutSecretValue", dates["c"], "c"), move),
+    )
+    assert freshness.of_key(restored, one, "SECRET_KEY") == "fresh"
+    for days, read in ((150, "a"), (10.5, "c")):
+        other = task("worker", created=NOW - timedelta(days=days))
+        assert freshness.versions_read(restored, other) == (read,)
+
+
 @pytest.mark.parametrize("controller", ["ECS", "EXTERNAL"])
 @pytest.mark.parametrize(
     ("reference", "answer"),
