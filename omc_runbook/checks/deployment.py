@@ -280,6 +280,9 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     for service in (reader for reader in snapshot.readers if not reader.is_family):
         stale = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "stale"]
         doubtful = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "undecidable"]
+        # An ordinary deployment of other references is under way: it leaves no such task.
+        if _refer_otherwise(snapshot, doubtful) and _is_replacing(snapshot, service, doubtful):
+            doubtful = []
         since = freshness.current_since(snapshot)
         if stale and since:
             keys = sorted({key for task in stale for key in freshness.changed_keys(snapshot, task) or ()})
@@ -329,13 +332,17 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
 
 def _in_doubt(snapshot: Snapshot, tasks: list[Task]) -> str:
     """When tasks started, of which it is not known whether that was before AWSCURRENT last moved, or from what."""
-    if all(freshness.has_other_references(snapshot, task) for task in tasks):
+    if _refer_otherwise(snapshot, tasks):
         return "from a revision whose references differ from those in force"
     since, edited = freshness.current_since(snapshot), snapshot.secret.changed if snapshot.secret else None
     times = [(task.created, task.started) for task in tasks]
     if since and edited and all(begun and ran and since[0] <= begun <= ran < edited for begun, ran in times):
         return f"before the secret was last edited (LastChangedDate {edited:%Y-%m-%d %H:%M:%S} UTC)"
     return "while the secret changed"
+
+
+def _refer_otherwise(snapshot: Snapshot, tasks: list[Task]) -> bool:
+    return all(freshness.has_other_references(snapshot, task) for task in tasks)
 
 
 def protection_of_old(snapshot: Snapshot, service: Service) -> str:

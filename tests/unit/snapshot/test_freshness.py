@@ -607,6 +607,11 @@ def test_a_task_of_another_revision_has_what_that_refers_to(controller: str, ref
     unknown = [each for each in run_check(not_forced, snapshot) if each.status == "unknown"]
     assert [each.subject for each in unknown] == ([] if answer == "fresh" else ["worker"])
     assert all("1 running task of worker started from a revision whose" in each.evidence[0] for each in unknown)
+    if controller == "ECS":
+        [completed] = next(each for each in snapshot.services if each.name == "worker").deployments
+        underway = replace(completed, rollout="IN_PROGRESS", created=NOW - timedelta(minutes=1))
+        snapshot = with_service(snapshot, "worker", deployments=(underway,))
+        assert {each.status for each in run_check(not_forced, snapshot)} == {"clear"}, "it will be replaced"
 
 
 @pytest.mark.parametrize("service", ["worker", "frontend"])
