@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from omc_runbook.aws.ec2 import Network
+from omc_runbook.aws.ec2 import AclEntry, Network, NetworkAcl
 from omc_runbook.model.shell import command
 from omc_runbook.network import rules
 from omc_runbook.network.routes import Obstacle
@@ -34,17 +34,7 @@ def find_blocks(
     what = f"TCP {span}" if passing is False else f"all of TCP {span}"
     direction, by = "out" if egress else "in", f"{rule} decides" if entry else "no rule allows it"
     fact = f"DescribeNetworkAcls: {acl.id} of {subnet} does not let {what} {direction} {where} ({by})."
-    numbers = {entry.number for entry in acl.entries if entry.egress == egress}
-    number = next(n for n in range(max(min(numbers, default=100) - 1, 1), DEFAULT_RULE) if n not in numbers)
-    verb = "create"
-    # Where no number before the rule that denies is free, it has to give way.
-    if entry and not entry.allow and entry.number < number:
-        verb, number = "replace", entry.number
-    allow = command(
-        *("aws", "ec2", f"{verb}-network-acl-entry", "--network-acl-id", acl.id, "--rule-number", str(number)),
-        *("--protocol", "tcp", "--port-range", f"From={ports[0]},To={ports[1]}", "--cidr-block", str(others[0])),
-        *("--rule-action", "allow", f"--{'egress' if egress else 'ingress'}"),
-    )
+    allow = _allow(acl, egress, ports, ("--cidr-block", str(others[0])), entry)
     yield Obstacle(check="network-acl", subject=acl.id, facts=(fact,), command=allow, certain=passing is False)
 
 
@@ -59,11 +49,23 @@ def find_ipv6_blocks(network: Network, subnet: str) -> Iterator[Obstacle]:
             continue
         direction, span = "out" if egress else "in", "-".join(map(str, dict.fromkeys(ports)))
         fact = f"DescribeNetworkAcls: {acl.id} of {subnet} lets no TCP {span} {direction} over IPv6."
-        numbers = {each.number for each in entries}
-        number = next(n for n in range(max(min(numbers, default=100) - 1, 1), DEFAULT_RULE) if n not in numbers)
-        allow = command(
-            *("aws", "ec2", "create-network-acl-entry", "--network-acl-id", acl.id, "--rule-number", str(number)),
-            *("--protocol", "tcp", "--port-range", f"From={ports[0]},To={ports[1]}", "--ipv6-cidr-block", "::/0"),
-            *("--rule-action", "allow", f"--{'egress' if egress else 'ingress'}"),
-        )
+        entry = rules.deciding_ipv6_entry(entries, ports[0])
+        allow = _allow(acl, egress, ports, ("--ipv6-cidr-block", "::/0"), entry)
         yield Obstacle(check="network-acl", subject=acl.id, facts=(fact,), command=allow)
+
+
+def _allow(
+    acl: NetworkAcl, egress: bool, ports: tuple[int, int], block: tuple[str, str], deciding: AclEntry | None
+) -> str:
+    """The command that lets TCP to or from a block of addresses pass, before the entry that decides now."""
+    numbers = {entry.number for entry in acl.entries if entry.egress == egress}
+    number = next(n for n in range(max(min(numbers, default=100) - 1, 1), DEFAULT_RULE) if n not in numbers)
+    verb = "create"
+    # Where no number before the rule that denies is free, it has to give way.
+    if deciding and not deciding.allow and deciding.number < number:
+        verb, number = "replace", deciding.number
+    return command(
+        *("aws", "ec2", f"{verb}-network-acl-entry", "--network-acl-id", acl.id, "--rule-number", str(number)),
+        *("--protocol", "tcp", "--port-range", f"From={ports[0]},To={ports[1]}", *block),
+        *("--rule-action", "allow", f"--{'egress' if egress else 'ingress'}"),
+    )

@@ -102,6 +102,11 @@ def may_pass_over_ipv6(entries: Iterable[AclEntry], first: int, last: int) -> bo
     return False
 
 
+def deciding_ipv6_entry(entries: Iterable[AclEntry], port: int) -> AclEntry | None:
+    """The first of these entries that matches a port and all IPv6 addresses; None for none, which denies."""
+    return next((entry for entry in entries if entry.cidr == "::/0" and _spans(entry, port)), None)
+
+
 def deciding_entry(
     entries: Sequence[AclEntry], egress: bool, others: Sequence[IPv4Network], port: int
 ) -> AclEntry | None:

@@ -664,3 +664,16 @@ def test_which_rule_of_an_acl_decides(entries: tuple[AclEntry, ...], traffic: st
     (obstacle,) = go(with_acl(by_nat(), *entries)).obstacles
     assert obstacle.facts == (f"DescribeNetworkAcls: acl-2 of {PRIVATE} does not let {traffic}.",)
     assert obstacle.command.startswith(f"aws ec2 {command}")
+
+
+@pytest.mark.parametrize(("denying", "verb", "number"), [(1, "replace", 1), (40, "replace", 40), (90, "create", 40)])
+def test_a_rule_for_ipv6_comes_before_the_one_that_denies(denying: int, verb: str, number: int) -> None:
+    """Or takes its place."""
+    others = (entry(each, True, True) for each in range(1, 40) if each != denying)
+    entries = (*others, entry(denying, False, True, "::/0"), entry(50, True, False, "::/0"))
+    network = with_acl(with_egress(ipv6(by_nat()), rule("::/0")), *entries)
+    obstacle = go(network).obstacles[-1]
+    assert obstacle.command == (
+        f"aws ec2 {verb}-network-acl-entry --network-acl-id acl-2 --rule-number {number} --protocol tcp"
+        " --port-range From=443,To=443 --ipv6-cidr-block ::/0 --rule-action allow --egress"
+    )
