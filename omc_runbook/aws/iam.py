@@ -149,10 +149,12 @@ def simulate(
     pages = client.get_paginator("simulate_principal_policy").paginate(
         PolicySourceArn=role_arn, ActionNames=list(actions), ResourceArns=list(resources), ContextEntries=entries
     )
-    return tuple(each for page in pages for result in page["EvaluationResults"] for each in _simulated(result))
+    # AWS puts the role's name before that of an inline policy.
+    prefix = f"role_{role_name(role_arn)}_"
+    return tuple(each for page in pages for result in page["EvaluationResults"] for each in _simulated(result, prefix))
 
 
-def _simulated(result: Any) -> Iterator[Simulated]:
+def _simulated(result: Any, prefix: str) -> Iterator[Simulated]:
     """The results of one action: of each resource, where the simulation was told any."""
     resources = [
         {
@@ -167,7 +169,9 @@ def _simulated(result: Any) -> Iterator[Simulated]:
             action=result["EvalActionName"],
             resource=entry.get("EvalResourceName", "*"),
             decision=entry["EvalDecision"],
-            statements=tuple(match.get("SourcePolicyId", "") for match in entry.get("MatchedStatements", ())),
+            statements=tuple(
+                match.get("SourcePolicyId", "").removeprefix(prefix) for match in entry.get("MatchedStatements", ())
+            ),
             allowed_by_organization=entry.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations"),
             allowed_by_boundary=entry.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary"),
             missing_context=tuple(entry.get("MissingContextValues", ())),

@@ -160,9 +160,7 @@ class _Call:
         """What denies it by a simulation: each statement of the policies that were read, and the names of others."""
         verdict = self.verdict
         own = verdict.statements if verdict.decision == "explicit-deny" else ()
-        policies = {label.rpartition(" statement ")[0] for label in own}
-        # AWS may put the role's name before that of an inline policy.
-        named = policies | {f"role_{self.role}_{policy}" for policy in policies}
+        named = {label.rpartition(" statement ")[0] for label in own}
         return (*own, *dict.fromkeys(each for each in simulated.statements if each not in named))
 
     @cached_property

@@ -53,6 +53,16 @@ def test_a_result_without_resources_counts_for_itself(client: Any) -> None:
     assert (found.resource, found.allowed_by_organization, found.missing_context) == ("*", False, ("aws:y",))
 
 
+def test_an_inline_policy_has_its_own_name(client: Any) -> None:
+    """AWS puts the role's name before it, and leaves a managed policy's name alone."""
+    named = ("role_execution_fence", "role_executioner_fence", "AdministratorAccess")
+    members = {"EvalDecision": "explicitDeny", "MatchedStatements": [{"SourcePolicyId": each} for each in named]}
+    with Stubber(client) as stub:
+        stub.add_response("simulate_principal_policy", {"EvaluationResults": [result(**members)]})
+        [found] = iam.simulate(client, ROLE, [READ], ["*"])
+    assert found.statements == ("fence", *named[1:])
+
+
 def test_every_page_of_results_counts(client: Any) -> None:
     """IAM gives a hundred results a page, or fewer: with many secrets, the one that is missing may be on the next."""
     pages = [
