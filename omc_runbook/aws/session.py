@@ -542,6 +542,9 @@ def require(what: str, permission: str, call: Callable[[], T], do: str = "read",
     try:
         answer = attempt(what, permission, call, profile)
     except CouldNotLook as error:
+        if error.kind == "credentials":
+            # They may be those of a session that was revoked: the next run begins one anew.
+            _sessions.cache_clear()
         if error.kind != "no-answer":
             raise
         raise CouldNotLook(f"{error}{doubt}", kind=error.kind) from None

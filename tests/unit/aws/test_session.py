@@ -175,6 +175,11 @@ def test_an_mfa_code_is_asked_for_once_for_each_profile(monkeypatch: pytest.Monk
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert key_of(REGION, "staging") == roles["staging"]
     assert asked == [*roles.values(), roles["staging"]], "a sandbox has sessions of its own"
+    expired = Mock(side_effect=ClientError({"Error": {"Code": "ExpiredToken"}}, "GetCallerIdentity"))
+    with pytest.raises(CouldNotLook):
+        require("the caller", "sts:GetCallerIdentity", expired)
+    assert key_of(REGION, "staging") == roles["staging"]
+    assert asked[-2:] == [roles["staging"]] * 2, "a session that AWS ended is not taken up again"
 
 
 @pytest.mark.parametrize(
