@@ -328,9 +328,9 @@ class AssumedRole(CredentialProvider):
 def _resolver(session: botocore.session.Session, region: str) -> CredentialResolver:
     """What finds credentials as botocore does, of a role with the session that another client of its profile began."""
     resolver = create_credential_resolver(session, region_name=region)
-    source = (os.environ.get(name, "") for name in (ENDPOINT_VARIABLE, "AWS_CONFIG_FILE"))
+    names = (ENDPOINT_VARIABLE, "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
     provider: Any = resolver.get_provider("assume-role")
-    provider.cache = _sessions(session.profile or "", *source)
+    provider.cache = _sessions(session.profile or "", *(os.environ.get(name, "") for name in names))
     return resolver
 
 

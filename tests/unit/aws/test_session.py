@@ -172,14 +172,17 @@ def test_an_mfa_code_is_asked_for_once_for_each_profile(monkeypatch: pytest.Monk
         assert {name: key_of(region, name) for name in roles} == roles
     assert asked == [*roles.values()]
     assert key_of(REGION, "base") == "id"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    assert key_of(REGION, "staging") == roles["staging"]
-    assert asked == [*roles.values(), roles["staging"]], "a sandbox has sessions of its own"
+    for ago, name in enumerate(("AWS_ENDPOINT_URL", "AWS_SHARED_CREDENTIALS_FILE"), 1):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+        assert key_of(REGION, "staging") == roles["staging"]
+        assert asked == [*roles.values(), *[roles["staging"]] * ago], (
+            "a sandbox, and other keys, have their own sessions"
+        )
     expired = Mock(side_effect=ClientError({"Error": {"Code": "ExpiredToken"}}, "GetCallerIdentity"))
     with pytest.raises(CouldNotLook):
         require("the caller", "sts:GetCallerIdentity", expired)
     assert key_of(REGION, "staging") == roles["staging"]
-    assert asked[-2:] == [roles["staging"]] * 2, "a session that AWS ended is not taken up again"
+    assert asked.count(roles["staging"]) == 4, "a session that AWS ended is not taken up again"
 
 
 @pytest.mark.parametrize(
