@@ -221,7 +221,10 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             continue
         if verdict.decision == "unknown" and not refused:
             fact = f"The secret's resource policy cannot be evaluated: {verdict.reason}."
-            yield _doubt(snapshot, iam.role_name(arn), fact)
+            before = [stop for stop in stops_saying(snapshot, "resource-deny") if stop.service.name in services]
+            since = "A new task alone shows whether the policy, which was put since, denies it too."
+            facts = (before[0].sentence, *author_of(snapshot, "PutResourcePolicy"), since) if before else ()
+            yield _doubt(snapshot, iam.role_name(arn), fact, *facts)
         elif verdict.decision in ("explicit-deny", "unknown"):
             foreign = [
                 policy.name.removeprefix(f"{RESOURCE_POLICY} ")

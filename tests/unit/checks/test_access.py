@@ -341,6 +341,8 @@ def test_a_task_that_was_denied_before_the_secrets_policy_was_put_is_no_evidence
     put = replace(event("PutResourcePolicy", NOW - timedelta(minutes=minutes)), error=error)
     [answer] = run_check(CHECKS["resource-deny"], replace(denied, writes=(put,)))
     assert answer.status == status
+    assert any("CloudTrail: PutResourcePolicy by" in fact for fact in answer.evidence) == (not error)
+    assert any("A new task alone shows" in fact for fact in answer.evidence) == (status == "unknown")
 
 
 @pytest.mark.parametrize(
