@@ -64,12 +64,14 @@ def _refers_otherwise(snapshot: Snapshot, task: Task, container: Container, inje
     consumer, revision = _consumers(snapshot).get(task.service), snapshot.definition(task)
     if not (consumer and revision) or revision is snapshot.definition(consumer):
         return False
-    own = [
-        each
+    own = {
+        _source(each)
         for other, each in snapshot.own_references(revision)
         if (other.name, each.variable) == (container.name, injection.variable)
-    ]
-    return bool(own) and _source(injection) not in map(_source, own)
+    }
+    # What it takes by AWSCURRENT is the present value, whatever a revision that may be stuck refers to.
+    has_present = (injection.reference.key, CURRENT, "") in own and by_times(snapshot, task) == "fresh"
+    return bool(own) and not has_present and _source(injection) not in own
 
 
 def _of_variable(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> Freshness:

@@ -614,6 +614,27 @@ def test_a_task_of_another_revision_has_what_that_refers_to(controller: str, ref
         assert {each.status for each in run_check(not_forced, snapshot)} == {"clear"}, "it will be replaced"
 
 
+@pytest.mark.parametrize("key", ["SECRET_KEY", "OPENAI_API_KEY"])
+@pytest.mark.parametrize("source", ["AWSPREVIOUS:", f":{PREVIOUS}"])
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_task_by_awscurrent_is_fresh_beside_a_revision_that_is_pinned(key: str, source: str, is_new: bool) -> None:
+    """A deployment of that may be stuck, while the tasks of the one before have the present value."""
+    snapshot = own_key()
+    old = snapshot.task_definitions[definition_arn("worker")]
+    [container] = old.containers
+    pinned = tuple(
+        replace(each, reference=parse(f"{ARN}:{key}:{source}")) if each.variable == "SECRET_KEY" else each
+        for each in container.secrets
+    )
+    new = replace(old, arn=definition_arn("worker", 8), revision=8, containers=(replace(container, secrets=pinned),))
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
+    snapshot = with_service(snapshot, "worker", task_definition_arn=new.arn)
+    one = task("worker", created=LATELY + timedelta(minutes=1 if is_new else -1), task_definition_arn=old.arn)
+    [variable] = [each for each in snapshot.references_of(snapshot.consumers[1]) if each[1].variable == "SECRET_KEY"]
+    answer = freshness.of_variable(with_tasks(snapshot, one), one, *variable)
+    assert (answer == "fresh") == (is_new and key == "SECRET_KEY")
+
+
 @pytest.mark.parametrize("service", ["worker", "frontend"])
 def test_what_service_connects_proxy_took_grows_old_too(service: str) -> None:
     """It is in no task definition; a service whose proxy alone has the secret is a consumer."""
