@@ -11,6 +11,7 @@ from omc_runbook.checks.definition_source import source_for
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.grouping import grouped
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
 from omc_runbook.snapshot.state import Snapshot
@@ -135,7 +136,7 @@ def _is_baked(snapshot: Snapshot, value: HeldValue) -> bool:
     if value.has_reference:
         return False
     # Each image sets PATH, many PORT or LANG: whether a key so named is meant for tasks, key-unreferenced asks.
-    is_known = value.key in snapshot.environment.keys or bool(value.file)
+    is_known = value.key in snapshot.environment.keys or is_secret(value.variable) or bool(value.file)
     if not is_known and {value.injected, value.process} <= {ABSENT, OTHER, UNSEEN}:
         return False
     return value.injected != ABSENT or value.process not in (ABSENT, UNSEEN) or bool(value.file)

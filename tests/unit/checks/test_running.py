@@ -118,6 +118,17 @@ def test_a_variable_of_the_image_that_a_spare_key_is_named_like_is_not_baked(
     assert answers.keys() == ({"baked-env"} if is_baked else set()) | {"key-unreferenced"}
 
 
+def test_a_secret_of_the_image_is_baked_whatever_its_value() -> None:
+    """No image sets a variable that is named so by itself: an old secret in it stays one."""
+    held = HeldValue(
+        variable="STRIPE_API_KEY", key="STRIPE_API_KEY", injected=OTHER, process=OTHER, has_reference=False
+    )
+    snapshot = looked(with_keys(healthy(), STRIPE_API_KEY="a-later-one"))
+    looks = tuple(replace(each, values={**each.values, held.variable: held}) for each in snapshot.exec_looks or ())
+    answers = {each.check for each in diagnose(replace(snapshot, exec_looks=looks)) if each.is_problem}
+    assert answers == {"baked-env", "key-unreferenced"}
+
+
 def test_a_shadowed_file_is_a_remark() -> None:
     """A .env file in the image that has an injected variable is a remark, while the process has the right value."""
     [finding] = run_check(CHECKS["baked-env"], with_held_value(looked(healthy()), "worker", KEY, file="/app/.env"))
