@@ -397,7 +397,7 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
         latest = [*reversed(newest.values())]
         start = remedies.combine([again(snapshot, stop) for stop in latest])
         wait = "First wait until what calls Secrets Manager so often has ended, or stop it."
-        remedy = replace(start, needs=f"{wait} {start.needs}".rstrip())
+        remedy = replace(start, command_needs=f"{wait} {start.command_needs}".rstrip())
         facts = tuple(stop.sentence for stop in latest[:3])
         yield Evidence(snapshot.environment.names.secret, facts, remedy, frozenset(newest))
 

@@ -363,7 +363,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
             remedy = remedies.trust(role.name, limited(role.trust, found))
             needs = f"Restrict {found.claim} to the subject that is meant, instead of {found.subject}."
             severity: Severity = "error" if found.is_shared else "info" if found.kind == "saml" else "warning"
-            yield Evidence(role.name, facts, replace(remedy, needs=needs), severity=severity)
+            yield Evidence(role.name, facts, replace(remedy, command_needs=needs), severity=severity)
 
 
 @check(

@@ -110,7 +110,7 @@ def quota_near(snapshot: Snapshot) -> Iterable[Evidence]:
     names = snapshot.environment.names
     for quota, count, most, unit in quotas(snapshot):
         if count >= NEAR * most:
-            remedy = replace(remedies.show_secret(names), needs=_RELIEF[quota])
+            remedy = replace(remedies.show_secret(names), command_needs=_RELIEF[quota])
             fact = f"The {quota} is at {count:,} of {most:,} {unit}: beyond that, writes are refused."
             yield Evidence(f"{snapshot.secret_name}: {quota}", (fact,), remedy)
 
@@ -174,7 +174,7 @@ def _guard(snapshot: Snapshot) -> Remedy:
         "Condition": {"ArnNotLike": {"aws:PrincipalArn": _identities(snapshot.caller.arn)}},
     }
     remedy = remedies.set_resource_policy(snapshot.environment.names, extend(policy, **statement))
-    return replace(remedy, needs="aws:PrincipalArn lists who may delete it, so far only you: add who else may.")
+    return replace(remedy, command_needs="aws:PrincipalArn lists who may delete it, so far only you: add who else may.")
 
 
 def _identities(caller: str) -> Sequence[str]:

@@ -41,7 +41,7 @@ def explain_calls(environment: Environment, call: Access) -> Remedy:
         f"Ask who is behind {call.principal} for the reason. A good one goes into [[accepted]] of runbook.toml; without"
         f" one, take the permission away and run rotate on {environment.name}."
     )
-    return Remedy(show, needs=needs)
+    return Remedy(show, command_needs=needs)
 
 
 def alarm_name(environment: Environment) -> str:
@@ -213,7 +213,7 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
                 *("--treat-missing-data", "notBreaching", "--alarm-actions", topic, *last),
             ),
         )
-    return replace(remedy, needs=f"Somebody has to subscribe to topic {topic} and confirm that.")
+    return replace(remedy, command_needs=f"Somebody has to subscribe to topic {topic} and confirm that.")
 
 
 def topic_policy(topic: str) -> Mapping[str, Any]:
@@ -268,7 +268,7 @@ def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
         *([] if route.targets else [_add_target(route, topic)]),
         ("aws", "sns", "subscribe", "--topic-arn", topic, *address, *last),
     )
-    return replace(remedy, needs="ADDRESS is who is to know: they confirm by the link in the message from SNS.")
+    return replace(remedy, command_needs="ADDRESS is who is to know: they confirm by the link in the message from SNS.")
 
 
 def _add_target(route: AlarmRoute, topic: str) -> tuple[str, ...]:

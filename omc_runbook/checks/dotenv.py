@@ -54,7 +54,7 @@ def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "", allow_code
     root = str(workstation_of(snapshot).checkout.root)
     variables = {"repository": root, "values_from": values_from, "allow_code": allow_code}
     needs = "PATH is a file with its value as a line NAME=…, readable only by you." if "PATH" in values_from else ""
-    return remedies.with_runbook("local_setup", snapshot.environment, Remedy(by_hand, needs=needs), **variables)
+    return remedies.with_runbook("local_setup", snapshot.environment, Remedy(by_hand), needs, **variables)
 
 
 @check(

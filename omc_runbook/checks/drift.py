@@ -235,7 +235,7 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 evidence = _evidence(snapshot, row, fact, hand.command)
                 location = {"environment": name} if evidence.remedy.runbook else {}
                 parameters = {**evidence.remedy.parameters, **location}
-                remedy = replace(evidence.remedy, parameters=parameters, needs=hand.needs)
+                remedy = replace(evidence.remedy, parameters=parameters, command_needs=hand.command_needs)
                 yield replace(evidence, subject=f"{name}: {_key(row)}", remedy=remedy)
     for name, other in snapshot.other_keys.items():
         if other.unread:

@@ -418,7 +418,7 @@ def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remed
     if document and document.get(variable):
         return by_hand
     remedy = remedies.with_runbook("add_key", snapshot.environment, by_hand, key=variable, containers=container)
-    return replace(remedy, needs=f"Take {variable} out of environment in the same change of Terraform's files.")
+    return replace(remedy, runbook_needs=f"Take {variable} out of environment in the same change of Terraform's files.")
 
 
 @check(
@@ -557,7 +557,9 @@ def _evidence(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy |
         source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
         mend = remedy or source.refer_to(names, key, demand.variable, arn)
     if key == "KEY":
-        mend = replace(mend, needs=f"{mend.needs} KEY stands for the key that the option needs.".strip())
+        mend = replace(
+            mend, command_needs=f"{mend.command_needs} KEY stands for the key that the option needs.".strip()
+        )
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)
     return Evidence(demand.subject, facts, mend, frozenset({demand.service.name}))
 

@@ -48,19 +48,16 @@ def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
     """
     entry = environment.keys.get(key)
     is_generated = entry is not None and entry.generate and entry.effect != "database-too"
-    by_hand = put_value(environment.names)
-    if not is_generated:
-        lines = " and ".join(f"{each}=…" for each in key.split(",")) if key else "a line NAME=… for each key"
-        by_hand = replace(by_hand, needs=f"PATH is a file with {lines}, readable only by you. {by_hand.needs}")
+    lines = " and ".join(f"{each}=…" for each in key.split(",")) if key else "a line NAME=… for each key"
+    needs = "" if is_generated else f"PATH is a file with {lines}, readable only by you."
     parameters = {"keys": key, "values_from": "generate" if is_generated else "file:PATH"}
     parameters["remove"] = letters.number(remove)
-    return with_runbook("update", environment, by_hand, **parameters)
+    return with_runbook("update", environment, put_value(environment.names), needs, **parameters)
 
 
 def rotate(environment: Environment, *keys: str) -> Remedy:
     """Give keys new values and start new tasks, by the runbook; those that are not generated come from a file."""
     entries = [environment.keys.get(key) for key in keys]
-    by_hand = put_value(environment.names)
     parameters = {"keys": ",".join(keys)}
     needs = list[str]()
     encrypting = [key for key in keys if encrypts(environment.keys, key)]
@@ -76,7 +73,7 @@ def rotate(environment: Environment, *keys: str) -> Remedy:
     if any(entry and entry.effect == "database-too" for entry in entries):
         parameters["database_url_from"] = "env:NAME"
         needs.append("NAME is a variable with the URL of the database's administrator.")
-    return with_runbook("rotate", environment, replace(by_hand, needs=" ".join((*needs, by_hand.needs))), **parameters)
+    return with_runbook("rotate", environment, put_value(environment.names), " ".join(needs), **parameters)
 
 
 def remove_key(environment: Environment, key: str) -> Remedy:
@@ -102,10 +99,10 @@ def command_to_apply(environment: Environment, remedy: Remedy) -> str:
     return replace(remedy, parameters={**remedy.parameters, **sure}).invocation
 
 
-def with_runbook(runbook: str, environment: Environment, by_hand: Remedy, **parameters: str) -> Remedy:
-    """Name the runbook that does it, with the parameters that are not empty."""
+def with_runbook(runbook: str, environment: Environment, by_hand: Remedy, needs: str = "", **parameters: str) -> Remedy:
+    """Name the runbook that does it, what it needs, and the parameters that are not empty."""
     filled = {name: value for name, value in {**environment.parameters, **parameters}.items() if value}
-    return replace(by_hand, runbook=runbook, parameters=filled)
+    return replace(by_hand, runbook=runbook, parameters=filled, runbook_needs=needs)
 
 
 def find_names(environment: Environment) -> Remedy:
@@ -117,7 +114,7 @@ def find_names(environment: Environment) -> Remedy:
 def create_secret(names: Names) -> Remedy:
     """Create the secret from a file that only you can read."""
     create = _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)
-    return replace(create, needs=_WHOLE)
+    return replace(create, command_needs=_WHOLE)
 
 
 def restore_secret(names: Names) -> Remedy:
@@ -133,7 +130,7 @@ def delete_secret(name: str, days: int, region: str) -> Remedy:
 
 def put_value(names: Names) -> Remedy:
     """Write the whole secret from a file that only you can read."""
-    return replace(_secret(names, "put-secret-value", "--secret-string", FROM_FILE), needs=_WHOLE)
+    return replace(_secret(names, "put-secret-value", "--secret-string", FROM_FILE), command_needs=_WHOLE)
 
 
 def move_back(names: Names, to: str, from_: str) -> Remedy:
@@ -164,7 +161,7 @@ def start_tasks(names: Names, service: Service) -> Remedy:
         f"This new deployment of {service.name} will wait at {pauses} for a person: run troubleshoot then, for the"
         " command that continues it."
     )
-    return replace(redeploy(names, service.name), needs=waits if pauses else "")
+    return replace(redeploy(names, service.name), command_needs=waits if pauses else "")
 
 
 def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
@@ -176,8 +173,8 @@ def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
     calls = " && ".join(_in_region(names.region, "ecs", *start, *each, end).command for each in batches(tasks, 10))
     return Remedy(
         calls,
-        needs="First let the work end for which they are protected: within 48 hours their protection ends by itself,"
-        " and the deployment that is under way then replaces them.",
+        command_needs="First let the work end for which they are protected: within 48 hours their protection ends by"
+        " itself, and the deployment that is under way then replaces them.",
     )
 
 
@@ -199,17 +196,17 @@ def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) 
     ways = [start_tasks(names, service) for service in services if service.desired and not service.is_family]
     both = combine([remedy, *(way for way in ways if not is_sentence(way.command))])
     others = [f"Then {way.command[0].lower()}{way.command[1:]}" for way in ways if is_sentence(way.command)]
-    return replace(remedy, command=both.command, needs=" ".join(filter(None, (both.needs, *others))))
+    return replace(remedy, command=both.command, command_needs=" ".join(filter(None, (both.command_needs, *others))))
 
 
 def combine(ways: Sequence[Remedy]) -> Remedy:
     """Several remedies, one after another, as one: a command, or sentences where one of them is a sentence."""
     commands = [*dict.fromkeys(way.command for way in ways)]
-    needs = " ".join(dict.fromkeys(way.needs for way in ways if way.needs))
+    needs = " ".join(dict.fromkeys(way.command_needs for way in ways if way.command_needs))
     if not any(map(is_sentence, commands)):
-        return Remedy(" && ".join(commands), needs=needs)
+        return Remedy(" && ".join(commands), command_needs=needs)
     sentences = (each if is_sentence(each) else f"Run `{each}`." for each in commands)
-    return Remedy(" ".join(sentences), needs=needs)
+    return Remedy(" ".join(sentences), command_needs=needs)
 
 
 def deploy(names: Names, service: str, revision: str) -> Remedy:
@@ -221,7 +218,7 @@ def run_alone(names: Names, revision: str) -> Remedy:
     """Run a task outside a service again, once the cause is gone."""
     words = ("ecs", "run-task", "--cluster", names.cluster, "--task-definition", revision, "--cli-input-json")
     run = _aws(names, *words, "file://task.json")
-    return replace(run, needs="task.json is the request with which it was run before, with its network.")
+    return replace(run, command_needs="task.json is the request with which it was run before, with its network.")
 
 
 def move_platform(names: Names, service: str) -> Remedy:
@@ -350,7 +347,7 @@ def cancel_rotation(names: Names) -> Remedy:
 def tag(names: Names, tags: Sequence[str]) -> Remedy:
     """Give the secret tags, whose values are to be filled in."""
     pairs = [f"Key={each},Value=VALUE" for each in tags]
-    return replace(_secret(names, "tag-resource", "--tags", *pairs), needs="VALUE is each tag's value.")
+    return replace(_secret(names, "tag-resource", "--tags", *pairs), command_needs="VALUE is each tag's value.")
 
 
 def trust(role: str, document: str) -> Remedy:

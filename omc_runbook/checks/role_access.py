@@ -458,7 +458,7 @@ def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> 
         return Remedy(f"Allow {action} on {resource} in the role's permissions boundary.")
     if access.is_bounded:
         first = f"First allow {action} on {resource} in the role's permissions boundary."
-        return replace(grant, needs=f"{first} {grant.needs}".strip())
+        return replace(grant, command_needs=f"{first} {grant.command_needs}".strip())
     return grant
 
 

@@ -103,7 +103,7 @@ def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
         variable = variable_of(member.key, snapshot.environment.keys)
         remedy = source_of(snapshot).add(names, member.key, variable)
         if _plain_in(snapshot, variable):
-            remedy = replace(remedy, needs=f"Take {variable} out of environment in the same change.")
+            remedy = replace(remedy, command_needs=f"Take {variable} out of environment in the same change.")
     facts = (fact, *filter(None, [remark, unread]))
     return Evidence(member.key or spelling, facts, remedy, severity="info" if remark else None)
 

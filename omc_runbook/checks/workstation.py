@@ -179,7 +179,7 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     for name in sorted(_in_shell(workstation) & used - references):
         fact = f"{name} is set in this shell's environment to another value than in the .env."
         unset, in_fish = unset_commands(name)
-        yield Evidence(name, (fact,), Remedy(unset, needs=f"In fish: {in_fish}"))
+        yield Evidence(name, (fact,), Remedy(unset, command_needs=f"In fish: {in_fish}"))
 
 
 @check(

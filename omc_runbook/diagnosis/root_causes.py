@@ -37,7 +37,6 @@ _NO_POLICY = re.compile(r"\baws (?:iam|secretsmanager) delete-\w+-policy [^&`]*?
 _UNDONE = "Another remedy replaces the same policy: run the runbook again before it, or it undoes this one."
 _NEW_TASKS = re.compile(r"aws ecs update-service [^&`]+(?: && aws ecs update-service [^&`]+)*")
 """A remedy that starts new tasks, some with another setting of the service."""
-_FIRST_FIX = "First fix "
 _READ_FIRST = Remedy("Let this run read what it could not, and look again: until then, new tasks may fail again.")
 _OF_ANY_SECRET = frozenset({"other-secret-denied"})
 """What ECS refuses in the same words, whichever secret it is."""
@@ -102,14 +101,10 @@ def _new_tasks_last(findings: Sequence[Finding]) -> tuple[Finding, ...]:
             return finding
         services = sorted({service for other in first for service in other.services & finding.services})
         checks, of = ", ".join(check_ids(first)), ", ".join(services)
-        return _needing(finding, f"{_FIRST_FIX}{checks}: new tasks of {of} may fail until then.")
+        order = f"First fix {checks}: new tasks of {of} may fail until then."
+        return replace(finding, remedy=replace(finding.remedy, order=order))
 
     return tuple(map(last, findings))
-
-
-def without_order(remedy: Remedy) -> Remedy:
-    """A remedy without the warning about what must be fixed first, for a plan that fixes both."""
-    return replace(remedy, needs=remedy.needs.partition(_FIRST_FIX)[0].rstrip())
 
 
 def stops_new_tasks(finding: Finding) -> bool:
@@ -128,9 +123,9 @@ def _as_role(finding: Finding, role: str) -> Finding:
 
 
 def _needing(finding: Finding, sentence: str) -> Finding:
-    """The finding with a sentence more on what its remedy needs."""
-    needs = f"{finding.remedy.needs} {sentence}".strip()
-    return replace(finding, remedy=replace(finding.remedy, needs=needs))
+    """The finding with a sentence more on what its remedy's command needs."""
+    needs = f"{finding.remedy.command_needs} {sentence}".strip()
+    return replace(finding, remedy=replace(finding.remedy, command_needs=needs))
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:

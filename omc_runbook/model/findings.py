@@ -41,8 +41,22 @@ class Remedy:
     command: str = ""
     runbook: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
-    needs: str = ""
-    """What the commands need first, such as a file, in a sentence; "" for nothing."""
+    runbook_needs: str = ""
+    """What the runbook alone needs, such as a file with a value, in sentences; "" for nothing."""
+    command_needs: str = ""
+    """What the command needs first, such as another file, in sentences; "" for nothing."""
+    order: str = ""
+    """What must be fixed before, in a sentence; "" for nothing."""
+
+    @property
+    def needs(self) -> str:
+        """All that a person has to know first."""
+        return " ".join(filter(None, (self.runbook_needs, self.command_needs, self.order)))
+
+    @property
+    def by_hand(self) -> Remedy:
+        """The same without its runbook."""
+        return replace(self, runbook="", parameters={}, runbook_needs="")
 
     @property
     def invocation(self) -> str:
@@ -57,8 +71,14 @@ class Remedy:
 
     def map_texts(self, change: Callable[[str], str], change_name: Callable[[str], str]) -> Remedy:
         """A copy with `change` applied to its texts, and `change_name` to its parameters."""
-        parameters = {name: change_name(value) for name, value in self.parameters.items()}
-        return replace(self, command=change(self.command), parameters=parameters, needs=change(self.needs))
+        return Remedy(
+            command=change(self.command),
+            runbook=self.runbook,
+            parameters={name: change_name(value) for name, value in self.parameters.items()},
+            runbook_needs=change(self.runbook_needs),
+            command_needs=change(self.command_needs),
+            order=change(self.order),
+        )
 
 
 NO_REMEDY = Remedy()
@@ -332,6 +352,10 @@ class Outcome:
         body = json_text.parse(text)
         if not isinstance(body, dict) or not {"findings", "changes"} <= body.keys():
             raise ValueError("it is not an outcome")
+        for finding in body["findings"] if isinstance(body["findings"], list) else ():
+            match finding:
+                case {"remedy": {"needs": needs, **others}}:
+                    finding["remedy"] = {**others, "command_needs": needs}
         outcome = json_text.as_dataclass(cls, body)
         for time in (outcome.started, outcome.finished):
             json_text.with_zone(time)

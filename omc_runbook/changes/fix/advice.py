@@ -8,7 +8,6 @@ from dataclasses import replace
 from omc_runbook.changes.fix.plan import SINGLE_KEY, FixPlan
 from omc_runbook.changes.fix.steps import FIX, RestoreVersion
 from omc_runbook.checks import remedies
-from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.snapshot.state import Snapshot
@@ -34,18 +33,11 @@ def refer(findings: Sequence[Finding], snapshot: Snapshot) -> tuple[Finding, ...
     Only with the contents of former versions can be said whether one of them is the way back.
     """
     return tuple(
-        replace(finding, remedy=_by_fix(snapshot.environment, _by_hand(finding, snapshot)))
+        replace(finding, remedy=_by_fix(snapshot.environment, finding.remedy.by_hand))
         if snapshot.previous_id and _may_go_back(finding) and finding.remedy.runbook != FIX
         else finding
         for finding in findings
     )
-
-
-def _by_hand(finding: Finding, snapshot: Snapshot) -> Remedy:
-    """The finding's own command, without what its runbook alone needs: a file with the key's value."""
-    needs = finding.remedy.needs
-    whole = needs.find(remedies.put_value(snapshot.environment.names).needs)
-    return replace(finding.remedy, needs=needs[max(whole, 0) :])
 
 
 def _may_go_back(finding: Finding) -> bool:
@@ -54,7 +46,8 @@ def _may_go_back(finding: Finding) -> bool:
 
 
 def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:
-    own = root_causes.without_order(replace(finding.remedy, runbook="", parameters={}))
+    # The plan fixes what must be fixed before, too.
+    own = replace(finding.remedy.by_hand, order="")
     steps = [step for step in plan.steps if isinstance(step, RestoreVersion)]
     if any(finding in step.because for step in steps):
         back = Remedy(steps[0].by_hand(plan.names))

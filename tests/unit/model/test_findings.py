@@ -268,8 +268,18 @@ def test_causes_in_a_circle_end() -> None:
 
 def test_what_a_remedy_needs_is_in_the_outcome() -> None:
     """Where a command names a file, what that has to hold; else there is no such field."""
-    remedy = Remedy("aws do --input file://a.json", needs="a.json is the request.")
+    remedy = Remedy("aws do --input file://a.json", command_needs="a.json is the request.")
     written = outcome(replace(finding("found"), remedy=remedy), finding("found", check="null"))
     body = json.loads(written.to_json())
     assert [each["remedy"].get("needs") for each in body["findings"]] == ["a.json is the request.", None]
     assert Outcome.from_json(written.to_json()).findings[0].remedy == remedy
+
+
+def test_by_hand_a_remedy_needs_what_its_command_does() -> None:
+    """Not what its runbook alone needs, wherever the sentences stand; the outcome has all of them."""
+    parts = {"runbook_needs": "PATH is a file.", "command_needs": "a.json is the request.", "order": "First fix null."}
+    remedy = Remedy("aws do", "update", {"values_from": "file:PATH"}, **parts)
+    assert remedy.by_hand == Remedy("aws do", command_needs="a.json is the request.", order="First fix null.")
+    read = Outcome.from_json(outcome(replace(finding("found"), remedy=remedy)).to_json()).findings[0].remedy
+    assert read.needs == remedy.needs == "PATH is a file. a.json is the request. First fix null."
+    assert remedy.map_texts(str.upper, str).needs == remedy.needs.upper()
