@@ -69,10 +69,15 @@ class Blob:
 
 @dataclass(frozen=True)
 class Versions:
-    """Every version of some files, each once, the newest first; `obstacle` says what could not be read."""
+    """Every version of some files, each once, the newest first; `obstacle` says what could not be read.
+
+    `untracked` are the files that git neither has nor ignores, and `unlisted` says why these are not known.
+    """
 
     blobs: tuple[Blob, ...] = ()
     obstacle: str = ""
+    untracked: tuple[str, ...] = ()
+    unlisted: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,10 @@ class _Output:
 
 def read_status(repository: Path, name: str = ".env") -> GitStatus:
     """Read the status of a file by its path within a checkout, which may be a folder of a larger work tree."""
-    output = _run(repository, "rev-parse", "--is-inside-work-tree", "--is-shallow-repository")
-    is_work_tree, _, is_shallow = output.out.strip().partition("\n")
-    if output.obstacle or is_work_tree != "true":
+    # By a pattern, to have no stash is no error.
+    output = _run(repository, "rev-parse", "--is-inside-work-tree", "--is-shallow-repository", "--glob=refs/stas[h]")
+    answers = output.out.split()
+    if output.obstacle or answers[:1] != ["true"]:
         is_broken = output.code != 0 and any((folder / ".git").exists() for folder in (repository, *repository.parents))
         problem = _unreadable(repository, "rev-parse", output.code) if is_broken else ""
         return GitStatus(is_work_tree=False, obstacle=output.obstacle or problem)
@@ -100,7 +106,7 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
     ignored = _run(repository, "check-ignore", "--quiet", "--no-index", "--", f"./{name}")
     history = _run(repository, *_LOG, "--no-follow", "--format=%h", f"--max-count={MOST_COMMITS}", "--", name)
     stashes = _Output(0)
-    if _run(repository, "rev-parse", "--verify", "--quiet", "refs/stash").code == 0:
+    if answers[2:]:
         of_stashes = ("log", "--walk-reflogs", "-m", "--full-history", "--format=%gd", "refs/stash")
         stashes = _run(repository, *of_stashes, "--", name)
     problem = tracked.obstacle or history.obstacle or ignored.obstacle or stashes.obstacle
@@ -111,7 +117,7 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
         tracked=bool(tracked.out),
         commits=tuple(history.out.split()),
         stashes=tuple(dict.fromkeys(stashes.out.split())),
-        obstacle=problem or (shallow if is_shallow == "true" else ""),
+        obstacle=problem or (shallow if answers[1:2] == ["true"] else ""),
     )
 
 
@@ -128,10 +134,14 @@ def is_ignored(folder: Path, name: str) -> bool:
 
 def find_versions(repository: Path, names: Collection[str], holds_values: Callable[[str], bool]) -> Versions:
     """Find every version, on any branch or tag and in the index, of some files and of tracked ones by their path."""
-    listed = _run(repository, "ls-files", "--stage", "-z")
+    both = _run(repository, "ls-files", "-t", "-z", "--stage", "--others", "--exclude-standard")
+    # A bare repository has an index and no files.
+    listed = _run(repository, "ls-files", "-t", "-z", "--stage") if both.code else both
     if listed.code and not _is_work_tree(repository):
-        return Versions()
-    staged = [(entry.split()[1], entry.partition("\t")[2]) for entry in listed.out.split("\0") if entry]
+        return Versions(unlisted=both.obstacle)
+    entries = [entry.split(" ", 1) for entry in listed.out.split("\0") if entry]
+    untracked = tuple(rest for tag, rest in entries if tag == "?")
+    staged = [(rest.split()[1], rest.partition("\t")[2]) for tag, rest in entries if tag != "?"]
     paths = dict.fromkeys((*names, *(path for _, path in staged if holds_values(path))))
     blobs = {(id_, path): Blob(id_, path, "") for id_, path in staged if path in paths}
     options = ("-m", "--no-follow", "--no-renames", "--raw", "--no-abbrev", "--relative", "-z", "--format=%x01%h")
@@ -141,7 +151,7 @@ def find_versions(repository: Path, names: Collection[str], holds_values: Callab
             # A version in a commit is reported as such, even if it is in the index too.
             former = blobs.get((id_, path))
             blobs[id_, path] = Blob(id_, path, commit) if former is None or not former.commit else former
-    return Versions(tuple(blobs.values()), listed.obstacle or log.obstacle)
+    return Versions(tuple(blobs.values()), listed.obstacle or log.obstacle, untracked, both.obstacle)
 
 
 def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[list[tuple[Blob, bytes]], str]:
@@ -196,12 +206,6 @@ def list_files(repository: Path) -> tuple[tuple[str, ...], str] | None:
         return None
     listed = _run(repository, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
     return tuple(dict.fromkeys(filter(None, listed.out.split("\0")))), listed.obstacle
-
-
-def list_untracked(repository: Path) -> tuple[tuple[str, ...], str]:
-    """The files that git neither has nor ignores, by their paths within a checkout, and what could not be read."""
-    listed = _run(repository, "ls-files", "--others", "--exclude-standard", "-z")
-    return tuple(filter(None, listed.out.split("\0"))), listed.obstacle
 
 
 def find_filter(repository: Path, name: str) -> str:

@@ -119,8 +119,7 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
         for text in _texts(raw, read[blob.path]):
             print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))
             locations[print_].setdefault(blob.path, Location(blob.path, blob.commit))
-    untracked, unlisted = git.list_untracked(root)
-    for path, raw in _contents(root, [path for path in untracked if path not in {*names[:1], *without}]):
+    for path, raw in _contents(root, [path for path in versions.untracked if path not in {*names[:1], *without}]):
         for text in _texts(raw, set()):
             locations[text_fingerprint(text, key)].setdefault(path, Location(path, "", is_untracked=True))
     left_out = len(versions.blobs) - MOST_BLOBS
@@ -133,7 +132,7 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
         locations=dict(locations),
         encrypted=frozenset() if problem else frozenset(paths - plain),
         encrypted_by_git=frozenset() if problem else frozenset(by_git),
-        obstacle=" ".join(filter(None, (problem, unlisted))),
+        obstacle=" ".join(filter(None, (problem, versions.unlisted))),
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from omc_runbook.masking.value import Masked
 from omc_runbook.workstation import history
-from omc_runbook.workstation.git import read_committed
+from omc_runbook.workstation.git import read_committed, read_status
 from omc_runbook.workstation.history import parts, read_history
 
 
@@ -275,6 +275,46 @@ def test_untracked_files_that_git_cannot_list_are_unknown(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     assert "git ls-files ended with exit code 128" in read_history(root, [".env"]).obstacle
+
+
+def test_a_bare_repository_has_versions_and_no_files(root: Path, tmp_path: Path) -> None:
+    """Its index is read, though git cannot list files there, and says so."""
+    write(root, ".env", "A=a-value-of-a-day\n")
+    git(tmp_path, "clone", "--quiet", "--bare", str(root), "bare")
+    for folder in (root / ".git", tmp_path / "bare"):
+        found = read_history(folder, [".env"])
+        assert found.find(Masked("a-value-of-a-day", "X"))
+        assert found.obstacle.startswith("git ls-files ended with exit code 128")
+
+
+@pytest.mark.parametrize("name", ["? a.env", "H b.env", "100644 0123456789abcdef 0\ta.env", "a\nb.env", " .env"])
+def test_names_that_look_like_git_s_lines(root: Path, name: str) -> None:
+    """Of files that git has, and of those that it would add."""
+    for at, folder in enumerate(("added", "new")):
+        (root / folder).mkdir()
+        (root / folder / name).write_text(f"A=a-value-of-day-{at}\n")
+        git(root, "add", "added")
+    paths = [
+        [
+            (each.path, each.is_untracked)
+            for each in read_history(root, [".env"]).find(Masked(f"a-value-of-day-{at}", "X"))
+        ]
+        for at in range(2)
+    ]
+    assert paths == [[(f"added/{name}", False)], [(f"new/{name}", True)]]
+
+
+def test_git_is_started_once_for_each_answer(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six times for a look at a checkout: each start takes some of a person's time, most of all on macOS and WSL."""
+    (root / ".env").write_text("A=1\n")
+    program, calls = tmp_path / "bin/git", tmp_path / "calls"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho x >>{calls}\nexec {shutil.which("git")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    read_history(root, [".env"])
+    read_status(root)
+    assert calls.read_text().count("x") == 6
 
 
 @pytest.mark.parametrize("way", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
