@@ -219,24 +219,34 @@ class Workstation:
 
     def is_set_later(self, name: str) -> bool:
         """Whether files that are read after the .env give a variable a value: not where somebody gets the .env's."""
-        settings, compose, service = self.checkout.settings, self.checkout.compose, self.checkout.application
-        by_settings = self._is_set_after(name, settings.folder, settings.env_files or ())
-        if not (compose and service):
+        settings, compose = self.checkout.settings, self.checkout.compose
+        by_settings = _is_set_by(self._later_for_settings, name)
+        if not (compose and self.checkout.application):
             return by_settings
         # Compose interpolates by the .env alone.
         if name in compose.used:
             return False
         reads_none = settings.env_files == () and not self.checkout.loaded_files
-        own = (each for each in compose.services if each == service or (each.context and each.env_files))
-        by_compose = all(self._is_set_after(name, "", each.env_files) for each in own)
+        by_compose = all(_is_set_by(files, name) for files in self._later_for_services)
         return by_compose and (by_settings or reads_none)
 
-    def _is_set_after(self, name: str, folder: str, names: Iterable[str]) -> bool:
-        """Whether of the files of an env_file after the .env, the last one that has a variable has a value for it."""
+    @cached_property
+    def _later_for_settings(self) -> tuple[Dotenv, ...]:
+        """The files that Settings read after the .env."""
+        settings = self.checkout.settings
+        return self._later(settings.folder, settings.env_files or ())
+
+    @cached_property
+    def _later_for_services(self) -> tuple[tuple[Dotenv, ...], ...]:
+        """The files that Compose reads after the .env, for each service that the checkout's code may run in."""
+        compose, application = self.checkout.compose, self.checkout.application
+        services = compose.services if compose else ()
+        own = (each for each in services if each == application or (each.context and each.env_files))
+        return tuple(self._later("", each.env_files) for each in own)
+
+    def _later(self, folder: str, names: Iterable[str]) -> tuple[Dotenv, ...]:
         files = {each.path: each for each in self.overriding_files}
-        paths = _later_files(self.checkout, self.path, folder, names)
-        found = [binding for path in paths if path in files and (binding := files[path].find(name))]
-        return bool(found) and not is_blank(found[-1].for_python)
+        return tuple(files[path] for path in _later_files(self.checkout, self.path, folder, names) if path in files)
 
     def _is_left_out(self, field: Field) -> bool:
         """Whether what reads a field does not run here: another module of Django's settings than manage.py's does."""
@@ -360,6 +370,12 @@ def is_text_of_value(text: str) -> bool:
 def is_blank(value: Masked | None) -> bool:
     """Whether a value is missing, empty, blank, or only a comment."""
     return value is None or value.matches(BLANK)
+
+
+def _is_set_by(files: Iterable[Dotenv], name: str) -> bool:
+    """Whether the last of some files that has a variable has a value for it."""
+    found = [binding for file in files if (binding := file.find(name))]
+    return bool(found) and not is_blank(found[-1].for_python)
 
 
 def read_tracked_template(root: Path) -> Template | None:

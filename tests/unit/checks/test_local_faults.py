@@ -687,6 +687,21 @@ def test_what_a_later_file_empties_or_encrypts_is_no_value(deeply: bool, healthy
     assert "settings-refused" not in causes(found)
 
 
+def test_the_later_files_are_looked_for_once(healthy: Callable[[], Platform], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many variables of the .env are empty."""
+    platform, counts = healthy(), list[int]()
+    platform.edit(platform.config, *LATER)
+    (platform.root / "more.env").write_text("SECRET_KEY=\n")
+    resolve, resolved = Path.resolve, list[Path]()
+    monkeypatch.setattr(Path, "resolve", lambda path, strict=False: (resolved.append(path), resolve(path, strict))[1])
+    for names in (("SECRET_KEY",), ("SECRET_KEY", "OPENAI_API_KEY", "POSTGRES_PASSWORD")):
+        platform.write_dotenv(**dict.fromkeys(names, ""))
+        resolved.clear()
+        assert {each.subject for each in diagnosed(platform.root, False) if each.check == "required-empty"} >= {*names}
+        counts.append(sum(path.name == "more.env" for path in resolved))
+    assert counts[0] == counts[1] > 0
+
+
 def test_a_file_that_the_env_is_a_link_to_is_no_later_one(healthy: Callable[[], Platform]) -> None:
     """Each of its values is one finding."""
     platform = healthy()
