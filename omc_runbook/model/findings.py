@@ -29,8 +29,6 @@ ENVIRONMENT_UNREAD = "environment-unread"
 """The id of a fleet's finding of an environment of which nothing is known."""
 AUDIT = "audit"
 """The runbook whose one record has the findings on all its environments."""
-MOST_NAMED = 3
-"""How many environments, services or variables a line names; of more it says how many."""
 EXIT_CODES: dict[OutcomeStatus, int] = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}
 
 
@@ -263,7 +261,7 @@ class Outcome:
         if not (unread and targets):
             return self
         findings = tuple(each for each in self.findings if each.check != ENVIRONMENT_UNREAD)
-        where = listed([each.environment for each in targets], MOST_NAMED)
+        where = listed([each.environment for each in targets])
         return replace(self, failure="", findings=findings, targets=targets, where=where)
 
     @property

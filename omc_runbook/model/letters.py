@@ -103,7 +103,13 @@ def as_sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def listed(names: Sequence[str], most: int, mark: str = ", ") -> str:
+NAMED = 3
+"""How many names, such as those of services, variables or environments, a line has; of more it says how many."""
+FILES_NAMED = 5
+"""The same for files of a checkout, of which a person has to find the right one."""
+
+
+def listed(names: Sequence[str], most: int = NAMED, mark: str = ", ") -> str:
     """Names in a sentence, of which more than so many are counted."""
     more = f" and {len(names) - most} more" if names[most:] else ""
     return f"{mark.join(names[:most])}{more}"

@@ -60,7 +60,12 @@ def unread(evidence: str, remedy: Remedy, subject: str = "") -> Finding:
 
 def not_looked_at(names: Sequence[str]) -> str:
     """Which environments could not be looked at, in a sentence; "" for none."""
-    return f"Not looked at: {', '.join(names)}." if names else ""
+    return notice(f"{', '.join(names)}.") if names else ""
+
+
+def notice(line: str) -> str:
+    """That an environment could not be looked at; the line begins with its name and says why."""
+    return f"Not looked at: {line}"
 
 
 def for_others(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks.families import look_alikes
+from omc_runbook.model import unread_target
 from omc_runbook.model.findings import ENVIRONMENT_UNREAD, REFUSED, Finding, Outcome
 from omc_runbook.model.letters import counted
 from omc_runbook.report import verify
@@ -61,7 +62,7 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     # A change that a person stopped is no fault of its own: what it was to mend is as it was.
     also = "Still wrong" if first.check == CANCELLED else "Also wrong"
     others = tuple(f"{also}: {sentences}" for _, sentences in like_findings.merge(causes[1:]))
-    unread = (f"Not looked at: {each.evidence[0]}" for each in outcome.findings if each.check == ENVIRONMENT_UNREAD)
+    unread = (unread_target.notice(each.evidence[0]) for each in outcome.findings if each.check == ENVIRONMENT_UNREAD)
     lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *others, *unread)
     evidence = (*_evidence_of(outcome, first), *read)
     if outcome.is_plan:

@@ -12,8 +12,8 @@ from omc_runbook.checks import families, registry
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, check_ids, unknown_reasons, with_remedies_of_causes
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.letters import counted
-from omc_runbook.model.unread_target import UnreadTarget, not_looked_at
+from omc_runbook.model.letters import counted, listed
+from omc_runbook.model.unread_target import UnreadTarget, not_looked_at, notice
 from omc_runbook.report import (
     audit_access,
     audit_accesses,
@@ -104,9 +104,6 @@ _LEVELS: Mapping[str, Level] = {word: level for level, word in WORDS.items()}
 UNFOLDED = 12
 """How many rows of a table are shown unfolded."""
 
-NAMED = 2
-"""How many problems a light's sentence names."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Light:
@@ -181,7 +178,7 @@ def lights(snapshots: Snapshots, findings: AuditFindings, has_page: bool = True)
         _light(question, snapshot, findings[name]) for question in QUESTIONS for name, snapshot in snapshots.items()
     ]
     every += [_dark(question, each) for question in QUESTIONS for each in snapshots.unread]
-    origins = (*map(_origin, snapshots.values()), *(f"Not looked at: {each.line}" for each in snapshots.unread))
+    origins = (*map(_origin, snapshots.values()), *(notice(each.line) for each in snapshots.unread))
     return Lights(every, origins, has_page)
 
 
@@ -227,12 +224,11 @@ def _sentences(
     findings: Sequence[Finding], problems: Sequence[Finding], reasons: Sequence[str], answer: str
 ) -> Iterator[str]:
     titles = grouped((finding.title, finding.subject) for finding in problems)
-    for title, subjects in [*titles.items()][:NAMED]:
-        names = ", ".join(dict.fromkeys(filter(None, subjects[:NAMED])))
-        more = f" and {len(subjects) - NAMED} more" if subjects[NAMED:] else ""
-        yield f"{title}{f': {names}{more}' if names else ''}."
-    if len(titles) > NAMED:
-        yield f"{len(titles) - NAMED} more below."
+    for title, subjects in [*titles.items()][: audit_answers.LIGHT_NAMES]:
+        names = listed([*dict.fromkeys(filter(None, subjects))], audit_answers.LIGHT_NAMES)
+        yield f"{title}{f': {names}' if names else ''}."
+    if len(titles) > audit_answers.LIGHT_NAMES:
+        yield f"{len(titles) - audit_answers.LIGHT_NAMES} more below."
     if reasons:
         yield f"{'Also not' if problems else 'Not'} known: {_first_line(reasons[0])}"
         if reasons[1:]:

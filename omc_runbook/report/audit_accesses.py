@@ -23,8 +23,6 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.audit.state import Accesses
 from omc_runbook.snapshot.state import Snapshot
 
-MOST_ADDRESSES = 3
-"""How many addresses of a principal are named."""
 MOST_CHANGES = 50
 """How many changes are listed, the newest."""
 OWN, ECS = "this audit's caller", "tasks start with it"
@@ -62,7 +60,7 @@ def _row(principal: str, calls: Sequence[Access], account: str) -> list[str]:
         str(len(calls) - len(successful)),
         f"{calls[-1].time:%Y-%m-%d %H:%M}",
         f"{calls[0].time:%Y-%m-%d %H:%M}",
-        listed(addresses, MOST_ADDRESSES),
+        listed(addresses),
     ]
 
 

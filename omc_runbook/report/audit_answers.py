@@ -14,8 +14,8 @@ from omc_runbook.report import audit_exposure, audit_monitoring
 from omc_runbook.snapshot.audit.monitoring import READ
 from omc_runbook.snapshot.state import Snapshot
 
-NAMED = 2
-"""How many people, trails or alarms a sentence names."""
+LIGHT_NAMES = 2
+"""How many problems, people, trails or alarms the sentence beside a light names."""
 
 
 def how_old(snapshot: Snapshot) -> str:
@@ -61,7 +61,7 @@ def who_can_read(snapshot: Snapshot) -> str:
 
 def _people(people: Sequence[PrincipalAccess]) -> str:
     names = [each.identity.name for each in people]
-    return f"{counted(len(names), 'person', 'people')} ({listed(names, NAMED)})" if names else "no person"
+    return f"{counted(len(names), 'person', 'people')} ({listed(names, LIGHT_NAMES)})" if names else "no person"
 
 
 def _used(snapshot: Snapshot, roles: Sequence[PrincipalAccess]) -> str:
@@ -115,9 +115,9 @@ def who_would_notice(snapshot: Snapshot) -> str:
     hears = sum(len(topic.confirmed) for topic in topics if topic)
     if not trails or not hears:
         return ""
-    alarms = listed([f"{route.kind} {route.name}" for route in routes], NAMED)
+    alarms = listed([f"{route.kind} {route.name}" for route in routes], LIGHT_NAMES)
     verb = "notifies" if len(routes) == 1 else "notify"
-    recorded = f"Each read is recorded by trail {listed(trails, NAMED)}"
+    recorded = f"Each read is recorded by trail {listed(trails, LIGHT_NAMES)}"
     return f"{recorded}, and {alarms} {verb} {counted(hears, 'subscriber')}."
 
 

@@ -15,14 +15,13 @@ from omc_runbook.diagnosis.injection_matrix import Row
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import (
     ENVIRONMENT_UNREAD,
-    MOST_NAMED,
     REFUSED,
     Finding,
     Outcome,
     check_ids,
     unknown_reasons,
 )
-from omc_runbook.model.letters import counted, listed
+from omc_runbook.model.letters import NAMED, counted, listed
 from omc_runbook.report.display import console, like_findings
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing, commands_for
@@ -117,7 +116,7 @@ def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], full: Table) -> Ta
         rows.append([users, _counted_names("variable", variables), *_cells(snapshot, group[0])])
         if containers[1:]:
             notes[f"{counted(len(containers), 'container')}: {', '.join(containers)}."] = None
-        if variables[MOST_NAMED:]:
+        if variables[NAMED:]:
             notes[f"{counted(len(variables), 'variable')}: {', '.join(variables)}."] = None
     ranks, levels = list[Level](COLOURS), full.levels
     rows.sort(key=lambda row: min(ranks.index(levels.get(cell, "quiet")) for cell in row[2:]))
@@ -126,7 +125,7 @@ def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], full: Table) -> Ta
 
 
 def _counted_names(noun: str, names: Sequence[str]) -> str:
-    return f"{counted(len(names), noun)}: {listed(names, MOST_NAMED)}" if names[1:] else names[0]
+    return f"{counted(len(names), noun)}: {listed(names)}" if names[1:] else names[0]
 
 
 def _cells(snapshot: Snapshot, row: Row) -> list[str]:
@@ -284,7 +283,7 @@ def _affected(result: Outcome) -> str:
     names = [target.environment for target in result.targets if target.status == result.status]
     if not names or len(names) == len(result.targets):
         return result.where or result.environment
-    return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} of {len(result.targets)} environments"
+    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} of {len(result.targets)} environments"
 
 
 def _lines(result: Outcome) -> Iterator[str]:

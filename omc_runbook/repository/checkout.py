@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.model.letters import listed
+from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.model.suggestions import expand, is_folder
 from omc_runbook.repository.code_files import find_words, named_files
 from omc_runbook.repository.compose import NAMES, Compose, ComposeService, read_compose
@@ -23,7 +23,7 @@ from omc_runbook.repository.environment_reads import (
 from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.repository.settings import read_settings
 from omc_runbook.repository.settings_source import SettingsSource
-from omc_runbook.repository.template import MOST_NAMED, Template, TemplateEntry, find_template_of, parse_template
+from omc_runbook.repository.template import Template, TemplateEntry, find_template_of, parse_template
 from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.repository.variable_lists import VariableList, read_compose_lists
 from omc_runbook.repository.variable_lists_edit import add_variable
@@ -80,7 +80,7 @@ class Checkout:
     @property
     def without_compose(self) -> str:
         """That Docker Compose finds no file at the top, and which are below; "" where it does."""
-        files, verb = listed(self.compose_below, MOST_NAMED), "are" if self.compose_below[1:] else "is"
+        files, verb = listed(self.compose_below, FILES_NAMED), "are" if self.compose_below[1:] else "is"
         below = f" at its top, and {files} {verb} not read" if files else ""
         return "" if self.compose else f"The repository has no compose file{below}."
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.letters import listed
+from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.repository.compose import SECRETS
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
@@ -29,7 +29,7 @@ from omc_runbook.repository.settings_classes import (
 from omc_runbook.repository.settings_search import MAIN_CLASS, SettingsClass, find_settings_classes, is_base, is_main
 from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, SettingsSource, import_folder
 from omc_runbook.repository.sparse_checkout import advise_sparse
-from omc_runbook.repository.template import MOST_NAMED, find_template
+from omc_runbook.repository.template import find_template
 from omc_runbook.textfile.file import SourceFile, read_source
 
 _CLASS = re.compile(rf"^class[ \t]+{MAIN_CLASS}[ \t]*\(", re.MULTILINE)
@@ -54,7 +54,8 @@ def read_settings(repository: Path) -> SettingsSource:
         if len(sharing) > 1:
             return _of_several(_parsed(repository, sharing))
         raise UsageError(
-            f"{repository} has several classes of settings: {listed([each.label for each in found], MOST_NAMED, '; ')}."
+            f"{repository} has several classes of settings:"
+            f" {listed([each.label for each in found], FILES_NAMED, '; ')}."
             " Set repository to the folder of the application that is meant."
         )
     main, *others = _parsed(repository, found) or [_without_class(repository)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.letters import listed
+from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.repository.code_files import named_files
 from omc_runbook.repository.layout import (
     Statement,
@@ -27,8 +27,6 @@ from omc_runbook.textfile.file import SourceFile, read_first
 
 NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
 """The names of a template, the guide's first."""
-MOST_NAMED = 5
-"""How many files of a folder with several applications a sentence names."""
 
 _OTHER_NAME = re.compile(r"\.?env\.(?:[\w.-]+\.(?:example|sample|template|dist|tpl)|tpl)")
 _CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
@@ -94,7 +92,7 @@ def read_template(repository: Path) -> Template:
 def advise_folder(repository: Path) -> str:
     """A sentence, after a blank, on where the template is: below the top, by another name, or left out; "" for none."""
     names = [path.relative_to(repository).as_posix() for path in named_files(repository, NAMES)]
-    found = listed(names, MOST_NAMED)
+    found = listed(names, FILES_NAMED)
     below = f" Below it there is {found}: set repository to the application's folder." if found else ""
     others = ", ".join(sorted(path.name for path in repository.glob("*env.*") if _OTHER_NAME.fullmatch(path.name)))
     other = f" It has {others}: copy the one for developers to {NAMES[1]}." if others else ""

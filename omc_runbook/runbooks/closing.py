@@ -75,7 +75,7 @@ def end_label(result: ChangeResult | None, proved: str, unproved: str = "") -> s
 
 def button_label(act: str, services: Sequence[str], environment: str) -> str:
     """What a button does, to what: "Write SECRET_KEY and redeploy backend, worker in staging"."""
-    redeploy = f"redeploy {listed(services, 3)}" if services else ""
+    redeploy = f"redeploy {listed(services)}" if services else ""
     act_and_redeploy = " and ".join(filter(None, (act, redeploy)))
     return f"{act_and_redeploy[:1].upper()}{act_and_redeploy[1:]} in {environment}"
 

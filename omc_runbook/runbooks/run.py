@@ -262,7 +262,7 @@ class Run:
         """Where the run is: account, region, endpoint and names, or the checkout."""
         if self.local_target is None or self.checkout is None:
             return banner.where(
-                self.runbook, self.targets, tuple(f"Not looked at: {each.line}" for each in self.unread)
+                self.runbook, self.targets, tuple(unread_target.notice(each.line) for each in self.unread)
             )
         peer = self.local_target.peer
         peers = ", ".join(self.local_target.environment.others) if peer else ""

@@ -262,7 +262,7 @@ def closing(
     if on_failure == LEAVE:
         plan = replace(plan, blockers=())
     is_empty = plan.is_empty and not plan.consumers
-    keys = listed([change.key for change in plan.changed], 3)
+    keys = listed([change.key for change in plan.changed])
     act = f"{'write' if source.new else 'put back'} {keys}" if keys else ""
     label = button_label(act, [service.name for service in plan.consumers], run.environment.name)
     after = partial(offers, run)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from omc_runbook.masking import shapes
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.model import regular_file
-from omc_runbook.model.letters import listed
+from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.workstation import git
 from omc_runbook.workstation.git import Blob
 from omc_runbook.workstation.history import holds_values, parts
@@ -21,8 +21,6 @@ LARGEST_FILE = 1_048_576
 """The largest file or blob that is searched, in bytes."""
 MOST_BYTES = 256 * LARGEST_FILE
 """How much of the files, and of git's blobs, is searched at most, in bytes."""
-NAMED = 5
-"""How many files that could not be read are named."""
 _CHUNK = 8 * LARGEST_FILE
 
 
@@ -78,7 +76,7 @@ def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str])
                 starts = ((span.name, len(text[: span.start].encode())) for span in shapes.find(text))
                 alike += [FoundValue(kind, f"{name}:{_line(part, at)}") for kind, at in starts]
     few = f"{left_out} files of the checkout were not searched: they are too large, or too many." if left_out else ""
-    unread = f"Files of the checkout could not be read: {listed(unreadable, NAMED)}." if unreadable else ""
+    unread = f"Files of the checkout could not be read: {listed(unreadable, FILES_NAMED)}." if unreadable else ""
     return FoundValues(
         found=tuple(found),
         shapes=tuple(dict.fromkeys(alike)),

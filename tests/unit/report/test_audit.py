@@ -149,6 +149,14 @@ def test_of_many_problems_two_are_named() -> None:
     assert sentence == " ".join([*expected, "1 more below."])
 
 
+def test_a_subject_of_two_findings_is_named_once() -> None:
+    """As a record's page names it, and not as one that is left out."""
+    check = next(each.id for each in AUDITED_CHECKS if BY_MODULE[each.id] == "audit_access")
+    subjects = ("role-0", "role-0", "", "role-1")
+    found = [Finding(check=check, family="audit", title="Title", status="found", subject=each) for each in subjects]
+    assert lights(SNAPSHOT, tuple(found))["Who can read"].sentence == "Title: role-0, role-1."
+
+
 def test_several_environments_have_a_column_each() -> None:
     """Every sentence is in both renderings, and the page says of what it is."""
     snapshots = {
