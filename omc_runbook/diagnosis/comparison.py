@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from omc_runbook.masking import registry
 from omc_runbook.masking.fingerprint import fingerprint
@@ -31,6 +32,16 @@ class Facts:
     age: timedelta | None
     """For how long the current version has been current, at least; None where that is not known."""
     rotation_days: int
+    secret_age: timedelta | None = None
+    """For how long the secret has existed; None where that is not known."""
+
+    @property
+    def rotation(self) -> Literal["due", "not due", "unknown"]:
+        """Whether the rotation of a value is due: a value may be older than the version, and not than the secret."""
+        if self.age is not None and self.age.days > self.rotation_days:
+            return "due"
+        is_new = self.secret_age is not None and self.secret_age.days <= self.rotation_days
+        return "not due" if is_new else "unknown"
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ def facts(snapshot: Snapshot, key: bytes) -> Facts:
         else None,
         age=snapshot.taken - since[0] if since else None,
         rotation_days=snapshot.environment.names.rotation_days,
+        secret_age=snapshot.taken - snapshot.secret.created if snapshot.secret and snapshot.secret.created else None,
     )
 
 

@@ -161,13 +161,12 @@ def ages(runs: Runs) -> Table:
     """For how long each secret's current version has been current, the oldest first."""
     known = [(name, each, each.age) for name, each in _facts(runs).items() if each.age is not None]
     known.sort(key=lambda entry: entry[2], reverse=True)
-    rows = [
-        [name, str(age.days), str(each.rotation_days), "due" if age.days > each.rotation_days else "not due"]
-        for name, each, age in known[:OLDEST]
-    ]
+    rows = [[name, str(age.days), str(each.rotation_days), each.rotation] for name, each, age in known[:OLDEST]]
     notes = [f"{len(known) - OLDEST} others are younger."] if known[OLDEST:] else []
     columns = ["environment", "days", "rotation after days", "rotation"]
-    levels: dict[str, Level] = {"due": "warning"}
+    levels: dict[str, Level] = {"due": "warning", "unknown": "unknown"}
+    if any(each.rotation == "unknown" for _, each, _ in known[:OLDEST]):
+        notes.append("Where it is unknown, a value may be older than the version that has it: run audit.")
     return Table("Age of the current versions", columns, rows, levels, "No secret was read.", notes=notes)
 
 

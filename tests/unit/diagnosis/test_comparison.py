@@ -34,6 +34,7 @@ def test_facts_have_no_value() -> None:
     document = snapshots.document(snapshot)
     assert facts.keys is not None and facts.keys.keys() == document.keys()
     assert (facts.age, facts.rotation_days) == (NOW - CHANGED, 180)
+    assert snapshot.secret and snapshot.secret.created and facts.secret_age == NOW - snapshot.secret.created
     assert facts.revisions and facts.revisions["backend"][0] == "7"
     text = json.dumps(asdict(facts), default=str)
     assert [name for name, value in document.items() if len(value) > 7 and value in text] == []

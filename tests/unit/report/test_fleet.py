@@ -148,6 +148,20 @@ def test_of_many_environments_a_cell_names_some() -> None:
     assert ages.notes == ("30 others are younger.",)
 
 
+@pytest.mark.parametrize(
+    ("version", "secret", "rotation"),
+    [(1, 1, "not due"), (180, 180, "not due"), (181, 300, "due"), (1, 300, "unknown"), (1, None, "unknown")],
+)
+def test_a_young_version_may_have_old_values(version: int, secret: int | None, rotation: str) -> None:
+    """Since each write of one key makes a version with all the others; none is older than the secret."""
+    age = timedelta(days=version)
+    secret_age = None if secret is None else timedelta(days=secret)
+    facts = Facts(keys={"A": "x"}, revisions={}, age=age, rotation_days=180, secret_age=secret_age)
+    ages = fleet.ages({"staging": EnvironmentRun(facts=facts)})
+    assert ages.rows[0] == ["staging", str(version), "180", rotation]
+    assert ["run audit" in note for note in ages.notes] == [True] * (rotation == "unknown")
+
+
 @pytest.mark.parametrize(("read", "compared"), [(0, False), (1, False), (2, True)])
 def test_nothing_is_said_to_be_alike_that_was_not_compared(read: int, compared: bool) -> None:
     """Of one environment, or of none, nothing is known but what it has."""
