@@ -65,7 +65,7 @@ def _withdraw_everywhere(
 def leave(where: str, remedy: Remedy) -> Remedy:
     """A remedy for where a permission is not meant."""
     way = remedy.command if is_sentence(remedy.command) else f"`{remedy.command}`."
-    return replace(Remedy(f"Leave it if {where}. If not: {way}"), command_needs=remedy.command_needs)
+    return Remedy(f"Leave it if {where}. If not: {way}", command_needs=remedy.command_needs)
 
 
 def close(snapshot: Snapshot, outsider: Outsider) -> Remedy:
@@ -178,9 +178,7 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str], 
     remedy = remedies.combine(ways)
     more = f"It takes away all of {', '.join(dict.fromkeys(wide))}" if wide else ""
     but = f" but {', '.join(keeping)}" if keeping else ""
-    return replace(
-        remedy, command_needs=" ".join(filter(None, (remedy.command_needs, f"{more}{but}." if more else "")))
-    )
+    return remedy.needing(f"{more}{but}." if more else "")
 
 
 def is_managed_elsewhere(identity: Identity) -> bool:
@@ -292,7 +290,7 @@ def _rewrite(identity: Identity, policy: PolicyDocument, statements: Sequence[An
             return Remedy(detach, command_needs=needs)
         words = ("create-policy-version", "--policy-arn", policy.origin, "--policy-document", text)
         version = Remedy(command("aws", "iam", *words, "--set-as-default"))
-        return replace(version, command_needs=f"Whatever else {policy.name} is attached to changes too.")
+        return version.needing(f"Whatever else {policy.name} is attached to changes too.")
     if not statements:
         return Remedy(command("aws", "iam", f"delete-{kind}-policy", *holder, *policy_name), command_needs=needs)
     return Remedy(put_policy, command_needs=needs)

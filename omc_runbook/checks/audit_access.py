@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -363,7 +362,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
             remedy = remedies.trust(role.name, limited(role.trust, found))
             needs = f"Restrict {found.claim} to the subject that is meant, instead of {found.subject}."
             severity: Severity = "error" if found.is_shared else "info" if found.kind == "saml" else "warning"
-            yield Evidence(role.name, facts, replace(remedy, command_needs=needs), severity=severity)
+            yield Evidence(role.name, facts, remedy.needing(needs), severity=severity)
 
 
 @check(

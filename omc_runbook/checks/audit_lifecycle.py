@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from omc_runbook.checks import remedies
@@ -110,7 +109,7 @@ def quota_near(snapshot: Snapshot) -> Iterable[Evidence]:
     names = snapshot.environment.names
     for quota, count, most, unit in quotas(snapshot):
         if count >= NEAR * most:
-            remedy = replace(remedies.show_secret(names), command_needs=_RELIEF[quota])
+            remedy = remedies.show_secret(names).needing(_RELIEF[quota])
             fact = f"The {quota} is at {count:,} of {most:,} {unit}: beyond that, writes are refused."
             yield Evidence(f"{snapshot.secret_name}: {quota}", (fact,), remedy)
 
@@ -174,7 +173,7 @@ def _guard(snapshot: Snapshot) -> Remedy:
         "Condition": {"ArnNotLike": {"aws:PrincipalArn": _identities(snapshot.caller.arn)}},
     }
     remedy = remedies.set_resource_policy(snapshot.environment.names, extend(policy, **statement))
-    return replace(remedy, command_needs="aws:PrincipalArn lists who may delete it, so far only you: add who else may.")
+    return remedy.needing("aws:PrincipalArn lists who may delete it, so far only you: add who else may.")
 
 
 def _identities(caller: str) -> Sequence[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -213,7 +212,7 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
                 *("--treat-missing-data", "notBreaching", "--alarm-actions", topic, *last),
             ),
         )
-    return replace(remedy, command_needs=f"Somebody has to subscribe to topic {topic} and confirm that.")
+    return remedy.needing(f"Somebody has to subscribe to topic {topic} and confirm that.")
 
 
 def topic_policy(topic: str) -> Mapping[str, Any]:
@@ -268,7 +267,7 @@ def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
         *([] if route.targets else [_add_target(route, topic)]),
         ("aws", "sns", "subscribe", "--topic-arn", topic, *address, *last),
     )
-    return replace(remedy, command_needs="ADDRESS is who is to know: they confirm by the link in the message from SNS.")
+    return remedy.needing("ADDRESS is who is to know: they confirm by the link in the message from SNS.")
 
 
 def _add_target(route: AlarmRoute, topic: str) -> tuple[str, ...]:

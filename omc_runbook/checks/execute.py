@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 from omc_runbook.aws import iam
@@ -205,7 +204,7 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
         )
         start = remedies.start_tasks(snapshot.environment.names, service)
         again = "If it stops again, the image ends it: too little memory, or a process that ends others."
-        yield Evidence(service.name, facts, replace(start, command_needs=again), frozenset({service.name}))
+        yield Evidence(service.name, facts, start.needing(again), frozenset({service.name}))
 
 
 @check("exec-no-shell", ruled_out_by="ExecuteCommand: no container lacks sh")

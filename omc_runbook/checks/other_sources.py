@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.secretsmanager import CURRENT
@@ -339,7 +338,7 @@ def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
         service = "secretsmanager" if source.is_secret else "ssm"
         grant = remedies.let_read_with(name, key, partition, region, account, service)
         otherwise = f"Where the key's policy does not let IAM policies count, let {name} decrypt there instead."
-        return replace(grant, command_needs=otherwise)
+        return grant.needing(otherwise)
     if account != account_in(role_arn):
         return Remedy(_steps_of_owner(source, role_arn, account))
     return Remedy("The task's message names the policy at fault.")
@@ -363,7 +362,7 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
     account = account_in(source.arn)
     if account != account_in(role_arn):
-        grant = replace(grant, command_needs=_steps_of_owner(source, role_arn, account))
+        grant = grant.needing(_steps_of_owner(source, role_arn, account))
     return remedy_of(access, source.action, source.arn, grant)
 
 

@@ -557,9 +557,7 @@ def _evidence(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy |
         source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
         mend = remedy or source.refer_to(names, key, demand.variable, arn)
     if key == "KEY":
-        mend = replace(
-            mend, command_needs=f"{mend.command_needs} KEY stands for the key that the option needs.".strip()
-        )
+        mend = mend.needing("KEY stands for the key that the option needs.")
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)
     return Evidence(demand.subject, facts, mend, frozenset({demand.service.name}))
 

@@ -114,7 +114,7 @@ def find_names(environment: Environment) -> Remedy:
 def create_secret(names: Names) -> Remedy:
     """Create the secret from a file that only you can read."""
     create = _aws(names, "secretsmanager", "create-secret", "--name", names.secret, "--secret-string", FROM_FILE)
-    return replace(create, command_needs=_WHOLE)
+    return create.needing(_WHOLE)
 
 
 def restore_secret(names: Names) -> Remedy:
@@ -130,7 +130,7 @@ def delete_secret(name: str, days: int, region: str) -> Remedy:
 
 def put_value(names: Names) -> Remedy:
     """Write the whole secret from a file that only you can read."""
-    return replace(_secret(names, "put-secret-value", "--secret-string", FROM_FILE), command_needs=_WHOLE)
+    return _secret(names, "put-secret-value", "--secret-string", FROM_FILE).needing(_WHOLE)
 
 
 def move_back(names: Names, to: str, from_: str) -> Remedy:
@@ -161,7 +161,7 @@ def start_tasks(names: Names, service: Service) -> Remedy:
         f"This new deployment of {service.name} will wait at {pauses} for a person: run troubleshoot then, for the"
         " command that continues it."
     )
-    return replace(redeploy(names, service.name), command_needs=waits if pauses else "")
+    return redeploy(names, service.name).needing(waits if pauses else "")
 
 
 def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
@@ -196,7 +196,7 @@ def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) 
     ways = [start_tasks(names, service) for service in services if service.desired and not service.is_family]
     both = combine([remedy, *(way for way in ways if not is_sentence(way.command))])
     others = [f"Then {way.command[0].lower()}{way.command[1:]}" for way in ways if is_sentence(way.command)]
-    return replace(remedy, command=both.command, command_needs=" ".join(filter(None, (both.command_needs, *others))))
+    return replace(remedy, command=both.command, command_needs=both.needing(*others).command_needs)
 
 
 def combine(ways: Sequence[Remedy]) -> Remedy:
@@ -218,7 +218,7 @@ def run_alone(names: Names, revision: str) -> Remedy:
     """Run a task outside a service again, once the cause is gone."""
     words = ("ecs", "run-task", "--cluster", names.cluster, "--task-definition", revision, "--cli-input-json")
     run = _aws(names, *words, "file://task.json")
-    return replace(run, command_needs="task.json is the request with which it was run before, with its network.")
+    return run.needing("task.json is the request with which it was run before, with its network.")
 
 
 def move_platform(names: Names, service: str) -> Remedy:
@@ -347,7 +347,7 @@ def cancel_rotation(names: Names) -> Remedy:
 def tag(names: Names, tags: Sequence[str]) -> Remedy:
     """Give the secret tags, whose values are to be filled in."""
     pairs = [f"Key={each},Value=VALUE" for each in tags]
-    return replace(_secret(names, "tag-resource", "--tags", *pairs), command_needs="VALUE is each tag's value.")
+    return _secret(names, "tag-resource", "--tags", *pairs).needing("VALUE is each tag's value.")
 
 
 def trust(role: str, document: str) -> Remedy:

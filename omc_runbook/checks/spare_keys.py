@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service
@@ -103,7 +102,7 @@ def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
         variable = variable_of(member.key, snapshot.environment.keys)
         remedy = source_of(snapshot).add(names, member.key, variable)
         if _plain_in(snapshot, variable):
-            remedy = replace(remedy, command_needs=f"Take {variable} out of environment in the same change.")
+            remedy = remedy.needing(f"Take {variable} out of environment in the same change.")
     facts = (fact, *filter(None, [remark, unread]))
     return Evidence(member.key or spelling, facts, remedy, severity="info" if remark else None)
 

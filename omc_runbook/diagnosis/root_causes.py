@@ -124,8 +124,7 @@ def _as_role(finding: Finding, role: str) -> Finding:
 
 def _needing(finding: Finding, sentence: str) -> Finding:
     """The finding with a sentence more on what its remedy's command needs."""
-    needs = f"{finding.remedy.command_needs} {sentence}".strip()
-    return replace(finding, remedy=replace(finding.remedy, command_needs=needs))
+    return replace(finding, remedy=finding.remedy.needing(sentence))
 
 
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:

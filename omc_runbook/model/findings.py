@@ -56,6 +56,10 @@ class Remedy:
         """The same without its runbook."""
         return replace(self, runbook="", parameters={}, runbook_needs="")
 
+    def needing(self, *sentences: str) -> Remedy:
+        """A copy whose command needs what these sentences say too; empty ones are left out."""
+        return replace(self, command_needs=" ".join(filter(None, (self.command_needs, *sentences))))
+
     @property
     def invocation(self) -> str:
         """The command that runs the runbook, which only plans without `-p apply true`; "" where there is no runbook."""

@@ -300,7 +300,7 @@ def _problem(found: Sequence[tuple[str, Finding]]) -> Entry:
     first = found[0][1]
     remedy = first.remedy
     if environments[1:] and remedy.ways:
-        remedy = replace(remedy, runbook_needs="", command_needs=is_for_one(environments[0], remedy.ways[0]), order="")
+        remedy = remedy.needing(is_for_one(environments[0], remedy.ways[0]))
     by_environment = {name: [each for owner, each in found if owner == name] for name in environments}
     lines = [f"{name}: {_subjects(own)}. {' '.join(own[0].evidence[:1])}" for name, own in by_environment.items()]
     return replace(Entry.of(first, *lines[:NAMED]), subject=_names(environments)).with_remedy(remedy)
@@ -313,7 +313,7 @@ def _subjects(findings: Sequence[Finding]) -> str:
 def _not_known(names: Sequence[str], run: EnvironmentRun) -> Entry:
     label = _NOT_READ if run.why_unread else _UNKNOWN
     remedy = _again(run)
-    remedy = replace(remedy, command_needs=unread_target.for_others(names)) if remedy.ways else remedy
+    remedy = remedy.needing(unread_target.for_others(names)) if remedy.ways else remedy
     return Entry(_names(names), level="unknown", label=label, lead=_reason(run)).with_remedy(remedy)
 
 
@@ -322,7 +322,7 @@ def _step(names: Sequence[str], run: EnvironmentRun) -> Entry:
     if not remedy.ways:
         return Entry(_names(names), lead=run.why_unread)
     if run.why_unread and not run.causes:
-        remedy = replace(remedy, command_needs=" ".join(filter(None, (_FIRST, unread_target.for_others(names)))))
+        remedy = remedy.needing(_FIRST, unread_target.for_others(names))
     return Entry(_names(names)).with_remedy(remedy)
 
 

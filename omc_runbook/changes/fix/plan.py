@@ -291,9 +291,7 @@ def _restore_by_hand(snapshot: Snapshot, version: str, lost: Sequence[str]) -> R
     """Go back to a version, and say which keys it has otherwise."""
     back = remedies.restore(snapshot.environment, version, snapshot.current_id)
     back = remedies.then_start_tasks(snapshot.environment.names, back, snapshot.consumers)
-    return replace(
-        back, command_needs=f"That takes back {', '.join(lost)} too: write what is to stay again, by update."
-    )
+    return back.needing(f"That takes back {', '.join(lost)} too: write what is to stay again, by update.")
 
 
 def _is_of_content(finding: Finding) -> bool:

@@ -354,6 +354,10 @@ def test_keys_that_somebody_wrote_over_are_put_back() -> None:
     assert "takes back OPENAI_API_KEY too" in ways["SECRET_KEY"].needs
     assert "restore -p environment staging" in report.manual_fixes(plan).to_text()
     assert "generate" not in report.manual_fixes(plan).to_text()
+    deployed = with_service(with_values(former, fewer), "worker", controller="CODE_DEPLOY")
+    needs = next(entry.remedy.needs for entry in planned(deployed).unfixed if entry.finding.subject == "SECRET_KEY")
+    assert "Then start new tasks of worker: start a CodeDeploy deployment" in needs
+    assert "takes back OPENAI_API_KEY too" in needs
 
 
 def test_a_service_with_desired_count_0_gets_its_revision_and_no_task() -> None:

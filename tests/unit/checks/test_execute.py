@@ -39,6 +39,7 @@ from support.snapshots import (
 
 from omc_runbook.aws import iam, organizations
 from omc_runbook.aws.definitions import Container
+from omc_runbook.aws.deployments import DeploymentConfiguration
 from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.aws.organizations import Organization
 from omc_runbook.aws.session import Clients
@@ -71,6 +72,15 @@ def test_an_agent_that_cannot_run_is_a_consequence(id: str) -> None:
     """The agent is named with what keeps it from running."""
     [agent] = [finding for finding in diagnose(FAULTS[id].make(healthy())) if finding.check == "exec-agent"]
     assert agent.because_of == (id,)
+
+
+def test_new_tasks_for_an_agent_may_wait_for_a_person() -> None:
+    """As wherever new tasks of such a service are started; and what if the agent ends again."""
+    snapshot = FAULTS["exec-agent"].make(healthy())
+    pausing = DeploymentConfiguration(strategy="CANARY", pauses=("POST_SCALE_UP",))
+    [found] = run_check(CHECKS["exec-agent"], with_service(snapshot, "worker", configuration=pausing))
+    assert "will wait at POST_SCALE_UP for a person" in found.remedy.needs
+    assert found.remedy.needs.endswith("too little memory, or a process that ends others.")
 
 
 @pytest.mark.parametrize(("started", "status"), [(None, "clear"), (NOW, "clear"), (NOW - timedelta(days=1), "found")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -146,6 +147,14 @@ def test_of_many_environments_a_cell_names_some() -> None:
     ages = fleet.ages(runs)
     assert ages.rows[0] == ["e39", "39", "9", "due"] and len(ages.rows) == 10
     assert ages.notes == ("30 others are younger.",)
+
+
+def test_what_a_command_needs_is_said_of_several_environments_too() -> None:
+    """The command that is shown is one of theirs, whole."""
+    remedy = Remedy("aws put", "update", {"values_from": "file:PATH"}, "PATH is a file.", "secrets.json is the secret.")
+    runs = {name: _run(replace(_finding("key-missing"), remedy=remedy)) for name in "ab"}
+    text = " ".join(fleet.problems(runs).to_text().split())
+    assert "PATH is a file. secrets.json is the secret. This is for a; each other record has its own command." in text
 
 
 @pytest.mark.parametrize(
