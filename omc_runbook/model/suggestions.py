@@ -18,16 +18,23 @@ MOST_LISTED = 40
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """The nearest of the existing names, else a list of them, as the end of a sentence: ": did you mean …?"."""
     names = sorted(set(candidates))
-    folded = {other.casefold(): other for other in names}
-    target = letters.fold(name)
-    parts = [other for other in folded if target and (target in other or other in target)]
-    close = difflib.get_close_matches(target, folded, n=1, cutoff=0.5) or parts
-    if close:
-        odd_characters = letters.describe(name)
-        return f": did you mean {folded[close[0]]}?" + (f" The name has {odd_characters}." if odd_characters else "")
+    if near := did_you_mean(name, names):
+        return near
     if len(names) > MOST_LISTED:
         return f", and none of the {len(names)} that exist is similar."
     return f": there are {', '.join(names)}." if names else ", nor any other."
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """The nearest of the existing names, as `nearest` says it; "" where none is near."""
+    folded = {other.casefold(): other for other in sorted(set(candidates))}
+    target = letters.fold(name)
+    parts = [other for other in folded if target and (target in other or other in target)]
+    close = difflib.get_close_matches(target, folded, n=1, cutoff=0.5) or parts
+    if not close:
+        return ""
+    odd_characters = letters.describe(name)
+    return f": did you mean {folded[close[0]]}?" + (f" The name has {odd_characters}." if odd_characters else "")
 
 
 def nearest_in(environment: str, name: str, candidates: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from omc_runbook.model import environment as environments
 from omc_runbook.model.environment import FILE_NAME, LOCAL, PRODUCTION, Environment
 from omc_runbook.model.environment_names import STAGING, canonical
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
-from omc_runbook.model.suggestions import expand, nearest
+from omc_runbook.model.suggestions import did_you_mean, expand
 from omc_runbook.report import init as report
 from omc_runbook.repository.checkout import find_root
 from omc_runbook.repository.infrastructure import other_tools
@@ -57,8 +57,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
         others = (remark for remark in remarks if not any(remark in problem for problem in problems))
         name_it = "" if root else " Name a checkout with --repository PATH, whose Terraform files have the names."
         existing = {STAGING, PRODUCTION, *(each.environment for each in (read_environments(root, "") if root else ()))}
-        near = nearest(name, existing - {name})
-        end = near if name and near.startswith(": did you mean") else "."
+        end = did_you_mean(name, existing - {name}) or "."
         raise CouldNotLook(
             f"No name of {', '.join(environment_names)} was found{end} {' '.join((*problems, *others))}{name_it}"
             f" You can also write {FILE_NAME} by hand, as the README shows."

@@ -20,7 +20,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import URL_BREAKERS, variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.placeholders import REFERENCE, TEMPLATE_DEFAULT
-from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.suggestions import did_you_mean
 from omc_runbook.repository.compose import find_references
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value, is_value
 
@@ -62,8 +62,7 @@ def read_source_values(workstation: Workstation, values_from: str) -> SourceValu
     for key, entry in sources.take(values_from, keys, workstation.keys, advice=_ONE_VALUE).items():
         variable = _spelling(workstation, variable_of(key, workstation.keys))
         if variable not in variables and not workstation.checkout.settings.takes(variable):
-            near = nearest(key, variables)
-            near = near if near.startswith(": did you mean") else "."
+            near = did_you_mean(key, variables) or "."
             notes.append(
                 f"{printable_key(key, variables)} from {entry.origin} is left out: nothing here reads it{near}"
             )

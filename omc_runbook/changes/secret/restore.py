@@ -21,7 +21,7 @@ from omc_runbook.changes.values.validation import objection
 from omc_runbook.masking.document import Document, compare
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.suggestions import did_you_mean
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
@@ -114,8 +114,8 @@ def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:
         raise UsageError(f"Several versions of {name} match: {', '.join(matching_ids)}. Nothing was written.")
     if not matching_ids:
         stages = snapshot.secret.stages.values() if snapshot.secret else ()
-        near = nearest(version, {label for labels in stages for label in labels} - {CURRENT})
-        versions_kept = f"{near} It keeps {versions}." if near.startswith(": did you mean") else f", only {versions}."
+        near = did_you_mean(version, {label for labels in stages for label in labels} - {CURRENT})
+        versions_kept = f"{near} It keeps {versions}." if near else f", only {versions}."
         raise UsageError(f"{name} has no version with that id or label{versions_kept} Nothing was written.")
     return matching_ids[0]
 

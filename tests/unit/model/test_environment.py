@@ -10,7 +10,7 @@ import pytest
 from omc_runbook.model.environment import Environment, load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import warn_once
-from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.suggestions import did_you_mean, nearest
 
 
 @pytest.fixture(autouse=True)
@@ -260,6 +260,10 @@ def test_nearest_says_when_there_is_none() -> None:
     """An empty list of names gives no hint."""
     assert nearest("anything", ()) == ", nor any other."
     assert nearest("anything", map(str, range(200))) == ", and none of the 200 that exist is similar."
+    assert (did_you_mean("", "ab"), did_you_mean("staging", ("did you mean: production",))) == ("", "")
+    assert (
+        did_you_mean("stagin", ("staging", "qa")) == nearest("stagin", ("staging", "qa")) == ": did you mean staging?"
+    )
 
 
 def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
