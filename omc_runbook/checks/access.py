@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws import iam
@@ -30,7 +30,15 @@ from omc_runbook.checks.role_access import (
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
+from omc_runbook.iam.policy import (
+    PolicyDocument,
+    RefusingCondition,
+    Verdict,
+    conditions_of,
+    extend,
+    refusing_conditions,
+    trusts,
+)
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.messages.reasons import is_role_refused, mentions, points_at
 from omc_runbook.model.environment import Names
@@ -82,16 +90,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         permissions, name = snapshot.permissions[arn], iam.role_name(arn)
         role = permissions.role
         if not permissions.exists:
-            existing = [iam.role_name(other) for other in snapshot.permissions if snapshot.permissions[other].exists]
-            similar = next(iter(difflib.get_close_matches(name, existing, n=1, cutoff=0.8)), "")
-            lead = (
-                f"Set executionRoleArn to {similar}, register a new revision and deploy it, or create"
-                if similar
-                else "Create"
-            )
-            way = f"{lead} role {name} with the trust policy and permissions of the guide."
-            fact = f"GetRole: there is no role {name}{f': did you mean {similar}?' if similar else '.'}"
-            yield Evidence(name, (fact,), Remedy(way), services)
+            yield _no_role(snapshot, name, services)
             continue
         refused = [
             stop
@@ -121,18 +120,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *conditions_of([role.trust], verdict.statements),
                 *(stop.sentence for stop in refused[:1]),
             )
-            if conditions and verdict.decision == "implicit-deny":
-                sources = (key for key in context if key.startswith("aws:Source") and context[key])
-                values = " and ".join(f"{key} {context[key]}" for key in sources)
-                labels = " and ".join(condition.statement for condition in conditions)
-                remedy = Remedy(f"Correct the Condition of {labels}: ECS calls with {values}.")
-            elif verdict.decision == "explicit-deny":
-                remedy = Remedy(f"Let {' and '.join(verdict.statements)} no longer deny {ECS_TASKS}.")
-            else:
-                service = {"Service": ECS_TASKS}
-                document = extend(role.trust, Effect="Allow", Principal=service, Action="sts:AssumeRole")
-                remedy = remedies.trust(name, document)
-            yield Evidence(name, facts, remedy, services)
+            yield Evidence(name, facts, _let_ecs_assume(name, role.trust, verdict, conditions, context), services)
         elif refused and role.arn != arn:
             fact = f"GetRole: the ARN of {name} is {role.arn}, not {arn}, which the task definition names."
             register = Remedy(f"Set executionRoleArn to {role.arn}, register a new revision and deploy it.")
@@ -140,6 +128,31 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif role.arn != arn and not _has_started(snapshot, arn):
             fact = f"GetRole: the ARN of {name} is {role.arn}; the task definition names {arn}."
             yield Uncertain(name, (f"{fact} No task has started with that ARN, so ECS may not find the role.",))
+
+
+def _no_role(snapshot: Snapshot, name: str, services: frozenset[str]) -> Evidence:
+    """That an execution role does not exist, with the one that may be meant."""
+    existing = [iam.role_name(other) for other in snapshot.permissions if snapshot.permissions[other].exists]
+    similar = next(iter(difflib.get_close_matches(name, existing, n=1, cutoff=0.8)), "")
+    instead = f"Set executionRoleArn to {similar}, register a new revision and deploy it, or create"
+    way = f"{instead if similar else 'Create'} role {name} with the trust policy and permissions of the guide."
+    fact = f"GetRole: there is no role {name}{f': did you mean {similar}?' if similar else '.'}"
+    return Evidence(name, (fact,), Remedy(way), services)
+
+
+def _let_ecs_assume(
+    name: str, trust: PolicyDocument, verdict: Verdict, conditions: Sequence[RefusingCondition], context: Keys
+) -> Remedy:
+    """What lets ECS assume a role whose trust policy refuses it."""
+    if conditions and verdict.decision == "implicit-deny":
+        sources = (key for key in context if key.startswith("aws:Source") and context[key])
+        values = " and ".join(f"{key} {context[key]}" for key in sources)
+        labels = " and ".join(condition.statement for condition in conditions)
+        return Remedy(f"Correct the Condition of {labels}: ECS calls with {values}.")
+    if verdict.decision == "explicit-deny":
+        return Remedy(f"Let {' and '.join(verdict.statements)} no longer deny {ECS_TASKS}.")
+    document = extend(trust, Effect="Allow", Principal={"Service": ECS_TASKS}, Action="sts:AssumeRole")
+    return remedies.trust(name, document)
 
 
 def _has_started(snapshot: Snapshot, role_arn: str) -> bool:
