@@ -34,8 +34,9 @@ from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose,
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation.reading import read_tracked_template, read_workstation
 from omc_runbook.workstation.settings_probe import find_program
-from omc_runbook.workstation.workstation import SharedValues, read_tracked_template, read_workstation
+from omc_runbook.workstation.workstation import SharedValues
 
 __all__ = [
     "form",

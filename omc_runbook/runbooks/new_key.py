@@ -37,7 +37,7 @@ from omc_runbook.terraform import plan_json
 from omc_runbook.terraform.preview import preview
 from omc_runbook.textfile.file import Edit
 from omc_runbook.workstation import git
-from omc_runbook.workstation.workstation import read_editable_template
+from omc_runbook.workstation.reading import read_editable_template
 
 ENVIRONMENT = "{environment}"
 

@@ -54,7 +54,7 @@ from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.gatherer import SharedCalls
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Part, Snapshot
-from omc_runbook.workstation.workstation import read_tracked_template, read_workstation
+from omc_runbook.workstation.reading import read_tracked_template, read_workstation
 
 if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint

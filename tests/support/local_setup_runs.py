@@ -25,7 +25,7 @@ from omc_runbook.report import local_setup, verify
 from omc_runbook.runbooks import local_setup as runbook
 from omc_runbook.runbooks.run import diagnose, now
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation import settings_probe, workstation
+from omc_runbook.workstation import reading, settings_probe
 
 NOT_HERE = StartResult("", "Not here.")
 
@@ -97,7 +97,7 @@ def plan_file(platform: Platform, values_from: str = "") -> DotenvPlan:
     """The plan of the .env alone: Settings are not loaded."""
     run = runbook.begin("local", "", str(platform.root))
     assert run.checkout
-    machine = workstation.read_workstation(run.checkout, run.environment.keys)
+    machine = reading.read_workstation(run.checkout, run.environment.keys)
     return dotenv_plan.plan_dotenv(machine, values_from)
 
 

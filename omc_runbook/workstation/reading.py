@@ -1,0 +1,225 @@
+"""Reads a developer's workstation, and the committed .env that may serve as its template."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.catalogue import Key, provider_keys
+from omc_runbook.model.placeholders import PLACEHOLDER
+from omc_runbook.model.secretive import is_secret
+from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.code_files import read_text
+from omc_runbook.repository.compose import NAMES as COMPOSE_FILES
+from omc_runbook.repository.compose_tree import OptionalPath
+from omc_runbook.repository.settings_search import SettingsClass, find_settings_outside
+from omc_runbook.repository.template import NAMES as TEMPLATES
+from omc_runbook.repository.template import Template, parse_template
+from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.workstation import docker, git, settings_probe
+from omc_runbook.workstation.dotenv import Dotenv, read_dotenv
+from omc_runbook.workstation.dotenv_names import find_assignments
+from omc_runbook.workstation.history import read_history
+from omc_runbook.workstation.workstation import (
+    DOTENV,
+    Workstation,
+    by_variable,
+    is_read_by_settings,
+    is_text_of_value,
+    later_files,
+)
+
+_PRIVATE_KEYS = ".env.keys"
+"""The file with the keys by which dotenvx decrypts a .env."""
+_MISNAMED = (".env.txt", "env.txt", "env", ".env.env", ".env.local")
+"""What a .env is called by an editor that adds or hides an extension, or by other programs."""
+
+
+def read_workstation(
+    checkout: Checkout, keys: Mapping[str, Key], allow_code: bool = False, python: str = ""
+) -> Workstation:
+    """Read a developer's machine: nothing is written, started or sent anywhere.
+
+    `keys` is the catalogue by name. With `allow_code`, Settings are loaded too, which runs the checkout's code: in a
+    process of its own that inherits no variables, by the interpreter `python` or the checkout's own.
+
+    Raises UsageError for a .env that is no readable file, and CouldNotLook if Docker Compose does not end in time.
+    """
+    template_names = {entry.name for entry in checkout.template_entries}
+    prefix = checkout.settings.env_prefix.upper()
+    known_keys = _provider_keys(prefix) | _with_prefix(prefix, keys)
+    extra_keys = {name: key for name, key in known_keys.items() if name in checkout.reads | template_names}
+    keys = {**extra_keys, **keys}
+    path, public = checkout.root / DOTENV, [*_public_texts(checkout, keys)]
+    program = docker.find_compose(checkout.root) if checkout.compose and path.exists() else None
+    dotenv = read_dotenv(path, os.environ, public, program)
+    others = (read_dotenv(each, os.environ, public) for each in dict.fromkeys(_overriding_files(checkout, path)))
+    overriding = tuple(each for each in others if dotenv and each)
+    stray_files = (*(() if path.exists() else _misnamed_files(checkout)), *_stray_files(checkout, path))
+    with ThreadPoolExecutor(4, "workstation") as pool:
+        template = (checkout.template.file.name,) if checkout.template else ()
+        files = [path, *stray_files, *_link_target(dotenv)]
+        inside = [each.relative_to(checkout.root).as_posix() for each in files if each.is_relative_to(checkout.root)]
+        history = pool.submit(read_history, checkout.root, inside, [name for name in template if name != DOTENV])
+        status = pool.submit(git.read_status, checkout.root, DOTENV)
+        env_file = path if is_read_by_settings(checkout, path) else None
+        names = [name for each in checkout.settings.fields for name in each.nested]
+        names += [binding.name for binding in dotenv.bindings] if dotenv else []
+        what = (checkout.root, env_file, names, python, checkout.settings.path, checkout.settings.name)
+        loading = pool.submit(settings_probe.load_settings, *what) if allow_code and checkout.settings.file else None
+        later = [each.path for each in overriding] if loading and env_file else []
+        loading_later = pool.submit(settings_probe.load_settings, *what, later) if later else None
+        config = pool.submit(docker.read_config, program, checkout.root) if dotenv and program else None
+    result = loading.result() if loading else None
+    return Workstation(
+        checkout=checkout,
+        keys=keys,
+        dotenv=dotenv,
+        overriding_files=overriding,
+        private_keys=read_dotenv(checkout.root / _PRIVATE_KEYS, os.environ, public),
+        dangling_target=path.resolve() if dotenv is None and path.is_symlink() else None,
+        stray_files=stray_files,
+        read_instead=None if path.exists() else next(_misnamed_files(checkout, True), None),
+        missing_env_files=tuple(dict.fromkeys(_missing_env_files(checkout))),
+        published_files=tuple(
+            each for each in (*stray_files, *_link_target(dotenv)) if _is_published(checkout.root, each)
+        ),
+        git=status.result(),
+        settings_result=result if dotenv else None,
+        later_result=loading_later.result() if loading_later else None,
+        history=history.result(),
+        url_parts=result.url_parts if result else (),
+        unread_settings=tuple(each.label for each in _unread_settings(checkout)),
+        is_code_withheld=bool(dotenv and checkout.settings.file and not allow_code),
+        compose_program=program or docker.expected_compose(checkout.root),
+        compose_config=config.result() if config else None,
+        shell=_shell(dotenv),
+        owner=_own_name(),
+    )
+
+
+def read_tracked_template(root: Path) -> Template | None:
+    """The committed .env of a checkout, which serves as its template; None if none is committed as UTF-8 text."""
+    raw = git.read_committed(root, DOTENV)
+    try:
+        if raw is None or not raw.decode("utf-8"):
+            return None
+    except UnicodeDecodeError:
+        return None
+    return parse_template(SourceFile(root / DOTENV, DOTENV, raw))
+
+
+def read_editable_template(root: Path) -> Template | None:
+    """The .env of a checkout as its template to edit: committed, and without a secret's value; None if it is none."""
+    file = read_source(root, DOTENV) if git.read_committed(root, DOTENV) is not None else None
+    template = parse_template(file) if file else None
+    has_value = any(
+        is_secret(each.name) and is_text_of_value(each.value) for each in (template.entries if template else ())
+    )
+    return None if has_value else template
+
+
+def _provider_keys(prefix: str) -> dict[str, Key]:
+    """The keys of providers by the names that they may have, with the prefix of Settings and without."""
+    keys = provider_keys()
+    rules = {name: f"{prefix}{key.required_if}" if key.required_if else "" for name, key in keys.items()}
+    return keys | {f"{prefix}{name}": key.model_copy(update={"required_if": rules[name]}) for name, key in keys.items()}
+
+
+def _with_prefix(prefix: str, keys: Mapping[str, Key]) -> dict[str, Key]:
+    """The catalogue's keys by the names that the prefix of Settings gives them, which say whether each is required."""
+    return {
+        f"{prefix}{name}": key.model_copy(
+            update={"required": False, "required_if": "", "login": f"{prefix}{key.login}" if key.login else ""}
+        )
+        for name, key in keys.items()
+        if prefix and not key.variable
+    }
+
+
+def _own_name() -> str:
+    """The name of the user that this process runs as; the number where that has none, as in a container."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:
+    """The template's values that are not secret, since they are in the repository."""
+    known = by_variable(keys)
+    for entry in checkout.template_entries:
+        if not is_secret(entry.name, known.get(entry.name)) or PLACEHOLDER.match(entry.value):
+            yield entry.value
+
+
+def _unread_settings(checkout: Checkout) -> Iterator[SettingsClass]:
+    """The classes of settings outside of the application's folder that are not among its fields."""
+    read = {field.file for field in checkout.settings.fields}
+    folder, separator, _ = checkout.settings.path.partition("/")
+    found = find_settings_outside(checkout.root, folder) if separator else ()
+    return (each for each in found if each.file not in read)
+
+
+def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
+    service = checkout.application
+    yield from later_files(checkout, path, checkout.settings.folder, checkout.settings.env_files or ())
+    yield from later_files(checkout, path, "", service.env_files if service else ())
+
+
+def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:
+    backend = checkout.root / checkout.settings.folder
+    for folder in (backend, backend / "app", checkout.root.parent):
+        other = folder / DOTENV
+        # One in the parent folder belongs to another project, unless there is none here.
+        is_of_others = folder == checkout.root.parent and (path.exists() or _is_project(folder))
+        if other.is_file() and other != path and not is_of_others:
+            yield other
+
+
+def _misnamed_files(checkout: Checkout, is_read: bool = False) -> Iterator[Path]:
+    """Files at the top that set a required variable, and have a name that Settings or Compose read, or neither."""
+    service = checkout.application
+    read = (*(checkout.settings.env_files or ()), *(service.env_files if service else ()))
+    read_names = {*map(os.path.basename, read), *(each.name for each in checkout.loaded_files)}
+    required = {name for field in checkout.settings.fields if field.required for name in field.variables}
+    for path in (checkout.root / name for name in _MISNAMED if (name in read_names) is is_read):
+        # In UTF-16, as an editor on Windows may save it, every other byte is a NUL.
+        assignments = find_assignments(read_text(path).replace("\0", ""), ()) if path.is_file() else {}
+        if any(each[1] in required for each in assignments.values()):
+            yield path
+
+
+def _is_project(folder: Path) -> bool:
+    """Whether a folder has what reads a .env in it: a checkout's own, its Compose file or its template."""
+    return any((folder / name).exists() for name in (".git", *COMPOSE_FILES, *TEMPLATES))
+
+
+def _missing_env_files(checkout: Checkout) -> Iterator[Path]:
+    for service in checkout.compose.services if checkout.compose else ():
+        for name in service.env_files:
+            path = Path(os.path.normpath(checkout.root / name))
+            is_other = path.name == DOTENV and path.parent != checkout.root and not isinstance(name, OptionalPath)
+            if is_other and "$" not in name and not path.exists():
+                yield path
+
+
+def _link_target(dotenv: Dotenv | None) -> tuple[Path, ...]:
+    """The target of the .env if it is a link: the values are in it."""
+    return (dotenv.target,) if dotenv and dotenv.is_link else ()
+
+
+def _is_published(root: Path, file: Path) -> bool:
+    if not file.is_relative_to(root):
+        return False
+    status = git.read_status(root, file.relative_to(root).as_posix())
+    return status.tracked or bool(status.commits)
+
+
+def _shell(dotenv: Dotenv | None) -> dict[str, Masked]:
+    names = {binding.name for binding in dotenv.bindings} if dotenv else set()
+    return {name: Masked(os.environ[name], name) for name in sorted(names & os.environ.keys())}
