@@ -12,7 +12,7 @@ _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
 @on_error(*_TAKEN, gives=False)
-def put_new(client: Any, bucket: str, key: str, body: bytes, content_type: str, kms_key: str = "") -> bool:
+def put_new(client: Any, bucket: str, key: str, body: bytes, content_type: str, kms_key: str) -> bool:
     """Write an object, unless there is one of its key already: False then.
 
     With `kms_key` it is encrypted by that key (an id, ARN or alias), without by the bucket's own encryption.

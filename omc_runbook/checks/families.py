@@ -90,7 +90,7 @@ def ruled_out_by(id: str, family: str = "") -> str:
     return check.ruled_out_by if check else ""
 
 
-def look_alikes(id: str, family: str = "") -> tuple[Check, ...]:
+def look_alikes(id: str, family: str) -> tuple[Check, ...]:
     """The checks whose fault could be taken for this one, to be ruled out by name."""
     check = find(id, family)
     if check is None:

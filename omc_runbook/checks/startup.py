@@ -256,7 +256,7 @@ def log_hint(snapshot: Snapshot, stop: Stop) -> tuple[str, ...]:
     return (f"Its log asks for {variable}, which neither {label} nor a key of the secret has.",) if variable else ()
 
 
-def after_failure(snapshot: Snapshot, service: Service, stop: Stop | None = None) -> Remedy:
+def after_failure(snapshot: Snapshot, service: Service, stop: Stop | None) -> Remedy:
     """Give a failed task the variable that its log asks for and nobody has, else read its service's log."""
     variable, keys = _variable_nobody_has(snapshot, stop) if stop else "", snapshot.environment.keys
     log = _log_of(snapshot, service, stop)

@@ -82,7 +82,7 @@ def _end(body: Mapping[str, Any]) -> tuple[datetime, str]:
     return json_text.moment(body["finished"]), str(body["status"])
 
 
-def read_fleet(folder: Path | S3Folder, environment: str, project: str = PROJECT) -> LastRun | str:
+def read_fleet(folder: Path | S3Folder, environment: str, project: str) -> LastRun | str:
     """The last run of fleet with an environment as its parameter, or that looked at it, as `read` gives it.
 
     The parameter, by which a run is remembered, is mostly left at staging wherever it looks.

@@ -60,7 +60,7 @@ class OpenFederation:
         return _SUBJECTS.get(self.issuer, SUBJECT)
 
 
-def open_federations(trust: PolicyDocument, controls: Sequence[PolicyDocument] = ()) -> Iterator[OpenFederation]:
+def open_federations(trust: PolicyDocument, controls: Sequence[PolicyDocument]) -> Iterator[OpenFederation]:
     """The statements that let in whomever a provider knows: no Condition of theirs names a subject.
 
     Where one of the `controls`, resource control policies, denies by the subject, that limits every role.

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 
-def search_path(checkout: Path | None = None) -> str:
+def search_path(checkout: Path | None) -> str:
     """PATH without relative entries, the current folder, and the folders within the repository of a checkout.
 
     `checkout` may be a folder of it, such as one of Terraform's.

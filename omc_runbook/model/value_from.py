@@ -122,7 +122,7 @@ def is_secret_name(name: str, secret_name: str) -> bool:
     return name in (secret_name, split_suffix(secret_name)[0])
 
 
-def means_secret(reference: Reference, name: str, keys: Collection[str], arn: str = "") -> bool:
+def means_secret(reference: Reference, name: str, keys: Collection[str], arn: str) -> bool:
     """Whether a reference means the secret of a name, well or badly written.
 
     `keys` are those that it may hold, `arn` is its own, where it exists: it shows whether a reference was cut off.

@@ -375,7 +375,7 @@ class Snapshot:
         """The running tasks of all readers."""
         return tuple(task for service in self.readers for task in self.running(service))
 
-    def find_task(self, id: str, cluster: str = "") -> Task | None:
+    def find_task(self, id: str, cluster: str) -> Task | None:
         """The task whose id begins so; None without an id. Raises UsageError where ECS does not list just one.
 
         `cluster` is the name of the one in its ARN, "" where that is not known.

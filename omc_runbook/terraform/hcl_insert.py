@@ -55,7 +55,7 @@ class Shape:
         return "\n".join([first, *(indent + line.removeprefix(self.indent) if line else "" for line in others)])
 
 
-def add_element(node: Node, shape: Shape, unit: str, comma: bool, following: Node | None = None) -> Insertion:
+def add_element(node: Node, shape: Shape, unit: str, comma: bool, following: Node | None) -> Insertion:
     """Insert an element into a list, on a line of its own if the others have one.
 
     In an empty list its line is indented by one more `unit`, with `comma` a comma at its end. If the last element
@@ -109,7 +109,7 @@ def add_member(node: Node, after: Node, name: str, shape: Shape, unit: str, comm
     return _insert_member(node, after, name, value, not unit, json)
 
 
-def add_pair(node: Node, name: str, value: str, json: bool, following: Node | None = None) -> Insertion:
+def add_pair(node: Node, name: str, value: str, json: bool, following: Node | None) -> Insertion:
     """Insert a member with the text of its value into an object that has members, as the last one.
 
     `following` is the member before which it belongs in an object with an order, if that has lines of its own.

@@ -94,7 +94,7 @@ def insert(text: str, block: str, after: str | None) -> str:
     return text[: len(text) - len(body)] + _join(parts, [*pieces[:index], insertion, *pieces[index:]])
 
 
-def replace_odd_blanks(text: str, except_names: Collection[str] = ()) -> str:
+def replace_odd_blanks(text: str, except_names: Collection[str]) -> str:
     """Put a space for any other blank before a comment, but in `except_names`: Compose starts none after another."""
     parts, pieces = statements(text), []
     for part in parts:

@@ -55,7 +55,7 @@ def find_consumers(
         yield from _in_other_clusters(clients, caller, snapshot, changed)
 
 
-def find_scheduled(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequence[str] = ()) -> Iterator[str]:
+def find_scheduled(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequence[str]) -> Iterator[str]:
     """Sentences on rules and schedules whose task definition refers to the secret, and on what could not be read.
 
     `removed` are keys that the secret would lose: a task that refers to one would not start.

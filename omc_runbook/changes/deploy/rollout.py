@@ -262,7 +262,7 @@ def _judge_deployment(
 ) -> Rollout:
     """The state of a roll-out whose deployment is the service's own latest."""
 
-    def with_state(state: State, reason: str = "") -> Rollout:
+    def with_state(state: State, reason: str) -> Rollout:
         return replace(rollout, state=state, reason=reason)
 
     revision = _label(deployment.task_definition_arn)
