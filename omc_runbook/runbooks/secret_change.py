@@ -98,13 +98,14 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
     removed = [change.key for change in update.changed if change.action == "removed"]
-    started: tuple[str, ...] = ()
+    started: tuple[tuple[str, str], ...] = ()
     if update.changed:
         started = tuple(not_redeployed.find_scheduled(target.clients, target.caller, snapshot, removed))
     notes = (*new.notes, *update.notes, *notes)
     # Without its key, a task that EventBridge starts would not start.
-    unseen = tuple(("", each) for each in started if removed and each.startswith(not_redeployed.UNSEEN))
-    update = replace(update, notes=notes, readiness=(*update.readiness, *started), not_redeployed=unseen)
+    unseen = tuple(each for each in started if removed and not each[0])
+    readiness = (*update.readiness, *(sentence for _, sentence in started))
+    update = replace(update, notes=notes, readiness=readiness, not_redeployed=unseen)
     return with_others(run, snapshot, update)
 
 

@@ -20,8 +20,6 @@ from omc_runbook.snapshot.scheduled import arn_of_cluster
 from omc_runbook.snapshot.state import Snapshot
 
 DAEMON, EXPRESS = "daemon", "Express service"
-UNSEEN = ("Not looked at", "Whether what ")
-"""How sentences on what could not be read of EventBridge begin."""
 
 
 def find_consumers(
@@ -55,16 +53,19 @@ def find_consumers(
         yield from _in_other_clusters(clients, caller, snapshot, changed)
 
 
-def find_scheduled(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequence[str]) -> Iterator[str]:
-    """Sentences on rules and schedules whose task definition refers to the secret, and on what could not be read.
+def find_scheduled(
+    clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Each rule and schedule whose task definition refers to the secret, with a sentence on its next task.
 
-    `removed` are keys that the secret would lose: a task that refers to one would not start.
+    A pair without a name says what could not be read. `removed` are keys that the secret would lose: a task that refers
+    to one would not start.
     """
     for what, tasks in scheduled.find(clients, caller, snapshot.environment.names, snapshot.taken):
         if isinstance(tasks, ReadFailure):
             has_answer = tasks.kind != "no-answer"
             why = f", so that tasks which they start are not named: {tasks.sentence}"
-            yield f"Not looked at{why}" if has_answer else f"Not looked at: {what}. {tasks.code}"
+            yield "", f"Not looked at{why}" if has_answer else f"Not looked at: {what}. {tasks.code}"
             continue
         for task in tasks:
             yield from _scheduled(clients, snapshot, task, removed)
@@ -107,23 +108,27 @@ def _in_other_clusters(
             )
 
 
-def _scheduled(clients: Clients, snapshot: Snapshot, task: ScheduledTask, removed: Sequence[str]) -> Iterator[str]:
+def _scheduled(
+    clients: Clients, snapshot: Snapshot, task: ScheduledTask, removed: Sequence[str]
+) -> Iterator[tuple[str, str]]:
     arn = task.task_definition_arn
     definition: TaskDefinition | ReadFailure | None = snapshot.definition(task)
     if definition is None:
         describe = partial(definitions.describe_task_definition, clients("ecs"), arn)
         definition = attempt(f"task definition {arn.rpartition('/')[2]}", "ecs:DescribeTaskDefinition", describe)
     if isinstance(definition, ReadFailure):
-        yield f"Whether what {task.origin} starts has the secret is not known: {definition.sentence}"
+        yield "", f"Whether what {task.origin} starts has the secret is not known: {definition.sentence}"
         return
     keys = _keys(snapshot, definition)
     lost = ", ".join(sorted(keys.intersection(removed)))
     if keys and (refused := task.refusal(definition)):
-        yield refused
+        yield task.origin, refused
     elif lost:
-        yield f"{task.origin} starts {definition.label}, which refers to {lost}: its next task would not start."
+        lacks = f"which refers to {lost}: its next task would not start."
+        yield task.origin, f"{task.origin} starts {definition.label}, {lacks}"
     elif keys:
-        yield f"{task.origin} starts {definition.label}, whose next task reads the new values; none is redeployed."
+        reads = "whose next task reads the new values; none is redeployed."
+        yield task.origin, f"{task.origin} starts {definition.label}, {reads}"
 
 
 def _keys(snapshot: Snapshot, definition: TaskDefinition) -> set[str]:
