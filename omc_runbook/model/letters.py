@@ -1,4 +1,4 @@
-"""Letters of names that cannot be told from others by eye: look-alikes of other alphabets, and invisible ones."""
+"""Letters that the eye does not tell from others, or does not see; and names and numbers as a sentence has them."""
 
 from __future__ import annotations
 
