@@ -203,7 +203,7 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
             f" of {service.name}.",
         )
         start = remedies.start_tasks(snapshot.environment.names, service)
-        again = "If it stops again, the image ends it: too little memory, or a process that ends others."
+        again = "If the agent stops again, the image ends it: too little memory, or a process that ends others."
         yield Evidence(service.name, facts, start.needing(again), frozenset({service.name}))
 
 

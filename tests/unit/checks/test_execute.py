@@ -80,6 +80,7 @@ def test_new_tasks_for_an_agent_may_wait_for_a_person() -> None:
     pausing = DeploymentConfiguration(strategy="CANARY", pauses=("POST_SCALE_UP",))
     [found] = run_check(CHECKS["exec-agent"], with_service(snapshot, "worker", configuration=pausing))
     assert "will wait at POST_SCALE_UP for a person" in found.remedy.needs
+    assert "that continues it. If the agent stops again, the image ends it:" in found.remedy.needs
     assert found.remedy.needs.endswith("too little memory, or a process that ends others.")
 
 
