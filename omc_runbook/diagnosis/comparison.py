@@ -38,10 +38,10 @@ class Facts:
     @property
     def rotation(self) -> Literal["due", "not due", "unknown"]:
         """Whether the rotation of a value is due: a value may be older than the version, and not than the secret."""
-        if self.age is not None and self.age.days > self.rotation_days:
+        limit = timedelta(days=self.rotation_days)
+        if self.age is not None and self.age > limit:
             return "due"
-        is_new = self.secret_age is not None and self.secret_age.days <= self.rotation_days
-        return "not due" if is_new else "unknown"
+        return "not due" if self.secret_age is not None and self.secret_age <= limit else "unknown"
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,14 @@ def test_a_young_version_may_have_old_values(version: int, secret: int | None, r
     assert ["run audit" in note for note in ages.notes] == [True] * (rotation == "unknown")
 
 
+def test_a_rotation_is_due_when_audit_says_so() -> None:
+    """From the hour on, and not from the next whole day."""
+    late = timedelta(days=180, hours=5)
+    facts = Facts(keys={"A": "x"}, revisions={}, age=late, rotation_days=180, secret_age=late)
+    assert facts.rotation == "due"
+    assert replace(facts, age=timedelta(days=1)).rotation == "unknown"
+
+
 @pytest.mark.parametrize(("read", "compared"), [(0, False), (1, False), (2, True)])
 def test_nothing_is_said_to_be_alike_that_was_not_compared(read: int, compared: bool) -> None:
     """Of one environment, or of none, nothing is known but what it has."""
