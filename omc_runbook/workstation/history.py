@@ -132,7 +132,7 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
         locations=dict(locations),
         encrypted=frozenset() if problem else frozenset(paths - plain),
         encrypted_by_git=frozenset() if problem else frozenset(by_git),
-        obstacle=" ".join(filter(None, (problem, versions.unlisted))),
+        obstacle=" ".join(dict.fromkeys(filter(None, (problem, versions.unlisted)))),
     )
 
 

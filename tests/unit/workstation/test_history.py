@@ -277,6 +277,13 @@ def test_untracked_files_that_git_cannot_list_are_unknown(
     assert "git ls-files ended with exit code 128" in read_history(root, [".env"]).obstacle
 
 
+def test_an_index_that_git_cannot_read_is_told_once(root: Path) -> None:
+    """Though neither its files nor the new ones are known then."""
+    write(root, ".env", "A=a-value-of-a-day\n")
+    (root / ".git/index").write_bytes(b"broken")
+    assert read_history(root, [".env"]).obstacle.count("git ls-files ended with exit code 128") == 1
+
+
 def test_a_bare_repository_has_versions_and_no_files(root: Path, tmp_path: Path) -> None:
     """Its index is read, though git cannot list files there, and says so."""
     write(root, ".env", "A=a-value-of-a-day\n")
