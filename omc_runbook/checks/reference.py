@@ -417,8 +417,8 @@ def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remed
     )
     if document and document.get(variable):
         return by_hand
-    remedy = remedies.with_runbook("add_key", snapshot.environment, by_hand, key=variable, containers=container)
-    return replace(remedy, runbook_needs=f"Take {variable} out of environment in the same change of Terraform's files.")
+    needs = f"Take {variable} out of environment in the same change of Terraform's files."
+    return remedies.with_runbook("add_key", snapshot.environment, by_hand, needs, key=variable, containers=container)
 
 
 @check(
