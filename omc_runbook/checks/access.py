@@ -274,7 +274,7 @@ def _denied_by_secret(snapshot: Snapshot) -> tuple[Stop, ...]:
 def _unless_corrected(remedy: Remedy) -> Remedy:
     """A remedy of what a stopped task's words alone show, which says nothing of a correction since."""
     corrected = "If that was corrected after the task stopped, start a new task: it alone shows whether it is allowed."
-    return replace(remedy, needs=f"{corrected} {remedy.needs}".rstrip())
+    return replace(remedy, command_needs=f"{corrected} {remedy.command_needs}".rstrip())
 
 
 def _denied_unseen(snapshot: Snapshot, gaps: tuple[str, ...]) -> Iterator[Evidence]:
