@@ -9,16 +9,17 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from xml.etree import ElementTree
 
 from botocore.exceptions import BotoCoreError
+from botocore.model import ListShape, MapShape, StructureShape
 from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
 
 if TYPE_CHECKING:
     from botocore.hooks import BaseEventHooks
-    from botocore.model import OperationModel
+    from botocore.model import OperationModel, Shape
 
 _FIRST_ERROR_STATUS = 300
 _READS = ("Assume", "Describe", "Generate", "Get", "List", "Lookup", "Simulate")
@@ -131,15 +132,46 @@ NAMED: Mapping[str, tuple[str, str]] = {
 See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
 """
 
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("structure", "map"), dict),
+    **dict.fromkeys(("string", "blob"), str),
+    **dict.fromkeys(("integer", "long", "float", "double"), (int, float)),
+    "list": list,
+    "boolean": bool,
+    "timestamp": (int, float, str),
+}
+"""What a shape of botocore's models is in JSON."""
+
 
 class InvalidResponse(BotoCoreError):
-    """A response that is not an answer to its call; `operation` names the call, such as ecs:ListTasks."""
+    """A response that is not an answer to its call; `operation` names the call, such as ecs:ListTasks.
+
+    It is "" where only the caller knows it.
+    """
 
     fmt = "{operation} returned an invalid response: the body is truncated, or a proxy answered."
 
     def __init__(self, operation: str) -> None:
         super().__init__(operation=operation)
         self.operation = operation
+
+
+class _Members(dict[str, Any]):
+    """A structure of a response, which is invalid if it lacks a member that must be there."""
+
+    def __init__(self, operation: str, members: Mapping[str, Any]) -> None:
+        super().__init__({name: _demanding(operation, value) for name, value in members.items()})
+        self._operation = operation
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise InvalidResponse(self._operation)
+
+
+def _demanding(operation: str, value: Any) -> Any:
+    """A part of a response whose structures, at any depth, are `_Members`."""
+    if isinstance(value, list):
+        return [_demanding(operation, each) for each in value]
+    return _Members(operation, value) if isinstance(value, dict) else value
 
 
 class _ValidatingClient:
@@ -162,7 +194,7 @@ class _ValidatingClient:
             raise InvalidResponse(operation) from None
         if not (_is_whole(answer, MEMBERS.get(operation, ())) and _names_all(operation, api_params, answer)):
             raise InvalidResponse(operation)
-        return answer
+        return _Members(operation, answer)
 
 
 def pages(call: Callable[..., Any], token: str) -> Iterator[Any]:
@@ -174,6 +206,15 @@ def pages(call: Callable[..., Any], token: str) -> Iterator[Any]:
         if not answer.get(token):
             return
         following = {token: answer[token]}
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """The JSON object that a text of a response is, such as a policy; raises InvalidResponse where it is none."""
+    with suppress(json.JSONDecodeError):
+        value = json.loads(text)
+        if isinstance(value, dict):
+            return value
+    raise InvalidResponse("")
 
 
 def parse_time(value: float | str) -> datetime:
@@ -188,6 +229,14 @@ def parse_time(value: float | str) -> datetime:
         if "-" in value:
             return _in_utc(datetime.fromisoformat(value))
     return _in_utc(parse_timestamp(value))  # type: ignore[arg-type]  # It takes numbers too.
+
+
+def parse_member_time(value: float | str) -> datetime:
+    """As `parse_time`, for botocore's parser of responses; raises ResponseParserError, as for a body that is none."""
+    try:
+        return parse_time(value)
+    except (ValueError, RuntimeError):
+        raise ResponseParserError(f"{value!r:.40} is no time.") from None
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -217,11 +266,25 @@ def _validate_body(operation_model: OperationModel, response_dict: Mapping[str, 
         raise InvalidResponse(f"{service.service_name}:{operation_model.name}")
 
 
-def _is_json_answer(_: OperationModel, body: bytes) -> bool:
+def _is_json_answer(operation: OperationModel, body: bytes) -> bool:
     try:
-        return isinstance(json.loads(body), dict)
+        answer = json.loads(body)
     except ValueError:
         return False
+    return _fits(operation.output_shape, answer) if operation.output_shape else isinstance(answer, dict)
+
+
+def _fits(shape: Shape, value: Any) -> bool:
+    """Whether a value of JSON has its shape's type at any depth; a member that is null is absent."""
+    has_type = isinstance(value, _TYPES.get(shape.type_name, object))
+    if not has_type:
+        return False
+    if isinstance(shape, StructureShape):
+        members = ((each, value.get(each.serialization.get("name", name))) for name, each in shape.members.items())
+        return all(member is None or _fits(each, member) for each, member in members)
+    if isinstance(shape, MapShape):
+        return all(_fits(shape.value, each) for each in value.values())
+    return not isinstance(shape, ListShape) or all(_fits(shape.member, each) for each in value)
 
 
 def _is_xml_answer(operation: OperationModel, body: bytes) -> bool:

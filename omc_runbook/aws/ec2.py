@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.aws.answer import parse_object
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.grouping import batches
 
@@ -375,7 +375,7 @@ def _entry(raw: Any) -> AclEntry:
 
 def _endpoint(raw: Any) -> Endpoint:
     text = raw.get("PolicyDocument")
-    policy = PolicyDocument(f"the policy of {raw['VpcEndpointId']}", "resource", json.loads(text)) if text else None
+    policy = PolicyDocument(f"the policy of {raw['VpcEndpointId']}", "resource", parse_object(text)) if text else None
     return Endpoint(
         id=raw["VpcEndpointId"],
         vpc=raw["VpcId"],

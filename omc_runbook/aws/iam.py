@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
+from omc_runbook.aws.answer import parse_object
 from omc_runbook.aws.session import on_error
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Identity
@@ -381,4 +381,4 @@ def _identity(
 
 def _document(raw: Any) -> dict[str, Any]:
     """A policy as a mapping; botocore decodes AWS's URL-encoded JSON, other servers may send text."""
-    return json.loads(unquote(raw)) if isinstance(raw, str) else dict(raw)
+    return parse_object(unquote(raw)) if isinstance(raw, str) else dict(raw)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.aws.answer import parse_object
 from omc_runbook.aws.session import ReadFailure, on_error
 from omc_runbook.iam.policy import PolicyDocument
 
@@ -71,7 +71,7 @@ def get_key_policy(client: KMSClient, key_id: str) -> PolicyDocument | None:
     See https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
     """
     text = client.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"]
-    return PolicyDocument("the key's policy", "resource", json.loads(text))
+    return PolicyDocument("the key's policy", "resource", parse_object(text))
 
 
 def list_tags(client: KMSClient, key_id: str) -> dict[str, str]:

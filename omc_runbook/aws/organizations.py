@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from omc_runbook.aws.answer import parse_object
 from omc_runbook.aws.session import on_error
 from omc_runbook.iam.policy import PolicyDocument
 
@@ -74,7 +74,7 @@ def _attached(client: Any, target: str, kind: str, contents: dict[str, PolicyDoc
     for id, name in listed:
         if id not in contents:
             content = client.describe_policy(PolicyId=id)["Policy"]["Content"]
-            contents[id] = PolicyDocument(name, "scp" if kind == _SCP else "rcp", json.loads(content))
+            contents[id] = PolicyDocument(name, "scp" if kind == _SCP else "rcp", parse_object(content))
     return [contents[id] for id, _ in listed]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from omc_runbook.aws.answer import pages
+from omc_runbook.aws.answer import pages, parse_object
 from omc_runbook.aws.endpoint import AWS_DOMAINS
 from omc_runbook.aws.session import DENIED, THROTTLED, code_of, on_error
 from omc_runbook.iam.policy import PolicyDocument
@@ -239,7 +238,7 @@ def get_resource_policy(client: Any, secret_id: str, name: str = DEFAULT_POLICY)
     which = {} if name == DEFAULT_POLICY else {"PolicyName": name}
     text = client.get_resource_policy(SecretId=secret_id, **which).get("ResourcePolicy")
     label = RESOURCE_POLICY if name == DEFAULT_POLICY else f"the secret's resource policy {name}"
-    return PolicyDocument(label, "resource", json.loads(text)) if text else None
+    return PolicyDocument(label, "resource", parse_object(text)) if text else None
 
 
 def get_other_resource_policies(client: Any, secret_id: str) -> tuple[PolicyDocument, ...]:

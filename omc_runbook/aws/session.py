@@ -41,7 +41,7 @@ from botocore.exceptions import (
 from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws import endpoint, sts
-from omc_runbook.aws.answer import InvalidResponse, parse_time, validate_responses
+from omc_runbook.aws.answer import InvalidResponse, parse_member_time, validate_responses
 from omc_runbook.aws.calls import Calls, TookTooLong
 from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR, refuse_repetition
 from omc_runbook.aws.sts import Caller
@@ -200,7 +200,7 @@ class Clients:
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         session = botocore.session.Session(profile=profile or None)
-        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_member_time)
         resolver = CredentialResolver([self.role]) if self.role else None
         session.lazy_register_component("credential_provider", lambda: resolver or _resolver(session, region))
         try:
@@ -456,7 +456,8 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
             raise CouldNotLook(sentence, kind="credentials") from None
         return _failure(what, permission, error)
     except InvalidResponse as error:
-        return ReadFailure(what, error.operation, str(error), "no-answer", may_have_happened=True)
+        invalid = error if error.operation else InvalidResponse(permission)
+        return ReadFailure(what, invalid.operation, str(invalid), "no-answer", may_have_happened=True)
     except TookTooLong as error:
         return ReadFailure(what, permission, str(error), "no-answer", may_have_happened=True)
     except (NoCredentialsError, PartialCredentialsError):

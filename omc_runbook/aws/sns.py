@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from omc_runbook.aws.answer import parse_object
 from omc_runbook.aws.session import on_error
 from omc_runbook.iam.policy import PolicyDocument
 
@@ -62,5 +62,5 @@ def find_topic(client: Any, arn: str) -> Topic | None:
     confirmed = [each["Protocol"] for each in subscriptions if each["SubscriptionArn"].startswith("arn:")]
     pending = [each["Protocol"] for each in subscriptions if each["SubscriptionArn"] == PENDING]
     text = attributes.get("Policy")
-    policy = PolicyDocument(f"the policy of topic {arn}", "resource", json.loads(text)) if text else None
+    policy = PolicyDocument(f"the policy of topic {arn}", "resource", parse_object(text)) if text else None
     return Topic(arn, tuple(confirmed), tuple(pending), policy)

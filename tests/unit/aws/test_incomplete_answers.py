@@ -235,6 +235,34 @@ def test_a_run_says_unknown_and_never_clear(
     assert not [name for name, status in after.items() if status == "clear" and before[name] != "clear"]
 
 
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("DescribeServices", b'{"services": [null]}'),
+        ("DescribeServices", b'{"services": [{"serviceArn": {"a": 1}}]}'),
+        ("DescribeTasks", b'{"tasks": [{"taskArn": "a", "overrides": []}]}'),
+        ("ListServices", b'{"serviceArns": [17]}'),
+        ("ListSecretVersionIds", b'{"ARN": "a", "Versions": [{"VersionId": 17}]}'),
+        ("DescribeSecret", b'{"ARN": "a", "Name": "b", "VersionIdsToStages": {"c": null}}'),
+        ("DescribeTaskDefinition", b'{"taskDefinition": {"family": null}}'),
+        ("DescribeServices", b'{"services": [{"createdAt": 1e300}]}'),
+        ("DescribeServices", b'{"services": [{"createdAt": "yesterday"}]}'),
+        ("GetResourcePolicy", b'{"ARN": "a", "Name": "b", "ResourcePolicy": "[]"}'),
+        ("GetRole", b"<GetRoleResponse><GetRoleResult><Role/></GetRoleResult></GetRoleResponse>"),
+        (
+            "GetRole",
+            b"<GetRoleResponse><GetRoleResult><Role><AssumeRolePolicyDocument/></Role></GetRoleResult>"
+            b"</GetRoleResponse>",
+        ),
+    ],
+)
+def test_an_answer_with_other_members_than_aws_has_is_none(operation: str, body: bytes, world: Proxy) -> None:
+    """A null in a list, another type, and a member that is never absent: what it says is unknown."""
+    world.spoil(operation, lambda *_: body)
+    evidence = {text for finding in findings_at(world) if finding.status == "unknown" for text in finding.evidence}
+    assert any(f":{operation} returned an invalid response" in text for text in evidence)
+
+
 def test_one_garbled_answer_is_asked_for_again(world: Proxy) -> None:
     """A read that is answered the second time leaves nothing unknown."""
     world.spoil("", None)
