@@ -198,14 +198,18 @@ class _ValidatingClient:
 
 
 def pages(call: Callable[..., Any], token: str) -> Iterator[Any]:
-    """The answers of a call, page by page, where botocore has no paginator; `token` names the member for the next."""
+    """The answers of a call, page by page, where botocore has no paginator; `token` names the member for the next.
+
+    Raises InvalidResponse where a page names itself as the next: it would never end.
+    """
     following: dict[str, str] = {}
     while True:
         answer = call(**following)
         yield answer
         if not answer.get(token):
             return
-        following = {token: answer[token]}
+        if following == (following := {token: answer[token]}):
+            raise InvalidResponse("")
 
 
 def parse_object(text: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.aws.answer import pages
 from omc_runbook.aws.cloudtrail import Access, FoundAccesses, Selectors, concerns, parse_access, selectors_of
 from omc_runbook.model.arn import region_in
 
@@ -128,10 +129,8 @@ def run_query(
         answer = client.get_query_results(**request)
     if answer["QueryStatus"] != "FINISHED":
         return QueryFailure(answer["QueryStatus"], answer.get("ErrorMessage", ""))
-    rows = list(answer.get("QueryResultRows", ()))
-    while token := answer.get("NextToken"):
-        answer = client.get_query_results(NextToken=token, **request)
-        rows += answer.get("QueryResultRows", ())
+    answers = pages(lambda **token: client.get_query_results(**request, **token) if token else answer, "NextToken")
+    rows = (row for page in answers for row in page.get("QueryResultRows", ()))
     return tuple(value for row in rows for column in row for value in column.values())
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
-from omc_runbook.aws.answer import parse_object
+from omc_runbook.aws.answer import pages, parse_object
 from omc_runbook.aws.session import on_error
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Identity
@@ -310,12 +310,12 @@ def get_last_access(client: IAMClient, arn: str) -> LastAccess | None:
     while answer["JobStatus"] == "IN_PROGRESS" and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
         answer = client.get_service_last_accessed_details(JobId=job)
-    services = list(answer["ServicesLastAccessed"]) if answer["JobStatus"] == "COMPLETED" else None
-    while answer.get("IsTruncated") and services is not None:
-        answer = client.get_service_last_accessed_details(JobId=job, Marker=answer["Marker"])
-        services += answer["ServicesLastAccessed"]
-    if services is None:
+    if answer["JobStatus"] != "COMPLETED":
         return None
+    answers = pages(
+        lambda **marker: client.get_service_last_accessed_details(JobId=job, **marker) if marker else answer, "Marker"
+    )
+    services = [each for page in answers for each in page["ServicesLastAccessed"]]
     found = next((each for each in services if each["ServiceNamespace"] == "secretsmanager"), None)
     if found is None:
         return LastAccess(None, {})

@@ -7,7 +7,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from omc_runbook.aws import ec2, iam
+from omc_runbook.aws import answer, ec2, iam
+from omc_runbook.aws.answer import InvalidResponse
 
 ARN = "arn:aws:iam::123456789012:role/reader"
 READ = datetime(2026, 7, 1, tzinfo=UTC)
@@ -70,6 +71,18 @@ def test_a_report_of_last_accesses_is_awaited_and_read_to_its_end(
         for each in parts:
             stub.add_response("get_service_last_accessed_details", each)
         assert iam.get_last_access(client, ARN) == expected
+        stub.assert_no_pending_responses()
+
+
+def test_a_page_that_names_itself_as_the_next_is_no_answer() -> None:
+    """Else the calls would never end."""
+    client = client_of("secretsmanager")
+    page = {"ResourcePolicies": [], "NextToken": "2"}
+    with Stubber(client) as stub:
+        for _ in range(2):
+            stub.add_response("list_resource_policies", page)
+        with pytest.raises(InvalidResponse):
+            list(answer.pages(lambda **token: client.list_resource_policies(SecretId="app", **token), "NextToken"))
         stub.assert_no_pending_responses()
 
 
