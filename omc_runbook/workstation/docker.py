@@ -111,6 +111,9 @@ _REMEDIES = (
 )
 """What removes the reason, with the name in Compose's message, which is a plain word where a command has it."""
 
+_FAILED_STATES = {"created": "was not started", "paused": "is paused", "dead": "is dead"}
+"""States in which a container never works, as ends of a sentence."""
+
 INVALID = "a compose file is not valid"
 _NEAR = 0.8
 """Least similarity, of 1, of an attribute and its misspelling, which is shown."""
@@ -200,7 +203,7 @@ class ComposeContainer:
     name: str
     state: str
     exit_code: int
-    is_unhealthy: bool
+    health: str
 
     @property
     def failure(self) -> str:
@@ -209,7 +212,7 @@ class ComposeContainer:
             return f"keeps restarting (exit code {self.exit_code})"
         if self.state in ("exited", "dead") and self.exit_code:
             return f"ended with exit code {self.exit_code}"
-        return "is unhealthy" if self.is_unhealthy else ""
+        return _FAILED_STATES.get(self.state) or ("is unhealthy" if self.health == "unhealthy" else "")
 
 
 def find_compose(checkout: Path | None = None) -> tuple[str, ...] | None:
@@ -256,7 +259,7 @@ def read_env_file(program: Sequence[str], path: Path, env: Mapping[str, str]) ->
     """Let Compose parse a .env, as the project's and as a service's env_file, without the checkout's compose files.
 
     `program` is the command of `find_compose`, `env` the shell's variables. Raises CouldNotLook if Compose cannot be
-    started or does not end in time.
+    started, does not end in time or gives no JSON.
     """
     service = {"image": "none", "env_file": [str(path.absolute()).replace("$", "$$")]}
     project = ("--project-name", "dotenv", "--project-directory", str(path.parent.absolute()), "--file", "-")
@@ -264,7 +267,10 @@ def read_env_file(program: Sequence[str], path: Path, env: Mapping[str, str]) ->
     process = _call((*program, *project), "config", ("--format", "json"), path.parent, env, compose_file)
     unset = frozenset(_UNSET.findall(process.stderr))
     if process.returncode == 0:
-        return EnvFile(_variables(json.loads(process.stdout)["services"]["dotenv"]), unset=unset)
+        document = _configuration(process.stdout) or {"services": {}}
+        if "dotenv" not in document["services"]:
+            raise CouldNotLook(f"{' '.join(program)} config gives no JSON: install a newer Docker Compose.")
+        return EnvFile(_variables(document["services"]["dotenv"]), unset=unset)
     match = _REFUSAL.search(process.stderr)
     if match:
         return EnvFile(kind=dict(_KINDS)[match[2]], line=int(match[1] or 0), unset=unset)
@@ -281,14 +287,12 @@ def read_config(program: Sequence[str], repository: Path, env: Mapping[str, str]
     if process.returncode:
         error = f"docker compose config failed in {repository}: {_reason(process)}."
         return ComposeConfig({}, warnings, error, remedy=_remedy(process.stderr))
-    try:
-        document = json.loads(process.stdout)
-        services: Mapping[str, Any] = document.get("services") or {}
-    except json.JSONDecodeError:
+    document = _configuration(process.stdout)
+    if document is None:
         return ComposeConfig({}, warnings, f"{' '.join(program)} config gives no JSON: install a newer Docker Compose.")
-    plain = {service: _variables(body) for service, body in services.items()}
+    plain = {service: _variables(body) for service, body in document["services"].items()}
     pairs = [pair for variables in plain.values() for pair in variables.items()]
-    registry.exempt({*services, *find_public(pairs)})
+    registry.exempt({*document["services"], *find_public(pairs)})
     environment = {
         service: {name: Masked(value, name) for name, value in variables.items()}
         for service, variables in plain.items()
@@ -296,6 +300,17 @@ def read_config(program: Sequence[str], repository: Path, env: Mapping[str, str]
     unset = frozenset(_UNSET.findall(process.stderr))
     sources = tuple(_mounted_sources(document, os.environ if env is None else env))
     return ComposeConfig(environment, warnings, unset=unset, mounted_sources=sources)
+
+
+def _configuration(text: str) -> dict[str, Any] | None:
+    """A configuration as Compose prints it, with its services; None for any other text."""
+    try:
+        document = json.loads(text)
+        services = document.get("services") or {}
+        is_one = all(isinstance(each.get("environment") or {}, dict) for each in services.values())
+    except (json.JSONDecodeError, AttributeError):
+        return None
+    return {**document, "services": services} if is_one else None
 
 
 def _mounted_sources(document: Mapping[str, Any], variables: Mapping[str, str]) -> Iterator[MountedSource]:
@@ -336,7 +351,7 @@ def up(program: Sequence[str], repository: Path) -> UpResult:
 def containers(program: Sequence[str], repository: Path) -> tuple[ComposeContainer, ...]:
     """The project's containers, ended ones included.
 
-    Raises CouldNotLook if Compose cannot be started, fails, does not end in time or gives no JSON.
+    Raises CouldNotLook if Compose cannot be started, fails, does not end in time, gives no JSON or lists none.
     """
     process = _call(program, "ps", ("--all", "--format", "json"), repository)
     name = f"{' '.join(program)} ps"
@@ -345,19 +360,22 @@ def containers(program: Sequence[str], repository: Path) -> tuple[ComposeContain
     try:
         # Until 2.21 Compose writes one list, since then one object a line.
         documents = [json.loads(line) for line in process.stdout.splitlines() if line.strip()]
-    except json.JSONDecodeError:
-        raise CouldNotLook(f"{name} gives no JSON in {repository}: install a newer Docker Compose.") from None
-    rows = [row for each in documents for row in (each if isinstance(each, list) else [each])]
-    return tuple(
-        ComposeContainer(
-            service=str(row.get("Service", "")),
-            name=str(row.get("Name", "")),
-            state=str(row.get("State", "")).lower(),
-            exit_code=int(row.get("ExitCode") or 0),
-            is_unhealthy=row.get("Health") == "unhealthy",
+        rows = [row for each in documents for row in (each if isinstance(each, list) else [each])]
+        found = tuple(
+            ComposeContainer(
+                service=str(row["Service"]),
+                name=str(row.get("Name", "")),
+                state=str(row["State"]).lower(),
+                exit_code=int(row.get("ExitCode") or 0),
+                health=str(row.get("Health", "")),
+            )
+            for row in rows
         )
-        for row in rows
-    )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise CouldNotLook(f"{name} gives no JSON in {repository}: install a newer Docker Compose.") from None
+    if not found:
+        raise CouldNotLook(f"{name} lists no container of {repository}.")
+    return found
 
 
 def logs(program: Sequence[str], repository: Path) -> str:

@@ -30,7 +30,7 @@ from omc_runbook.report import local_setup as report
 from omc_runbook.runbooks import local_setup
 from omc_runbook.sandbox.ecs import application
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.workstation.docker import SECONDS, find_compose
+from omc_runbook.workstation.docker import SECONDS, ComposeContainer, find_compose
 from omc_runbook.workstation.workstation import NOT_LOADED
 
 __all__ = ["bench"]
@@ -713,6 +713,10 @@ def test_the_log_of_the_service_that_compose_blames_is_read(
         ({"State": "restarting", "ExitCode": 3}, "service prestart keeps restarting (exit code 3)"),
         ({"ExitCode": 127}, "service prestart ended with exit code 127"),
         ({"State": "running", "ExitCode": 0, "Health": "unhealthy"}, "service prestart is unhealthy"),
+        ({"State": "created", "ExitCode": 0}, "service prestart was not started"),
+        ({"State": "paused", "ExitCode": 0}, "service prestart is paused"),
+        ({"State": "dead", "ExitCode": 0}, "service prestart is dead"),
+        ({"Service": "backend", "ExitCode": 0}, "service backend has ended (exit code 0)"),
     ],
 )
 def test_a_container_that_fails_after_a_successful_up_is_a_finding(
@@ -729,16 +733,49 @@ def test_a_container_that_fails_after_a_successful_up_is_a_finding(
     assert (result.exit_code, result.causes) == (1, ["compose-up"]) and words in result.shown
 
 
-def test_containers_that_cannot_be_listed_are_unknown(docker: pytest.MonkeyPatch, platform: Platform) -> None:
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("NAME   IMAGE   COMMAND", "ps gives no JSON"),
+        ("null", "ps gives no JSON"),
+        (json.dumps(DONE | {"ExitCode": "none"}), "ps gives no JSON"),
+        ('{"service": "backend", "status": "running"}', "ps gives no JSON"),
+        ("[]", "ps lists no container"),
+        (json.dumps(RUNNING | {"Health": "starting"}), "The health check of service db has not passed within 1 s"),
+    ],
+)
+def test_containers_of_which_nothing_is_known_are_unknown(
+    answer: str, words: str, docker: pytest.MonkeyPatch, platform: Platform
+) -> None:
     """The log has no error, but whether the services still run is unknown: exit 2."""
     platform.write_dotenv()
     (platform.root.parent / "log").write_text("backend-1  | INFO:     Application startup complete.\n")
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
-    docker.setattr(executor, "SETTLED_SECONDS", 1)
-    docker.setenv("STANDIN_DOCKER_PS", "NAME   IMAGE   COMMAND")
+    docker.setattr(executor, "SETTLED_SECONDS", 0)
+    docker.setattr(executor, "LOG_SECONDS", 1)
+    docker.setenv("STANDIN_DOCKER_PS", answer)
     result = turn(platform, apply=True)
     assert (result.exit_code, result.status("compose-up"), result.status("start-refused")) == (2, "unknown", "clear")
-    assert "ps gives no JSON" in result.shown
+    assert words in result.shown
+
+
+def test_a_health_check_on_its_way_is_awaited(docker: pytest.MonkeyPatch, platform: Platform) -> None:
+    """One that fails only after a while is found."""
+    platform.write_dotenv()
+    (platform.root.parent / "log").write_text("backend-1  | INFO:     Application startup complete.\n")
+    docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
+    docker.setattr(executor, "SETTLED_SECONDS", 1)
+    health = iter(("starting", "starting", "unhealthy"))
+
+    def containers(program: Sequence[str], repository: Path) -> tuple[ComposeContainer, ...]:
+        return (
+            ComposeContainer(service="db", name="db-1", state="running", exit_code=0, health=next(health, "unhealthy")),
+        )
+
+    docker.setattr(executor.docker, "containers", containers)
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.causes) == (1, ["compose-up"])
+    assert "service db is unhealthy" in result.shown
 
 
 @pytest.mark.parametrize("verb", ["up", "logs"])

@@ -23,7 +23,9 @@ from omc_runbook.workstation import docker, git
 from omc_runbook.workstation.workstation import DOTENV
 
 LOG_SECONDS, SETTLED_SECONDS = 60, 3
-"""Seconds for which a log is read, and seconds without new lines after which it counts as complete."""
+"""Seconds for which a log or health checks are followed, and those without new lines after which a log is complete."""
+STARTING = "starting"
+"""The health of a container whose check has not passed or failed yet."""
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,20 @@ def start(checkout: Checkout, variables: Collection[str], sleep: Callable[[float
     problems: tuple[StartProblem, ...] | None = None
     try:
         problems = _follow_log(program, root, variables, sleep)
-        failed = [each for each in docker.containers(program, root) if each.failure]
+        containers = _follow_health(program, root, sleep)
     except CouldNotLook as error:
         return StartResult(up, str(error), problems, ok=True)
+    own = checkout.application.name if checkout.application else ""
+    failed = [each for each in containers if each.failure or (each.service == own and each.state == "exited")]
     if failed:
-        message = f"{up} succeeded, but service {failed[0].service} {failed[0].failure}."
+        failure = failed[0].failure or "has ended (exit code 0)"
+        message = f"{up} succeeded, but service {failed[0].service} {failure}."
         return _explain(StartResult(up, message, ok=False), [failed[0].service], program, checkout, variables)
-    return StartResult(up, problems=problems, ok=True)
+    why_unclear = ""
+    if starting := [each.service for each in containers if each.health == STARTING]:
+        look = docker.command_for(program, checkout, "ps")
+        why_unclear = f"The health check of service {starting[0]} has not passed within {LOG_SECONDS} s: `{look}`."
+    return StartResult(up, why_unclear, problems, ok=True)
 
 
 def _explain(
@@ -201,6 +210,19 @@ def _follow_log(
         last_text = text
         sleep(1)
     return read_log(last_text, variables)
+
+
+def _follow_health(
+    program: Sequence[str], root: Path, sleep: Callable[[float], None]
+) -> tuple[docker.ComposeContainer, ...]:
+    """The containers, as soon as one fails or no health check is on its way."""
+    containers = docker.containers(program, root)
+    for _ in range(LOG_SECONDS):
+        if any(each.failure for each in containers) or all(each.health != STARTING for each in containers):
+            break
+        sleep(1)
+        containers = docker.containers(program, root)
+    return containers
 
 
 def _back_up(path: Path, content: bytes, git_dir: Path | None, now: datetime) -> Path:

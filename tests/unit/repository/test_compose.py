@@ -656,6 +656,26 @@ def test_config_of_an_old_program(tmp_path: Path) -> None:
     assert config.error == f"{old} config gives no JSON: install a newer Docker Compose."
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "null",
+        "[]",
+        '{"services": {"dotenv": null}}',
+        '{"services": {"dotenv": {"environment": [1]}}}',
+    ],
+)
+def test_a_config_of_another_form_is_none(tmp_path: Path, answer: str) -> None:
+    """JSON that is no configuration says nothing of the variables."""
+    other = tmp_path / "docker-compose"
+    other.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    other.chmod(0o755)
+    words = f"{other} config gives no JSON: install a newer Docker Compose."
+    assert docker.read_config((str(other),), tmp_path).error == words
+    with pytest.raises(CouldNotLook, match="config gives no JSON"):
+        docker.read_env_file((str(other),), tmp_path / ".env", {})
+
+
 def test_an_engine(standin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no engine answers, the message says what to do."""
     assert docker.engine_problem(("docker", "compose")) == ""
