@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.headless import notebooks
+from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report import index as report
 from omc_runbook.report.answer import Answer, read_at
@@ -118,7 +119,8 @@ class Records(Group):
     def __init__(self, folder: str, record_list: Sequence[KeptRecord]) -> None:
         rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in record_list]
         columns = ["ended (UTC)", "runbook", "how it ended", "page"]
-        empty = f"Those in S3 are listed by omc-runbook records {folder}" if "://" in folder else NONE
+        listing = command("omc-runbook", "records", folder)
+        empty = f"Those in S3 are listed by `{listing}`" if "://" in folder else NONE
         super().__init__(Table(f"The last records in {folder}", columns, rows, empty=empty))
         self._records = tuple(record_list)
 

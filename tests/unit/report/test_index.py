@@ -98,3 +98,8 @@ def test_records_that_were_renamed_are_shown_and_those_that_were_cut_hide_no_oth
         path.rename(tmp_path / f"renamed{path.suffix}")
     text = records(str(tmp_path)).to_text()
     assert text.count("verify on staging") == 3 and "renamed.html" in text
+
+
+def test_the_command_that_lists_records_in_s3_is_quoted() -> None:
+    """A prefix may have what a shell would take apart or run."""
+    assert "listed by `omc-runbook records 's3://logs/a b;c'`" in records("s3://logs/a b;c").to_text()
