@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from botocore.exceptions import BotoCoreError
 from botocore.model import ListShape, MapShape, StructureShape
-from botocore.parsers import ResponseParserError
+from botocore.parsers import ResponseParser, ResponseParserError, ResponseParserFactory
 from botocore.utils import parse_timestamp
 
 if TYPE_CHECKING:
@@ -235,16 +235,31 @@ def parse_time(value: float | str) -> datetime:
     return _in_utc(parse_timestamp(value))  # type: ignore[arg-type]  # It takes numbers too.
 
 
-def parse_member_time(value: float | str) -> datetime:
-    """As `parse_time`, for botocore's parser of responses; raises ResponseParserError, as for a body that is none."""
-    try:
-        return parse_time(value)
-    except (ValueError, RuntimeError):
-        raise ResponseParserError(f"{value!r:.40} is no time.") from None
-
-
 def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class ParserFactory(ResponseParserFactory):
+    """Makes botocore's parsers such that they raise ResponseParserError whatever a body has that is not as modelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_parser_defaults(timestamp_parser=parse_time)
+
+    def create_parser(self, protocol_name: str) -> ResponseParser:
+        """Make a parser for a protocol."""
+        parser = super().create_parser(protocol_name)
+        parse = parser.parse
+
+        def parse_or_refuse(response: Mapping[str, Any], shape: Shape) -> Any:
+            try:
+                return parse(response, shape)
+            except (ValueError, TypeError, AttributeError, LookupError, NameError, RuntimeError):
+                # Such as a number that is none, a time beyond the calendar, and an entry of a map without its value.
+                raise ResponseParserError("The body has other members than its model.") from None
+
+        parser.parse = parse_or_refuse  # type: ignore[method-assign]
+        return parser
 
 
 def validate_responses(events: BaseEventHooks) -> None:

@@ -41,7 +41,7 @@ from botocore.exceptions import (
 from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws import endpoint, sts
-from omc_runbook.aws.answer import InvalidResponse, parse_member_time, validate_responses
+from omc_runbook.aws.answer import InvalidResponse, ParserFactory, validate_responses
 from omc_runbook.aws.calls import Calls, TookTooLong
 from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR, refuse_repetition
 from omc_runbook.aws.sts import Caller
@@ -200,7 +200,7 @@ class Clients:
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         session = botocore.session.Session(profile=profile or None)
-        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_member_time)
+        session.register_component("response_parser_factory", ParserFactory())
         resolver = CredentialResolver([self.role]) if self.role else None
         session.lazy_register_component("credential_provider", lambda: resolver or _resolver(session, region))
         try:

@@ -248,6 +248,11 @@ def test_a_run_says_unknown_and_never_clear(
         ("DescribeServices", b'{"services": [{"createdAt": 1e300}]}'),
         ("DescribeServices", b'{"services": [{"createdAt": "yesterday"}]}'),
         ("GetResourcePolicy", b'{"ARN": "a", "Name": "b", "ResourcePolicy": "[]"}'),
+        (
+            "GetRole",
+            b"<GetRoleResponse><GetRoleResult><Role><MaxSessionDuration>long</MaxSessionDuration></Role>"
+            b"</GetRoleResult></GetRoleResponse>",
+        ),
         ("GetRole", b"<GetRoleResponse><GetRoleResult><Role/></GetRoleResult></GetRoleResponse>"),
         (
             "GetRole",
@@ -261,6 +266,17 @@ def test_an_answer_with_other_members_than_aws_has_is_none(operation: str, body:
     world.spoil(operation, lambda *_: body)
     evidence = {text for finding in findings_at(world) if finding.status == "unknown" for text in finding.evidence}
     assert any(f":{operation} returned an invalid response" in text for text in evidence)
+
+
+def test_an_entry_without_its_value_is_no_answer(network: Proxy) -> None:
+    """botocore's own parser stumbles over it."""
+    result = (
+        b"<GetTopicAttributesResult><Attributes><entry><key>a</key></entry></Attributes></GetTopicAttributesResult>"
+    )
+    network.spoil("", lambda *_: b"<GetTopicAttributesResponse>%s</GetTopicAttributesResponse>" % result)
+    answer = attempt("it", "sns:GetTopicAttributes", lambda: call(clients_at(network.url), "sns", "GetTopicAttributes"))
+    assert isinstance(answer, ReadFailure)
+    assert "sns:GetTopicAttributes returned an invalid response" in answer.sentence
 
 
 def test_one_garbled_answer_is_asked_for_again(world: Proxy) -> None:
