@@ -23,12 +23,10 @@ def why_not_role(snapshot: Snapshot, arn: str) -> str:
     """Why a role must not be changed: it belongs to another environment, or to an unknown one; "" where it may."""
     name, permissions = iam.role_name(arn), snapshot.permissions.get(arn)
     owners = _owners(snapshot, name, _ROLES, permissions.role.tags if permissions and permissions.role else {})
-    if _other_owners(snapshot, owners):
-        return (
-            f"Role {name} belongs to {_other_owners(snapshot, owners)}, not to {snapshot.environment.name}: set"
-            f" executionRoleArn of the task definition to {snapshot.environment.names.execution_role}, where it comes"
-            " from."
-        )
+    if whose := _whose(snapshot, f"Role {name}", owners):
+        is_shared = snapshot.environment.name in owners
+        own = "a role of its own" if is_shared else snapshot.environment.names.execution_role
+        return f"{whose}: set executionRoleArn of the task definition to {own}, where it comes from."
     if not owners:
         return (
             f"Neither name nor tags of role {name} show that it belongs to {snapshot.environment.name}: others may use"
@@ -42,24 +40,23 @@ def why_not_secret(snapshot: Snapshot) -> str:
     if snapshot.secret and (reason := why_not_writable(snapshot.secret)):
         return reason
     tags = snapshot.secret.tags if snapshot.secret else {}
-    others = _other_owners(snapshot, _owners(snapshot, snapshot.secret_name, ("secret",), tags))
-    if not others:
+    owners = _owners(snapshot, snapshot.secret_name, ("secret",), tags)
+    if not (whose := _whose(snapshot, f"Secret {snapshot.secret_name}", owners)):
         return ""
-    return (
-        f"Secret {snapshot.secret_name} belongs to {others}, not to {snapshot.environment.name}: correct secret in"
-        f" runbook.toml, or run this for {others}."
-    )
+    # A run for the others would say the same of this environment.
+    is_shared = snapshot.environment.name in owners
+    way = "give each a secret of its own" if is_shared else f"run this for {_other_owners(snapshot, owners)}"
+    return f"{whose}: correct secret in runbook.toml, or {way}."
 
 
 def why_not_family(snapshot: Snapshot, family: str) -> str:
     """Why a task definition family must not get a revision: it belongs to another environment; "" where it may."""
-    others = _other_owners(snapshot, _owners(snapshot, family, ("task_family",)))
-    if not others:
+    owners = _owners(snapshot, family, ("task_family",))
+    if not (whose := _whose(snapshot, f"Task definition {family}", owners)):
         return ""
-    return (
-        f"Task definition {family} belongs to {others}, not to {snapshot.environment.name}: give the service its own,"
-        f" and correct this one in a run for {others}."
-    )
+    is_shared = snapshot.environment.name in owners
+    way = "" if is_shared else f", and correct this one in a run for {_other_owners(snapshot, owners)}"
+    return f"{whose}: give the service its own{way}."
 
 
 def why_not_service(snapshot: Snapshot, service: str) -> str:
@@ -94,6 +91,13 @@ def _owners(
         # production-eu contains production too.
         owners = {each for each in matches if not any(each != other and _contains(other, each) for other in matches)}
     return frozenset(owners)
+
+
+def _whose(snapshot: Snapshot, what: str, owners: frozenset[str]) -> str:
+    """That something belongs to other environments, alone or too; "" where it does not."""
+    others, own = _other_owners(snapshot, owners), snapshot.environment.name
+    link = "as well as" if own in owners else "not"
+    return f"{what} belongs to {others}, {link} to {own}" if others else ""
 
 
 def _other_owners(snapshot: Snapshot, owners: frozenset[str]) -> str:

@@ -117,6 +117,25 @@ def test_a_role_that_two_environments_share_is_not_touched() -> None:
     assert planned(snapshot).is_empty
 
 
+def test_what_two_environments_share_has_a_way_that_leads_on() -> None:
+    """Its own name, and a run for the other one, would lead back here."""
+    role = ROLE.rpartition("/")[2]
+    snapshot = with_permissions(beside(healthy(), execution_role=role), NOTHING_ALLOWED)
+    assert ownership.why_not_role(snapshot, ROLE) == (
+        f"Role {role} belongs to production, as well as to staging: set executionRoleArn of the task definition to a"
+        " role of its own, where it comes from."
+    )
+    name = healthy().secret_name
+    assert ownership.why_not_secret(beside(healthy(), secret=name)) == (
+        f"Secret {name} belongs to production, as well as to staging: correct secret in runbook.toml, or give each a"
+        " secret of its own."
+    )
+    family = healthy().environment.names.task_family
+    assert ownership.why_not_family(beside(healthy(), task_family=family), family) == (
+        f"Task definition {family} belongs to production, as well as to staging: give the service its own."
+    )
+
+
 def test_one_set_of_names_for_all_environments_is_no_sharing() -> None:
     """Where the file has plain names at its top, production's are the same, and there is no production beside it."""
     own = healthy().environment.names.model_dump()
