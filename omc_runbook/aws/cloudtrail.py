@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from omc_runbook.aws.answer import InvalidResponse, parse_object
 from omc_runbook.model.handover import is_on_this_machine
 from omc_runbook.model.truth import all_of, any_of
 
@@ -260,12 +261,20 @@ def look_up(client: CloudTrailClient, name: str, since: datetime, limit: int, pa
         if pace:
             pace.wait()
         page = client.lookup_events(**request)
-        entries += page["Events"]
+        entries += map(_readable, page["Events"])
         token = page.get("NextToken")
         if not token or len(entries) >= limit:
             break
         request["NextToken"] = token
     return FoundRecords(tuple(entries), entries[-1]["EventTime"] if token and entries else None)
+
+
+def _readable(entry: Any) -> Any:
+    """An entry with its time and its record, as it is; raises InvalidResponse for another, which is read only later."""
+    if "EventTime" not in entry or "CloudTrailEvent" not in entry:
+        raise InvalidResponse("")
+    parse_object(entry["CloudTrailEvent"])
+    return entry
 
 
 def read_log_file(body: bytes, names: Collection[str], secret: Collection[str]) -> tuple[Access, ...]:

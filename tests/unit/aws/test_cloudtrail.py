@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
+from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.cloudtrail import (
     Access,
     FoundRecords,
@@ -229,6 +230,20 @@ def test_where_there_are_more_calls_than_are_read_that_is_said() -> None:
     """The time of the oldest that was read is kept."""
     found, _ = look([entry(record())] * 50, limit=50)
     assert found.cut_at == datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        {"EventTime": SINCE},
+        {"CloudTrailEvent": "{}"},
+        {"EventTime": SINCE, "CloudTrailEvent": '{"eventName": '},
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_no_answer(unreadable: dict[str, Any]) -> None:
+    """The call is the place to say so: what is read of an entry later belongs to no call."""
+    with pytest.raises(InvalidResponse):
+        look([unreadable])
 
 
 def test_a_batch_read_by_filters_may_concern_the_secret() -> None:
