@@ -135,12 +135,12 @@ See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_mes
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("structure", "map"), dict),
     **dict.fromkeys(("string", "blob"), str),
-    **dict.fromkeys(("integer", "long", "float", "double"), (int, float)),
+    **dict.fromkeys(("integer", "long"), (int, float)),
+    **dict.fromkeys(("float", "double", "timestamp"), (int, float, str)),
     "list": list,
     "boolean": bool,
-    "timestamp": (int, float, str),
 }
-"""What a shape of botocore's models is in JSON."""
+"""What a shape of botocore's models is in JSON, which has a text for numbers such as NaN."""
 
 
 class InvalidResponse(BotoCoreError):
