@@ -32,6 +32,7 @@ from botocore.exceptions import (
     InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
+    PaginationError,
     PartialCredentialsError,
     ProfileNotFound,
     SSOError,
@@ -455,8 +456,10 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         if sentence := _refused_credentials(code_of(error), message_of(error), profile):
             raise CouldNotLook(sentence, kind="credentials") from None
         return _failure(what, permission, error)
-    except InvalidResponse as error:
-        invalid = error if error.operation else InvalidResponse(permission)
+    except (InvalidResponse, PaginationError) as error:
+        # botocore raises the other one where a page names itself as the next.
+        named = error if isinstance(error, InvalidResponse) and error.operation else None
+        invalid = named or InvalidResponse(permission)
         return ReadFailure(what, invalid.operation, str(invalid), "no-answer", may_have_happened=True)
     except TookTooLong as error:
         return ReadFailure(what, permission, str(error), "no-answer", may_have_happened=True)

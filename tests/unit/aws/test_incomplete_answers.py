@@ -19,7 +19,7 @@ from support.moto_environment import REGION, build
 from support.spoiling_proxy import FAULTS, Fault, Proxy, cut, page, proxy, without_members
 
 import omc_runbook.aws
-from omc_runbook.aws import execute
+from omc_runbook.aws import ecs, execute
 from omc_runbook.aws.answer import MEMBERS, InvalidResponse
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.diagnosis.root_causes import diagnose
@@ -277,6 +277,15 @@ def test_an_entry_without_its_value_is_no_answer(network: Proxy) -> None:
     answer = attempt("it", "sns:GetTopicAttributes", lambda: call(clients_at(network.url), "sns", "GetTopicAttributes"))
     assert isinstance(answer, ReadFailure)
     assert "sns:GetTopicAttributes returned an invalid response" in answer.sentence
+
+
+def test_a_list_without_end_is_no_answer(network: Proxy) -> None:
+    """Where botocore turns the pages, it refuses one that names itself as the next."""
+    network.spoil("", lambda *_: b'{"serviceArns": [], "nextToken": "again"}')
+    client = clients_at(network.url)("ecs")
+    answer = attempt("it", "ecs:ListServices", lambda: ecs.list_service_names(client, "staging"))
+    assert isinstance(answer, ReadFailure)
+    assert "ecs:ListServices returned an invalid response" in answer.sentence
 
 
 def test_one_garbled_answer_is_asked_for_again(world: Proxy) -> None:
