@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from xml.etree import ElementTree
 
 from botocore.exceptions import BotoCoreError
-from botocore.model import ListShape, MapShape, StructureShape
 from botocore.parsers import ResponseParser, ResponseParserError, ResponseParserFactory
 from botocore.utils import parse_timestamp
 
@@ -133,14 +133,14 @@ See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_mes
 """
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("structure", "map"), dict),
-    **dict.fromkeys(("string", "blob"), str),
     **dict.fromkeys(("integer", "long"), (int, float)),
-    **dict.fromkeys(("float", "double", "timestamp"), (int, float, str)),
-    "list": list,
+    **dict.fromkeys(("float", "double"), (int, float, str)),
     "boolean": bool,
+    "list": list,
+    "string": str,
+    "structure": dict,
 }
-"""What a shape of botocore's models is in JSON, which has a text for numbers such as NaN."""
+"""What is in JSON a shape whose type botocore does not look at; NaN, which is a number, is a text there."""
 
 
 class InvalidResponse(BotoCoreError):
@@ -159,19 +159,27 @@ class InvalidResponse(BotoCoreError):
 class _Members(dict[str, Any]):
     """A structure of a response, which is invalid if it lacks a member that must be there."""
 
-    def __init__(self, operation: str, members: Mapping[str, Any]) -> None:
-        super().__init__({name: _demanding(operation, value) for name, value in members.items()})
-        self._operation = operation
+    __slots__ = ("operation",)
+
+    operation: str
 
     def __missing__(self, name: str) -> NoReturn:
-        raise InvalidResponse(self._operation)
+        raise InvalidResponse(self.operation)
 
 
 def _demanding(operation: str, value: Any) -> Any:
     """A part of a response whose structures, at any depth, are `_Members`."""
     if isinstance(value, list):
         return [_demanding(operation, each) for each in value]
-    return _Members(operation, value) if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    members = _Members(value)
+    members.operation = operation
+    for name, each in value.items():
+        # Most are neither.
+        if isinstance(each, dict | list):
+            members[name] = _demanding(operation, each)
+    return members
 
 
 class _ValidatingClient:
@@ -194,7 +202,7 @@ class _ValidatingClient:
             raise InvalidResponse(operation) from None
         if not (_is_whole(answer, MEMBERS.get(operation, ())) and _names_all(operation, api_params, answer)):
             raise InvalidResponse(operation)
-        return _Members(operation, answer)
+        return _demanding(operation, answer)
 
 
 def pages(call: Callable[..., Any], token: str) -> Iterator[Any]:
@@ -250,6 +258,10 @@ class ParserFactory(ResponseParserFactory):
         """Make a parser for a protocol."""
         parser = super().create_parser(protocol_name)
         parse = parser.parse
+        if "json" in protocol_name:
+            for shape_type, types in _TYPES.items():
+                handler = f"_handle_{shape_type}"
+                setattr(parser, handler, partial(_parse_typed, types, getattr(parser, handler, None)))
 
         def parse_or_refuse(response: Mapping[str, Any], shape: Shape) -> Any:
             try:
@@ -260,6 +272,19 @@ class ParserFactory(ResponseParserFactory):
 
         parser.parse = parse_or_refuse  # type: ignore[method-assign]
         return parser
+
+
+def _parse_typed(
+    types: type | tuple[type, ...], parse: Callable[[Shape, Any], Any] | None, shape: Shape, value: Any
+) -> Any:
+    """A value of JSON as botocore parses it; raises TypeError for one of another type than its shape's.
+
+    A document, such as the details of ECS's lifecycle hooks, may be any JSON.
+    """
+    is_typed = isinstance(value, types) or getattr(shape, "is_document_type", False)
+    if not is_typed or (types is list and None in value):
+        raise TypeError(shape.name)
+    return parse(shape, value) if parse else value
 
 
 def validate_responses(events: BaseEventHooks) -> None:
@@ -285,25 +310,11 @@ def _validate_body(operation_model: OperationModel, response_dict: Mapping[str, 
         raise InvalidResponse(f"{service.service_name}:{operation_model.name}")
 
 
-def _is_json_answer(operation: OperationModel, body: bytes) -> bool:
+def _is_json_answer(_: OperationModel, body: bytes) -> bool:
     try:
-        answer = json.loads(body)
+        return isinstance(json.loads(body), dict)
     except ValueError:
         return False
-    return _fits(operation.output_shape, answer) if operation.output_shape else isinstance(answer, dict)
-
-
-def _fits(shape: Shape, value: Any) -> bool:
-    """Whether a value of JSON has its shape's type at any depth; a member that is null is absent."""
-    has_type = isinstance(value, _TYPES.get(shape.type_name, object))
-    if not has_type:
-        return False
-    if isinstance(shape, StructureShape):
-        members = ((each, value.get(each.serialization.get("name", name))) for name, each in shape.members.items())
-        return all(member is None or _fits(each, member) for each, member in members)
-    if isinstance(shape, MapShape):
-        return all(_fits(shape.value, each) for each in value.values())
-    return not isinstance(shape, ListShape) or all(_fits(shape.member, each) for each in value)
 
 
 def _is_xml_answer(operation: OperationModel, body: bytes) -> bool:

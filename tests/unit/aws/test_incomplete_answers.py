@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import secrets
 import urllib.request
 from collections.abc import Iterator
@@ -266,6 +267,24 @@ def test_an_answer_with_other_members_than_aws_has_is_none(operation: str, body:
     world.spoil(operation, lambda *_: body)
     evidence = {text for finding in findings_at(world) if finding.status == "unknown" for text in finding.evidence}
     assert any(f":{operation} returned an invalid response" in text for text in evidence)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"createdAt": "2026-02-03T04:05:06Z"},
+        {"desiredCount": 1.0},
+        {"status": "", "launchType": "OF_NEXT_YEAR"},
+        {"roleArn": None, "events": None},
+        {"ofNextYear": [None, {"a": 1}]},
+        *({"deploymentConfiguration": {"lifecycleHooks": [{"hookDetails": any_}]}} for any_ in ("a", 17, [None], {})),
+    ],
+)
+def test_what_aws_may_leave_out_or_add_is_an_answer(members: dict[str, Any], network: Proxy) -> None:
+    """A null is an absent member, and a document may be any JSON."""
+    network.spoil("", lambda *_: json.dumps({"services": [{"serviceArn": "a"} | members]}).encode())
+    answer = clients_at(network.url)("ecs").describe_services(services=["a"])
+    assert answer["services"][0]["serviceArn"] == "a"
 
 
 def test_an_entry_without_its_value_is_no_answer(network: Proxy) -> None:
