@@ -111,6 +111,8 @@ _REMEDIES = (
 )
 """What removes the reason, with the name in Compose's message, which is a plain word where a command has it."""
 
+_ONE_OFF = re.compile(r"com\.docker\.compose\.oneoff=True|[-_]run[-_][0-9a-f]{12}$")
+"""What the labels or the name of a container have that `docker compose run` left."""
 _FAILED_STATES = {"created": "was not started", "paused": "is paused", "dead": "is dead"}
 """States in which a container never works, as ends of a sentence."""
 
@@ -349,7 +351,7 @@ def up(program: Sequence[str], repository: Path) -> UpResult:
 
 
 def containers(program: Sequence[str], repository: Path) -> tuple[ComposeContainer, ...]:
-    """The project's containers, ended ones included.
+    """The containers of the project's services, ended ones included.
 
     Raises CouldNotLook if Compose cannot be started, fails, does not end in time, gives no JSON or lists none.
     """
@@ -370,6 +372,7 @@ def containers(program: Sequence[str], repository: Path) -> tuple[ComposeContain
                 health=str(row.get("Health", "")),
             )
             for row in rows
+            if not _ONE_OFF.search(f"{row.get('Labels', '')},{row.get('Name', '')}")
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise CouldNotLook(f"{name} gives no JSON in {repository}: install a newer Docker Compose.") from None

@@ -759,6 +759,27 @@ def test_containers_of_which_nothing_is_known_are_unknown(
     assert words in result.shown
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Service": "backend", "Name": "omc-backend-run-0a1b2c3d4e5f", "ExitCode": 0},
+        {"Service": "backend", "Name": "shell", "ExitCode": 130, "Labels": "a=b,com.docker.compose.oneoff=True"},
+    ],
+)
+def test_what_docker_compose_run_left_is_no_fault(
+    change: dict[str, object], docker: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    """A developer's own command has ended, and the application works."""
+    platform.write_dotenv()
+    (platform.root.parent / "log").write_text("backend-1  | INFO:     Application startup complete.\n")
+    docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
+    docker.setattr(executor, "SETTLED_SECONDS", 0)
+    served = RUNNING | {"Service": "backend", "Name": "omc-backend-1", "Labels": "com.docker.compose.oneoff=False"}
+    docker.setenv("STANDIN_DOCKER_PS", "\n".join(json.dumps(each) for each in (GONE | change, RUNNING, DONE, served)))
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.causes) == (0, [])
+
+
 def test_a_health_check_on_its_way_is_awaited(docker: pytest.MonkeyPatch, platform: Platform) -> None:
     """One that fails only after a while is found."""
     platform.write_dotenv()
