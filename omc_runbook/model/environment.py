@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -150,6 +150,8 @@ _KINDS = {
     "tuple_type": 'a list, such as ["…"]',
 }
 """What a value must be, by pydantic's kind of error."""
+_NAMING_SECRET = frozenset({"secret", "prefix"})
+"""The fields that decide which secret it is, besides the account and the region."""
 _DEFAULTS: dict[str, dict[str, Any]] = {PRODUCTION: {"rotation_days": 90}}
 
 
@@ -317,6 +319,7 @@ def load(
         if settings.discovery is None:
             _refuse_unknown(settings, all_names)
         filled = {name: file.names(name, found if name == environment else None) for name in all_names}
+        productions = tuple(file.productions(all_names))
         keys = catalogue(settings.keys)
     return Environment(
         name=environment,
@@ -335,10 +338,7 @@ def load(
         records=settings.records,
         audit=settings.audit,
         is_another_production=(found is not None and found.is_production)
-        or any(
-            means_production(name) and _is_one_secret(filled[name], filled[environment])
-            for name in settings.environments
-        ),
+        or any(_is_one_secret(names, filled[environment]) for names in productions),
     )
 
 
@@ -409,6 +409,17 @@ class _File:
         kind = PRODUCTION if is_production else environment
         table = {**_DEFAULTS.get(kind, {}), **self.chosen(environment), **(found.names if found else {})}
         return _fill(table, self.settings.project, found.word if found else environment)
+
+    def productions(self, environments: Iterable[str]) -> Iterator[Names]:
+        """The names of those environments that are production, whatever secret a variable names for this run.
+
+        Without a table, production has the guide's names, unless the file has a secret or prefix for all.
+        """
+        own = {field: value for field, value in self.variables.items() if field not in _NAMING_SECRET}
+        is_guides = _NAMING_SECRET.isdisjoint(self.shared)
+        for each in environments:
+            if means_production(each) and (is_guides or each in self.settings.environments):
+                yield replace(self, variables=own).names(each)
 
 
 def _parse(path: Path | None) -> _File:

@@ -235,6 +235,28 @@ def test_what_has_the_secret_of_production_is_production(table: str, is_producti
 
 
 @pytest.mark.parametrize(
+    ("table", "variable", "is_production"),
+    [
+        ('[environments.staging]\nsecret = "ohmycoins-production-app-secrets"', "", True),
+        ("", "ohmycoins-production-app-secrets", True),
+        ("[environments.production]", "ohmycoins-production-app-secrets", True),
+        ("[environments.production]", "acme-staging", False),
+        ('[environments.production]\nsecret = "acme-production"', "ohmycoins-production-app-secrets", False),
+        ('secret = "acme"', "", False),
+        ("", "", False),
+    ],
+)
+def test_production_needs_no_table_for_its_secret_to_be_known(
+    table: str, variable: str, is_production: bool, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that was left in the shell may name it, and a secret of this run's alone is not production's."""
+    if variable:
+        monkeypatch.setenv("OMC_SECRET", variable)
+    found = load("staging", write(bare, f'account_id = "123456789012"\n{table}\n'))
+    assert found.is_production == is_production
+
+
+@pytest.mark.parametrize(
     ("environment", "hint"),
     [("stagin", "staging"), ("prod", "production"), ("PRODUCTION", "production"), ("loc", "local")],
 )
