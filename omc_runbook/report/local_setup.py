@@ -166,7 +166,7 @@ def result(setup: DotenvPlan, result: DotenvResult | None) -> Banner:
     unclear = "" if start.ok else "Unknown whether it started: " if start.by and start.ok is None else "Not started: "
     lines += [f"{unclear}{start.why_not}"] if start.why_not else []
     headline = f"{setup.workstation.path.name} was written." if result.wrote else "Nothing had to be written."
-    is_good = not setup.missing and (start.ok or not start.by)
+    is_good = not setup.missing and ((start.ok and not start.why_not) or not start.by)
     return Banner("good" if is_good else "unsure", headline, (*lines, *_lines(setup)))
 
 

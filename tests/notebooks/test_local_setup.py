@@ -756,7 +756,20 @@ def test_containers_of_which_nothing_is_known_are_unknown(
     docker.setenv("STANDIN_DOCKER_PS", answer)
     result = turn(platform, apply=True)
     assert (result.exit_code, result.status("compose-up"), result.status("start-refused")) == (2, "unknown", "clear")
-    assert words in result.shown
+    assert words in result.shown and "? Nothing had to be written." in result.shown
+
+
+def test_an_application_that_has_said_what_it_refuses_is_not_awaited(
+    docker: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    """With --reload it neither ends nor becomes healthy."""
+    platform.write_dotenv()
+    (platform.root.parent / "log").write_text(REFUSAL.format(canary=HEX(12)))
+    docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
+    docker.setattr(executor, "LOG_SECONDS", 1)
+    docker.setenv("STANDIN_DOCKER_PS", json.dumps(RUNNING | {"Service": "backend", "Health": "starting"}))
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.causes, result.status("compose-up")) == (1, ["start-refused"], "clear")
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,9 @@ def start(checkout: Checkout, variables: Collection[str], sleep: Callable[[float
     problems: tuple[StartProblem, ...] | None = None
     try:
         problems = _follow_log(program, root, variables, sleep)
-        containers = _follow_health(program, root, sleep)
+        is_refused = any(problem.service for problem in problems)
+        # An application that has said why it does not work need not be awaited.
+        containers = docker.containers(program, root) if is_refused else _follow_health(program, root, sleep)
     except CouldNotLook as error:
         return StartResult(up, str(error), problems, ok=True)
     own = checkout.application.name if checkout.application else ""
@@ -154,7 +156,8 @@ def start(checkout: Checkout, variables: Collection[str], sleep: Callable[[float
         message = f"{up} succeeded, but service {failed[0].service} {failure}."
         return _explain(StartResult(up, message, ok=False), [failed[0].service], program, checkout, variables)
     why_unclear = ""
-    if starting := [each.service for each in containers if each.health == STARTING]:
+    starting = [each.service for each in containers if each.health == STARTING]
+    if starting and not is_refused:
         look = docker.command_for(program, checkout, "ps")
         why_unclear = f"The health check of service {starting[0]} has not passed within {LOG_SECONDS} s: `{look}`."
     return StartResult(up, why_unclear, problems, ok=True)
