@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from omc_runbook.aws.answer import InvalidResponse, parse_object
+from omc_runbook.aws.answer import InvalidResponse, pages, parse_object
 from omc_runbook.model.handover import is_on_this_machine
 from omc_runbook.model.truth import all_of, any_of
 
@@ -256,17 +256,18 @@ def look_up(client: CloudTrailClient, name: str, since: datetime, limit: int, pa
         "StartTime": since,
         "MaxResults": EVENTS_A_PAGE,
     }
-    entries: list[Any] = []
-    while True:
+
+    def call(**token: Any) -> Any:
         if pace:
             pace.wait()
-        page = client.lookup_events(**request)
+        return client.lookup_events(**request, **token)
+
+    entries: list[Any] = []
+    for page in pages(call, "NextToken"):
         entries += map(_readable, page["Events"])
-        token = page.get("NextToken")
-        if not token or len(entries) >= limit:
+        if len(entries) >= limit:
             break
-        request["NextToken"] = token
-    return FoundRecords(tuple(entries), entries[-1]["EventTime"] if token and entries else None)
+    return FoundRecords(tuple(entries), entries[-1]["EventTime"] if page.get("NextToken") and entries else None)
 
 
 def _readable(entry: Any) -> Any:

@@ -149,10 +149,10 @@ def look(*pages: list[dict[str, Any]], limit: int = 1000) -> tuple[Any, list[flo
     api, waits = client(), list[float]()
     with Stubber(api) as stub:
         for number, page in enumerate(pages):
-            more = {"NextToken": "next"} if number + 1 < len(pages) or limit < 1000 else {}
+            more = {"NextToken": str(number + 1)} if number + 1 < len(pages) or limit < 1000 else {}
             request = {"LookupAttributes": ANY, "StartTime": SINCE, "MaxResults": 50}
             stub.add_response(
-                "lookup_events", {"Events": page, **more}, {**request, **({"NextToken": "next"} if number else {})}
+                "lookup_events", {"Events": page, **more}, {**request, **({"NextToken": str(number)} if number else {})}
             )
         found = look_up(api, "GetSecretValue", SINCE, limit, Pace(2, waits.append)).accesses(SECRET)
         stub.assert_no_pending_responses()
@@ -244,6 +244,16 @@ def test_an_entry_that_cannot_be_read_is_no_answer(unreadable: dict[str, Any]) -
     """The call is the place to say so: what is read of an entry later belongs to no call."""
     with pytest.raises(InvalidResponse):
         look([unreadable])
+
+
+def test_an_event_history_without_end_is_no_answer() -> None:
+    """An empty page that names itself as the next would be asked for without end."""
+    api = client()
+    with Stubber(api) as stub:
+        for _ in range(3):
+            stub.add_response("lookup_events", {"Events": [], "NextToken": "2"})
+        with pytest.raises(InvalidResponse):
+            look_up(api, "GetSecretValue", SINCE, 50)
 
 
 def test_a_batch_read_by_filters_may_concern_the_secret() -> None:
