@@ -222,7 +222,7 @@ def pages(call: Callable[..., Any], token: str) -> Iterator[Any]:
 
 def parse_object(text: str) -> dict[str, Any]:
     """The JSON object that a text of a response is, such as a policy; raises InvalidResponse where it is none."""
-    with suppress(json.JSONDecodeError):
+    with suppress(ValueError):
         value = json.loads(text)
         if isinstance(value, dict):
             return value

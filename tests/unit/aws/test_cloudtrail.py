@@ -238,6 +238,8 @@ def test_where_there_are_more_calls_than_are_read_that_is_said() -> None:
         {"EventTime": SINCE},
         {"CloudTrailEvent": "{}"},
         {"EventTime": SINCE, "CloudTrailEvent": '{"eventName": '},
+        # Python refuses to read a number of so many digits.
+        {"EventTime": SINCE, "CloudTrailEvent": f'{{"eventName": {"1" * 5000}}}'},
     ],
 )
 def test_an_entry_that_cannot_be_read_is_no_answer(unreadable: dict[str, Any]) -> None:
