@@ -377,7 +377,9 @@ def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may not decrypt with the key that encrypts the secret."""
     for arn, services, key, access in _key_uses(snapshot):
         name, facts = iam.role_name(arn), access.sentences
-        stops = fresh_stops(snapshot) if access.cause == "unknown" else ()
+        # Policies and grants that could not be read may say more of it than a task does.
+        is_read = snapshot.permissions[arn].policies is not None and not key.unread
+        stops = fresh_stops(snapshot) if access.cause == "unknown" and is_read else ()
         own = (stop for stop in stops if stop.service.name in services and not is_about_other(snapshot, stop))
         if refused := next((stop for stop in own if points_at(stop.reason, "kms-no-permission")), None):
             ways = "by its policy, a grant or the role's own policies, where a Condition may be in the way"

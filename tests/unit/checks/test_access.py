@@ -871,6 +871,15 @@ def test_a_tasks_own_words_show_that_the_key_refuses_it(stop: str, status: str, 
         assert answer.remedy.needs.startswith("If that was corrected after the task stopped")
 
 
+def test_a_tasks_own_words_stand_for_no_policies_that_were_not_read() -> None:
+    """Whoever may read them learns what denies it."""
+    refused = ReadFailure(f"what role {ROLE_NAME} may do", "iam:GetRole", "AccessDeniedException", "denied")
+    blind = replace(by_policies(), policies=None, unread=(refused,))
+    findings = diagnose(stuck(keyed(blind)(healthy()), "worker", KMS_STOP))
+    assert [each.status for each in findings if each.check == "kms-no-permission"] == ["unknown"]
+    assert [each.check for each in findings if each.is_root_cause] == []
+
+
 def test_a_grant_of_the_key_is_enough() -> None:
     """A grant counts for its grantee, its operations and its context; one that could not be read leaves a doubt."""
     snapshot = keyed(by_policies(policy()))(healthy())
