@@ -44,6 +44,7 @@ _MEMBER = re.compile(r"\benv\.([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MAKE_VARIABLE = re.compile(r"\$\(([A-Z][A-Z0-9_]{0,63})\)", re.ASCII)
 _LIBRARY = re.compile(r"^(?:from|import)[ \t]+(?:starlette\.config|decouple|environs?)\b", re.MULTILINE)
 _DECOUPLE = re.compile(r"^(?:from|import)[ \t]+decouple\b", re.MULTILINE)
+_QUART = re.compile(r"^(?:from|import)[ \t]+quart\b", re.MULTILINE)
 _DJANGO = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
 _OPEN_PREFIX = re.compile(r"""\.from_prefixed_env\(\s*(?:prefix\s*=\s*)?(?:["'](\w+)["']\s*)?[,)]""")
 _FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{0,63})[ \t]*:[ \t]*\S", re.MULTILINE | re.ASCII)
@@ -520,8 +521,7 @@ def find_open_prefixes(repository: Path) -> tuple[str, ...]:
     """What variables begin with that Flask's or Quart's from_prefixed_env() takes, whatever their names are."""
     texts = (read_text(path) for path in code_files(repository))
     found = ((text, prefix) for text in texts for prefix in _OPEN_PREFIX.findall(text))
-    default = re.compile(r"(?m)^(?:from|import)[ \t]+quart\b")
-    return (*dict.fromkeys(f"{prefix or ('QUART' if default.search(text) else 'FLASK')}_" for text, prefix in found),)
+    return (*dict.fromkeys(f"{prefix or ('QUART' if _QUART.search(text) else 'FLASK')}_" for text, prefix in found),)
 
 
 def find_other_reads(repository: Path) -> frozenset[str]:

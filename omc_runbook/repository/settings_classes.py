@@ -167,6 +167,7 @@ class Classes:
         self._values: dict[str, object] = {}
         self._shared_options: dict[str, dict[str, object]] = {}
         self._options_by_class: dict[str, Mapping[str, object]] = {}
+        self._other_sources_by_class: dict[str, tuple[Mapping[tuple[str, ...], bool], str]] = {}
         self._functions: dict[str, ast.FunctionDef] = {}
         self._packages_of_settings: set[str] = set()
         self._names_of_others: set[str] = set()
@@ -397,6 +398,12 @@ class Classes:
         What files of the checkout have, by the path of names, each with whether one has a value for it, other than
         null; and what may fill any other field, in words, "" for nothing.
         """
+        name = lineage[0].name if lineage else ""
+        if name not in self._other_sources_by_class:
+            self._other_sources_by_class[name] = self._find_other_sources(lineage)
+        return self._other_sources_by_class[name]
+
+    def _find_other_sources(self, lineage: list[ast.ClassDef]) -> tuple[Mapping[tuple[str, ...], bool], str]:
         if self.options(lineage).get("secrets_dir"):
             return {}, "a file in secrets_dir"
         inner = [each for node in lineage for each in node.body]
