@@ -21,7 +21,7 @@ def find_blocks(
 
     `ports` are the first and the last port. A denial of a part of them is an obstacle that is not certain.
     """
-    acl = next((acl for acl in network.acls or () if subnet in acl.subnets), None)
+    acl = _acl_of(network, subnet)
     if acl is None or not others:
         return
     passing = rules.passes(acl.entries, egress, others, *ports)
@@ -30,7 +30,7 @@ def find_blocks(
     entry = rules.deciding_entry(acl.entries, egress, others, ports[0])
     rule = f"rule {entry.number}" if entry and entry.number < DEFAULT_RULE else "rule *"
     where = f"{'to' if egress else 'from'} {others[0]}"
-    span = str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
+    span = _span(ports)
     what = f"TCP {span}" if passing is False else f"all of TCP {span}"
     direction, by = "out" if egress else "in", f"{rule} decides" if entry else "no rule allows it"
     fact = f"DescribeNetworkAcls: {acl.id} of {subnet} does not let {what} {direction} {where} ({by})."
@@ -40,18 +40,26 @@ def find_blocks(
 
 def find_ipv6_blocks(network: Network, subnet: str) -> Iterator[Obstacle]:
     """Yield the obstacle if a subnet's ACL lets no call over IPv6 to port 443 out, or no answer in."""
-    acl = next((acl for acl in network.acls or () if subnet in acl.subnets), None)
+    acl = _acl_of(network, subnet)
     if acl is None:
         return
     for egress, ports in ((True, (rules.HTTPS, rules.HTTPS)), (False, rules.LINUX_PORTS)):
         entries = [each for each in acl.entries if each.egress == egress]
         if rules.may_pass_over_ipv6(entries, *ports):
             continue
-        direction, span = "out" if egress else "in", "-".join(map(str, dict.fromkeys(ports)))
-        fact = f"DescribeNetworkAcls: {acl.id} of {subnet} lets no TCP {span} {direction} over IPv6."
+        direction = "out" if egress else "in"
+        fact = f"DescribeNetworkAcls: {acl.id} of {subnet} lets no TCP {_span(ports)} {direction} over IPv6."
         entry = rules.deciding_ipv6_entry(entries, ports[0])
         allow = _allow(acl, egress, ports, ("--ipv6-cidr-block", "::/0"), entry)
         yield Obstacle(check="network-acl", subject=acl.id, facts=(fact,), command=allow)
+
+
+def _acl_of(network: Network, subnet: str) -> NetworkAcl | None:
+    return next((acl for acl in network.acls or () if subnet in acl.subnets), None)
+
+
+def _span(ports: tuple[int, int]) -> str:
+    return "-".join(map(str, dict.fromkeys(ports)))
 
 
 def _allow(
