@@ -163,8 +163,7 @@ _SHAPES = (
         "secret-access-key",
         ("akia", "asia"),
         re.compile(
-            rf"(?<![A-Za-z0-9/+]){_ACCESS_KEY}.{{1,60}}?(?<![A-Za-z0-9/+])(?P<value>{_SECRET_ACCESS_KEY}",
-            re.DOTALL,
+            rf"(?<![A-Za-z0-9/+]){_ACCESS_KEY}.{{1,60}}?(?<![A-Za-z0-9/+])(?P<value>{_SECRET_ACCESS_KEY}", re.DOTALL
         ),
     ),
     _Shape(

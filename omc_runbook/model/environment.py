@@ -91,11 +91,7 @@ class Names(BaseModel):
     execution_policy: _IamName = "{prefix}-ecs-task-execution-secrets-policy"
     rotation_days: int = Field(default=180, gt=0)
     secret_description: str = "Application secrets of {project} in {environment}"
-    secret_tags: dict[str, str] = {
-        "Project": "{project}",
-        "Environment": "{environment}",
-        "ManagedBy": "omc-runbook",
-    }
+    secret_tags: dict[str, str] = {"Project": "{project}", "Environment": "{environment}", "ManagedBy": "omc-runbook"}
     kms_key: str = ""
     """Id, ARN or alias of the KMS key that encrypts a new secret; "" for the AWS managed key."""
     recovery_days: int = Field(default=30, ge=7, le=30)

@@ -23,20 +23,7 @@ from omc_runbook.repository.python_syntax import assigned, last_name, negated, o
 from omc_runbook.repository.settings_files import is_left_out, read_tables
 from omc_runbook.textfile.file import read_if_readable
 
-REST = (
-    *CODE,
-    ".js",
-    ".jsx",
-    ".mjs",
-    ".cjs",
-    ".ts",
-    ".tsx",
-    ".vue",
-    ".svelte",
-    ".yml",
-    ".yaml",
-    ".npmrc",
-)
+REST = (*CODE, ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".vue", ".svelte", ".yml", ".yaml", ".npmrc")
 """The endings of files that are searched in the rest of a checkout; in the application's folders only `CODE`."""
 _CALL = re.compile(r"""\b(?:environ|getenv|config|env)\b[^"'\n]{0,20}["']([A-Za-z]\w{0,63})["']""", re.ASCII)
 _EXPANDED = re.compile(r"\$\{?([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)

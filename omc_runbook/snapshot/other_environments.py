@@ -62,12 +62,7 @@ def secrets_within_reach(caller: Caller, environment: Environment) -> tuple[str,
 
 
 def read_fingerprints(
-    clients: Clients,
-    caller: Caller,
-    own: Names,
-    others: Mapping[str, Names],
-    catalogue: Mapping[str, Key],
-    key: bytes,
+    clients: Clients, caller: Caller, own: Names, others: Mapping[str, Names], catalogue: Mapping[str, Key], key: bytes
 ) -> dict[str, dict[str, str] | str]:
     """By environment, its secret's keys by the fingerprints of their values under `key`, or why it could not be read.
 

@@ -237,9 +237,7 @@ class _Reading(Gatherer):
         families = _families(snapshot)
         most = max(MOST_FAMILIES, -(-len(snapshot.services) // SERVICES_A_FAMILY))
         snapshot = replace(
-            snapshot,
-            newest_revisions=self._newest(families[:most]),
-            families_left_out=max(len(families) - most, 0),
+            snapshot, newest_revisions=self._newest(families[:most]), families_left_out=max(len(families) - most, 0)
         )
         others = other_references.Reading(self, snapshot)
         if not snapshot.left_out:

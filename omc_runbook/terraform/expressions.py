@@ -170,12 +170,7 @@ class Expressions(ABC):
             return unknown(f"a template in {file.name} has directives that are not followed")
 
     def _fill(
-        self,
-        parts: Sequence[Part],
-        file: SourceFile,
-        position: int,
-        names: Mapping[str, Any],
-        escapes: re.Pattern[str],
+        self, parts: Sequence[Part], file: SourceFile, position: int, names: Mapping[str, Any], escapes: re.Pattern[str]
     ) -> str:
         pieces: list[str] = []
         for part in parts:

@@ -287,12 +287,7 @@ def _statements(text: str, variables: Mapping[str, str], has_bom: bool) -> Itera
             values[binding.key] = value
         if binding.key is not None or binding.error:
             yield _Statement(
-                name=binding.key,
-                value=value,
-                literal=literal,
-                line=line,
-                raw=raw.lstrip(BOM),
-                is_error=binding.error,
+                name=binding.key, value=value, literal=literal, line=line, raw=raw.lstrip(BOM), is_error=binding.error
             )
 
 

@@ -34,10 +34,7 @@ _OWNER = re.compile(r"dubious ownership in repository at '(.+?)'")
 _NO_REPOSITORY = "not a git repository"
 _USAGE = 129
 """What git ends with when it prints its usage."""
-_LOG = (
-    *("log", "--exclude=refs/stash", "--all", "--full-history"),
-    *("--no-color", "--no-ext-diff", "--no-textconv"),
-)
+_LOG = (*("log", "--exclude=refs/stash", "--all", "--full-history"), *("--no-color", "--no-ext-diff", "--no-textconv"))
 """The commits of every branch and tag: a stash is in no clone."""
 
 

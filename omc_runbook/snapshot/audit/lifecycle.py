@@ -32,7 +32,4 @@ class LifecycleRead:
     def finish(self) -> Lifecycle:
         """What the calls answered."""
         keep = self._gatherer.keep
-        return Lifecycle(
-            key_rotation=keep(FIELD, self._key, None),
-            rotation_function=keep(FIELD, self._function, None),
-        )
+        return Lifecycle(key_rotation=keep(FIELD, self._key, None), rotation_function=keep(FIELD, self._function, None))

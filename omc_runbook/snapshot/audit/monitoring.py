@@ -166,10 +166,7 @@ def _topics(gatherer: Gatherer, arns: Iterable[str]) -> dict[str, sns.Topic | No
     """The topics that could be read, by their ARNs, each asked in its own region."""
     answers = {
         arn: gatherer.within(region_in(arn)).read_once(
-            f"the subscriptions of topic {arn.rpartition(':')[2]}",
-            "sns:ListSubscriptionsByTopic",
-            sns.find_topic,
-            arn,
+            f"the subscriptions of topic {arn.rpartition(':')[2]}", "sns:ListSubscriptionsByTopic", sns.find_topic, arn
         )
         for arn in sorted(arns)
     }

@@ -65,11 +65,7 @@ CODE_RUNNERS: Mapping[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "sagemaker.amazonaws.com": (
         ("sagemaker:CreateProcessingJob", "processing-job/x", ()),
         ("sagemaker:CreateTrainingJob", "training-job/x", ()),
-        (
-            "sagemaker:CreateNotebookInstance",
-            "notebook-instance/x",
-            ("sagemaker:CreatePresignedNotebookInstanceUrl",),
-        ),
+        ("sagemaker:CreateNotebookInstance", "notebook-instance/x", ("sagemaker:CreatePresignedNotebookInstanceUrl",)),
     ),
     "ssm.amazonaws.com": (("ssm:CreateDocument", "document/x", ("ssm:StartAutomationExecution",)),),
     "states.amazonaws.com": (
