@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from omc_runbook.messages.paste import Paste
@@ -114,62 +114,44 @@ REFUSED = pull_failure(
     weak=True,
 )
 
-_OTHER_ACTIONS: tuple[tuple[str, Phrase], ...] = (
-    (
-        "kms:",
-        pull_failure(
-            "kms-no-permission kms-useless-grant kms-cross-account",
-            "The task's execution role may not use the key that encrypts the secret. kms:Decrypt on the secret's ARN "
-            "grants nothing.",
-            "Compare KmsKeyId of DescribeSecret with the resources on which the role may kms:Decrypt.",
-        ),
+_OTHER_ACTIONS: Mapping[str, Phrase] = {
+    "kms:": pull_failure(
+        "kms-no-permission kms-useless-grant kms-cross-account",
+        "The task's execution role may not use the key that encrypts the secret. kms:Decrypt on the secret's ARN "
+        "grants nothing.",
+        "Compare KmsKeyId of DescribeSecret with the resources on which the role may kms:Decrypt.",
     ),
-    (
-        "ssm:",
-        pull_failure(
-            "bare-name",
-            "ECS looked in SSM Parameter Store, which the role may not read. ECS treats a valueFrom that is not a "
-            "Secrets Manager ARN as a parameter's name: if a secret is meant, no permission is missing.",
-            "If a secret is meant, put its whole ARN into valueFrom.",
-        ),
+    "ssm:": pull_failure(
+        "bare-name",
+        "ECS looked in SSM Parameter Store, which the role may not read. ECS treats a valueFrom that is not a "
+        "Secrets Manager ARN as a parameter's name: if a secret is meant, no permission is missing.",
+        "If a secret is meant, put its whole ARN into valueFrom.",
     ),
-    (
-        "ssmmessages:",
-        aws_message(
-            "exec-iam",
-            "The task role lacks the ssmmessages permissions of ECS Exec.",
-            "The task role's policies: the four ssmmessages actions for channels.",
-            group="pull",
-        ),
+    "ssmmessages:": aws_message(
+        "exec-iam",
+        "The task role lacks the ssmmessages permissions of ECS Exec.",
+        "The task role's policies: the four ssmmessages actions for channels.",
+        group="pull",
     ),
-    (
-        "ecr:",
-        pull_failure(
-            "image-pull",
-            "The execution role may not pull the container's image. This is not a secrets problem.",
-            "The execution role's policies: the ecr actions.",
-            kind="image",
-        ),
+    "ecr:": pull_failure(
+        "image-pull",
+        "The execution role may not pull the container's image. This is not a secrets problem.",
+        "The execution role's policies: the ecr actions.",
+        kind="image",
     ),
-    (
-        "logs:",
-        pull_failure(
-            "log-group",
-            "The execution role may not set up the container's log. This is not a secrets problem.",
-            "The execution role's policies: the logs actions.",
-            kind="log",
-        ),
+    "logs:": pull_failure(
+        "log-group",
+        "The execution role may not set up the container's log. This is not a secrets problem.",
+        "The execution role's policies: the logs actions.",
+        kind="log",
     ),
-    (
-        "elasticfilesystem:",
-        pull_failure(
-            "volume",
-            "The task may not mount its file system. This is not a secrets problem.",
-            "The task role's policies and the file system's own.",
-            kind="volume",
-        ),
+    "elasticfilesystem:": pull_failure(
+        "volume",
+        "The task may not mount its file system. This is not a secrets problem.",
+        "The task role's policies and the file system's own.",
+        kind="volume",
     ),
-)
+}
 
 _CALLER = aws_message(
     "",
@@ -228,7 +210,7 @@ def _judge(principal: re.Match[str] | None, action: str, reason: Phrase, owner: 
     if principal and not of_task and not _is_task(principal):
         return _CALLER
     action = action.lower()
-    for prefix, phrase in _OTHER_ACTIONS:
+    for prefix, phrase in _OTHER_ACTIONS.items():
         if action.startswith(prefix):
             return phrase
     if action and not action.startswith("secretsmanager:"):

@@ -117,14 +117,8 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         "no-capacity",
         f"ECS could not place a task: capacity, memory, ports or a quota ran out. {NOT_SECRETS}",
         "DescribeServices: events name what is missing; then the cluster's capacity and the account's quotas.",
-        *(
-            "Capacity is unavailable",
-            "RESOURCE:MEMORY",
-            "RESOURCE:CPU",
-            "RESOURCE:ENI",
-            "RESOURCE:PORTS",
-            "RESOURCE:GPU",
-        ),
+        *("Capacity is unavailable", "RESOURCE:MEMORY", "RESOURCE:CPU", "RESOURCE:ENI", "RESOURCE:PORTS"),
+        "RESOURCE:GPU",
         "no container instance met all of its requirements",
         *("Reason: CAPACITY", "no container instances were found", "reached the limit on the number of tasks"),
         *("vCPU limit", "limit on the number of vCPU", "insufficient memory available", "insufficient CPU units"),
@@ -223,13 +217,8 @@ SESSIONS: tuple[Phrase, ...] = (
         "The container has no such program: an image without a shell cannot run sh. If the message is from the task's "
         "start, the task definition's command is wrong.",
         "Check the image: a distroless one has no shell, and only times show which values its process holds.",
-        *(
-            "executable file not found in $PATH",
-            "'/bin/sh': stat /bin/sh",
-            "start pty: fork/exec",
-            "fork/exec /bin/sh",
-            "'/bin/bash': stat /bin/bash",
-        ),
+        *("executable file not found in $PATH", "'/bin/sh': stat /bin/sh", "start pty: fork/exec"),
+        *("fork/exec /bin/sh", "'/bin/bash': stat /bin/bash"),
         kind="start",
     ),
     aws_message(

@@ -264,12 +264,9 @@ APPLICATION: tuple[Phrase, ...] = (
         "",
         f"The database was not reached, so no password was tried. {NOT_SECRETS}",
         "The database's address, its security group, and whether it runs.",
-        *(
-            "the database does not answer",
-            "connection to server at … connection refused",
-            "could not connect to server",
-        ),
-        *("connection to server at … timeout expired", "connection to server at … timed out"),
+        *("the database does not answer", "connection to server at … connection refused"),
+        *("could not connect to server", "connection to server at … timeout expired"),
+        "connection to server at … timed out",
         *("can't reach database server", "ECONNREFUSED *:5432", "ECONNREFUSED *:3306", "Connect call failed *, 5432"),
         lines=(
             line(

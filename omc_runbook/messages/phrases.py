@@ -9,22 +9,10 @@ from omc_runbook.messages.startline import LinePattern
 
 Speaker = Literal["aws", "program"]
 Group = Literal["pull", "exit", ""]
-Kind = Literal[
-    "",
-    "secrets",
-    "replaced",
-    "memory",
-    "image",
-    "log",
-    "volume",
-    "file",
-    "capacity",
-    "start",
-    "command",
-    "health-check",
-    "exit",
-    "other",
-]
+Kind = (
+    Literal["", "secrets", "replaced", "memory", "image", "log", "volume"]
+    | Literal["file", "capacity", "start", "command", "health-check", "exit", "other"]
+)
 """What ECS could not do for a task, or what ended it; "" where the words do not tell."""
 
 NOT_SECRETS = "This is not a secrets problem."

@@ -58,13 +58,8 @@ SLACK = LoginRefusal(
 REDIS = LoginRefusal(
     "REDIS",
     (
-        *(
-            "redis.exceptions.AuthenticationError",
-            "WRONGPASS invalid",
-            "NOAUTH Authentication required",
-            "username-password pair",
-        ),
-        *("ERR invalid password", "without any password configured"),
+        *("redis.exceptions.AuthenticationError", "WRONGPASS invalid", "NOAUTH Authentication required"),
+        *("username-password pair", "ERR invalid password", "without any password configured"),
     ),
     scheme="rediss?",
 )
@@ -104,12 +99,9 @@ UNDECRYPTED = LoginRefusal(
     "",
     (
         *("cryptography.fernet.InvalidToken", "cryptography.exceptions.InvalidTag"),
-        *(
-            "EVP_DecryptFinal_ex:bad decrypt",
-            "routines::bad decrypt",
-            "unsupported state or unable to authenticate data",
-        ),
-        *("MessageEncryptor::InvalidMessage", "ActiveRecord::Encryption::Errors::Decryption"),
+        *("EVP_DecryptFinal_ex:bad decrypt", "routines::bad decrypt"),
+        *("unsupported state or unable to authenticate data", "MessageEncryptor::InvalidMessage"),
+        "ActiveRecord::Encryption::Errors::Decryption",
     ),
 )
 """What libraries say where data was encrypted with another key."""

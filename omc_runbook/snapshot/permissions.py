@@ -16,10 +16,7 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
     "ecs:ListServices": ("ecs:DescribeServices",),
     "ecs:DescribeServices": ("ecs:DescribeTaskDefinition",),
     "ecs:DescribeTaskDefinition": (
-        "iam:GetRole",
-        "iam:SimulatePrincipalPolicy",
-        "ec2:DescribeSubnets",
-        "logs:GetLogEvents",
+        *("iam:GetRole", "iam:SimulatePrincipalPolicy", "ec2:DescribeSubnets", "logs:GetLogEvents"),
     ),
     "events:ListEventBuses": ("events:DescribeRule", "events:ListRuleNamesByTarget", "events:ListTargetsByRule"),
     "events:ListRuleNamesByTarget": ("events:DescribeRule", "events:ListTargetsByRule"),
@@ -29,39 +26,19 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
     "ecs:ListTasks": ("ecs:DescribeTasks",),
     "ecs:DescribeTasks": ("ecs:ExecuteCommand",),
     "ec2:DescribeSubnets": (
-        "ec2:DescribeVpcs",
-        "ec2:DescribeVpcAttribute",
-        "ec2:DescribeRouteTables",
-        "ec2:DescribeNatGateways",
-        "ec2:DescribeInternetGateways",
-        "ec2:DescribeSecurityGroups",
-        "ec2:DescribeNetworkAcls",
+        *("ec2:DescribeVpcs", "ec2:DescribeVpcAttribute", "ec2:DescribeRouteTables", "ec2:DescribeNatGateways"),
+        *("ec2:DescribeInternetGateways", "ec2:DescribeSecurityGroups", "ec2:DescribeNetworkAcls"),
         "ec2:DescribeVpcEndpoints",
     ),
 }
 """The permissions needed next once one is granted, so that nobody has to ask twice."""
 
 _ANYWHERE = (
-    "ec2:",
-    "kms:ListAliases",
-    "ssm:DescribeParameters",
-    "organizations:",
-    "cloudtrail:",
-    "events:",
-    "scheduler:",
-    "ecs:ListServices",
-    "ecs:ListTasks",
-    "ecs:ListClusters",
-    "ecs:ListDaemons",
-    "ecs:DescribeDaemon",
-    "ecs:DescribeTaskDefinition",
-    "sts:",
-    "iam:Simulate",
-    "iam:GetAccountAuthorizationDetails",
-    "iam:GenerateServiceLastAccessedDetails",
-    "iam:GetServiceLastAccessedDetails",
-    "logs:DescribeMetricFilters",
-    "secretsmanager:ListSecrets",
+    *("ec2:", "kms:ListAliases", "ssm:DescribeParameters", "organizations:", "cloudtrail:", "events:", "scheduler:"),
+    *("ecs:ListServices", "ecs:ListTasks", "ecs:ListClusters", "ecs:ListDaemons", "ecs:DescribeDaemon"),
+    *("ecs:DescribeTaskDefinition", "sts:", "iam:Simulate", "iam:GetAccountAuthorizationDetails"),
+    *("iam:GenerateServiceLastAccessedDetails", "iam:GetServiceLastAccessedDetails"),
+    *("logs:DescribeMetricFilters", "secretsmanager:ListSecrets"),
 )
 """Actions without resource-level permissions, or whose resources are unknown beforehand."""
 

@@ -28,14 +28,7 @@ from omc_runbook.terraform.services import (
 from omc_runbook.terraform.stacks import Root
 
 PROJECT_VARIABLES = (
-    "project",
-    "project_name",
-    "app_name",
-    "application_name",
-    "application",
-    "app",
-    "product",
-    "namespace",
+    *("project", "project_name", "app_name", "application_name", "application", "app", "product", "namespace"),
 )
 
 PREFIX_VARIABLES = ("prefix", "name_prefix", "resource_prefix")

@@ -16,26 +16,10 @@ if TYPE_CHECKING:
 
     Branch: TypeAlias = Tree[Token]
 
-Kind = Literal[
-    "string",
-    "heredoc",
-    "number",
-    "tuple",
-    "object",
-    "member",
-    "call",
-    "path",
-    "group",
-    "for",
-    "object-for",
-    "conditional",
-    "index",
-    "attribute",
-    "splat",
-    "binary",
-    "unary",
-    "other",
-]
+Kind = (
+    Literal["string", "heredoc", "number", "tuple", "object", "member", "call", "path", "group"]
+    | Literal["for", "object-for", "conditional", "index", "attribute", "splat", "binary", "unary", "other"]
+)
 
 LINE_ENDS = "new_line_or_comment"
 DEEPEST, _DEEPEST_TREE = 100, 400

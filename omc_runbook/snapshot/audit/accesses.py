@@ -26,19 +26,9 @@ MOST_READS = 4000
 MOST_ROWS = 50_000
 """How many calls of Secrets Manager's APIs a query of CloudTrail Lake gives, the newest."""
 WRITES = (
-    "PutSecretValue",
-    "UpdateSecret",
-    "UpdateSecretVersionStage",
-    "DeleteSecret",
-    "RestoreSecret",
-    "PutResourcePolicy",
-    "DeleteResourcePolicy",
-    "RotateSecret",
-    "CancelRotateSecret",
-    "ReplicateSecretToRegions",
-    "AssociateCrossAccountReplica",
-    "TagResource",
-    "UntagResource",
+    *("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "DeleteSecret", "RestoreSecret"),
+    *("PutResourcePolicy", "DeleteResourcePolicy", "RotateSecret", "CancelRotateSecret"),
+    *("ReplicateSecretToRegions", "AssociateCrossAccountReplica", "TagResource", "UntagResource"),
 )
 _SAME_BATCH = timedelta(seconds=2)
 """How far a batch read and its parts may be apart."""
