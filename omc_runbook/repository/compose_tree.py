@@ -164,13 +164,10 @@ _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "env_file": _env_files,
     "build": _context,
     "volumes": _sources,
-    "image": lambda value: str(value or ""),
-    "container_name": lambda value: str(value or ""),
-    "hostname": lambda value: str(value or ""),
+    **dict.fromkeys(("image", "container_name", "hostname"), lambda value: str(value or "")),
     "networks": lambda value: {name: each or {} for name, each in value.items()} if isinstance(value, Mapping) else {},
     "extends": lambda value: value,
-    "secrets": lambda value: value if isinstance(value, list) else [],
-    "configs": lambda value: value if isinstance(value, list) else [],
+    **dict.fromkeys(("secrets", "configs"), lambda value: value if isinstance(value, list) else []),
     "profiles": lambda value: [str(each) for each in value] if isinstance(value, list) else [],
 }
 

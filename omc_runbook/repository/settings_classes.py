@@ -135,11 +135,9 @@ def class_variables(node: ast.ClassDef) -> frozenset[str]:
 def _is_class_variable(statement: ast.AnnAssign) -> bool:
     members = union_members(statement.annotation)
     kinds = {last_name(each.value if isinstance(each, ast.Subscript) else each) for each in members}
-    return "ClassVar" in kinds or ("Final" in kinds and _gives_default(statement.value))
-
-
-def _gives_default(value: ast.expr | None) -> bool:
-    return has_default(value) if isinstance(value, ast.Call) else not (value is None or is_value(value, ...))
+    value = statement.value
+    gives_default = has_default(value) if isinstance(value, ast.Call) else not (value is None or is_value(value, ...))
+    return "ClassVar" in kinds or ("Final" in kinds and gives_default)
 
 
 def has_default(call: ast.Call) -> bool:

@@ -91,7 +91,8 @@ def add_field(
     known = known or settings
     if _is_nested(known, new) or _has_field(known, new):
         return None
-    _check_unread(known, new.key)
+    if field := known.find(new.key):
+        raise _name_in_use(field, new.key, known, _advise_reuse(field) if _is_first(known, field, new.key) else "")
     _check_outside_models(known, classes, new.key)
     name, annotation = _name_of(settings, new.key), _annotation(classes, new)
     _check_derived(settings, known, new.key, name)
@@ -277,12 +278,6 @@ def _normal(node: ast.expr) -> str:
             text = ast.unparse(each).removeprefix("typing.")
             names.add(text.lower() if text in ("List", "Dict", "Set", "Tuple") else text)
     return " | ".join(sorted(names))
-
-
-def _check_unread(settings: SettingsSource, key: str) -> None:
-    """Raise CannotEdit if a field reads the variable."""
-    if field := settings.find(key):
-        raise _name_in_use(field, key, settings, _advise_reuse(field) if _is_first(settings, field, key) else "")
 
 
 def _check_outside_models(settings: SettingsSource, classes: Classes, key: str) -> None:

@@ -147,7 +147,9 @@ class DefinitionCache:
             return _Revision(
                 read=self.now,
                 judged=self.judged,
-                is_whole=not any(_omits(container) for container in revision.containers),
+                is_whole=not any(
+                    each.logins or each.hosts or each.health_check or each.log_group for each in revision.containers
+                ),
                 **dict(_Definition.model_validate(revision)),
             )
         except ValidationError:
@@ -193,11 +195,6 @@ def needed_whole(snapshot: Snapshot) -> set[str]:
 @cache
 def _version() -> str:
     return metadata.version("omc-runbook")
-
-
-def _omits(container: Container) -> bool:
-    """Whether the cache leaves something of a container out."""
-    return any((container.logins, container.hosts, container.health_check, container.log_group))
 
 
 def _definition(arn: str, entry: _Revision) -> TaskDefinition:

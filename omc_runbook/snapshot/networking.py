@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from omc_runbook.aws import ec2 as reading
-from omc_runbook.aws.ec2 import Network, SecurityGroup, Vpc
+from omc_runbook.aws.ec2 import Network, Vpc
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.messages.reasons import is_of_network
 
@@ -122,6 +122,7 @@ class _Reader:
         # A gateway endpoint's prefix list never has addresses of Secrets Manager.
         routes = (route for table in route_tables or () for route in table.routes)
         destinations = [route.destination for route in routes if not route.target.startswith("vpce-")]
+        rules = (rule for group in (security_groups or {}).values() for rule in (*group.ingress, *group.egress))
         return Network(
             vpcs=None if read is None else with_dns,
             subnets=self.keep(subnets),
@@ -131,7 +132,7 @@ class _Reader:
             groups=security_groups,
             acls=self.keep(acls),
             endpoints=self.keep(endpoints),
-            prefix_lists=self._prefix_lists([*destinations, *_peers((security_groups or {}).values())]),
+            prefix_lists=self._prefix_lists([*destinations, *(peer for rule in rules for peer in rule.peers)]),
             own_dns=self._own_dns(with_dns.values()),
         )
 
@@ -155,7 +156,3 @@ class _Reader:
         ids = {vpc.dhcp_options for vpc in vpcs if vpc.dns_support is False} - {"", "default"}
         futures = {id: self.ask("DescribeDhcpOptions", reading.names_other_dns, id) for id in sorted(ids)}
         return frozenset(id for id, future in futures.items() if self.keep(future))
-
-
-def _peers(groups: Iterable[SecurityGroup]) -> Iterable[str]:
-    return (peer for group in groups for rule in (*group.ingress, *group.egress) for peer in rule.peers)

@@ -151,7 +151,9 @@ def _with_policies(
 ) -> Permissions:
     """Add the role's policies, complete or not at all, where the simulation does not decide."""
     details, policies = or_none(role), read_policies(clients, name)
-    boundary = _boundary(clients, name, details.boundary_arn) if details and details.boundary_arn else None
+    what, arn = f"the permissions boundary of role {name}", details.boundary_arn if details else ""
+    read_boundary = partial(iam.get_managed, clients("iam"), arn, "boundary")
+    boundary = attempt(what, "iam:GetPolicyVersion", read_boundary) if arn else None
     complete = not _failures(role, *policies, boundary)
     return Permissions(
         role=details,
@@ -179,8 +181,3 @@ def read_policies(clients: Clients, name: str) -> Sequence[PolicyDocument | Read
         ]
     lists = [answer for answer in (inline.result(), attached.result()) if isinstance(answer, ReadFailure)]
     return [*lists, *(answer.result() for answer in answers)]
-
-
-def _boundary(clients: Clients, name: str, arn: str) -> PolicyDocument | ReadFailure:
-    what = f"the permissions boundary of role {name}"
-    return attempt(what, "iam:GetPolicyVersion", lambda: iam.get_managed(clients("iam"), arn, "boundary"))

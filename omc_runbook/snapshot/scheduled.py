@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
 from omc_runbook.aws import managed, schedules
-from omc_runbook.aws.managed import ManagedConsumer
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
@@ -66,7 +65,9 @@ def arn_of_cluster(caller: Caller, names: Names) -> str:
 
 def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Add what EventBridge and daemons run, with the task definitions."""
-    daemon_request, found = _ask_for_daemons(gatherer), list[ScheduledTask]()
+    what, cluster = f"the daemons of cluster {gatherer.names.cluster}", arn_of_cluster(gatherer.caller, gatherer.names)
+    daemon_request = gatherer.read(what, "ecs:ListDaemons", managed.find_daemons, cluster)
+    found = list[ScheduledTask]()
     for _, tasks in find(gatherer.clients, gatherer.caller, gatherer.names, snapshot.taken):
         if isinstance(tasks, ReadFailure):
             gatherer.gaps[FIELD] += (tasks,)
@@ -89,9 +90,3 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     )
     revisions = {revision.arn: revision for revision in definitions.values()}
     return replace(snapshot, scheduled=scheduled, task_definitions=revisions)
-
-
-def _ask_for_daemons(gatherer: Gatherer) -> Future[tuple[ManagedConsumer, ...] | ReadFailure]:
-    """Ask for the cluster's daemons, each once for each of its revisions."""
-    what, arn = f"the daemons of cluster {gatherer.names.cluster}", arn_of_cluster(gatherer.caller, gatherer.names)
-    return gatherer.read(what, "ecs:ListDaemons", managed.find_daemons, arn)

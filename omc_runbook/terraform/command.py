@@ -149,7 +149,10 @@ def plan(folder: Path, profile: str = "", program: str = "") -> SavedPlan:
         raise
     finally:
         if not had_lock and lock.exists():
-            _move_lock(lock, saved)
+            # The folder stays as it was; apply needs it again.
+            if Path(directory.name).exists():
+                shutil.copyfile(lock, Path(directory.name) / LOCK_FILE)
+            lock.unlink()
     return replace(saved, changes=changes)
 
 
@@ -169,13 +172,6 @@ def apply(saved: SavedPlan) -> tuple[Output, ...]:
         return _read_outputs(_run(saved, "output", "-json", interactive=False))
     finally:
         saved.drop()
-
-
-def _move_lock(lock: Path, saved: SavedPlan) -> None:
-    """Move the lock file that init created out of the folder; apply needs it again."""
-    if Path(saved.directory.name).exists():
-        shutil.copyfile(lock, Path(saved.directory.name) / LOCK_FILE)
-    lock.unlink()
 
 
 def _read_outputs(text: str) -> tuple[Output, ...]:

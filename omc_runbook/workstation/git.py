@@ -258,7 +258,7 @@ def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...
     changed = [entry[3:] for entry in _run(repository, *status, "--", *names).out.split("\0") if entry]
     if not changed:
         return ()
-    prefix = _line(_run(repository, "rev-parse", "--show-prefix").out)
+    prefix = _run(repository, "rev-parse", "--show-prefix").out.removesuffix("\n")
     paths = {name: posixpath.normpath(posixpath.join(prefix, name)) for name in names}
     return tuple(name for name in names if any(_is_in(each, paths[name]) for each in changed))
 
@@ -275,20 +275,17 @@ def find_work_tree(folder: Path) -> Path | None:
 
 def _find_path(folder: Path, option: str) -> Path | None:
     output = _run(folder, "rev-parse", option)
-    return Path(_line(output.out)) if output.code == 0 and output.out else None
+    # A path may end in white space.
+    return Path(output.out.removesuffix("\n")) if output.code == 0 and output.out else None
 
 
 def can_reverse(repository: Path, patch: Path) -> bool:
-    """Whether `git apply --reverse` would revert a patch without context lines; nothing is changed."""
-    return _apply_reverse(repository, patch, "--check")
+    """Whether `reverse` would revert a patch; nothing is changed."""
+    return reverse(repository, patch, "--check")
 
 
-def reverse(repository: Path, patch: Path) -> bool:
-    """Revert a patch without context lines, as `can_reverse` checks it; False where git refuses."""
-    return _apply_reverse(repository, patch)
-
-
-def _apply_reverse(repository: Path, patch: Path, *options: str) -> bool:
+def reverse(repository: Path, patch: Path, *options: str) -> bool:
+    """Revert a patch without context lines; False where git refuses."""
     options = (*options, "--reverse", "--unidiff-zero", "--whitespace=nowarn")
     return _run(repository, "apply", *options, "--", str(patch)).code == 0
 
@@ -348,11 +345,6 @@ def _unreadable(repository: Path, verb: str, code: int) -> str:
         return f"git {verb} does not know an option that it is given: install a newer git, then run again."
     # git's other messages may quote a file, so they are left out.
     return f"git {verb} ended with exit code {code} in {repository}: run it by hand to see why."
-
-
-def _line(text: str) -> str:
-    """The one line of an output; a path in it may end in white space."""
-    return text.removesuffix("\n")
 
 
 def _is_in(path: str, folder: str) -> bool:

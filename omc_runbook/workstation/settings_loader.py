@@ -206,17 +206,14 @@ def _secret(text: str) -> Any:
 
 def _properties(kind: type[Any], instance: Any) -> Iterator[str]:
     """The properties, cached or computed, of the application's own classes; a nested model's after its field's name."""
-    kinds, own = (property, functools.cached_property), [each for each in kind.__mro__ if not _is_of_pydantic(each)]
+    kinds = (property, functools.cached_property)
+    own = [each for each in kind.__mro__ if not each.__module__.startswith(("pydantic", "builtins"))]
     names = [name for each in own for name, member in vars(each).items() if isinstance(member, kinds)]
     yield from dict.fromkeys((*names, *getattr(kind, "model_computed_fields", {})))
     for name in getattr(kind, "model_fields", {}):
         value = getattr(instance, name, None)
         if hasattr(type(value), "model_fields"):
             yield from (f"{name}.{each}" for each in _properties(type(value), value))
-
-
-def _is_of_pydantic(kind: type[Any]) -> bool:
-    return kind.__module__.startswith(("pydantic", "builtins"))
 
 
 def _maker(field: Any, value: Any) -> Callable[[str], Any] | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.catalogue import Key, variable_of
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
 from omc_runbook.model.secretive import is_issued, is_secret
 from omc_runbook.repository.checkout import Checkout
@@ -320,10 +321,7 @@ class Workstation:
     @cached_property
     def _bindings_by_name(self) -> Mapping[str, Sequence[Binding]]:
         """The bindings by the name in lower case, as Python compares names in any case."""
-        by_name: dict[str, list[Binding]] = {}
-        for each in self.bindings:
-            by_name.setdefault(each.name.casefold(), []).append(each)
-        return by_name
+        return grouped((each.name.casefold(), each) for each in self.bindings)
 
     def binding(self, variable: str) -> Binding | None:
         """The binding of the .env that Settings use for a variable: the last one, in any case that they accept."""
