@@ -34,7 +34,7 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import plan_json
-from omc_runbook.terraform.preview import preview
+from omc_runbook.terraform.command import preview
 from omc_runbook.textfile.file import Edit
 from omc_runbook.workstation import git
 from omc_runbook.workstation.reading import read_editable_template

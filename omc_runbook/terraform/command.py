@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +16,12 @@ from tempfile import TemporaryDirectory
 from omc_runbook.masking import registry
 from omc_runbook.model import programs, temporary
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.terraform.files import TEMPLATES
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES
 from omc_runbook.terraform.plan_json import ResourceChange, read_changes
 from omc_runbook.terraform.program import LOCK_FILE, PROGRAMS, TOFU, sign_of_tofu
 from omc_runbook.terraform.secret_versions import check_folder
+from omc_runbook.textfile.file import Edit
 
 SECONDS = {"init": 600, "plan": 900, "show": 120, "apply": 1800, "output": 120}
 """The time limit of each command; then it is interrupted."""
@@ -28,6 +32,7 @@ GRACE_SECONDS = 60
 LOG_VARIABLES = ("TF_LOG", "TF_LOG_CORE", "TF_LOG_PROVIDER", "TF_LOG_PATH")
 """Variables that make Terraform write values to a log."""
 
+NOT_COPIED = shutil.ignore_patterns(".terraform", ".git", "node_modules", ".venv")
 INIT_FILES = ("terraform.tfstate", "environment")
 """The files in which an earlier init saved the backend's settings and the workspace."""
 
@@ -154,6 +159,52 @@ def plan(folder: Path, profile: str = "", program: str = "") -> SavedPlan:
                 shutil.copyfile(lock, Path(directory.name) / LOCK_FILE)
             lock.unlink()
     return replace(saved, changes=changes)
+
+
+def preview(root: Path, folder: Path, edits: Sequence[Edit], profile: str = "") -> tuple[ResourceChange, ...]:
+    """Plan edits that are not written yet: in a private copy of the folder and of the modules beside it.
+
+    `root` is the checkout, which must contain the folder. Raises UsageError for a folder or file that cannot be
+    copied, and as `plan` does.
+    """
+    check_folder(folder)
+    folder = folder.resolve()
+    if not folder.is_relative_to(root):
+        raise UsageError(
+            f"terraform_dir {folder} is not within {root}: name the folder in this checkout. Nothing was written."
+        )
+    edited = [edit for edit in edits if edit.file.name.endswith((*SOURCES, *VALUES, *TEMPLATES))]
+    for edit in edited:
+        if not edit.file.path.resolve().is_relative_to(root):
+            raise UsageError(
+                f"{edit.file.name} is a link to a file outside {root}, so Terraform's plan cannot be shown before"
+                " it is edited: leave terraform_dir empty. Nothing was written."
+            )
+    top = Path(os.path.commonpath([folder, *(edit.file.path.resolve().parent for edit in edited)]))
+    # Local modules are in folders beside the environments.
+    top = top if top != folder else folder.parent.parent if folder.parent.parent.is_relative_to(root) else folder
+    with temporary.folder("preview") as directory:
+        copy = Path(directory) / "tree"
+        try:
+            shutil.copytree(top, copy, symlinks=True, ignore=NOT_COPIED)
+        except OSError as error:
+            # Of several files that cannot be copied the first is named.
+            path = error.args[0][0][0] if isinstance(error, shutil.Error) else error.filename
+            raise UsageError(
+                f"{path} cannot be copied, so Terraform's plan cannot be shown: move it out of {top}, or leave"
+                " terraform_dir empty. Nothing was written."
+            ) from None
+        for edit in edited:
+            target = copy / edit.file.path.resolve().relative_to(top)
+            target.unlink()
+            target.write_bytes(edit.after)
+        copied_folder = copy / folder.relative_to(top)
+        data = folder / os.environ.get("TF_DATA_DIR", ".terraform")
+        if data.is_dir() and not (copied_folder / data.name).exists():
+            (copied_folder / data.name).symlink_to(data)
+        saved = plan(copied_folder, profile, find_program(folder))
+        saved.drop()
+        return saved.changes
 
 
 def apply(saved: SavedPlan) -> tuple[Output, ...]:

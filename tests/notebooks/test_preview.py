@@ -22,7 +22,7 @@ from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.runbooks import add_key, key_addition
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, STAGING
-from omc_runbook.terraform.preview import preview
+from omc_runbook.terraform.command import preview
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import Edit
 
