@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Literal
@@ -112,7 +112,7 @@ def _was_current(snapshot: Snapshot, first: datetime, last: datetime) -> bool:
 
     LastChangedDate is that of any edit, such as of tags; what moved AWSCURRENT before the second time, is all there.
     """
-    calls = _current_calls(snapshot)
+    calls = _writes(snapshot, _makes_current)
     end = bisect_right(calls, last, key=_time)
     if not end or last + TRAIL_DELAY > snapshot.taken:
         return False
@@ -123,9 +123,9 @@ def _was_current(snapshot: Snapshot, first: datetime, last: datetime) -> bool:
 
 
 @once
-def _current_calls(snapshot: Snapshot) -> tuple[Event, ...]:
-    """The calls that gave a version AWSCURRENT, the oldest first."""
-    return tuple(sorted(filter(_makes_current, snapshot.writes or ()), key=_time))
+def _writes(snapshot: Snapshot, is_meant: Callable[[Event], bool]) -> tuple[Event, ...]:
+    """The calls that are meant, of those that wrote versions or moved labels, the oldest first."""
+    return tuple(sorted(filter(is_meant, snapshot.writes or ()), key=_time))
 
 
 def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
@@ -280,7 +280,7 @@ def _known_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     if candidates and _may_be_staged(snapshot, newest):
         restored.append(candidates[-1].id)
     # A later move to the newest one ends a restore.
-    moves = _moves(snapshot)
+    moves = _writes(snapshot, _moves_current)
     moved = [event for event in moves if event.time > newest.created]
     before = [event for event in moved if event.time <= moment]
     if before:
@@ -293,15 +293,9 @@ def _known_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
 
 
 @once
-def _moves(snapshot: Snapshot) -> tuple[Event, ...]:
-    """The calls that moved AWSCURRENT, the oldest first."""
-    return tuple(sorted(filter(_moves_current, snapshot.writes or ()), key=_time))
-
-
-@once
 def _staged(snapshot: Snapshot) -> Mapping[str, datetime]:
     """The versions that were, by CloudTrail, written under another label, and until when: AWSCURRENT moved to them."""
-    until = {event.version_id: event.time for event in reversed(_moves(snapshot))}
+    until = {event.version_id: event.time for event in reversed(_writes(snapshot, _moves_current))}
     return {
         event.version_id: until.get(event.version_id, _NEVER)
         for event in snapshot.writes or ()
@@ -401,7 +395,7 @@ def _lacks_a_move(snapshot: Snapshot) -> bool:
 
     A newer version than all these may have come without a call, as by a rotation that AWS manages.
     """
-    newest = next(reversed(_current_calls(snapshot)), None)
+    newest = next(reversed(_writes(snapshot, _makes_current)), None)
     current = next((version for version in snapshot.versions if version.id == snapshot.current_id), None)
     if newest is None or current is None:
         return False
