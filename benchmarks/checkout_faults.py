@@ -178,7 +178,7 @@ def _had_value(platform: Any) -> None:
 
 
 FILES = (
-    *(_drilled(each.id) for each in checkout.faults() if each.family == checkout.DRIFT),
+    *(_drilled(each.id) for each in checkout.FAULTS if each.family == checkout.DRIFT),
     _edited("environment-lacks", _other_secret),
     _edited("unprovided", _asks_for("ENCRYPTION_KEY")),
     _edited("initial-lacks", _without_line("SENTRY_DSN")),

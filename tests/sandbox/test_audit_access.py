@@ -29,7 +29,7 @@ from omc_runbook.sandbox.worlds.roles import policy
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
 from omc_runbook.snapshot.state import Snapshot
 
-FAULTS = [fault.id for fault in access_faults.faults()]
+FAULTS = [fault.id for fault in access_faults.FAULTS]
 
 
 @pytest.fixture

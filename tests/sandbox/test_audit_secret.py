@@ -34,7 +34,7 @@ from omc_runbook.snapshot.state import Snapshot
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 RENEWED = ("SECRET_KEY", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "FIRST_SUPERUSER_PASSWORD", "SMTP_PASSWORD")
-FAULTS = [fault.id for fault in audit_secret.faults()]
+FAULTS = [fault.id for fault in audit_secret.FAULTS]
 
 
 @pytest.fixture

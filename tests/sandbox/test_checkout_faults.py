@@ -52,7 +52,7 @@ def contents(root: Path) -> dict[Path, tuple[bytes, int]]:
     return {path.relative_to(root): (path.read_bytes(), path.stat().st_mode) for path in files}
 
 
-@pytest.mark.parametrize("fault", checkout.faults(), ids=lambda fault: fault.id)
+@pytest.mark.parametrize("fault", checkout.FAULTS, ids=lambda fault: fault.id)
 def test_a_fault_is_the_only_root_cause(fault: Fault, at_sandbox: Sandbox) -> None:
     """It is found in the copy by the runbook that the drill names, and the checkout itself stays as it was."""
     if not checkout.is_seen_here(fault):
@@ -74,7 +74,7 @@ def test_a_healthy_copy_has_no_finding(family: str, at_sandbox: Sandbox) -> None
 def test_what_nobody_can_see_here_is_no_drill(at_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Docker Compose is not installed, what it alone shows is neither drawn nor broken."""
     monkeypatch.setenv("PATH", "/nowhere")
-    unseen = {fault.id for fault in checkout.faults() if fault.needs_compose}
+    unseen = {fault.id for fault in checkout.FAULTS if fault.needs_compose}
     drawn = drills._choose(checkout.LOCAL, None, 50, random.Random(1))
     assert unseen and unseen.isdisjoint(drawn)
     for id in unseen:

@@ -36,36 +36,6 @@ READ = "secretsmanager:GetSecretValue"
 BOUNDARY = f"{STAGING}-boundary"
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of this family."""
-    return (
-        Fault(
-            "access",
-            "role-absent",
-            "The worker's task definition names no execution role.",
-            lambda world: revise(world, "worker", lambda container: None, execution_role=""),
-        ),
-        _fault("role-untrusted", "The execution role trusts EC2 and not ECS tasks.", _trust_ec2),
-        _fault("no-permission", "The execution role may not read the secret.", _revoke),
-        _fault("pattern-suffix", "The role's policy names the secret without its suffix.", _drop_suffix),
-        _fault("identity-deny", "A policy of the execution role denies reading secrets.", _deny),
-        _fault("boundary", "The execution role's permissions boundary does not allow reading secrets.", _set_boundary),
-        _fault("scp", "A service control policy denies reading secrets.", deny_in_organization),
-        _fault("resource-deny", "The secret's resource policy denies the execution role.", _deny_on_secret),
-        _fault("kms-disabled", "The customer key that encrypts the secret is disabled.", _disable_key),
-        _fault("kms-pending", "The secret's customer key is pending deletion.", _delete_key),
-        _fault("kms-no-permission", "The role may not decrypt with the secret's customer key.", encrypt),
-        _fault("kms-useless-grant", "kms:Decrypt is granted on the secret, not on its key.", _grant_on_secret),
-        Fault(
-            "access",
-            "kms-cross-account",
-            f"The worker's secret is account {OTHER_ACCOUNT}'s, under that account's AWS managed key.",
-            _share_managed_key,
-        ),
-        _fault("throttled", "Secrets Manager throttles the tasks' reads.", _throttle),
-    )
-
-
 def _fault(fault_id: str, breaks: str, change: Callable[[World], object]) -> Fault:
     def apply(world: World) -> None:
         change(world)
@@ -130,3 +100,31 @@ def _share_managed_key(world: World) -> None:
     secretsmanager.put_resource_policy(SecretId=arn, ResourcePolicy=json.dumps(share))
     grant(world, secrets_policy(SECRET_PATTERN, SECRET_PATTERN.replace(ACCOUNT, OTHER_ACCOUNT)))
     refer(world, "worker", "SECRET_KEY", lambda _: f"{arn}:SECRET_KEY::")
+
+
+FAULTS = (
+    Fault(
+        "access",
+        "role-absent",
+        "The worker's task definition names no execution role.",
+        lambda world: revise(world, "worker", lambda container: None, execution_role=""),
+    ),
+    _fault("role-untrusted", "The execution role trusts EC2 and not ECS tasks.", _trust_ec2),
+    _fault("no-permission", "The execution role may not read the secret.", _revoke),
+    _fault("pattern-suffix", "The role's policy names the secret without its suffix.", _drop_suffix),
+    _fault("identity-deny", "A policy of the execution role denies reading secrets.", _deny),
+    _fault("boundary", "The execution role's permissions boundary does not allow reading secrets.", _set_boundary),
+    _fault("scp", "A service control policy denies reading secrets.", deny_in_organization),
+    _fault("resource-deny", "The secret's resource policy denies the execution role.", _deny_on_secret),
+    _fault("kms-disabled", "The customer key that encrypts the secret is disabled.", _disable_key),
+    _fault("kms-pending", "The secret's customer key is pending deletion.", _delete_key),
+    _fault("kms-no-permission", "The role may not decrypt with the secret's customer key.", encrypt),
+    _fault("kms-useless-grant", "kms:Decrypt is granted on the secret, not on its key.", _grant_on_secret),
+    Fault(
+        "access",
+        "kms-cross-account",
+        f"The worker's secret is account {OTHER_ACCOUNT}'s, under that account's AWS managed key.",
+        _share_managed_key,
+    ),
+    _fault("throttled", "Secrets Manager throttles the tasks' reads.", _throttle),
+)

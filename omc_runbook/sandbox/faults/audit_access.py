@@ -28,31 +28,6 @@ CODE_HOST = "token.actions.githubusercontent.com"
 SYMPTOM = "The application runs well. An audit is due: somebody may do more with the secret than they should."
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of this module."""
-    return (
-        _fault("wildcard-secret", "The execution role may read every secret, as the guide has it.", _widen),
-        _fault("readable-by-all", "The secret's own policy lets everybody read it.", _open),
-        _fault("other-account-reads", "The secret's own policy lets another account read it.", _share),
-        _fault("human-may-read", "A developer's user may read the secret.", _let_person_read),
-        _fault(
-            "unused-reader", "A role has been allowed to read the secret for 200 days, and never has.", _forget_role
-        ),
-        _fault("can-write-secret", "The tasks' own role may write the secret.", _let_tasks_write),
-        _fault("can-pass-role", "Contractors may run tasks of their own with the execution role.", _let_pass),
-        _fault("can-enter-task", "Contractors may begin a session in every task, by ECS Exec.", _let_enter),
-        _fault("grant-to-stranger", "A grant lets another account use the key of the secret.", _grant_to_stranger),
-        _fault(
-            "federated-any-subject",
-            "Any repository of a code host may assume a role that reads the secret.",
-            _trust_code_host,
-        ),
-        _fault(
-            "can-become-reader", "Contractors may change the trust policy of the execution role.", _let_change_trust
-        ),
-    )
-
-
 def _fault(fault_id: str, breaks: str, change: Callable[[World], object]) -> Fault:
     return Fault("audit", fault_id, breaks, change, SYMPTOM)
 
@@ -145,3 +120,22 @@ def _grant_to_stranger(world: World) -> None:
     tasks["Statement"] += policy("kms:Decrypt", Resource=key)["Statement"]
     world.iam.put_role_policy(RoleName=TASK_ROLE, PolicyName=POLICY, PolicyDocument=json.dumps(tasks))
     world.kms.create_grant(KeyId=key, GranteePrincipal=STRANGER, Operations=["Decrypt"])
+
+
+FAULTS = (
+    _fault("wildcard-secret", "The execution role may read every secret, as the guide has it.", _widen),
+    _fault("readable-by-all", "The secret's own policy lets everybody read it.", _open),
+    _fault("other-account-reads", "The secret's own policy lets another account read it.", _share),
+    _fault("human-may-read", "A developer's user may read the secret.", _let_person_read),
+    _fault("unused-reader", "A role has been allowed to read the secret for 200 days, and never has.", _forget_role),
+    _fault("can-write-secret", "The tasks' own role may write the secret.", _let_tasks_write),
+    _fault("can-pass-role", "Contractors may run tasks of their own with the execution role.", _let_pass),
+    _fault("can-enter-task", "Contractors may begin a session in every task, by ECS Exec.", _let_enter),
+    _fault("grant-to-stranger", "A grant lets another account use the key of the secret.", _grant_to_stranger),
+    _fault(
+        "federated-any-subject",
+        "Any repository of a code host may assume a role that reads the secret.",
+        _trust_code_host,
+    ),
+    _fault("can-become-reader", "Contractors may change the trust policy of the execution role.", _let_change_trust),
+)

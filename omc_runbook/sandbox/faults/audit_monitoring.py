@@ -21,38 +21,6 @@ _EARLIER = range(10, 60)
 _fault = partial(Fault, "audit")
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of this family."""
-    return (
-        _fault("no-trail", "The account has no trail.", lambda world: _trails(world).delete_trail(Name=TRAIL)),
-        _fault(
-            "trail-not-logging",
-            "Somebody stopped the trail's logging.",
-            lambda world: _trails(world).stop_logging(Name=TRAIL),
-        ),
-        _fault("trail-one-region", "The trail records only its own region.", _narrow_trail),
-        _fault(
-            "trail-not-validated",
-            "The trail's files have no digests.",
-            lambda world: _trails(world).update_trail(Name=TRAIL, EnableLogFileValidation=False),
-        ),
-        _fault("trail-without-reads", "The trail records only calls that change something.", _leave_out_reads),
-        _fault("no-alarm", "No alarm and no rule tells anybody that the secret was read.", remove_alarm),
-        _fault(
-            "alarm-off",
-            "The alarm on reads of the secret has its actions disabled.",
-            lambda world: world.client("cloudwatch").disable_alarm_actions(AlarmNames=[ALARM]),
-        ),
-        _fault("alarm-to-nobody", "The alarm's topic has one address that never confirmed.", _lose_subscriber),
-        _fault("new-reader", "A role that never read the secret did so yesterday.", _read_as_stranger),
-        _fault("new-address", "A role reads the secret from a network that is new for it.", _read_from_elsewhere),
-        _fault("read-burst", "A role read the secret forty times within an hour.", _read_often),
-        _fault("rising-errors", "A role is refused the secret again and again.", _refuse),
-        _fault("catch-all-batch", "A batch read asked for whatever matches a filter.", _read_by_filter),
-        _fault("read-from-other-region", "A role read the secret's replica in another region.", _read_replica),
-    )
-
-
 def remove(world: World) -> None:
     """Delete the rules that a remedy made."""
     events = world.client("events")
@@ -122,3 +90,33 @@ def _read_replica(world: World) -> None:
         SecretId=SECRET, AddReplicaRegions=[{"Region": REPLICA_REGION}], ForceOverwriteReplicaSecret=True
     )
     remember(world, [*daily(_EARLIER, REPORTS), *daily((1,), REPORTS, region=REPLICA_REGION)])
+
+
+FAULTS = (
+    _fault("no-trail", "The account has no trail.", lambda world: _trails(world).delete_trail(Name=TRAIL)),
+    _fault(
+        "trail-not-logging",
+        "Somebody stopped the trail's logging.",
+        lambda world: _trails(world).stop_logging(Name=TRAIL),
+    ),
+    _fault("trail-one-region", "The trail records only its own region.", _narrow_trail),
+    _fault(
+        "trail-not-validated",
+        "The trail's files have no digests.",
+        lambda world: _trails(world).update_trail(Name=TRAIL, EnableLogFileValidation=False),
+    ),
+    _fault("trail-without-reads", "The trail records only calls that change something.", _leave_out_reads),
+    _fault("no-alarm", "No alarm and no rule tells anybody that the secret was read.", remove_alarm),
+    _fault(
+        "alarm-off",
+        "The alarm on reads of the secret has its actions disabled.",
+        lambda world: world.client("cloudwatch").disable_alarm_actions(AlarmNames=[ALARM]),
+    ),
+    _fault("alarm-to-nobody", "The alarm's topic has one address that never confirmed.", _lose_subscriber),
+    _fault("new-reader", "A role that never read the secret did so yesterday.", _read_as_stranger),
+    _fault("new-address", "A role reads the secret from a network that is new for it.", _read_from_elsewhere),
+    _fault("read-burst", "A role read the secret forty times within an hour.", _read_often),
+    _fault("rising-errors", "A role is refused the secret again and again.", _refuse),
+    _fault("catch-all-batch", "A batch read asked for whatever matches a filter.", _read_by_filter),
+    _fault("read-from-other-region", "A role read the secret's replica in another region.", _read_replica),
+)

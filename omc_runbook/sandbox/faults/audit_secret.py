@@ -38,29 +38,6 @@ _ASKED = "Nothing fails. Somebody asks what an auditor would find about the secr
 _fault = partial(Fault, "audit", symptom=_ASKED)
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of the secret itself."""
-    return (
-        _fault("key-overdue", "Every value is 200 days old.", lambda world: date_back(world, 200)),
-        _fault("key-due-soon", "Every value is 170 days old, of 180.", lambda world: date_back(world, 170)),
-        _fault("rotation-not-real", "A rotation wrote the same values again.", _rotate_to_same),
-        _fault("plain-in-definition", f"The frontend's {VARIABLE} has SECRET_KEY in plain text.", _write_in_plain),
-        _fault("value-in-log", "The backend logged OPENAI_API_KEY.", _log),
-        _fault("value-shared", "Production's secret has the same SECRET_KEY.", _share),
-        _fault("key-unused", "The secret has a key LEGACY_TOKEN that nothing refers to.", _add_key),
-        _fault("secret-unused", f"Nobody has read {UNUSED_SECRET} for 200 days.", _leave_secret),
-        _fault("version-unlabelled", "Many rotations left versions without a label.", _rotate_often),
-        _fault("key-not-rotated", "The secret's customer key has no automatic rotation.", encrypt_and_grant),
-        _fault(
-            "rotation-broken",
-            "Automatic rotation names a function that does not exist.",
-            lambda world: rotate_automatically(world, 90),
-        ),
-        _fault("tags-missing", "The project's other secrets have tags that this one lacks.", _tag_others),
-        _fault("quota-near", "The secret's value has 80 % of its largest size.", _fill),
-    )
-
-
 @on_error("ResourceNotFoundException", gives=None)
 def remove(world: World) -> None:
     """Remove what these faults create."""
@@ -135,3 +112,24 @@ def _tag_others(world: World) -> None:
 
 def _fill(world: World) -> None:
     put(world, {**document(world), "_certificates": secrets.token_hex(_LARGE // 2)})
+
+
+FAULTS = (
+    _fault("key-overdue", "Every value is 200 days old.", lambda world: date_back(world, 200)),
+    _fault("key-due-soon", "Every value is 170 days old, of 180.", lambda world: date_back(world, 170)),
+    _fault("rotation-not-real", "A rotation wrote the same values again.", _rotate_to_same),
+    _fault("plain-in-definition", f"The frontend's {VARIABLE} has SECRET_KEY in plain text.", _write_in_plain),
+    _fault("value-in-log", "The backend logged OPENAI_API_KEY.", _log),
+    _fault("value-shared", "Production's secret has the same SECRET_KEY.", _share),
+    _fault("key-unused", "The secret has a key LEGACY_TOKEN that nothing refers to.", _add_key),
+    _fault("secret-unused", f"Nobody has read {UNUSED_SECRET} for 200 days.", _leave_secret),
+    _fault("version-unlabelled", "Many rotations left versions without a label.", _rotate_often),
+    _fault("key-not-rotated", "The secret's customer key has no automatic rotation.", encrypt_and_grant),
+    _fault(
+        "rotation-broken",
+        "Automatic rotation names a function that does not exist.",
+        lambda world: rotate_automatically(world, 90),
+    ),
+    _fault("tags-missing", "The project's other secrets have tags that this one lacks.", _tag_others),
+    _fault("quota-near", "The secret's value has 80 % of its largest size.", _fill),
+)

@@ -32,95 +32,6 @@ _NOT_READ = "A variable was set, and the application behaves as if it were not."
 _NEXT_APPLY = "Before the next terraform apply, a colleague asks whether its files and AWS agree on the secrets."
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of both families; git, a Docker engine and Terraform are not needed."""
-    local, drift = partial(_fault, LOCAL), partial(_fault, DRIFT)
-    return (
-        local("dotenv-missing", "The .env is in backend/ instead of the top of the checkout.", _NO_START, _move),
-        local(
-            "crlf",
-            "The .env has the line ends of Windows.",
-            _OTHER_VALUE,
-            _edit(lambda raw: raw.replace(b"\n", b"\r\n")),
-        ),
-        local("unterminated", "A quote in the .env is not closed.", _NO_START, _line("SECRET_KEY", '"{value}')),
-        local(
-            "unreadable-line",
-            "SECRET_KEY is set in PowerShell's syntax.",
-            _OTHER_VALUE,
-            _rename("SECRET_KEY", "$env:SECRET_KEY"),
-        ),
-        local(
-            "duplicate-variable",
-            "SECRET_KEY is in the .env twice, with two values.",
-            _OTHER_VALUE,
-            _append("SECRET_KEY"),
-        ),
-        local("permissions", "Others can read the .env.", _EXPOSED, lambda root: (root / _DOTENV).chmod(0o644)),
-        local(
-            "dollar",
-            "FIRST_SUPERUSER_PASSWORD has a $ that Docker Compose replaces.",
-            _OTHER_VALUE,
-            _line("FIRST_SUPERUSER_PASSWORD", "{value}$word"),
-            needs_compose=True,
-        ),
-        local(
-            "hash",
-            "FIRST_SUPERUSER_PASSWORD has a # with a blank before it.",
-            _OTHER_VALUE,
-            _line("FIRST_SUPERUSER_PASSWORD", "{value} #word"),
-        ),
-        local("required-empty", "OPENAI_API_KEY is empty in the .env.", _NO_START, _line("OPENAI_API_KEY", "")),
-        local(
-            "misspelt", "OPENAI_API_KEY is misspelt in the .env.", _NO_START, _rename("OPENAI_API_KEY", "OPENAI_APIKEY")
-        ),
-        local(
-            "environment-literal",
-            "ENVIRONMENT is production in the .env.",
-            _OTHER_VALUE,
-            _line("ENVIRONMENT", "production"),
-        ),
-        local("settings-refused", "POSTGRES_PORT is no number.", _NO_START, _line("POSTGRES_PORT", "database")),
-        local(
-            "environment-wins",
-            "The Compose file has an OPENAI_API_KEY of its own.",
-            _OTHER_VALUE,
-            _override,
-            needs_compose=True,
-        ),
-        drift(
-            "template-lacks",
-            "The template has no OPENAI_API_KEY.",
-            _LACKS,
-            _without(_TEMPLATE, r"^OPENAI_API_KEY=.*\n"),
-        ),
-        drift(
-            "settings-lacks",
-            "Settings does not read SENTRY_DSN.",
-            _NOT_READ,
-            _without(_SETTINGS, r"^ +SENTRY_DSN:.*\n"),
-        ),
-        drift(
-            "compose-lacks",
-            "The Compose file gives the backend no .env.",
-            _NOT_READ,
-            _without(_COMPOSE, r"(?<=started\n) +env_file:\n +- \.env\n"),
-        ),
-        drift(
-            "terraform-lacks",
-            "Terraform's files have no reference to SMTP_PASSWORD.",
-            _NEXT_APPLY,
-            _without(_ECS, r"^ +\{\n.*\"SMTP_PASSWORD\"\n.*\n +\},\n"),
-        ),
-        drift(
-            "terraform-ahead",
-            "Terraform's files have a reference to COINGECKO_API_KEY that was not applied.",
-            _NEXT_APPLY,
-            _refer,
-        ),
-    )
-
-
 def copy_of(endpoint: str) -> Path:
     """Where the copy is that a sandbox's drill breaks, whether or not there is one now."""
     return folders.at(endpoint).directory / _FOLDER / example.NAME
@@ -219,3 +130,78 @@ def _refer(root: Path) -> None:
     name = "COINGECKO_API_KEY"
     entry = f'{{\n          name      = "{name}"\n          valueFrom = "${{var.secrets_arn}}:{name}::"\n        }},\n'
     _substitute(_ECS, r"^ +\{\n.*\"SMTP_PASSWORD\"\n", lambda match: f"        {entry}{match[0]}")(root)
+
+
+_local, _drift = partial(_fault, LOCAL), partial(_fault, DRIFT)
+FAULTS = (
+    _local("dotenv-missing", "The .env is in backend/ instead of the top of the checkout.", _NO_START, _move),
+    _local(
+        "crlf", "The .env has the line ends of Windows.", _OTHER_VALUE, _edit(lambda raw: raw.replace(b"\n", b"\r\n"))
+    ),
+    _local("unterminated", "A quote in the .env is not closed.", _NO_START, _line("SECRET_KEY", '"{value}')),
+    _local(
+        "unreadable-line",
+        "SECRET_KEY is set in PowerShell's syntax.",
+        _OTHER_VALUE,
+        _rename("SECRET_KEY", "$env:SECRET_KEY"),
+    ),
+    _local(
+        "duplicate-variable", "SECRET_KEY is in the .env twice, with two values.", _OTHER_VALUE, _append("SECRET_KEY")
+    ),
+    _local("permissions", "Others can read the .env.", _EXPOSED, lambda root: (root / _DOTENV).chmod(0o644)),
+    _local(
+        "dollar",
+        "FIRST_SUPERUSER_PASSWORD has a $ that Docker Compose replaces.",
+        _OTHER_VALUE,
+        _line("FIRST_SUPERUSER_PASSWORD", "{value}$word"),
+        needs_compose=True,
+    ),
+    _local(
+        "hash",
+        "FIRST_SUPERUSER_PASSWORD has a # with a blank before it.",
+        _OTHER_VALUE,
+        _line("FIRST_SUPERUSER_PASSWORD", "{value} #word"),
+    ),
+    _local("required-empty", "OPENAI_API_KEY is empty in the .env.", _NO_START, _line("OPENAI_API_KEY", "")),
+    _local(
+        "misspelt", "OPENAI_API_KEY is misspelt in the .env.", _NO_START, _rename("OPENAI_API_KEY", "OPENAI_APIKEY")
+    ),
+    _local(
+        "environment-literal",
+        "ENVIRONMENT is production in the .env.",
+        _OTHER_VALUE,
+        _line("ENVIRONMENT", "production"),
+    ),
+    _local("settings-refused", "POSTGRES_PORT is no number.", _NO_START, _line("POSTGRES_PORT", "database")),
+    _local(
+        "environment-wins",
+        "The Compose file has an OPENAI_API_KEY of its own.",
+        _OTHER_VALUE,
+        _override,
+        needs_compose=True,
+    ),
+    _drift(
+        "template-lacks", "The template has no OPENAI_API_KEY.", _LACKS, _without(_TEMPLATE, r"^OPENAI_API_KEY=.*\n")
+    ),
+    _drift(
+        "settings-lacks", "Settings does not read SENTRY_DSN.", _NOT_READ, _without(_SETTINGS, r"^ +SENTRY_DSN:.*\n")
+    ),
+    _drift(
+        "compose-lacks",
+        "The Compose file gives the backend no .env.",
+        _NOT_READ,
+        _without(_COMPOSE, r"(?<=started\n) +env_file:\n +- \.env\n"),
+    ),
+    _drift(
+        "terraform-lacks",
+        "Terraform's files have no reference to SMTP_PASSWORD.",
+        _NEXT_APPLY,
+        _without(_ECS, r"^ +\{\n.*\"SMTP_PASSWORD\"\n.*\n +\},\n"),
+    ),
+    _drift(
+        "terraform-ahead",
+        "Terraform's files have a reference to COINGECKO_API_KEY that was not applied.",
+        _NEXT_APPLY,
+        _refer,
+    ),
+)

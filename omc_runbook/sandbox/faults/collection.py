@@ -34,12 +34,12 @@ def catalogue() -> tuple[Fault, ...]:
     """All faults of AWS, family by family."""
     families = (secret, reference, other_sources, content, access, network, deployment, running, execute)
     audits = (audit_access, audit_monitoring, audit_secret)
-    return tuple(fault for family in (*families, *audits) for fault in family.faults())
+    return tuple(fault for family in (*families, *audits) for fault in family.FAULTS)
 
 
 def every() -> tuple[Fault, ...]:
     """All faults: those of AWS, and those of a developer's checkout."""
-    return (*catalogue(), *checkout.faults())
+    return (*catalogue(), *checkout.FAULTS)
 
 
 def break_(endpoint: str, fault_id: str) -> None:

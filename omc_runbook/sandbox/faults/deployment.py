@@ -23,61 +23,6 @@ OTHER_CLUSTER = f"{STAGING}-cluster"
 _fault = partial(Fault, "deployment")
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of this family."""
-    return (
-        _fault("not-forced", "The secret was changed and no service was redeployed.", rotate),
-        _fault(
-            "wrong-names", f"The cluster is named {OTHER_CLUSTER}, its services {STAGING}-backend and so on.", _rename
-        ),
-        _fault(
-            "rollout-stuck",
-            "The worker's new tasks exit at once, and no circuit breaker ends the deployment.",
-            command("worker", "--sandbox-exit=1"),
-        ),
-        _fault(
-            "breaker-rollback",
-            "The backend's new tasks exit at once, and the circuit breaker rolled the deployment back.",
-            command("backend", "--sandbox-exit=1"),
-        ),
-        _fault("other-definition", "The worker runs the backend's task definition.", _run_other),
-        _fault("deployment-paused", "The backend's new deployment waits for a person, at a PAUSE hook.", _pause),
-        _fault("lone-task", "A task run by hand has an old value of the secret.", _run_alone),
-        _fault("desired-zero", "The backend's desiredCount is 0.", _scale_to_zero),
-        _fault(
-            "external-controller",
-            "The backend is deployed by an external controller, through task sets.",
-            lambda world: _hand_over(world, "EXTERNAL"),
-        ),
-        _fault(
-            "code-deploy",
-            "The backend is deployed by CodeDeploy, which refuses a forced deployment.",
-            lambda world: _hand_over(world, "CODE_DEPLOY"),
-        ),
-        _fault(
-            "health-check",
-            "The worker's new tasks start and never pass their health check.",
-            command("worker", "--sandbox-unhealthy"),
-        ),
-        _fault(
-            "image-pull",
-            "The worker's image is not in its repository.",
-            lambda world: revise(world, "worker", _lose_image),
-        ),
-        _fault(
-            "command-fails",
-            "The backend's command is not in its image, and the circuit breaker rolled the deployment back.",
-            command("backend", "--sandbox-exit=127"),
-        ),
-        _fault(
-            "out-of-memory",
-            "The worker's new tasks are killed because they run out of memory.",
-            command("worker", OUT_OF_MEMORY),
-        ),
-        _fault("log-group", "The worker's log group was deleted.", _delete_log_group),
-    )
-
-
 def _lose_image(container: ContainerDefinitionOutputTypeDef) -> None:
     container["image"] = f"{container['image'].rpartition(':')[0]}:{MISSING}-{secrets.token_hex(4)}"
 
@@ -143,3 +88,52 @@ def _hand_over(world: World, controller: Literal["CODE_DEPLOY", "EXTERNAL"]) -> 
     )
     if controller == "EXTERNAL":
         world.ecs.create_task_set(cluster=CLUSTER, service="backend", **tasks)
+
+
+FAULTS = (
+    _fault("not-forced", "The secret was changed and no service was redeployed.", rotate),
+    _fault("wrong-names", f"The cluster is named {OTHER_CLUSTER}, its services {STAGING}-backend and so on.", _rename),
+    _fault(
+        "rollout-stuck",
+        "The worker's new tasks exit at once, and no circuit breaker ends the deployment.",
+        command("worker", "--sandbox-exit=1"),
+    ),
+    _fault(
+        "breaker-rollback",
+        "The backend's new tasks exit at once, and the circuit breaker rolled the deployment back.",
+        command("backend", "--sandbox-exit=1"),
+    ),
+    _fault("other-definition", "The worker runs the backend's task definition.", _run_other),
+    _fault("deployment-paused", "The backend's new deployment waits for a person, at a PAUSE hook.", _pause),
+    _fault("lone-task", "A task run by hand has an old value of the secret.", _run_alone),
+    _fault("desired-zero", "The backend's desiredCount is 0.", _scale_to_zero),
+    _fault(
+        "external-controller",
+        "The backend is deployed by an external controller, through task sets.",
+        lambda world: _hand_over(world, "EXTERNAL"),
+    ),
+    _fault(
+        "code-deploy",
+        "The backend is deployed by CodeDeploy, which refuses a forced deployment.",
+        lambda world: _hand_over(world, "CODE_DEPLOY"),
+    ),
+    _fault(
+        "health-check",
+        "The worker's new tasks start and never pass their health check.",
+        command("worker", "--sandbox-unhealthy"),
+    ),
+    _fault(
+        "image-pull", "The worker's image is not in its repository.", lambda world: revise(world, "worker", _lose_image)
+    ),
+    _fault(
+        "command-fails",
+        "The backend's command is not in its image, and the circuit breaker rolled the deployment back.",
+        command("backend", "--sandbox-exit=127"),
+    ),
+    _fault(
+        "out-of-memory",
+        "The worker's new tasks are killed because they run out of memory.",
+        command("worker", OUT_OF_MEMORY),
+    ),
+    _fault("log-group", "The worker's log group was deleted.", _delete_log_group),
+)

@@ -20,32 +20,6 @@ _fault = partial(Fault, "exec")
 _KEYS = add_variables(AWS_ACCESS_KEY_ID="none", AWS_SECRET_ACCESS_KEY="none")
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of this family."""
-    return (
-        _fault("exec-off", "The worker's tasks run without ECS Exec enabled.", _disable),
-        _fault("exec-agent", "The ECS Exec agent has stopped in the worker's tasks.", command("worker", AGENT_STOPS)),
-        _fault("exec-iam", "The task role lacks the ssmmessages permissions for ECS Exec.", _revoke_channels),
-        _fault(
-            "exec-endpoint",
-            "The worker's subnet has an endpoint for Secrets Manager, but none for ssmmessages.",
-            isolate_worker,
-        ),
-        _fault(
-            "exec-readonly",
-            "The worker's root file system is read-only.",
-            lambda world: revise(world, "worker", lambda each: each.update({"readonlyRootFilesystem": True})),
-        ),
-        _fault(
-            "exec-static-keys",
-            "The worker's container has AWS keys in its environment, which may not open ECS Exec's channels.",
-            lambda world: revise(world, "worker", _KEYS),
-        ),
-        _fault("exec-kms", "A KMS key that the task role may not use encrypts ECS Exec's sessions.", _encrypt_sessions),
-        _fault("exec-no-shell", "The worker's image has no shell.", command("worker", NO_SHELL)),
-    )
-
-
 def _encrypt_sessions(world: World) -> None:
     key = world.kms.create_key(Description="ECS Exec")["KeyMetadata"]["Arn"]
     configure_sessions(world, key)
@@ -68,3 +42,27 @@ def _revoke_channels(world: World) -> None:
     policy = json.dumps(secrets_policy())
     world.iam.put_role_policy(RoleName=TASK_ROLE, PolicyName=TASK_POLICY, PolicyDocument=policy)
     redeploy(world)
+
+
+FAULTS = (
+    _fault("exec-off", "The worker's tasks run without ECS Exec enabled.", _disable),
+    _fault("exec-agent", "The ECS Exec agent has stopped in the worker's tasks.", command("worker", AGENT_STOPS)),
+    _fault("exec-iam", "The task role lacks the ssmmessages permissions for ECS Exec.", _revoke_channels),
+    _fault(
+        "exec-endpoint",
+        "The worker's subnet has an endpoint for Secrets Manager, but none for ssmmessages.",
+        isolate_worker,
+    ),
+    _fault(
+        "exec-readonly",
+        "The worker's root file system is read-only.",
+        lambda world: revise(world, "worker", lambda each: each.update({"readonlyRootFilesystem": True})),
+    ),
+    _fault(
+        "exec-static-keys",
+        "The worker's container has AWS keys in its environment, which may not open ECS Exec's channels.",
+        lambda world: revise(world, "worker", _KEYS),
+    ),
+    _fault("exec-kms", "A KMS key that the task role may not use encrypts ECS Exec's sessions.", _encrypt_sessions),
+    _fault("exec-no-shell", "The worker's image has no shell.", command("worker", NO_SHELL)),
+)

@@ -1,4 +1,4 @@
-"""Faults of the network: routes, endpoints, security groups and ACLs between tasks and Secrets Manager."""
+"""Faults of the network between tasks and Secrets Manager: each moves the worker into a private one that is wrong."""
 
 from __future__ import annotations
 
@@ -13,19 +13,6 @@ from omc_runbook.sandbox.worlds.vpcs import EVERYWHERE, PrivateNetwork
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
-
-
-def faults() -> tuple[Fault, ...]:
-    """The faults of this family: each moves the worker into a private network that has one thing wrong."""
-    return (
-        _fault("no-egress", "The worker's subnet has no route to Secrets Manager.", _remove_endpoint),
-        _fault("endpoint-sg", "The endpoint's security group allows no ingress.", _revoke_ingress),
-        _fault("private-dns-off", "Private DNS is off for the endpoint.", _disable_private_dns),
-        _fault("sg-egress", "The worker's security group allows no egress.", _revoke_egress),
-        _fault("network-acl", "A network ACL of the worker's subnet denies HTTPS.", _deny_https),
-        _fault("endpoint-policy", "The endpoint's policy only allows another secret.", _allow_another_secret),
-        _fault("vpc-dns-off", "DNS support is off in the worker's VPC.", _disable_dns),
-    )
 
 
 def _fault(fault_id: str, breaks: str, change: NetworkChange) -> Fault:
@@ -82,3 +69,14 @@ def _allow_another_secret(ec2: EC2Client, private: PrivateNetwork) -> None:
 
 def _disable_dns(ec2: EC2Client, private: PrivateNetwork) -> None:
     ec2.modify_vpc_attribute(VpcId=private.vpc, EnableDnsSupport={"Value": False})
+
+
+FAULTS = (
+    _fault("no-egress", "The worker's subnet has no route to Secrets Manager.", _remove_endpoint),
+    _fault("endpoint-sg", "The endpoint's security group allows no ingress.", _revoke_ingress),
+    _fault("private-dns-off", "Private DNS is off for the endpoint.", _disable_private_dns),
+    _fault("sg-egress", "The worker's security group allows no egress.", _revoke_egress),
+    _fault("network-acl", "A network ACL of the worker's subnet denies HTTPS.", _deny_https),
+    _fault("endpoint-policy", "The endpoint's policy only allows another secret.", _allow_another_secret),
+    _fault("vpc-dns-off", "DNS support is off in the worker's VPC.", _disable_dns),
+)

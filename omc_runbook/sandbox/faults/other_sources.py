@@ -19,27 +19,6 @@ _PARAMETER_ARN = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{PARAMETER}"
 _fault = partial(Fault, "reference")
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of this family."""
-    return (
-        _fault("other-secret-missing", "The worker refers to another secret, which was deleted.", _lose_secret),
-        _fault(
-            "other-secret-denied",
-            "The worker refers to another secret, which its execution role may not read.",
-            lambda world: _refer(world, f"{_create_secret(world)}:{KEY}::"),
-        ),
-        _fault("other-secret-key", "The worker refers to a key that another secret does not have.", _misname_key),
-        _fault("other-secret-rotated", "Another secret that the worker refers to was rotated.", _rotate_secret),
-        _fault("parameter-missing", "The worker refers to an SSM parameter that does not exist.", _name_no_parameter),
-        _fault(
-            "parameter-denied",
-            "The worker refers to an SSM parameter that its execution role may not read.",
-            _hide_parameter,
-        ),
-        _fault("parameter-changed", "An SSM parameter that the worker refers to was changed.", _change_parameter),
-    )
-
-
 def remove(world: World) -> None:
     """Delete the other secret and the parameter, if they exist."""
     remove_secret(world.secretsmanager, OTHER_SECRET)
@@ -104,3 +83,22 @@ def _allow(world: World, action: str, resource: str) -> None:
 def _refer(world: World, value_from: str) -> None:
     """Deploy a revision of the worker with one reference more."""
     revise(world, "worker", add_reference("SMS_CREDENTIAL", value_from))
+
+
+FAULTS = (
+    _fault("other-secret-missing", "The worker refers to another secret, which was deleted.", _lose_secret),
+    _fault(
+        "other-secret-denied",
+        "The worker refers to another secret, which its execution role may not read.",
+        lambda world: _refer(world, f"{_create_secret(world)}:{KEY}::"),
+    ),
+    _fault("other-secret-key", "The worker refers to a key that another secret does not have.", _misname_key),
+    _fault("other-secret-rotated", "Another secret that the worker refers to was rotated.", _rotate_secret),
+    _fault("parameter-missing", "The worker refers to an SSM parameter that does not exist.", _name_no_parameter),
+    _fault(
+        "parameter-denied",
+        "The worker refers to an SSM parameter that its execution role may not read.",
+        _hide_parameter,
+    ),
+    _fault("parameter-changed", "An SSM parameter that the worker refers to was changed.", _change_parameter),
+)

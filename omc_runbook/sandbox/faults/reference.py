@@ -27,72 +27,6 @@ OTHER_REGION = "ap-southeast-1"
 _fault = partial(Fault, "reference")
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of this family."""
-    return (
-        _fault(
-            "wrong-region",
-            f"The worker's SECRET_KEY refers to a secret of that name in {OTHER_REGION}.",
-            _refer_to_other_region,
-        ),
-        _fault("wrong-account", f"The worker's SECRET_KEY refers to account {OTHER_ACCOUNT}.", _refer_to_other_account),
-        _fault(
-            "suffix-stale",
-            "The secret was deleted and created again: its ARN's suffix differs from the references'.",
-            _create_again,
-        ),
-        _reference(
-            "partial-arn", "The worker's reference lacks the ARN's suffix.", lambda arn: f"{arn[:-7]}:SECRET_KEY::"
-        ),
-        _reference("bare-name", "The worker's SECRET_KEY refers to the secret's plain name.", lambda arn: SECRET),
-        _reference(
-            "arn-malformed",
-            "The worker's reference lacks the two colons after the key.",
-            lambda arn: f"{arn}:SECRET_KEY",
-        ),
-        _reference("whole-json", "The worker's OPENAI_API_KEY gets the whole JSON.", str, "OPENAI_API_KEY"),
-        _fault(
-            "platform-version",
-            "The worker runs on a platform version of Fargate that cannot read one key of a secret.",
-            lambda world: world.ecs.update_service(cluster=CLUSTER, service="worker", platformVersion="1.3.0"),
-        ),
-        _fault(
-            "sidecar-only",
-            "The worker's OPENAI_API_KEY is given to a sidecar, and not to the worker.",
-            _give_to_sidecar,
-        ),
-        _fault(
-            "key-unreferenced",
-            "The secret has a key NEWS_API_KEY that no task definition refers to.",
-            _add_unreferenced_key,
-        ),
-        _fault(
-            "previous-pinned", "The worker's SECRET_KEY is pinned to the version before the current one.", _pin_previous
-        ),
-        _fault("version-pinned", "The worker's SECRET_KEY is pinned to one version id.", _pin_version),
-        _reference(
-            "version-short",
-            "The worker's reference names a version id of eight characters.",
-            lambda arn: f"{arn}:SECRET_KEY::0123abcd",
-        ),
-        _fault(
-            "duplicate-name",
-            "The worker's SECRET_KEY is in its environment and in its secrets.",
-            lambda world: revise(world, "worker", add_variables(SECRET_KEY="")),
-        ),
-        _fault(
-            "plain-secret",
-            "The worker's STRIPE_API_KEY is a plain variable of its task definition.",
-            lambda world: revise(world, "worker", add_variables(STRIPE_API_KEY=f"rk-{secrets.token_hex(24)}")),
-        ),
-        _fault(
-            "name-mismatch",
-            "The backend gets SECRETKEY where the application reads SECRET_KEY.",
-            lambda world: revise(world, "backend", _misname),
-        ),
-    )
-
-
 def _reference(fault_id: str, breaks: str, value_from: Callable[[str], str], variable: str = "SECRET_KEY") -> Fault:
     return _fault(fault_id, breaks, lambda world: refer(world, "worker", variable, value_from))
 
@@ -152,3 +86,61 @@ def _misname(container: ContainerDefinitionOutputTypeDef) -> None:
     for entry in container["secrets"]:
         if entry["name"] == "SECRET_KEY":
             entry["name"] = "SECRETKEY"
+
+
+FAULTS = (
+    _fault(
+        "wrong-region",
+        f"The worker's SECRET_KEY refers to a secret of that name in {OTHER_REGION}.",
+        _refer_to_other_region,
+    ),
+    _fault("wrong-account", f"The worker's SECRET_KEY refers to account {OTHER_ACCOUNT}.", _refer_to_other_account),
+    _fault(
+        "suffix-stale",
+        "The secret was deleted and created again: its ARN's suffix differs from the references'.",
+        _create_again,
+    ),
+    _reference("partial-arn", "The worker's reference lacks the ARN's suffix.", lambda arn: f"{arn[:-7]}:SECRET_KEY::"),
+    _reference("bare-name", "The worker's SECRET_KEY refers to the secret's plain name.", lambda arn: SECRET),
+    _reference(
+        "arn-malformed", "The worker's reference lacks the two colons after the key.", lambda arn: f"{arn}:SECRET_KEY"
+    ),
+    _reference("whole-json", "The worker's OPENAI_API_KEY gets the whole JSON.", str, "OPENAI_API_KEY"),
+    _fault(
+        "platform-version",
+        "The worker runs on a platform version of Fargate that cannot read one key of a secret.",
+        lambda world: world.ecs.update_service(cluster=CLUSTER, service="worker", platformVersion="1.3.0"),
+    ),
+    _fault(
+        "sidecar-only", "The worker's OPENAI_API_KEY is given to a sidecar, and not to the worker.", _give_to_sidecar
+    ),
+    _fault(
+        "key-unreferenced",
+        "The secret has a key NEWS_API_KEY that no task definition refers to.",
+        _add_unreferenced_key,
+    ),
+    _fault(
+        "previous-pinned", "The worker's SECRET_KEY is pinned to the version before the current one.", _pin_previous
+    ),
+    _fault("version-pinned", "The worker's SECRET_KEY is pinned to one version id.", _pin_version),
+    _reference(
+        "version-short",
+        "The worker's reference names a version id of eight characters.",
+        lambda arn: f"{arn}:SECRET_KEY::0123abcd",
+    ),
+    _fault(
+        "duplicate-name",
+        "The worker's SECRET_KEY is in its environment and in its secrets.",
+        lambda world: revise(world, "worker", add_variables(SECRET_KEY="")),
+    ),
+    _fault(
+        "plain-secret",
+        "The worker's STRIPE_API_KEY is a plain variable of its task definition.",
+        lambda world: revise(world, "worker", add_variables(STRIPE_API_KEY=f"rk-{secrets.token_hex(24)}")),
+    ),
+    _fault(
+        "name-mismatch",
+        "The backend gets SECRETKEY where the application reads SECRET_KEY.",
+        lambda world: revise(world, "backend", _misname),
+    ),
+)

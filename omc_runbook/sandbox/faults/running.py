@@ -20,23 +20,6 @@ REPLACE = f"--sandbox-replace={KEY}"
 _fault = partial(Fault, "running")
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of this family."""
-    return (
-        _fault(
-            "entrypoint-override",
-            f"The entry point of the worker's image replaces {KEY} by another value.",
-            command("worker", REPLACE),
-        ),
-        _fault(
-            "baked-env",
-            f"The worker's {KEY} comes from its image: its task definition no longer injects it.",
-            lambda world: revise(world, "worker", _bake),
-        ),
-        _fault("app-cache", f"The worker's process keeps the {KEY} that its first task read.", _cache),
-    )
-
-
 def _bake(container: ContainerDefinitionOutputTypeDef) -> None:
     container["command"] = [REPLACE]
     container["secrets"] = [entry for entry in container["secrets"] if entry["name"] != KEY]
@@ -47,3 +30,18 @@ def _cache(world: World) -> None:
     world.settle()
     put(world, {**document(world), KEY: f"sk-{secrets.token_hex(24)}"})
     redeploy(world)
+
+
+FAULTS = (
+    _fault(
+        "entrypoint-override",
+        f"The entry point of the worker's image replaces {KEY} by another value.",
+        command("worker", REPLACE),
+    ),
+    _fault(
+        "baked-env",
+        f"The worker's {KEY} comes from its image: its task definition no longer injects it.",
+        lambda world: revise(world, "worker", _bake),
+    ),
+    _fault("app-cache", f"The worker's process keeps the {KEY} that its first task read.", _cache),
+)

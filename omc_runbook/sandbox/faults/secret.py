@@ -17,26 +17,6 @@ REPLICA_REGION = "us-east-1"
 _fault = partial(Fault, "secret")
 
 
-def faults() -> tuple[Fault, ...]:
-    """The faults of this family."""
-    return (
-        _fault("secret-missing", "The secret does not exist.", _delete_for_good),
-        _fault("scheduled-deletion", "The secret is scheduled for deletion.", _schedule_deletion),
-        _fault(
-            "no-current-version",
-            "The secret exists without a value, and the services were deployed.",
-            _create_without_value,
-        ),
-        _fault("rotation-pending", "A rotation staged a new version as AWSPENDING and never ended.", _begin_rotation),
-        _fault("rotation-overdue", "Automatic rotation is on, and was due two weeks ago.", _let_rotation_lapse),
-        _fault(
-            "replica-stale",
-            f"The secret cannot be replicated to {REPLICA_REGION}: there is another secret of its name.",
-            _replicate_onto_another,
-        ),
-    )
-
-
 def delete(world: World) -> None:
     """Delete the secret without a recovery window."""
     world.secretsmanager.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
@@ -74,3 +54,21 @@ def _create_without_value(world: World) -> None:
 def _replicate_onto_another(world: World) -> None:
     World(world.endpoint, region=REPLICA_REGION).secretsmanager.create_secret(Name=SECRET, SecretString="{}")
     world.secretsmanager.replicate_secret_to_regions(SecretId=SECRET, AddReplicaRegions=[{"Region": REPLICA_REGION}])
+
+
+FAULTS = (
+    _fault("secret-missing", "The secret does not exist.", _delete_for_good),
+    _fault("scheduled-deletion", "The secret is scheduled for deletion.", _schedule_deletion),
+    _fault(
+        "no-current-version",
+        "The secret exists without a value, and the services were deployed.",
+        _create_without_value,
+    ),
+    _fault("rotation-pending", "A rotation staged a new version as AWSPENDING and never ended.", _begin_rotation),
+    _fault("rotation-overdue", "Automatic rotation is on, and was due two weeks ago.", _let_rotation_lapse),
+    _fault(
+        "replica-stale",
+        f"The secret cannot be replicated to {REPLICA_REGION}: there is another secret of its name.",
+        _replicate_onto_another,
+    ),
+)
