@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+from networks import make_endpoints, make_gateway, make_group, make_nat, make_route, make_vpc, tcp
+
 from omc_runbook.masking.value import Masked
 from omc_runbook.model import value_from
 from omc_runbook.model.value_from import Reference
@@ -239,41 +241,20 @@ def _rotate(world: World, plan: Plan) -> None:
 
 def _behind_nat(world: World) -> Any:
     """Private subnets with a NAT gateway in a public one."""
-    ec2 = world.client("ec2")
-    vpc, private, public = _private_network(ec2, "10.1")
-    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    nat = ec2.create_nat_gateway(SubnetId=public, AllocationId=address)["NatGateway"]["NatGatewayId"]
-    for subnets, target in (([public], {"GatewayId": gateway}), (private, {"NatGatewayId": nat})):
-        table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
-        ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
-        for subnet in subnets:
-            ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
-    group = ec2.create_security_group(GroupName="tasks", Description="Tasks", VpcId=vpc)["GroupId"]
-    return {"subnets": private, "securityGroups": [group], "assignPublicIp": "DISABLED"}
+    vpc, (*private, public) = make_vpc(world, "10.1", 3)
+    make_route(world, vpc, [public], GatewayId=make_gateway(world, vpc))
+    make_route(world, vpc, private, NatGatewayId=make_nat(world, public))
+    return {"subnets": private, "securityGroups": [make_group(world, vpc, "tasks")], "assignPublicIp": "DISABLED"}
 
 
 def _behind_endpoints(world: World) -> Any:
     """Private subnets without a route to the internet, and an endpoint for each AWS service that tasks call."""
     ec2 = world.client("ec2")
-    vpc, private, _ = _private_network(ec2, "10.2")
-    tasks, endpoints = (
-        ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"]
-        for name in ("tasks", "endpoints")
-    )
-    https = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
-    from_tasks = [{**https, "UserIdGroupPairs": [{"GroupId": tasks}]}]
-    ec2.authorize_security_group_ingress(GroupId=endpoints, IpPermissions=from_tasks)
-    for service in ("secretsmanager", "ssm", "ssmmessages", "ecr.api", "ecr.dkr", "logs", "kms", "sts"):
-        ec2.create_vpc_endpoint(
-            VpcId=vpc,
-            VpcEndpointType="Interface",
-            ServiceName=f"com.amazonaws.{world.region}.{service}",
-            SubnetIds=private,
-            SecurityGroupIds=[endpoints],
-            PrivateDnsEnabled=True,
-        )
+    vpc, private = make_vpc(world, "10.2")
+    tasks = make_group(world, vpc, "tasks")
+    endpoints = make_group(world, vpc, "endpoints", ingress=[tcp(443, group=tasks)])
+    called = ("secretsmanager", "ssm", "ssmmessages", "ecr.api", "ecr.dkr", "logs", "kms", "sts")
+    make_endpoints(world, vpc, private, endpoints, *called)
     tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
     ec2.create_vpc_endpoint(
         VpcId=vpc,
@@ -282,21 +263,6 @@ def _behind_endpoints(world: World) -> Any:
         RouteTableIds=[table["RouteTableId"] for table in tables],
     )
     return {"subnets": private, "securityGroups": [tasks], "assignPublicIp": "DISABLED"}
-
-
-def _private_network(ec2: Any, cidr: str) -> tuple[str, list[str], str]:
-    """Create a VPC with two subnets for tasks and one more; returns their ids."""
-    vpc = ec2.create_vpc(CidrBlock=f"{cidr}.0.0/16")["Vpc"]["VpcId"]
-    for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
-        ec2.modify_vpc_attribute(VpcId=vpc, **{attribute: {"Value": True}})
-    zones = ec2.describe_availability_zones()["AvailabilityZones"]
-    subnets = [
-        ec2.create_subnet(
-            VpcId=vpc, CidrBlock=f"{cidr}.{number}.0/24", AvailabilityZone=zones[number % len(zones)]["ZoneName"]
-        )["Subnet"]["SubnetId"]
-        for number in range(3)
-    ]
-    return vpc, subnets[:2], subnets[2]
 
 
 def _beside_sidecar(container: Container, arn: str) -> list[Container]:

@@ -40,8 +40,7 @@ _BOTH = ("backend", "worker")
 
 
 def _caller(world: World) -> str:
-    arn: str = world.client("sts").get_caller_identity()["Arn"]
-    return arn
+    return world.client("sts").get_caller_identity()["Arn"]
 
 
 def grant(world: World, document: Policy, name: str = SECRETS_POLICY, role: str = EXECUTION_ROLE) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+
+from networks import ANY, make_endpoints, make_gateway, make_group, make_nat, make_route, make_vpc, tcp
 
 from cases.case import Case
 from omc_runbook.sandbox.account import ACCOUNT, REGION
@@ -29,8 +31,6 @@ from omc_runbook.sandbox.worlds.vpcs import restore_network
 
 Definition = dict[str, Any]
 Edit = Callable[[Definition], object]
-ANY = "0.0.0.0/0"
-READ = "secretsmanager:GetSecretValue"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}"
 STARTS = ("pull-failed", "rollout-stuck", "breaker-rollback")
 """What follows from tasks that cannot start."""
@@ -52,8 +52,8 @@ _REGISTERED = (
 # What a team does through the API.
 
 
-def secret_arn(world: World, name: str = SECRET) -> str:
-    return world.secretsmanager.describe_secret(SecretId=name)["ARN"]
+def secret_arn(world: World) -> str:
+    return world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
 
 
 def register(world: World, family: str, edit: Edit, name: str = "") -> str:
@@ -90,8 +90,7 @@ def renew_key(world: World) -> None:
 
 
 def first_container(definition: Definition) -> Definition:
-    container: Definition = definition["containerDefinitions"][0]
-    return container
+    return definition["containerDefinitions"][0]
 
 
 def refer(definition: Definition, name: str, value_from: str) -> None:
@@ -117,80 +116,6 @@ def other_secret(world: World, name: str, text: str, **more: Any) -> str:
     arn = world.secretsmanager.create_secret(Name=name, SecretString=text, **more)["ARN"]
     allow(world, name.replace("/", "-"), secrets_policy(f"{arn[:-7]}-??????"))
     return arn
-
-
-# Networks.
-
-
-def make_vpc(world: World, cidr: str = "10.40", count: int = 2) -> tuple[str, list[str]]:
-    """A VPC that resolves names, and subnets in zones of their own with no route out."""
-    ec2 = world.client("ec2")
-    vpc = ec2.create_vpc(CidrBlock=f"{cidr}.0.0/16")["Vpc"]["VpcId"]
-    for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
-        ec2.modify_vpc_attribute(VpcId=vpc, **{attribute: {"Value": True}})
-    zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]]
-    subnets = [
-        ec2.create_subnet(
-            VpcId=vpc, CidrBlock=f"{cidr}.{10 * number}.0/24", AvailabilityZone=zones[number % len(zones)]
-        )["Subnet"]["SubnetId"]
-        for number in range(count)
-    ]
-    return vpc, subnets
-
-
-def make_group(world: World, vpc: str, name: str, egress: list[dict[str, Any]] | None = None) -> str:
-    """A security group that lets nothing in, and out either everything or what is passed."""
-    ec2 = world.client("ec2")
-    group = ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"]
-    if egress is not None:
-        everything = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissionsEgress"]
-        ec2.revoke_security_group_egress(GroupId=group, IpPermissions=everything)
-        ec2.authorize_security_group_egress(GroupId=group, IpPermissions=egress)
-    return group
-
-
-def tcp(port: int, *cidrs: str, group: str = "") -> dict[str, Any]:
-    sources: dict[str, Any] = {"IpRanges": [{"CidrIp": cidr} for cidr in cidrs]}
-    if group:
-        sources = {"UserIdGroupPairs": [{"GroupId": group}]}
-    return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, **sources}
-
-
-def make_route(world: World, vpc: str, subnets: Iterable[str], **target: str) -> str:
-    """A route table of these subnets that sends everything to a target; its id."""
-    ec2 = world.client("ec2")
-    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
-    if target:
-        ec2.create_route(RouteTableId=table, DestinationCidrBlock=ANY, **target)
-    for subnet in subnets:
-        ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
-    return str(table)
-
-
-def make_gateway(world: World, vpc: str) -> str:
-    ec2 = world.client("ec2")
-    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-    return str(gateway)
-
-
-def make_nat(world: World, subnet: str) -> str:
-    ec2 = world.client("ec2")
-    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    return str(ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"])
-
-
-def make_endpoints(world: World, vpc: str, subnets: Sequence[str], group: str, *names: str, **more: Any) -> None:
-    for name in names:
-        world.client("ec2").create_vpc_endpoint(
-            VpcId=vpc,
-            VpcEndpointType="Interface",
-            ServiceName=f"com.amazonaws.{world.region}.{name}",
-            SubnetIds=list(subnets),
-            SecurityGroupIds=[group],
-            PrivateDnsEnabled=True,
-            **more,
-        )
 
 
 def move_tasks(world: World, service: str, subnets: Sequence[str], group: str, public: bool = False) -> None:
@@ -313,9 +238,8 @@ def _acl_drops_answers(world: World) -> None:
 
 def _endpoint_admits_other_subnet(world: World) -> None:
     vpc, (first, second) = make_vpc(world, "10.43")
-    door = make_group(world, vpc, "aws-endpoints")
-    world.client("ec2").authorize_security_group_ingress(
-        GroupId=door, IpPermissions=[tcp(443, "10.43.0.0/24", "192.168.0.0/16"), tcp(80, "10.43.0.0/16")]
+    door = make_group(
+        world, vpc, "aws-endpoints", ingress=[tcp(443, "10.43.0.0/24", "192.168.0.0/16"), tcp(80, "10.43.0.0/16")]
     )
     make_endpoints(world, vpc, [first, second], door, "secretsmanager", "logs", "ecr.api", "ecr.dkr", "ssmmessages")
     move_tasks(world, "backend", [second], make_group(world, vpc, "api"))
@@ -323,8 +247,7 @@ def _endpoint_admits_other_subnet(world: World) -> None:
 
 def _no_host_names(world: World) -> None:
     vpc, subnets = make_vpc(world, "10.44")
-    door = make_group(world, vpc, "aws-endpoints")
-    world.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[tcp(443, "10.44.0.0/16")])
+    door = make_group(world, vpc, "aws-endpoints", ingress=[tcp(443, "10.44.0.0/16")])
     make_endpoints(world, vpc, subnets, door, "secretsmanager", "logs", "ecr.api", "ecr.dkr", "ssmmessages")
     world.client("ec2").modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False})
     move_tasks(world, "worker", subnets, make_group(world, vpc, "jobs"))
@@ -340,8 +263,7 @@ def _group_reaches_vpc_only(world: World) -> None:
 
 def _endpoint_policy_base_arn(world: World) -> None:
     vpc, subnets = make_vpc(world, "10.46")
-    door = make_group(world, vpc, "aws-endpoints")
-    world.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[tcp(443, "10.46.0.0/16")])
+    door = make_group(world, vpc, "aws-endpoints", ingress=[tcp(443, "10.46.0.0/16")])
     # The secret's ARN has six more characters.
     resource = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET}"
     document = policy("secretsmanager:Get*", "secretsmanager:Describe*", Principal="*", Resource=[resource])
@@ -356,8 +278,7 @@ def _endpoint_policy_base_arn(world: World) -> None:
 def _exec_without_messages(world: World) -> None:
     # ssm and ec2messages are what instances need; ECS Exec needs ssmmessages.
     vpc, subnets = make_vpc(world, "10.47")
-    door = make_group(world, vpc, "aws-endpoints")
-    world.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[tcp(443, "10.47.0.0/16")])
+    door = make_group(world, vpc, "aws-endpoints", ingress=[tcp(443, "10.47.0.0/16")])
     make_endpoints(
         world, vpc, subnets, door, "secretsmanager", "ssm", "ec2messages", "logs", "ecr.api", "ecr.dkr", "kms"
     )

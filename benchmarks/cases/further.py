@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+import networks
+
 from cases import access, ecs
 from cases.case import Case
 from omc_runbook.sandbox.account import ACCOUNT, REGION
@@ -129,21 +131,21 @@ def _key_material_deleted(world: World) -> None:
 
 def _nat_deleted(world: World) -> None:
     """The NAT gateway was deleted to save costs; its route is still there."""
-    vpc, (inner, outer) = ecs.make_vpc(world, "10.60")
-    ecs.make_route(world, vpc, [outer], GatewayId=ecs.make_gateway(world, vpc))
-    nat = ecs.make_nat(world, outer)
-    ecs.make_route(world, vpc, [inner], NatGatewayId=nat)
-    ecs.move_tasks(world, "worker", [inner], ecs.make_group(world, vpc, "jobs"))
+    vpc, (inner, outer) = networks.make_vpc(world, "10.60")
+    networks.make_route(world, vpc, [outer], GatewayId=networks.make_gateway(world, vpc))
+    nat = networks.make_nat(world, outer)
+    networks.make_route(world, vpc, [inner], NatGatewayId=nat)
+    ecs.move_tasks(world, "worker", [inner], networks.make_group(world, vpc, "jobs"))
     world.client("ec2").delete_nat_gateway(NatGatewayId=nat)
     ecs.redeploy(world, "worker")
 
 
 def _gateway_detached(world: World) -> None:
     """Somebody took the internet gateway from the VPC."""
-    vpc, subnets = ecs.make_vpc(world, "10.61")
-    gateway = ecs.make_gateway(world, vpc)
-    ecs.make_route(world, vpc, subnets, GatewayId=gateway)
-    ecs.move_tasks(world, "worker", subnets, ecs.make_group(world, vpc, "jobs"), public=True)
+    vpc, subnets = networks.make_vpc(world, "10.61")
+    gateway = networks.make_gateway(world, vpc)
+    networks.make_route(world, vpc, subnets, GatewayId=gateway)
+    ecs.move_tasks(world, "worker", subnets, networks.make_group(world, vpc, "jobs"), public=True)
     world.client("ec2").detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     ecs.redeploy(world, "worker")
 
@@ -151,28 +153,27 @@ def _gateway_detached(world: World) -> None:
 def _to_partners_alone(world: World) -> None:
     """The security group lets HTTPS out to a prefix list of partners, who are reached by a VPN."""
     ec2 = world.client("ec2")
-    vpc, (inner, outer) = ecs.make_vpc(world, "10.62")
-    ecs.make_route(world, vpc, [outer], GatewayId=ecs.make_gateway(world, vpc))
-    ecs.make_route(world, vpc, [inner], NatGatewayId=ecs.make_nat(world, outer))
+    vpc, (inner, outer) = networks.make_vpc(world, "10.62")
+    networks.make_route(world, vpc, [outer], GatewayId=networks.make_gateway(world, vpc))
+    networks.make_route(world, vpc, [inner], NatGatewayId=networks.make_nat(world, outer))
     entries = [{"Cidr": "10.200.0.0/16", "Description": "Exchange"}, {"Cidr": "172.20.4.10/32", "Description": "Mail"}]
     partners = ec2.create_managed_prefix_list(
         PrefixListName="partners", Entries=entries, MaxEntries=5, AddressFamily="IPv4"
     )["PrefixList"]["PrefixListId"]
     out: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
-    group = ecs.make_group(world, vpc, "jobs", [{**out, "PrefixListIds": [{"PrefixListId": partners}]}])
+    group = networks.make_group(world, vpc, "jobs", [{**out, "PrefixListIds": [{"PrefixListId": partners}]}])
     ecs.move_tasks(world, "worker", [inner], group)
 
 
 def _endpoint_of_another_account(world: World) -> None:
     """The endpoint's policy admits principals of another account, from which it was copied."""
-    vpc, subnets = ecs.make_vpc(world, "10.63")
-    door = ecs.make_group(world, vpc, "aws-endpoints")
-    world.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[ecs.tcp(443, "10.63.0.0/16")])
+    vpc, subnets = networks.make_vpc(world, "10.63")
+    door = networks.make_group(world, vpc, "aws-endpoints", ingress=[networks.tcp(443, "10.63.0.0/16")])
     own = {"StringEquals": {"aws:PrincipalAccount": "210987654321"}}
     document = policy("secretsmanager:*", Principal="*", Resource="*", Condition=own)
-    ecs.make_endpoints(world, vpc, subnets, door, "secretsmanager", PolicyDocument=json.dumps(document))
-    ecs.make_endpoints(world, vpc, subnets, door, "logs", "ecr.api", "ecr.dkr", "ssmmessages")
-    ecs.move_tasks(world, "worker", subnets, ecs.make_group(world, vpc, "jobs"))
+    networks.make_endpoints(world, vpc, subnets, door, "secretsmanager", PolicyDocument=json.dumps(document))
+    networks.make_endpoints(world, vpc, subnets, door, "logs", "ecr.api", "ecr.dkr", "ssmmessages")
+    ecs.move_tasks(world, "worker", subnets, networks.make_group(world, vpc, "jobs"))
 
 
 # Faults: consumers, and the text.
@@ -245,26 +246,25 @@ def _all_but_iam(world: World) -> None:
 def _by_prefix_lists(world: World) -> None:
     """Everything that a security group lets out goes to prefix lists of the company; the endpoint is in one."""
     ec2 = world.client("ec2")
-    vpc, subnets = ecs.make_vpc(world, "10.64")
+    vpc, subnets = networks.make_vpc(world, "10.64")
     own = ec2.create_managed_prefix_list(
         PrefixListName="company", Entries=[{"Cidr": "10.64.0.0/16"}], MaxEntries=5, AddressFamily="IPv4"
     )["PrefixList"]["PrefixListId"]
-    door = ecs.make_group(world, vpc, "aws-endpoints")
-    ec2.authorize_security_group_ingress(GroupId=door, IpPermissions=[ecs.tcp(443, "10.64.0.0/16")])
-    ecs.make_endpoints(world, vpc, subnets, door, "secretsmanager", "logs", "ecr.api", "ecr.dkr", "ssmmessages")
+    door = networks.make_group(world, vpc, "aws-endpoints", ingress=[networks.tcp(443, "10.64.0.0/16")])
+    networks.make_endpoints(world, vpc, subnets, door, "secretsmanager", "logs", "ecr.api", "ecr.dkr", "ssmmessages")
     out: dict[str, Any] = {"IpProtocol": "-1", "PrefixListIds": [{"PrefixListId": own}]}
-    group = ecs.make_group(world, vpc, "jobs", [out])
+    group = networks.make_group(world, vpc, "jobs", [out])
     ecs.move_tasks(world, "worker", subnets, group)
 
 
 def _through_transit_gateway(world: World) -> None:
     """Egress of a whole company goes through a transit gateway to another VPC."""
     ec2 = world.client("ec2")
-    vpc, subnets = ecs.make_vpc(world, "10.65")
+    vpc, subnets = networks.make_vpc(world, "10.65")
     gateway = ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
     ec2.create_transit_gateway_vpc_attachment(TransitGatewayId=gateway, VpcId=vpc, SubnetIds=subnets)
-    ecs.make_route(world, vpc, subnets, TransitGatewayId=gateway)
-    ecs.move_tasks(world, "worker", subnets, ecs.make_group(world, vpc, "jobs"))
+    networks.make_route(world, vpc, subnets, TransitGatewayId=gateway)
+    ecs.move_tasks(world, "worker", subnets, networks.make_group(world, vpc, "jobs"))
 
 
 def _continued(world: World) -> None:
