@@ -71,12 +71,11 @@ def audited(policy_account: Any) -> Snapshot:
         levels=policy_account.judge.levels,
         resource_controls=policy_account.judge.resource_controls,
     )
-    whole: Snapshot = replace(
+    return replace(
         snapshots.healthy(),
         resource_policy=policy_account.call.policies[0],
         audit=Audit(days=90, identities=identities),
     )
-    return whole
 
 
 def compare(policy_account: Any) -> tuple[int, int]:

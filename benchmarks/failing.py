@@ -85,8 +85,7 @@ class Trial:
     def members(self) -> dict[str, str]:
         """The secret's current members."""
         text = self.world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"]
-        members: dict[str, str] = json.loads(text)
-        return members
+        return json.loads(text)
 
     def values(self) -> tuple[str, str]:
         """Which value is current, and which the healthy tasks of each service with the key hold."""

@@ -224,8 +224,7 @@ def _policy(case: Case) -> dict[str, Any]:
     process = forked.run(
         [COMMAND, "policy", case.runbook, option, f"environment={case.environment}"], os.environ, folder
     )
-    document: dict[str, Any] = json.loads(process.stdout)
-    return document
+    return json.loads(process.stdout)
 
 
 def _without(document: Mapping[str, Any], action: str) -> dict[str, Any]:

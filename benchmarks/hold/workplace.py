@@ -88,10 +88,7 @@ class Workplace:
 
     def stages(self) -> dict[str, list[str]]:
         """The secret's versions with their labels."""
-        stages: dict[str, list[str]] = self.world.secretsmanager.describe_secret(SecretId=self.secret)[
-            "VersionIdsToStages"
-        ]
-        return stages
+        return self.world.secretsmanager.describe_secret(SecretId=self.secret)["VersionIdsToStages"]
 
     def version_at(self, label: str) -> str:
         """The version with a label."""
@@ -101,8 +98,7 @@ class Workplace:
         """The secret's members, in the current version or another."""
         which = {"VersionId": version} if version else {"VersionStage": "AWSCURRENT"}
         text = self.world.secretsmanager.get_secret_value(SecretId=self.secret, **which)["SecretString"]
-        members: dict[str, Any] = json.loads(text)
-        return members
+        return json.loads(text)
 
     def wrong_secret(self, members: Mapping[str, Any]) -> str:
         """How the secret differs from a document, in keys, or what is wrong with its labels; "" for nothing."""

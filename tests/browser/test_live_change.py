@@ -110,8 +110,7 @@ class Screen:
         return [json.loads(path.read_text()) for path in self.records.glob("*.state.json")]
 
     def outcome(self) -> dict[str, Any]:
-        body: dict[str, Any] = json.loads((self.records / "outcome.json").read_text())
-        return body
+        return json.loads((self.records / "outcome.json").read_text())
 
 
 @pytest.fixture(scope="module")

@@ -432,8 +432,7 @@ def test_a_generated_value_that_was_staged_is_taken_up_and_no_label_stays(idle: 
 
 
 def stages(desk: Adder) -> dict[str, list[str]]:
-    labels: dict[str, list[str]] = desk.world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
-    return labels
+    return desk.world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
 
 
 MORE, LESS = (False, True, False, True, False), (True, False, False, False, True)

@@ -48,17 +48,14 @@ class Creator(Desk):
 
     def secrets(self) -> list[Any]:
         """All secrets that there are, as AWS lists them."""
-        entries: list[Any] = self.client.list_secrets(IncludePlannedDeletion=True)["SecretList"]
-        return entries
+        return self.client.list_secrets(IncludePlannedDeletion=True)["SecretList"]
 
     def description_of_secret(self) -> dict[str, Any]:
-        description: dict[str, Any] = self.client.describe_secret(SecretId=self.name)
-        return description
+        return self.client.describe_secret(SecretId=self.name)
 
     def members(self) -> dict[str, str]:
         text = self.client.get_secret_value(SecretId=self.name, VersionStage="AWSCURRENT")["SecretString"]
-        members: dict[str, str] = json.loads(text)
-        return members
+        return json.loads(text)
 
     def notebook(self) -> str:
         """The record's newest notebook."""

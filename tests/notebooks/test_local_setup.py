@@ -397,8 +397,7 @@ def signed_in(bench: pytest.MonkeyPatch, sandbox: Sandbox) -> pytest.MonkeyPatch
 
 def stagings(sandbox: Sandbox) -> dict[str, str]:
     response = client(sandbox, "secretsmanager").get_secret_value(SecretId=SECRET)
-    body: dict[str, str] = json.loads(response["SecretString"])
-    return body
+    return json.loads(response["SecretString"])
 
 
 @pytest.mark.usefixtures("signed_in")

@@ -74,8 +74,7 @@ def theirs(stage: Stage) -> dict[str, str]:
 def night(stage: Stage) -> dict[str, str]:
     """The key of a user of the first account."""
     stage.iam.create_user(UserName="night")
-    key: dict[str, str] = stage.iam.create_access_key(UserName="night")["AccessKey"]
-    return key
+    return stage.iam.create_access_key(UserName="night")["AccessKey"]
 
 
 def test_both_accounts_decide_who_assumes_a_role(stage: Stage, theirs: dict[str, str], night: dict[str, str]) -> None:

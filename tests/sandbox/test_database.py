@@ -50,8 +50,7 @@ class World(Stage):
 
     @property
     def document(self) -> dict[str, str]:
-        members: dict[str, str] = json.loads(self.secrets.get_secret_value(SecretId=SECRET)["SecretString"])
-        return members
+        return json.loads(self.secrets.get_secret_value(SecretId=SECRET)["SecretString"])
 
     def put(self, **members: str) -> None:
         """Write the secret as a person would, with some of its members changed."""

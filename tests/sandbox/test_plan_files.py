@@ -43,8 +43,7 @@ def test_what_one_person_plans_another_applies_or_is_refused(tmp_path: Path, san
         return {"version": answer["VersionId"], **json.loads(answer["SecretString"])}
 
     def outcome() -> dict[str, Any]:
-        body: dict[str, Any] = json.loads((desk.work / "records" / "outcome.json").read_text())
-        return body
+        return json.loads((desk.work / "records" / "outcome.json").read_text())
 
     write(new[0])
     assert run(author, "update", "values_from=file:new.env", "plan_to=plan.json")[0] == 0

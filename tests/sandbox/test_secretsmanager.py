@@ -36,8 +36,7 @@ def name(stage: Stage) -> str:
 
 def stages(stage: Stage, name: str) -> dict[str, list[str]]:
     """The labels of each version that has any."""
-    labels: dict[str, list[str]] = stage.secrets.describe_secret(SecretId=name)["VersionIdsToStages"]
-    return labels
+    return stage.secrets.describe_secret(SecretId=name)["VersionIdsToStages"]
 
 
 def value(stage: Stage, name: str, **which: str) -> str:

@@ -50,10 +50,7 @@ def redeploy(stage: Stage, **more: Any) -> str:
 
 def briefs(stage: Stage, **more: Any) -> list[Any]:
     """The service's deployments as ListServiceDeployments has them, newest first."""
-    deployments: list[Any] = stage.ecs.list_service_deployments(cluster=CLUSTER, service="app", **more)[
-        "serviceDeployments"
-    ]
-    return deployments
+    return stage.ecs.list_service_deployments(cluster=CLUSTER, service="app", **more)["serviceDeployments"]
 
 
 def describe(stage: Stage, number: str) -> Any:
@@ -80,8 +77,7 @@ def await_hook(stage: Stage, number: str) -> tuple[Any, Any]:
         hooks = [h for h in each.get("lifecycleHookDetails", []) if h["status"] == "AWAITING_ACTION"]
         return (each, hooks[0]) if hooks else None
 
-    deployment_and_hook: tuple[Any, Any] = until(look)
-    return deployment_and_hook
+    return until(look)
 
 
 def passwords(stage: Stage) -> list[str]:

@@ -92,8 +92,7 @@ class Adder(Desk, KeptSecret):
         return [(entry["name"], entry["valueFrom"]) for entry in container[0]["secrets"]]
 
     def revisions(self, name: str = "backend") -> list[str]:
-        arns: list[str] = self.world.ecs.list_task_definitions(familyPrefix=f"{STAGING}-{name}")["taskDefinitionArns"]
-        return arns
+        return self.world.ecs.list_task_definitions(familyPrefix=f"{STAGING}-{name}")["taskDefinitionArns"]
 
     def aws(self) -> Any:
         """All in AWS that a run could change: versions with their labels, revisions, deployments and tasks."""

@@ -34,13 +34,11 @@ class KeptSecret:
 
     @property
     def members(self) -> dict[str, Any]:
-        members: dict[str, Any] = json.loads(self.text)
-        return members
+        return json.loads(self.text)
 
     @property
     def stages(self) -> dict[str, list[str]]:
-        stages: dict[str, list[str]] = self.secretsmanager.describe_secret(SecretId=self.name)["VersionIdsToStages"]
-        return stages
+        return self.secretsmanager.describe_secret(SecretId=self.name)["VersionIdsToStages"]
 
     @property
     def current(self) -> str:

@@ -13,8 +13,7 @@ def policy_of(desk: Desk, runbook: str, *options: str, environment: str = "stagi
     """What `omc-runbook policy` prints for a runbook."""
     process = desk.call([str(COMMAND), "policy", runbook, f"environment={environment}", *options])
     assert process.returncode == 0, process.stderr
-    document: dict[str, Any] = json.loads(process.stdout)
-    return document
+    return json.loads(process.stdout)
 
 
 def without(document: Mapping[str, Any], action: str) -> dict[str, Any]:

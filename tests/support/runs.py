@@ -68,8 +68,7 @@ class Desk:
         )
 
     def outcome(self) -> dict[str, Any]:
-        body: dict[str, Any] = json.loads((self.record / "outcome.json").read_text())
-        return body
+        return json.loads((self.record / "outcome.json").read_text())
 
     def written(self) -> Iterator[tuple[str, bytes]]:
         """Every file under the desk, with its content."""

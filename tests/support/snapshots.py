@@ -249,8 +249,7 @@ def without_key(snapshot: Snapshot, key: str, instead: str = "") -> Snapshot:
 def document(snapshot: Snapshot) -> dict[str, Any]:
     """The current document's values."""
     assert snapshot.current and snapshot.current.document
-    found: dict[str, Any] = json.loads(reveal(snapshot.current.document.value))
-    return found
+    return json.loads(reveal(snapshot.current.document.value))
 
 
 def with_definition(snapshot: Snapshot, name: str, edit: Callable[[TaskDefinition], TaskDefinition]) -> Snapshot:

@@ -61,8 +61,7 @@ def declared() -> dict[str, str]:
 
 
 def state() -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(STATE.read_text())
-    return body
+    return json.loads(STATE.read_text())
 
 
 def init(flags: list[str]) -> None:

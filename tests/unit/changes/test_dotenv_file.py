@@ -685,8 +685,7 @@ def forked(platform: Platform, what: str) -> list[list[str]]:
     command = [sys.executable, "-c", FORKS, str(SUPPORT.parent), str(platform.root), what]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=dict(os.environ))
     assert ended.returncode == 0, ended.stderr
-    results: list[list[str]] = json.loads(ended.stdout)
-    return results
+    return json.loads(ended.stdout)
 
 
 def test_of_two_at_once_one_writes_and_the_other_is_told(platform: Platform) -> None:

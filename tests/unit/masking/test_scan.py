@@ -35,8 +35,7 @@ def notebook(*outputs: str) -> str:
     """The text of a notebook whose one cell put these out."""
     streams = [nbformat.v4.new_output("stream", text=text) for text in outputs]
     cell = nbformat.v4.new_code_cell("show()", outputs=streams)
-    document: str = nbformat.writes(nbformat.v4.new_notebook(cells=[cell]))
-    return document
+    return nbformat.writes(nbformat.v4.new_notebook(cells=[cell]))
 
 
 FILES = {

@@ -38,8 +38,7 @@ def members() -> dict[str, Shape]:
     task = tasks.members["tasks"].member
     for member in task.members.values():
         member.parent = task
-    found: dict[str, Shape] = task.members
-    return found
+    return task.members
 
 
 @pytest.mark.parametrize(

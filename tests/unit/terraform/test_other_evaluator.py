@@ -70,8 +70,7 @@ REFUSED += ('[for x in "abc" : x]', 'slice(["a"], 0, 5)', 'format("%s", "a", "b"
 def theirs(root: Path) -> dict[str, Any]:
     ended = subprocess.run([sys.executable, "-c", READ, root], capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
-    values: dict[str, Any] = json.loads(ended.stdout)
-    return values
+    return json.loads(ended.stdout)
 
 
 def comparable(value: Any) -> Any:
