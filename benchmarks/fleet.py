@@ -50,17 +50,14 @@ def make_world(sandbox: Sandbox, names: list[str]) -> None:
         prefix = f"ohmycoins-{name}"
         pattern = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{prefix}-app-secrets-??????"
         policies = {"base": roles.base_policy(), "secrets": roles.secrets_policy(pattern)}
-        roles.restore_role(world, f"{prefix}-ecs-task-execution-role", policies)
-        roles.restore_role(world, f"{prefix}-ecs-task-role", {"task": roles.task_policy()})
+        execution_role, task_role = f"{prefix}-ecs-task-execution-role", f"{prefix}-ecs-task-role"
+        roles.restore_role(world, execution_role, policies)
+        roles.restore_role(world, task_role, {"task": roles.task_policy()})
         text = json.dumps(build.healthy_document())
         secret = world.secretsmanager.create_secret(Name=f"{prefix}-app-secrets", SecretString=text)["ARN"]
         world.ecs.create_cluster(clusterName=prefix)
-        definition = world.ecs.register_task_definition(
-            family=f"{prefix}-backend",
-            executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{prefix}-ecs-task-execution-role",
-            taskRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{prefix}-ecs-task-role",
-            containerDefinitions=[build.container_definition(service, secret, None)],
-        )["taskDefinition"]["taskDefinitionArn"]
+        containers = [build.container_definition(service, secret, None)]
+        definition = build.register(world, f"{prefix}-backend", containers, execution_role, task_role)
         build.create_service(world, service, definition, network, cluster=prefix)
     lifecycle.settle(sandbox, 600)
 

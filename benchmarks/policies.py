@@ -29,6 +29,7 @@ from page import choose
 from omc_runbook.headless import notebooks
 from omc_runbook.runbooks.policy import actions_of
 from omc_runbook.sandbox import faults as catalogue
+from omc_runbook.sandbox.faults.change import remove_secret
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, SECRET, World
 
 ROOT = Path(__file__).parents[1]
@@ -120,9 +121,7 @@ def _update() -> None:
 
 
 def _without_secret(world: World) -> tuple[str, ...]:
-    listed = world.secretsmanager.list_secrets(IncludePlannedDeletion=True)["SecretList"]
-    if any(each["Name"] == NEW_SECRET for each in listed):
-        world.secretsmanager.delete_secret(SecretId=NEW_SECRET, ForceDeleteWithoutRecovery=True)
+    remove_secret(world.secretsmanager, NEW_SECRET)
     return ()
 
 

@@ -16,7 +16,7 @@ from omc_runbook.model.value_from import Reference
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds.build import container_definition, deployment_configuration, healthy_document
+from omc_runbook.sandbox.worlds.build import container_definition, create_service, healthy_document, register
 from omc_runbook.sandbox.worlds.roles import base_policy, policy, restore_role, secrets_policy, task_policy
 from omc_runbook.sandbox.worlds.staging import KEYS, SERVICES, ServiceSpec, World, restore_log_group
 from omc_runbook.sandbox.worlds.vpcs import restore_network
@@ -166,26 +166,9 @@ def _make_service(world: World, plan: Plan, service: ServiceSpec, arn: str, netw
     keys = (*service.keys, *plan.more) if service.keys == KEYS else service.keys
     container["secrets"] = [{"name": plan.variables.get(key, key), "valueFrom": f"{arn}:{key}::"} for key in keys]
     containers: list[Any] = plan.edit(container, arn) if service.keys else [container]
-    definition = world.ecs.register_task_definition(
-        family=f"{plan.stage}-{service.name}",
-        containerDefinitions=containers,
-        executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{plan.execution_role}",
-        taskRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{plan.stage}-ecs-task-role",
-        networkMode="awsvpc",
-        requiresCompatibilities=["FARGATE"],
-        cpu="256",
-        memory="512",
-    )["taskDefinition"]["taskDefinitionArn"]
-    world.ecs.create_service(
-        cluster=plan.cluster_name,
-        serviceName=name,
-        taskDefinition=definition,
-        desiredCount=service.desired,
-        launchType="FARGATE",
-        networkConfiguration={"awsvpcConfiguration": network},
-        deploymentConfiguration=deployment_configuration(service),
-        enableExecuteCommand=plan.execute,
-    )
+    family, task_role = f"{plan.stage}-{service.name}", f"{plan.stage}-ecs-task-role"
+    definition = register(world, family, containers, plan.execution_role, task_role)
+    create_service(world, service, definition, network, plan.cluster_name, name, plan.execute)
 
 
 def _encrypt(world: World, plan: Plan) -> None:

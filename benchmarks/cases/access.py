@@ -13,6 +13,7 @@ import worlds
 from cases.case import Case
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
+from omc_runbook.sandbox.faults import change as faults
 from omc_runbook.sandbox.worlds.build import healthy_document
 from omc_runbook.sandbox.worlds.roles import Policy, base_policy, policy, secrets_policy
 from omc_runbook.sandbox.worlds.staging import (
@@ -32,7 +33,6 @@ VIA = f"secretsmanager.{REGION}.amazonaws.com"
 TRUST = policy("sts:AssumeRole", Principal={"Service": "ecs-tasks.amazonaws.com"})
 # What follows when new tasks cannot read the secret.
 FAILED = ("pull-failed", "rollout-stuck", "breaker-rollback")
-_COPIED = ("family", "executionRoleArn", "taskRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
 _BOTH = ("backend", "worker")
 
 
@@ -73,17 +73,18 @@ def _deploy(world: World, *services: str, cluster: str = CLUSTER) -> None:
 
 
 def revise(
-    world: World, service: str, entries: Callable[[list[Any]], list[Any]] = list, role: str = "", settle: bool = True
+    world: World,
+    service: str,
+    entries: Callable[[list[Any]], list[Any]] = list,
+    role: str | None = None,
+    settle: bool = True,
 ) -> None:
     """Deploy a new revision to a service: other secrets of its container, another execution role."""
-    current = world.ecs.describe_services(cluster=CLUSTER, services=[service])["services"][0]["taskDefinition"]
-    definition: dict[str, Any] = {**world.ecs.describe_task_definition(taskDefinition=current)["taskDefinition"]}
-    container = definition["containerDefinitions"][0]
-    container["secrets"] = entries(container["secrets"])
-    copied = {name: definition[name] for name in _COPIED} | ({"executionRoleArn": role} if role else {})
-    new = world.ecs.register_task_definition(**copied, containerDefinitions=[container])
-    arn = new["taskDefinition"]["taskDefinitionArn"]
-    world.ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=arn, forceNewDeployment=True)
+
+    def edit(container: Any) -> None:
+        container["secrets"] = entries(container["secrets"])
+
+    faults.revise(world, service, edit, role)
     if settle:
         world.settle()
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from cases.case import Case
 from omc_runbook.sandbox.account import ACCOUNT, REGION
-from omc_runbook.sandbox.worlds.build import deployment_configuration
+from omc_runbook.sandbox.worlds.build import create_service, register
 from omc_runbook.sandbox.worlds.roles import base_policy, restore_role, secrets_policy, task_policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, KEYS, SECRET, STAGING, ServiceSpec, World, restore_log_group
 from omc_runbook.sandbox.worlds.vpcs import restore_network
@@ -87,15 +87,14 @@ def project(
     values: Mapping[str, object],
     services: Mapping[str, Mapping[str, str] | None],
     edit: Callable[[list[Container], str], object] = lambda containers, arn: None,
-    text: str = "",
 ) -> str:
     """Another project's staging in an empty account: its secret, and its services with the keys of each by variable.
 
     A service of None has every key under its own name. `edit` changes the containers of every service.
     """
     stage = f"{name}-staging"
-    document_text = text or json.dumps(values, ensure_ascii=False)
-    arn = world.secretsmanager.create_secret(Name=f"{stage}-app-secrets", SecretString=document_text)["ARN"]
+    text = json.dumps(values, ensure_ascii=False)
+    arn = world.secretsmanager.create_secret(Name=f"{stage}-app-secrets", SecretString=text)["ARN"]
     role, task_role = f"{stage}-ecs-task-execution-role", f"{stage}-ecs-task-role"
     restore_role(world, role, {"base": base_policy(), "secrets": secrets_policy(f"{arn[:-7]}-??????")})
     restore_role(world, task_role, {"task": task_policy()})
@@ -104,28 +103,10 @@ def project(
     for service, keys in services.items():
         restore_log_group(world, f"/ecs/{stage}/{service}")
         references = {key: key for key in values} if keys is None else keys
-        containers = [container(stage, service, {each: f"{arn}:{key}::" for each, key in references.items()})]
+        containers: Any = [container(stage, service, {each: f"{arn}:{key}::" for each, key in references.items()})]
         edit(containers, arn)
-        revision = world.ecs.register_task_definition(
-            family=f"{stage}-{service}",
-            containerDefinitions=containers,  # type: ignore[arg-type]
-            executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}",
-            taskRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{task_role}",
-            networkMode="awsvpc",
-            requiresCompatibilities=["FARGATE"],
-            cpu="512",
-            memory="1024",
-        )["taskDefinition"]["taskDefinitionArn"]
-        world.ecs.create_service(
-            cluster=stage,
-            serviceName=service,
-            taskDefinition=revision,
-            desiredCount=1,
-            launchType="FARGATE",
-            networkConfiguration={"awsvpcConfiguration": network},
-            deploymentConfiguration=deployment_configuration(ServiceSpec(service, 1, (), breaker=True)),
-            enableExecuteCommand=True,
-        )
+        revision = register(world, f"{stage}-{service}", containers, role, task_role)
+        create_service(world, ServiceSpec(service, 1, (), breaker=True), revision, network, stage)
     world.settle()
     return f'project = "{name}"\n\n[environments.staging]\nservice = "{next(iter(services))}"\n'
 

@@ -13,7 +13,7 @@ from networks import ANY, make_endpoints, make_gateway, make_group, make_nat, ma
 from cases.case import Case
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
-from omc_runbook.sandbox.worlds import consumers, deployments
+from omc_runbook.sandbox.worlds import build, consumers, deployments
 from omc_runbook.sandbox.worlds.build import container_definition, deployment_configuration, healthy_document
 from omc_runbook.sandbox.worlds.roles import base_policy, policy, restore_role, secrets_policy, task_policy
 from omc_runbook.sandbox.worlds.staging import (
@@ -582,16 +582,7 @@ def _neighbours(world: World) -> str:
         container["image"] = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/api@sha256:{secrets.token_hex(32)}"
         container["name"] = service
         container["secrets"] = [{"name": key, "valueFrom": value_from.format(key=key)} for key in KEYS]
-        definition = world.ecs.register_task_definition(
-            family=f"{cluster}-{service}",
-            containerDefinitions=[container],
-            executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/stg-pull",
-            taskRoleArn=f"arn:aws:iam::{ACCOUNT}:role/stg-run",
-            networkMode="awsvpc",
-            requiresCompatibilities=["FARGATE"],
-            cpu="256",
-            memory="512",
-        )["taskDefinition"]["taskDefinitionArn"]
+        definition = build.register(world, f"{cluster}-{service}", [container], "stg-pull", "stg-run")
         world.ecs.create_service(
             cluster=cluster,
             serviceName=service,

@@ -19,6 +19,7 @@ from subprocess import TimeoutExpired
 from benchmarks.hold.trial import Profile, Try
 from benchmarks.hold.workplace import SECONDS, Workplace, forked, last_line, new_workplace, runs
 from omc_runbook.sandbox import faults, lifecycle
+from omc_runbook.sandbox.faults.change import remove_secret
 from omc_runbook.sandbox.worlds.staging import CLUSTER, STAGING
 
 UNSYNCED = ".unsynced"
@@ -73,16 +74,9 @@ def _restore(workplace: Workplace, draw: random.Random) -> Change:
     )
 
 
-def _remove_production(workplace: Workplace) -> None:
-    client = workplace.world.secretsmanager
-    listed = client.list_secrets(IncludePlannedDeletion=True)["SecretList"]
-    if any(each["Name"] == PRODUCTION_SECRET for each in listed):
-        client.delete_secret(SecretId=PRODUCTION_SECRET, ForceDeleteWithoutRecovery=True)
-
-
 def _create(workplace: Workplace, draw: random.Random) -> Change:
     client = workplace.world.secretsmanager
-    _remove_production(workplace)
+    remove_secret(client, PRODUCTION_SECRET)
 
     def check() -> str:
         stages = client.describe_secret(SecretId=PRODUCTION_SECRET)["VersionIdsToStages"]
@@ -92,7 +86,7 @@ def _create(workplace: Workplace, draw: random.Random) -> Change:
 
 
 def _add_key(workplace: Workplace, draw: random.Random) -> Change:
-    _remove_production(workplace)
+    remove_secret(workplace.world.secretsmanager, PRODUCTION_SECRET)
     key = f"KEY_{draw.randbytes(3).hex().upper()}_OF_NEWS"
     expected = {**workplace.members(), key: workplace.draw_value()}
     workplace.platform.git("checkout", "--quiet", "--", ".")

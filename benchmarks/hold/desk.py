@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 LOOK_SECONDS = 0.04
+AWAIT_SECONDS = 20.0
 LONGEST = 180.0
 SOURCE = "HOLD_SOURCE"
 """The variable with values that a parameter names: it is where they may be."""
@@ -114,28 +116,27 @@ class Running:
         """Its processes and those that they started, the ones with a text in their arguments."""
         return [pid for pid in _family(self.pid) if mark in _read(pid, "cmdline")]
 
-    def await_child(self, mark: bytes, seconds: float = 20.0) -> int | None:
+    def await_child(self, mark: bytes) -> int | None:
         """Wait for a process with a text in its arguments; None where the command ends, or time does."""
-        deadline = time.monotonic() + seconds
+        pids = self._await(lambda: self.descendants(mark))
+        return pids[0] if pids else None
+
+    def await_path(self, path: Path) -> None:
+        """Wait until the command has made a file or a folder."""
+        self._await(path.exists)
+
+    def await_limit(self, name: str) -> None:
+        """Wait until a limit of the command is 0."""
+        self._await(lambda: re.search(rb"%s +0 " % name.encode(), _read(self.pid, "limits")))
+
+    def _await(self, look: Callable[[], Any]) -> Any:
+        """Look until there is something to see; None where the command ends, or time does."""
+        deadline = time.monotonic() + AWAIT_SECONDS
         while self.is_running and time.monotonic() < deadline:
-            if pids := self.descendants(mark):
-                return pids[0]
+            if found := look():
+                return found
             time.sleep(LOOK_SECONDS)
         return None
-
-    def await_path(self, path: Path, seconds: float = 20.0) -> None:
-        """Wait until the command has made a file or a folder."""
-        deadline = time.monotonic() + seconds
-        while self.is_running and not path.exists() and time.monotonic() < deadline:
-            time.sleep(LOOK_SECONDS)
-
-    def await_limit(self, name: str, seconds: float = 20.0) -> None:
-        """Wait until a limit of the command is 0."""
-        deadline = time.monotonic() + seconds
-        while self.is_running and time.monotonic() < deadline:
-            if re.search(rb"%s +0 " % name.encode(), _read(self.pid, "limits")):
-                return
-            time.sleep(LOOK_SECONDS)
 
     def send(self, number: int, pid: int | None = None) -> None:
         """Send a signal to the command, or to one of its processes."""

@@ -28,8 +28,9 @@ from benchmarks.hold.desk import Desk, Ended
 from benchmarks.hold.judges import FORGED, MARK
 from benchmarks.hold.trial import Profile, Try
 from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.faults.change import revise
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, STAGING, World
+from omc_runbook.sandbox.worlds.staging import SECRET, STAGING, World
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 webhook: Any = importlib.import_module("support.webhook").webhook
@@ -133,7 +134,7 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
 
 def _plant(world: World) -> None:
     """Put the texts where others may write in an AWS account."""
-    api, ecs, logs = world.secretsmanager, world.client("ecs"), world.logs
+    api, logs = world.secretsmanager, world.logs
     document = json.loads(api.get_secret_value(SecretId=SECRET)["SecretString"])
     short = {name: text[:9000] for name, text in TEXTS.items()}
     odd = {text: secrets.token_hex(12) for text in short.values()}
@@ -141,23 +142,17 @@ def _plant(world: World) -> None:
     api.update_secret(SecretId=SECRET, Description=short["HTML"] + short["shell"])
     tags: Any = [{"Key": f"{MARK}-{number}", "Value": text[:200]} for number, text in enumerate(short.values())]
     api.tag_resource(SecretId=SECRET, Tags=tags)
-    [service] = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"]
-    definition = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-    [container] = definition["containerDefinitions"]
-    values = {f"{MARK.upper()}_{number}": text for number, text in enumerate(short.values())}
-    printable = {name: text.replace("\0", "") for name, text in values.items()}
-    plain = {each["name"]: each["value"] for each in container.get("environment", ())} | printable
-    container["environment"] = [{"name": name, "value": value} for name, value in plain.items()]
-    container["dockerLabels"] = values
     arn = api.describe_secret(SecretId=SECRET)["ARN"]
-    for number, text in enumerate(short.values()):
-        reference = f"{arn}:{text[:200]}::" if ":" not in text else f"{arn}:{MARK}{number}::"
-        container["secrets"].append({"name": f"{MARK.upper()}_SECRET_{number}", "valueFrom": reference})
-    names = ["family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions"]
-    names += ["requiresCompatibilities", "cpu", "memory"]
-    new = ecs.register_task_definition(**{name: definition[name] for name in names if name in definition})
-    revision = new["taskDefinition"]["taskDefinitionArn"]
-    ecs.update_service(cluster=CLUSTER, service=SERVICE, taskDefinition=revision)
+
+    def edit(container: Any) -> None:
+        values = {f"{MARK.upper()}_{number}": text for number, text in enumerate(short.values())}
+        container["environment"] += [{"name": name, "value": text.replace("\0", "")} for name, text in values.items()]
+        container["dockerLabels"] = values
+        for number, text in enumerate(short.values()):
+            reference = f"{arn}:{text[:200]}::" if ":" not in text else f"{arn}:{MARK}{number}::"
+            container["secrets"].append({"name": f"{MARK.upper()}_SECRET_{number}", "valueFrom": reference})
+
+    revise(world, SERVICE, edit)
     world.settle()
     group = f"/ecs/{STAGING}/{SERVICE}"
     for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]:

@@ -38,6 +38,7 @@ from benchmarks.hold.trial import Profile, Try
 from benchmarks.hold.world import AwkwardWorld, awkward_world
 from omc_runbook.headless import notebooks
 from omc_runbook.runbooks.policy import actions_of
+from omc_runbook.sandbox.faults.change import remove_secret
 
 COMMAND = str(Path(sys.executable).with_name("omc-runbook"))
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
@@ -384,7 +385,7 @@ def _problems(
     """What is wrong with what a run left: values, a traceback, an end of its own kind, a report without words."""
     desk = _furnish(Desk(root, _variables(world)), new)
     if case.runbook == "create":
-        _remove_secret(world)
+        remove_secret(world.world.secretsmanager, NEW_SECRET)
     world.put(old)
     desk.keep()
     with watched([desk.root / "tmp", desk.work / "full" / "tmp"] if case.practises else []) as practice:
@@ -459,12 +460,6 @@ def _names_of_files(desk: Desk) -> dict[str, str]:
 def _private(path: Path, text: str) -> None:
     path.touch(0o600)
     path.write_text(text)
-
-
-def _remove_secret(world: AwkwardWorld) -> None:
-    api = world.world.secretsmanager
-    if NEW_SECRET in [each["Name"] for each in api.list_secrets(IncludePlannedDeletion=True)["SecretList"]]:
-        api.delete_secret(SecretId=NEW_SECRET, ForceDeleteWithoutRecovery=True)
 
 
 def _without(world: AwkwardWorld, action: str) -> dict[str, str]:

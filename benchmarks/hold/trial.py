@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 SHORT, LONG = "short", "long"
@@ -32,7 +31,3 @@ class Try:
     surface: str
     what: str
     failure: str = ""
-
-
-Part = Callable[[Profile, int], Iterator[Try]]
-"""The function `tries` of a part's module, which takes the profile and the seed of all that is random."""

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.sandbox import lifecycle
-from omc_runbook.sandbox.account import WorldName
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, SECRET, World
+from omc_runbook.sandbox.worlds.staging import CONSUMERS, SECRET, World
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests"))
@@ -147,12 +146,6 @@ class Workplace:
         """What is in the folder for temporary files."""
         return sorted(path.name for path in (self.root / "tmp").iterdir())
 
-    def redeploy(self) -> None:
-        """Give all tasks the current values, as an administrator."""
-        for service in CONSUMERS:
-            self.world.ecs.update_service(cluster=CLUSTER, service=service.name, forceNewDeployment=True)
-        self.world.settle()
-
 
 def _is_json(path: Path) -> bool:
     try:
@@ -177,10 +170,10 @@ def last_line(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 @contextmanager
-def new_workplace(world: WorldName | None = "healthy", database: bool = False) -> Iterator[Workplace]:
+def new_workplace(database: bool = False) -> Iterator[Workplace]:
     """A workplace with a sandbox of its own, or one with a database; both are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="hold-workplace-") as folder:
-        sandbox = lifecycle.up(world, database=database, is_attached=True)
+        sandbox = lifecycle.up(database=database, is_attached=True)
         try:
             workplace = Workplace(Path(folder), sandbox)
             yield workplace

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from benchmarks.hold.awkward import Awkward
 from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.faults.change import revise
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.build import good_document
-from omc_runbook.sandbox.worlds.staging import CLUSTER, SECRET, World
+from omc_runbook.sandbox.worlds.staging import SECRET, World
 
 SERVICE = "worker"
 
@@ -43,18 +43,14 @@ class AwkwardWorld:
 
     def refer(self, values: Sequence[Awkward]) -> None:
         """Let a service's tasks have each of these keys, and wait until they run."""
-        ecs: Any = self.world.ecs
-        [service] = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"]
-        definition = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-        [container] = definition["containerDefinitions"]
         arn = self.world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
-        container["secrets"] += [{"name": each.key, "valueFrom": f"{arn}:{each.key}::"} for each in values]
-        names = (
-            *("family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions"),
-            *("requiresCompatibilities", "cpu", "memory"),
+        revise(
+            self.world,
+            SERVICE,
+            lambda container: container["secrets"].extend(
+                {"name": each.key, "valueFrom": f"{arn}:{each.key}::"} for each in values
+            ),
         )
-        new = ecs.register_task_definition(**{name: definition[name] for name in names if name in definition})
-        ecs.update_service(cluster=CLUSTER, service=SERVICE, taskDefinition=new["taskDefinition"]["taskDefinitionArn"])
         self.world.settle()
 
 

@@ -195,17 +195,23 @@ def restore_task_definition(world: World, service: ServiceSpec, secret_arn: str)
     """The ARN of a healthy revision: the service's newest if that is healthy, else a new one."""
     family = f"{STAGING}-{service.name}"
     container = container_definition(service, secret_arn, world.database)
-    execution_role = f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}"
     newest = _newest_revision(world, family)
-    if newest and newest.get("executionRoleArn") == execution_role:
+    if newest and newest.get("executionRoleArn") == f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}":
         containers = list(map(_without_defaults, newest["containerDefinitions"]))
         if containers == [_without_defaults(container)]:
             return newest["taskDefinitionArn"]
+    return register(world, family, [container], EXECUTION_ROLE, TASK_ROLE)
+
+
+def register(
+    world: World, family: str, containers: list[ContainerDefinitionOutputTypeDef], execution_role: str, task_role: str
+) -> str:
+    """Register a revision for Fargate with these containers and roles; its ARN."""
     registered = world.ecs.register_task_definition(
         family=family,
-        containerDefinitions=[container],
-        executionRoleArn=execution_role,
-        taskRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{TASK_ROLE}",
+        containerDefinitions=containers,
+        executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{execution_role}",
+        taskRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{task_role}",
         networkMode="awsvpc",
         requiresCompatibilities=["FARGATE"],
         cpu="256",
@@ -276,6 +282,7 @@ def create_service(
     network: AwsVpcConfigurationTypeDef,
     cluster: str = CLUSTER,
     name: str = "",
+    execute: bool = True,
 ) -> None:
     """Create a service, under its own name unless another is passed."""
     world.ecs.create_service(
@@ -287,7 +294,7 @@ def create_service(
         platformVersion="LATEST",
         networkConfiguration={"awsvpcConfiguration": network},
         deploymentConfiguration=deployment_configuration(service),
-        enableExecuteCommand=True,
+        enableExecuteCommand=execute,
     )
 
 
