@@ -11,13 +11,13 @@ from typing import Any
 import worlds
 
 from cases.case import Case
+from cases.ecs import change, document, redeploy, secret_arn
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import change as faults
 from omc_runbook.sandbox.worlds.build import healthy_document
 from omc_runbook.sandbox.worlds.roles import Policy, base_policy, policy, secrets_policy
 from omc_runbook.sandbox.worlds.staging import (
-    CLUSTER,
     EXECUTION_ROLE,
     SECRET,
     SECRET_PATTERN,
@@ -61,15 +61,9 @@ def _managed(world: World, name: str, document: Policy, path: str = "/") -> str:
 
 def make_role(world: World, name: str, *documents: Policy, trust: Policy = TRUST, path: str = "/") -> str:
     role = world.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))
-    for number, document in enumerate((base_policy(), *documents)):
-        grant(world, document, f"statement-{number}", name)
+    for number, each in enumerate((base_policy(), *documents)):
+        grant(world, each, f"statement-{number}", name)
     return role["Role"]["Arn"]
-
-
-def _deploy(world: World, *services: str, cluster: str = CLUSTER) -> None:
-    for service in services:
-        world.ecs.update_service(cluster=cluster, service=service, forceNewDeployment=True)
-    world.settle()
 
 
 def revise(
@@ -97,16 +91,6 @@ def refer(world: World, service: str, arn: str, settle: bool = True) -> None:
         lambda entries: [{**entry, "valueFrom": f"{arn}:{entry['valueFrom'].split(':', 7)[7]}"} for entry in entries],
         settle=settle,
     )
-
-
-def _text(world: World) -> str:
-    return world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")["SecretString"]
-
-
-def _put(world: World, **members: str) -> str:
-    """Write a new version with these members changed; its id."""
-    text = json.dumps({**json.loads(_text(world)), **members})
-    return world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)["VersionId"]
 
 
 def _recreate(world: World, **more: Any) -> str:
@@ -158,7 +142,7 @@ def _tag_differs(world: World) -> None:
     _tag(world, environment="Staging", team="trading")
     same = {"StringEquals": {"secretsmanager:ResourceTag/environment": "${aws:PrincipalTag/environment}"}}
     grant(world, policy(READ, Resource="*", Condition=same))
-    _deploy(world, "worker")
+    redeploy(world, "worker")
 
 
 def _guardrail(world: World) -> None:
@@ -167,7 +151,7 @@ def _guardrail(world: World) -> None:
     deny = policy("secretsmanager:*", effect="Deny", NotResource=ours)
     arn = _managed(world, "secrets-by-path-only", deny, path="/guardrails/")
     world.iam.attach_role_policy(RoleName=EXECUTION_ROLE, PolicyArn=arn)
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _other_regions_boundary(world: World) -> None:
@@ -177,14 +161,14 @@ def _other_regions_boundary(world: World) -> None:
     boundary["Statement"] += policy("secretsmanager:*", Resource="*", Condition=regions)["Statement"]
     arn = _managed(world, "workload-boundary", boundary)
     world.iam.put_role_permissions_boundary(RoleName=EXECUTION_ROLE, PermissionsBoundary=arn)
-    _deploy(world, "worker")
+    redeploy(world, "worker")
 
 
 def _trusted_elsewhere(world: World) -> None:
     """The protection against confused deputies names the account that the module was copied from."""
     trust = json.dumps(_trust_within("210987654321"))
     world.iam.update_assume_role_policy(RoleName=EXECUTION_ROLE, PolicyDocument=trust)
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _trust_within(account: str) -> Policy:
@@ -205,12 +189,12 @@ def _pending_alone(world: World) -> None:
     """A statement for a rotation function, which may read what is pending and nothing else."""
     stage = {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": ["AWSPENDING"]}}
     grant(world, policy(READ, "secretsmanager:DescribeSecret", Resource=SECRET_PATTERN, Condition=stage))
-    _deploy(world, "backend")
+    redeploy(world, "backend")
 
 
 def _former_arn(world: World) -> None:
     """The policy has the whole ARN of the secret that was deleted; the task definitions have the new one."""
-    former = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+    former = secret_arn(world)
     grant(world, secrets_policy(former))
     arn = _recreate(world, SecretString=json.dumps(healthy_document()))
     for service in _BOTH:
@@ -225,7 +209,7 @@ def _via_another_region(world: World) -> None:
     """The key policy alone lets the role decrypt, through Secrets Manager of the region it was copied from."""
     via = {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com", "kms:CallerAccount": ACCOUNT}}
     encrypt(world, make_key(world, may_decrypt("*", Principal={"AWS": ROLE}, Condition=via), delegate=False))
-    _deploy(world, "worker")
+    redeploy(world, "worker")
 
 
 def _context_without_suffix(world: World) -> None:
@@ -234,7 +218,7 @@ def _context_without_suffix(world: World) -> None:
     encrypt(world, key)
     context = {"StringEquals": {"kms:EncryptionContext:SecretARN": BASE_ARN, "kms:ViaService": VIA}}
     grant(world, may_decrypt(key, Condition=context), "kms")
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _alias_disabled(world: World) -> None:
@@ -243,9 +227,9 @@ def _alias_disabled(world: World) -> None:
     world.kms.create_alias(AliasName="alias/ohmycoins-staging", TargetKeyId=key)
     encrypt(world, "alias/ohmycoins-staging")
     grant(world, may_decrypt(key), "kms")
-    _deploy(world, *_BOTH)
+    redeploy(world)
     world.kms.disable_key(KeyId=key)
-    _deploy(world, "worker")
+    redeploy(world, "worker")
 
 
 def _secure_parameter(world: World) -> None:
@@ -266,7 +250,7 @@ def _renamed_pending(world: World) -> str:
     there = World(world.endpoint, region=plan.region)
     key = there.secretsmanager.describe_secret(SecretId=plan.secret_name)["KmsKeyId"]
     there.kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
-    _deploy(there, "api", cluster=plan.cluster_name)
+    redeploy(there, "api", cluster=plan.cluster_name)
     return plan.toml
 
 
@@ -284,21 +268,21 @@ def _all_but_admins(world: World) -> None:
     former = f"arn:aws:iam::{ACCOUNT}:role/ohmycoins-staging-task-execution"
     but = {"AWS": [ROOT, _caller(world), former]}
     share(world, policy(READ, effect="Deny", NotPrincipal=but, Resource="*"))
-    _deploy(world, "worker")
+    redeploy(world, "worker")
 
 
 def _from_endpoint_alone(world: World) -> None:
     """Everybody is denied who does not come through an endpoint, which the tasks' network does not have."""
     elsewhere = {"StringNotEquals": {"aws:SourceVpce": "vpce-0f3a9b2c4d5e6f708"}}
     share(world, policy(READ, effect="Deny", Principal="*", Resource="*", Condition=elsewhere))
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _worker_left_behind(world: World) -> None:
     """The secret was created again, and every task definition but the worker's has the new ARN."""
     arn = _recreate(world, SecretString=json.dumps(healthy_document()), Description="Created again after the move")
     refer(world, "backend", arn)
-    _deploy(world, "worker")
+    redeploy(world, "worker")
 
 
 def _created_empty(world: World) -> None:
@@ -314,7 +298,7 @@ def _other_deleted(world: World) -> None:
     arn = _second_secret(world)
     revise(world, "worker", lambda entries: [*entries, {"name": "REDIS_PASSWORD", "valueFrom": f"{arn}:password::"}])
     world.secretsmanager.delete_secret(SecretId=arn, RecoveryWindowInDays=7)
-    _deploy(world, "worker")
+    redeploy(world, "worker")
 
 
 def _second_secret(world: World) -> str:
@@ -327,11 +311,11 @@ def _second_secret(world: World) -> str:
 
 def _abandoned_rotation(world: World) -> None:
     """A rotation left AWSPENDING; people wrote two versions by hand since, and deployed them."""
-    text = json.dumps({**json.loads(_text(world)), "POSTGRES_PASSWORD": secrets.token_hex(24)})
+    text = json.dumps({**document(world), "POSTGRES_PASSWORD": secrets.token_hex(24)})
     world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text, VersionStages=["AWSPENDING"])
     for _ in range(2):
-        _put(world, SECRET_KEY=secrets.token_hex(32))
-        _deploy(world, *_BOTH)
+        change(world, SECRET_KEY=secrets.token_hex(32))
+        redeploy(world)
 
 
 def _failed_replica(world: World) -> None:
@@ -343,7 +327,7 @@ def _failed_replica(world: World) -> None:
 
 def _digits_exchanged(world: World) -> None:
     """One of the worker's three references has the account of another installation."""
-    arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+    arn = secret_arn(world)
     there = arn.replace(f":{ACCOUNT}:", ":222233334444:")
     revise(
         world,
@@ -363,7 +347,7 @@ def _organization_and_key(world: World) -> None:
     key = make_key(world)
     encrypt(world, key)
     grant(world, may_decrypt(key), "kms")
-    _deploy(world, *_BOTH)
+    redeploy(world)
     world.kms.disable_key(KeyId=key)
     outside = {"StringNotEquals": {"aws:RequestedRegion": ["eu-west-1", "eu-central-1"]}, **alone(world, "ArnNotLike")}
     deny = policy(READ, effect="Deny", Resource="*", Condition=outside)
@@ -376,7 +360,7 @@ def _organization_and_key(world: World) -> None:
         Name="europe-only", Description="Secrets stay", Type="SERVICE_CONTROL_POLICY", Content=json.dumps(deny)
     )
     organizations.attach_policy(PolicyId=created["Policy"]["PolicySummary"]["Id"], TargetId=root)
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _two_roles(world: World) -> None:
@@ -394,33 +378,33 @@ def _decommissioned(world: World) -> None:
     key = make_key(world)
     encrypt(world, key)
     grant(world, may_decrypt(key), "kms")
-    _deploy(world, *_BOTH)
+    redeploy(world)
     world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=30)
     world.kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=30)
-    _deploy(world, "worker")
+    redeploy(world, "worker")
 
 
 def _guide_with_key(world: World) -> None:
     """The guide's statement narrowed to the secret's ARN without suffix, and a customer key under the secret."""
     encrypt(world, make_key(world))
     grant(world, policy(READ, "kms:Decrypt", Resource=BASE_ARN))
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _second_factor_and_pin(world: World) -> None:
     """A guard meant for people denies whoever has no second factor; and the worker is pinned to the first version."""
-    arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+    arn = secret_arn(world)
     first = world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")["VersionId"]
-    _put(world, OPENAI_API_KEY=f"sk-{secrets.token_hex(24)}")
+    change(world, OPENAI_API_KEY=f"sk-{secrets.token_hex(24)}")
     revise(
         world,
         "worker",
         lambda entries: [{**entry, "valueFrom": f"{arn}:{entry['name']}::{first}"} for entry in entries],
     )
-    _deploy(world, "backend")
+    redeploy(world, "backend")
     single = {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}, **alone(world, "ArnNotEquals")}
     share(world, policy("secretsmanager:*", effect="Deny", Principal={"AWS": "*"}, Resource="*", Condition=single))
-    _deploy(world, "backend")
+    redeploy(world, "backend")
 
 
 # Healthy worlds.
@@ -437,7 +421,7 @@ def _by_attributes(world: World) -> None:
         "StringLike": {"secretsmanager:ResourceTag/cost-center": "${aws:PrincipalTag/team}-*"},
     }
     grant(world, policy(READ, Resource="*", Condition=same))
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _versions_of_policy(world: World) -> None:
@@ -451,7 +435,7 @@ def _versions_of_policy(world: World) -> None:
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
     others = policy("secretsmanager:*", effect="Deny", NotResource=[f"{BASE_ARN}-*"])
     grant(world, others, "nothing-else")
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _role_with_path(world: World) -> None:
@@ -466,7 +450,7 @@ def _own_policy_alone(world: World) -> None:
     """No policy of the role mentions secrets: the secret's own allows the role."""
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
     share(world, policy(READ, "secretsmanager:DescribeSecret", Principal={"AWS": ROLE}, Resource="*"))
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _key_policy_alone(world: World) -> None:
@@ -474,12 +458,12 @@ def _key_policy_alone(world: World) -> None:
     via = {"StringEquals": {"kms:ViaService": VIA, "kms:CallerAccount": ACCOUNT}}
     key = make_key(world, may_decrypt("*", Principal={"AWS": [ROLE]}, Condition=via), delegate=False)
     encrypt(world, key)
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _by_grant(world: World) -> None:
     """A grant lets the role decrypt what belongs to this secret."""
-    arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
+    arn = secret_arn(world)
     key = make_key(world)
     encrypt(world, key)
     world.kms.create_grant(
@@ -488,7 +472,7 @@ def _by_grant(world: World) -> None:
         Operations=["Decrypt", "DescribeKey"],
         Constraints={"EncryptionContextSubset": {"SecretARN": arn}},
     )
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _by_alias(world: World) -> None:
@@ -500,7 +484,7 @@ def _by_alias(world: World) -> None:
         "StringLike": {"kms:EncryptionContext:SecretARN": f"{BASE_ARN}-*"},
     }
     grant(world, may_decrypt(f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*", Condition=conditions), "kms")
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _through_endpoint(world: World) -> str:
@@ -518,16 +502,16 @@ def _bind_to_endpoint(world: World, plan: worlds.Plan) -> None:
     grant(world, policy(READ, Resource=SECRET_PATTERN, Condition=inside), "secrets")
     outside = {"StringNotEquals": {"aws:SourceVpce": endpoint}, **alone(world, "ArnNotEquals")}
     share(world, policy(READ, effect="Deny", Principal="*", Resource="*", Condition=outside))
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _labels(world: World) -> None:
     """A dozen versions, labels of the team's own on old ones, AWSPENDING beside AWSCURRENT after a good rotation."""
-    versions = [_put(world, SECRET_KEY=secrets.token_hex(32)) for _ in range(12)]
+    versions = [change(world, SECRET_KEY=secrets.token_hex(32)) for _ in range(12)]
     move = world.secretsmanager.update_secret_version_stage
     move(SecretId=SECRET, VersionStage="before-migration", MoveToVersionId=versions[3])
     move(SecretId=SECRET, VersionStage="AWSPENDING", MoveToVersionId=versions[-1])
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _wide_boundary(world: World) -> None:
@@ -550,7 +534,7 @@ def _wide_boundary(world: World) -> None:
     previous = {"ForAnyValue:StringLike": {"secretsmanager:VersionStage": ["AWSPREVIOUS", "legacy-*"]}}
     allow["Statement"] += policy(READ, effect="Deny", Resource="*", Condition=previous)["Statement"]
     grant(world, allow)
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _replicated(world: World) -> None:
@@ -568,22 +552,22 @@ def _after_a_move(world: World) -> None:
     encrypt(world, key)
     grant(world, may_decrypt(key), "kms")
     world.kms.disable_key(KeyId=former)
-    arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
-    copy = world.secretsmanager.create_secret(Name=f"{SECRET}-old", SecretString=_text(world))["ARN"]
+    arn = secret_arn(world)
+    copy = world.secretsmanager.create_secret(Name=f"{SECRET}-old", SecretString=json.dumps(document(world)))["ARN"]
     grant(world, secrets_policy(f"{arn[:-6]}??????", copy))
     refer(world, "worker", copy)
     refer(world, "worker", arn)
     world.secretsmanager.delete_secret(SecretId=copy, RecoveryWindowInDays=7)
     world.secretsmanager.delete_secret(SecretId=SECRET, RecoveryWindowInDays=30)
     world.secretsmanager.restore_secret(SecretId=SECRET)
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _for_tasks_alone(world: World) -> None:
     """Nobody but the execution role may read the secret, the person who looks included."""
     others = {"ArnNotEquals": {"aws:PrincipalArn": [ROLE]}}
     share(world, policy(READ, effect="Deny", Principal="*", Resource="*", Condition=others))
-    _deploy(world, *_BOTH)
+    redeploy(world)
 
 
 def _fault(title: str, make: Callable[[World], str | None], check: str, *more: str, healthy: bool = True) -> Case:

@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 from cases.case import Case
+from cases.ecs import change, deploy, document, put, redeploy, secret_arn
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.worlds.build import create_service, register
 from omc_runbook.sandbox.worlds.roles import base_policy, restore_role, secrets_policy, task_policy
-from omc_runbook.sandbox.worlds.staging import CLUSTER, KEYS, SECRET, STAGING, ServiceSpec, World, restore_log_group
+from omc_runbook.sandbox.worlds.staging import CLUSTER, KEYS, SECRET, ServiceSpec, World, restore_log_group
 from omc_runbook.sandbox.worlds.vpcs import restore_network
 
 Container = dict[str, Any]
@@ -28,41 +29,9 @@ OPENTOFU = "APN/1.0 OpenTofu/1.8.3 (+https://opentofu.org) terraform-provider-aw
 # What a team does by hand
 
 
-def document(world: World) -> Document:
-    """What is in the secret."""
-    text = world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")["SecretString"]
-    return dict(json.loads(text))
-
-
-def put(world: World, value: object) -> str:
-    """A new version of the secret: a text as it is, everything else as JSON; its id."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
-    return world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)["VersionId"]
-
-
-def change(world: World, **values: object) -> None:
-    """Write these keys."""
-    put(world, {**document(world), **values})
-
-
-def redeploy(world: World, *services: str) -> None:
-    """Force a new deployment of these services, or of both that use the secret."""
-    for service in services or ("backend", "worker"):
-        world.ecs.update_service(cluster=CLUSTER, service=service, forceNewDeployment=True)
-    world.settle()
-
-
 def revise(world: World, service: str, edit: Callable[[list[Container], str], object]) -> None:
     """Register a revision of a service's task definition with other containers, and deploy it."""
-    family = f"{STAGING}-{service}"
-    current: Any = world.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
-    edit(current["containerDefinitions"], world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"])
-    fields = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
-    revision = world.ecs.register_task_definition(
-        **{name: current[name] for name in fields}, requiresCompatibilities=current["requiresCompatibilities"]
-    )["taskDefinition"]["taskDefinitionArn"]
-    world.ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=revision)
-    world.settle()
+    deploy(world, service, lambda definition: edit(definition["containerDefinitions"], secret_arn(world)))
 
 
 def inject(world: World, service: str, *keys: str) -> None:

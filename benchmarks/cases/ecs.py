@@ -73,16 +73,28 @@ def deploy(world: World, service: str, edit: Edit, **changes: Any) -> str:
     return revision
 
 
-def redeploy(world: World, *services: str, **changes: Any) -> None:
-    for service in services:
-        world.ecs.update_service(cluster=CLUSTER, service=service, forceNewDeployment=True, **changes)
+def redeploy(world: World, *services: str, cluster: str = CLUSTER, **changes: Any) -> None:
+    """Force a new deployment of these services, or of both that use the secret."""
+    for service in services or ("backend", "worker"):
+        world.ecs.update_service(cluster=cluster, service=service, forceNewDeployment=True, **changes)
     world.settle()
 
 
-def change(world: World, **values: Any) -> None:
-    """Save the secret with other values of some keys."""
+def document(world: World) -> dict[str, Any]:
+    """What is in the secret."""
     text = world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")["SecretString"]
-    world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=json.dumps({**json.loads(text), **values}))
+    return json.loads(text)
+
+
+def put(world: World, value: object) -> str:
+    """A new version of the secret: a text as it is, everything else as JSON; its id."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    return world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)["VersionId"]
+
+
+def change(world: World, **values: Any) -> str:
+    """Save the secret with other values of some keys; the version's id."""
+    return put(world, {**document(world), **values})
 
 
 def renew_key(world: World) -> None:
