@@ -17,36 +17,21 @@ CHECKOUTS = ROOT / "tests" / "support" / "terraform_checkouts"
 PLATFORM = CHECKOUTS / "folders"
 """A checkout of the platform's shape, with the names that `build` makes."""
 
-INJECTED = {
-    "SECRET_KEY": "SECRET_KEY",
-    "POSTGRES_PASSWORD": "POSTGRES_PASSWORD",
-    "OPENAI_API_KEY": "OPENAI_API_KEY",
-    "FIRST_SUPERUSER": "FIRST_SUPERUSER",
-    "FIRST_SUPERUSER_PASSWORD": "FIRST_SUPERUSER_PASSWORD",
+_SAME_NAME = ("SECRET_KEY", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD")
+INJECTED = dict(zip(_SAME_NAME, _SAME_NAME, strict=True)) | {
     "CRYPTOPANIC_API_KEY": "omc-CryptoPanic-testkey",
     "NEWSCATCHER_API_KEY": "omc-NewsCatcher-testkey",
     "NANSEN_API_KEY": "omc-Nansen-testkey",
 }
 """The key of each variable that containers get from the secret."""
 PLAIN = (
-    "ENVIRONMENT",
-    "DOMAIN",
-    "POSTGRES_SERVER",
-    "POSTGRES_PORT",
-    "POSTGRES_DB",
-    "POSTGRES_USER",
-    "REDIS_HOST",
-    "REDIS_PORT",
+    *("ENVIRONMENT", "DOMAIN", "REDIS_HOST", "REDIS_PORT"),
+    *("POSTGRES_SERVER", "POSTGRES_PORT", "POSTGRES_DB", "POSTGRES_USER"),
 )
 """Variables that containers get plainly, and that the secret has too."""
 UNREACHED = (
-    "SMTP_HOST",
-    "SMTP_USER",
-    "SMTP_PASSWORD",
-    "SENTRY_DSN",
-    "EMAILS_FROM_EMAIL",
-    "FRONTEND_HOST",
-    "PROJECT_NAME",
+    *("SMTP_HOST", "SMTP_USER", "SMTP_PASSWORD"),
+    *("SENTRY_DSN", "EMAILS_FROM_EMAIL", "FRONTEND_HOST", "PROJECT_NAME"),
 )
 """Keys that no container gets."""
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
 
+from support.files import write_files
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
@@ -26,13 +28,10 @@ class Stack:
 
     def write(self, root: Path, replacements: Mapping[str, str] | None = None) -> Path:
         """Write the files below `root`, with some texts replaced, and return it."""
-        for name, text in self.files.items():
-            for old, new in (replacements or {}).items():
-                text = text.replace(old, new)
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(dedent(text).lstrip("\n"), encoding="utf-8")
-        return root
+        files = dict(self.files)
+        for old, new in (replacements or {}).items():
+            files = {name: text.replace(old, new) for name, text in files.items()}
+        return write_files(root, {name: dedent(text).lstrip("\n") for name, text in files.items()})
 
 
 # --- Accounts: a folder each environment, a label module, services by for_each, a guard on the account -------------
@@ -328,30 +327,22 @@ ACCOUNTS = Stack(
         """,
     },
     names={
-        "staging": {
-            "account_id": "210987654321",
+        environment: {
+            "account_id": account,
             "region": "eu-west-1",
-            "prefix": "ohmycoins-staging",
-            "cluster": "ohmycoins-staging-cluster",
-            "service": "ohmycoins-staging-backend-svc",
-            "task_family": "ohmycoins-staging-backend",
-            "execution_role": "ohmycoins-staging-ecs-exec",
-            "task_role": "ohmycoins-staging-backend-task",
-            "execution_policy": "ohmycoins-staging-read-app-config",
-            "secret": "ohmycoins-staging/app-config",
-        },
-        "production": {
-            "account_id": "345678901234",
-            "region": "eu-west-1",
-            "prefix": "ohmycoins-prod",
-            "cluster": "ohmycoins-prod-cluster",
-            "service": "ohmycoins-prod-backend-svc",
-            "task_family": "ohmycoins-prod-backend",
-            "execution_role": "ohmycoins-prod-ecs-exec",
-            "task_role": "ohmycoins-prod-backend-task",
-            "execution_policy": "ohmycoins-prod-read-app-config",
-            "secret": "ohmycoins-prod/app-config",
-        },
+            "prefix": prefix,
+            "cluster": f"{prefix}-cluster",
+            "service": f"{prefix}-backend-svc",
+            "task_family": f"{prefix}-backend",
+            "execution_role": f"{prefix}-ecs-exec",
+            "task_role": f"{prefix}-backend-task",
+            "execution_policy": f"{prefix}-read-app-config",
+            "secret": f"{prefix}/app-config",
+        }
+        for environment, account, prefix in (
+            ("staging", "210987654321", "ohmycoins-staging"),
+            ("production", "345678901234", "ohmycoins-prod"),
+        )
     },
     keys={"OPENAI_API_KEY": "openai-key", "SMTP_PASSWORD": "smtp-password"},
 )
