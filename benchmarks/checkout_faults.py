@@ -104,15 +104,7 @@ def _edited(fault: str, change: Change, run: str = VERIFY) -> FileCase:
     return FileCase(name=f"{checkout.DRIFT}/{fault}", fault=fault, make=make, run=run)
 
 
-def _local(
-    fault: str,
-    change: Change,
-    run: str = SETUP,
-    *,
-    before: str = "",
-    looks_at_aws: bool = False,
-    obstacle: str = "",
-) -> FileCase:
+def _local(fault: str, change: Change, run: str = SETUP, looks_at_aws: bool = False, **more: str) -> FileCase:
     """A small checkout in git with a healthy .env, and a change."""
 
     def make(folder: Path) -> None:
@@ -121,9 +113,7 @@ def _local(
         change(platform)
 
     name = f"{checkout.LOCAL}/{fault}"
-    return FileCase(
-        name=name, fault=fault, make=make, run=run, before=before, looks_at_aws=looks_at_aws, obstacle=obstacle
-    )
+    return FileCase(name=name, fault=fault, make=make, run=run, looks_at_aws=looks_at_aws, **more)
 
 
 def _initial_value(old: str, new: str) -> Change:

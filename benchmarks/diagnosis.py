@@ -29,6 +29,7 @@ import pairing
 import plain_moto
 import worlds
 from botocore.exceptions import BotoCoreError, ClientError
+from cases.case import Case
 from page import fill
 
 from omc_runbook.diagnosis import complaint
@@ -154,17 +155,15 @@ def try_healthy(number: int) -> Row:
 
 def try_case(title: str) -> Row:
     """Make a world of `cases`, and compare what is named there with what its author expected."""
-    case = next(case for case in cases.CASES if case.title == title)
+    case = _case(title)
     if case.starts_healthy:
         renew()
     else:
         lifecycle.ask(_sandbox(), "POST", "reset", {})
     toml = case.make(World(_sandbox().endpoint)) or ""
     diagnosis = look(case.symptom, toml)
+    missed, beside = _compare(case, diagnosis)
     causes = diagnosis.root_causes
-    missed = [check for check in case.expected if check not in {*causes, *diagnosis.errors}]
-    beside = [check for check in dict.fromkeys([*causes, *diagnosis.errors]) if check not in case.expected]
-    beside = [check for check in beside if check not in case.consequences]
     first = not case.expected or causes[:1] == [*case.expected][:1] or len(case.expected) > 1
     verdict = f"missed {' and '.join(missed)}" if missed else "right" if first else "not first"
     expected, named = (", ".join(checks) or "none" for checks in (case.expected, causes))
@@ -174,7 +173,7 @@ def try_case(title: str) -> Row:
 
 def try_on_moto(title: str) -> Row:
     """Make a world of `cases` in a plain moto, which runs no tasks: what that does not show has to be unknown."""
-    case = next(case for case in cases.CASES if case.title == title)
+    case = _case(title)
     with plain_moto.serve(case.starts_healthy) as world:
         try:
             toml = case.make(world) or ""
@@ -183,18 +182,24 @@ def try_on_moto(title: str) -> Row:
             return Row((title, ", ".join(case.expected) or "none", "", "not possible in moto", reason, "", ""), True)
         diagnosis = look(case.symptom, toml)
     statuses = {(finding.check, finding.status) for finding in diagnosis.findings}
-    problems = {*diagnosis.root_causes, *diagnosis.errors}
-    missed = [check for check in case.expected if check not in problems]
+    missed, beside = _compare(case, diagnosis)
     unseen = [check for check in missed if (check, "unknown") not in statuses]
-    beside = [
-        check for check in dict.fromkeys([*diagnosis.root_causes, *diagnosis.errors]) if check not in case.expected
-    ]
-    beside = [check for check in beside if check not in case.consequences]
     verdict = f"missed {' and '.join(unseen)}" if unseen else "unknown" if missed else "right"
     unknown = str(len({check for check, status in statuses if status == "unknown"}))
     expected, named = (", ".join(checks) or "none" for checks in (case.expected, diagnosis.root_causes))
     cells = (title, expected, named, verdict, ", ".join(beside), unknown, f"{diagnosis.seconds:.2f}")
     return _row(cells, not unseen and not beside, diagnosis)
+
+
+def _case(title: str) -> Case:
+    return next(case for case in cases.CASES if case.title == title)
+
+
+def _compare(case: Case, diagnosis: Diagnosis) -> tuple[list[str], list[str]]:
+    """What a case's author expected and is not named, and what is named beside that and what follows from it."""
+    named = dict.fromkeys([*diagnosis.root_causes, *diagnosis.errors])
+    missed = [check for check in case.expected if check not in named]
+    return missed, [check for check in named if check not in (*case.expected, *case.consequences)]
 
 
 def time_headless(fault: str) -> Row:

@@ -18,7 +18,7 @@ from support.files import write_files
 from support.moto_environment import Wire, between, build, mock_aws
 from support.platform_checkout import Platform, make_platform
 from support.platform_terraform import GUIDE
-from support.runs import SECRET, Desk, assert_nothing_leaked, client, sign_in, values
+from support.runs import SECRET, Desk, assert_nothing_leaked, client, values
 
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import Clients
@@ -127,13 +127,6 @@ def test_a_missing_reference_is_written_as_those_beside_it(at: Sandbox, platform
     platform.main_tf.write_text(platform.main_tf.read_text().replace("${var.secrets_arn}:", "${local.app.arn}:"))
     finding = drifts(look(platform))["terraform-lacks"]
     assert 'OPENAI_API_KEY with valueFrom = "${local.app.arn}:OPENAI_API_KEY::"' in finding.remedy.command
-
-
-@pytest.fixture
-def at(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Sandbox]:
-    """Be somebody who works with the sandbox."""
-    sign_in(sandbox, monkeypatch)
-    yield sandbox
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from dotenv import dotenv_values
 from support.dotenv_faults import ALIAS, HEX, IGNORES, edit, put
-from support.local_setup_runs import assert_absent, bench, plan_file, small_platform, tree, turn, write_file
+from support.local_setup_runs import assert_absent, bench, first, plan_file, tree, turn, write_file
 from support.paths import SUPPORT
 from support.platform_checkout import Platform
 from support.runs import PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, sign_in
@@ -33,15 +33,9 @@ from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.workstation.docker import SECONDS, ComposeContainer, find_compose
 from omc_runbook.workstation.workstation import NOT_LOADED
 
-__all__ = ["bench"]
+__all__ = ["bench", "first"]
 MADE = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")
 STANDIN = SUPPORT / "standin_docker.sh"
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """A checkout to copy."""
-    return small_platform(tmp_path_factory.mktemp("first") / "omc")
 
 
 @pytest.fixture

@@ -36,11 +36,6 @@ WAYS = {
 }
 
 
-@pytest.fixture
-def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
-    return Desk(tmp_path, sandbox)
-
-
 def put_members(sandbox: Sandbox, **members: Any) -> None:
     """Give keys of the secret other values."""
     secretsmanager = client(sandbox, "secretsmanager")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from support.local_setup_runs import Turn, assert_absent, bench, tree, turn
+from support.local_setup_runs import assert_absent, bench, severities, source, tree, turn
 from support.other_checkouts import MONOREPO, PROVIDERS, TOP, TRACKED, make_checkout
 from support.platform_checkout import Platform
 
@@ -28,13 +28,6 @@ URL_SAFE = re.compile(r"[A-Za-z0-9_-]{40,}")
 
 def values(checkout: Platform) -> dict[str, str]:
     return {name: value or "" for name, value in dotenv_values(checkout.dotenv, interpolate=False).items()}
-
-
-def source(folder: Path, **variables: str) -> str:
-    path = folder / "values"
-    path.touch(mode=0o600)
-    path.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-    return f"file:{path}"
 
 
 def loads(checkout: Platform, code: str) -> str:
@@ -63,12 +56,6 @@ def only_dotenv_changed(checkout: Platform, before: dict[str, tuple[int, int, by
     changes = {name for name in {*before, *after} if before.get(name) != after.get(name)}
     # A new file is prepared within git's own folder, where no commit takes it.
     assert changes - {".git", ".git/omc-runbook"} <= {"", ".", ".env"}
-
-
-def severities(result: Turn) -> dict[tuple[str, str], str]:
-    """The findings with their severity, remarks included."""
-    findings = (each for each in result.outcome["findings"] if each["status"] == "found")
-    return {(each["check"], each["subject"]): each["severity"] for each in findings}
 
 
 def test_a_tracked_dotenv_is_its_own_template(tmp_path: Path) -> None:

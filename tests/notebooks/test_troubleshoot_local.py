@@ -5,13 +5,13 @@ from __future__ import annotations
 import html
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.platform_checkout import Platform, make_platform
-from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, sign_in, values
+from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 from support.snapshots import healthy
 
 from omc_runbook.checks.families import is_local, look_alikes
@@ -40,13 +40,6 @@ db-1       | PostgreSQL Database directory appears to contain a database; Skippi
 db-1       | 2026-01-05 10:00:00.000 UTC [33] FATAL:  password authentication failed for user "postgres"
 """
 LOGIN = 'backend-1  | FATAL:  password authentication failed for user "postgres"\n'
-
-
-@pytest.fixture
-def at(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Sandbox]:
-    """Be somebody who works with the sandbox."""
-    sign_in(sandbox, monkeypatch)
-    yield sandbox
 
 
 @pytest.fixture(scope="module")

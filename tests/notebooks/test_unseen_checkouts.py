@@ -10,7 +10,7 @@ from pathlib import Path
 import hcl2
 import pytest
 from dotenv import dotenv_values
-from support.local_setup_runs import Turn, assert_absent, bench, tree, turn
+from support.local_setup_runs import assert_absent, bench, severities, tree, turn
 from support.platform_checkout import Platform
 from support.unseen_checkouts import CHECKOUTS as EIGHT
 from support.unseen_checkouts import FURTHER
@@ -218,12 +218,6 @@ def test_local_setup_of_the_further_ones(tmp_path: Path, name: str) -> None:
     again = turn(checkout, apply=True)
     assert again.plan.is_empty and {*severities(again)} == expected
     assert_absent([dotenv[key] for key in generated], apply_run.shown, again.shown)
-
-
-def severities(result: Turn) -> dict[tuple[str, str], str]:
-    """The findings with their severity."""
-    findings = (each for each in result.outcome["findings"] if each["status"] == "found")
-    return {(each["check"], each["subject"]): each["severity"] for each in findings}
 
 
 MOVED = {("merged_maps", "ANTHROPIC_API_KEY"): ('  SMTP_PASSWORD = "SMTP_PASSWORD"',)}

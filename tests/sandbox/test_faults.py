@@ -21,7 +21,6 @@ from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, collection, mend
 from omc_runbook.sandbox.faults.organization import allow_in_organization, deny_in_organization
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds import changes
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
 from omc_runbook.sandbox.worlds.roles import policy
 from omc_runbook.sandbox.worlds.staging import (
@@ -156,7 +155,7 @@ def test_fresh_world(scene: Scene) -> None:
     """A fresh world runs on Terraform's placeholders, and mending makes it healthy."""
     build(scene.world.endpoint, "fresh")
     # As `sandbox up --world fresh` leaves it: nobody has called anything since.
-    changes.forget(scene.world.endpoint)
+    scene.world.forget_changes()
     assert json.loads(scene.text()) == FRESH_DOCUMENT
     assert scene.whole()
     mend(scene.world.endpoint)
@@ -196,11 +195,11 @@ def test_what_is_not_there_cannot_be_broken(scene: Scene, first: str, second: st
 def test_what_anybody_changed_is_restored_and_nothing_else(scene: Scene) -> None:
     """A mend asks only for what calls have changed since the world was whole, whoever made them."""
     scene.world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
-    recorded = changes.read(scene.world.endpoint)
+    recorded = scene.world.changes()
     assert recorded.actions == {"iam:DeleteRolePolicy"} and recorded.include("iam:") and not recorded.include("ec2:")
     mend(scene.world.endpoint)
     assert_healthy(scene)
-    assert changes.read(scene.world.endpoint).actions == frozenset()
+    assert scene.world.changes().actions == frozenset()
 
 
 def test_policies_and_tags_that_anybody_attached_are_removed(scene: Scene) -> None:

@@ -143,3 +143,23 @@ def assert_absent(values: Sequence[str], *texts: str) -> None:
     pieces = [piece for value in values for piece in (value, value[:10], value[-10:])]
     leaked = [f"text {at}" for at, text in enumerate(texts) for piece in pieces if piece in text]
     assert not leaked, leaked
+
+
+def severities(result: Turn) -> dict[tuple[str, str], str]:
+    """The findings with their severity, remarks included."""
+    findings = (each for each in result.outcome["findings"] if each["status"] == "found")
+    return {(each["check"], each["subject"]): each["severity"] for each in findings}
+
+
+def source(folder: Path, **variables: str) -> str:
+    """A source file's parameter."""
+    path = folder / "values"
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    return f"file:{path}"
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """A checkout to copy."""
+    return small_platform(tmp_path_factory.mktemp("first") / "omc")

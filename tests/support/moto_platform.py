@@ -13,6 +13,16 @@ from support.snapshots import values
 
 PREFIX = "ohmycoins-staging"
 SECRET = f"{PREFIX}-app-secrets"
+NAMES = {
+    "region": REGION,
+    "secret": SECRET,
+    "cluster": f"{PREFIX}-cluster",
+    "service": f"{PREFIX}-backend",
+    "task_family": f"{PREFIX}-backend",
+    "execution_role": f"{PREFIX}-ecs-task-execution-role",
+    "task_role": f"{PREFIX}-ecs-task-role",
+    "execution_policy": f"{PREFIX}-ecs-task-execution-secrets-policy",
+}
 CHECKOUTS = ROOT / "tests" / "support" / "terraform_checkouts"
 PLATFORM = CHECKOUTS / "folders"
 """A checkout of the platform's shape, with the names that `build` makes."""
@@ -46,19 +56,10 @@ def document() -> dict[str, Any]:
 
 def build(desired: int = 0, tags: bool = True) -> str:
     """Make staging of the platform; returns the secret's ARN."""
-    names = {
-        "region": REGION,
-        "secret": SECRET,
-        "cluster": f"{PREFIX}-cluster",
-        "service": f"{PREFIX}-backend",
-        "task_family": f"{PREFIX}-backend",
-        "execution_role": f"{PREFIX}-ecs-task-execution-role",
-        "task_role": f"{PREFIX}-ecs-task-role",
-        "execution_policy": f"{PREFIX}-ecs-task-execution-secrets-policy",
-    }
-    arn = build_named(names, document(), INJECTED, desired, tags)
+    # A test may call the secret otherwise.
+    arn = build_named(NAMES | {"secret": SECRET}, document(), INJECTED, desired, tags)
     frontend = f"{PREFIX}-frontend"
-    add_service(names | {"service": frontend, "task_family": frontend}, {}, desired)
+    add_service(NAMES | {"service": frontend, "task_family": frontend}, {}, desired)
     return arn
 
 

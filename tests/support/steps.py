@@ -1,4 +1,4 @@
-"""A change that calls a function as each of its steps begins."""
+"""A change that calls a function as each of its steps begins, and a clock by which it does not wait."""
 
 from __future__ import annotations
 
@@ -18,3 +18,16 @@ class SteppedChange(LiveChange):
     def announce(self, step: str) -> None:
         super().announce(step)
         self._step(step)
+
+
+class Still:
+    """A clock by which nobody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.now += seconds

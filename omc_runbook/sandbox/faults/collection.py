@@ -25,7 +25,6 @@ from omc_runbook.sandbox.faults import (
 )
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.traces import remove_traces
-from omc_runbook.sandbox.worlds import changes
 from omc_runbook.sandbox.worlds.build import good_document, keep_good_document, restore
 from omc_runbook.sandbox.worlds.staging import World
 
@@ -76,11 +75,11 @@ def mend(endpoint: str, fault_id: str | None = None) -> None:
     if fault_id is not None:
         fault = find(fault_id)
         others = [other for other in active_ids if other != fault.id]
-    changed = changes.read(endpoint)
+    changed = world.changes()
     remove_traces(world, changed)
     keep_good_document(world)
     restore(world, good_document(world), changed)
-    changes.forget(endpoint)
+    world.forget_changes()
     for other in others:
         break_(endpoint, other)
 

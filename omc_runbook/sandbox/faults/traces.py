@@ -15,9 +15,8 @@ from omc_runbook.sandbox.faults.organization import allow_in_organization, secre
 from omc_runbook.sandbox.faults.reference import OTHER_REGION
 from omc_runbook.sandbox.faults.secret import REPLICA_REGION
 from omc_runbook.sandbox.worlds import past_calls
-from omc_runbook.sandbox.worlds.changes import Changes
 from omc_runbook.sandbox.worlds.consumers import remove_consumers
-from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
+from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, Changes, World
 from omc_runbook.sandbox.worlds.vpcs import remove_private
 
 

@@ -15,11 +15,11 @@ from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.sandbox.account import ACCOUNT, REGION, WorldName
 from omc_runbook.sandbox.postgres import Database
-from omc_runbook.sandbox.worlds.changes import ANYTHING, Changes
 from omc_runbook.sandbox.worlds.database import login_keys, restore_login, variables, with_login
 from omc_runbook.sandbox.worlds.monitoring import restore_monitoring
 from omc_runbook.sandbox.worlds.roles import restore_roles
 from omc_runbook.sandbox.worlds.staging import (
+    ANYTHING,
     CLUSTER,
     EXECUTION_ROLE,
     KEYS,
@@ -27,6 +27,7 @@ from omc_runbook.sandbox.worlds.staging import (
     SERVICES,
     STAGING,
     TASK_ROLE,
+    Changes,
     ServiceSpec,
     World,
     is_external,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import botocore.session
@@ -67,6 +67,20 @@ CONSUMERS = tuple(service for service in SERVICES if service.keys)
 
 
 @dataclass(frozen=True)
+class Changes:
+    """The IAM actions of the calls that changed something since a world was whole; None where it never was."""
+
+    actions: frozenset[str] | None = None
+
+    def include(self, *prefixes: str) -> bool:
+        """Whether an action begins with one of some texts, such as "iam:" or "ecs:RunTask"."""
+        return self.actions is None or any(action.startswith(prefixes) for action in self.actions)
+
+
+ANYTHING = Changes()
+
+
+@dataclass(frozen=True)
 class World:
     """A sandbox through AWS's API, with its database if it has one.
 
@@ -83,32 +97,27 @@ class World:
     @cached_property
     def secretsmanager(self) -> SecretsManagerClient:
         """Secrets Manager in this world's region."""
-        client: SecretsManagerClient = self.client("secretsmanager")
-        return client
+        return cast("SecretsManagerClient", self.client("secretsmanager"))
 
     @cached_property
     def ecs(self) -> ECSClient:
         """ECS in this world's region."""
-        client: ECSClient = self.client("ecs")
-        return client
+        return cast("ECSClient", self.client("ecs"))
 
     @cached_property
     def iam(self) -> IAMClient:
         """IAM of the account."""
-        client: IAMClient = self.client("iam")
-        return client
+        return cast("IAMClient", self.client("iam"))
 
     @cached_property
     def kms(self) -> KMSClient:
         """KMS in this world's region."""
-        client: KMSClient = self.client("kms")
-        return client
+        return cast("KMSClient", self.client("kms"))
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
         """CloudWatch Logs in this world's region."""
-        client: CloudWatchLogsClient = self.client("logs")
-        return client
+        return cast("CloudWatchLogsClient", self.client("logs"))
 
     @cached_property
     def ssm(self) -> Any:
@@ -123,6 +132,15 @@ class World:
     def control(self, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call a control path of the sandbox's server, which no AWS client knows."""
         return control.ask(folders.at(self.endpoint), method, path, members)
+
+    def changes(self) -> Changes:
+        """What has changed here."""
+        actions = self.control("GET", "note")["changes"]
+        return Changes(None if actions is None else frozenset(actions))
+
+    def forget_changes(self) -> None:
+        """Take the present world as unchanged."""
+        self.control("POST", "note", {"restored": True})
 
     def service(self, name: str) -> ServiceTypeDef:
         """One service of the guide's cluster as DescribeServices has it."""

@@ -16,7 +16,7 @@ import pytest
 from dotenv import dotenv_values
 from support.call_counts import count_calls
 from support.dotenv_faults import HEX, Change, edit, put, swap
-from support.local_setup_runs import assert_absent, bench, plan_file, small_platform, write_file
+from support.local_setup_runs import assert_absent, bench, first, plan_file, source, write_file
 from support.paths import SUPPORT
 from support.platform_checkout import REQUIRED, Platform, make_platform
 from support.snapshots import NOW
@@ -32,15 +32,9 @@ from omc_runbook.repository.layout import statements
 from omc_runbook.runbooks import local_setup as local_setup_runbook
 from omc_runbook.workstation.docker import find_compose, read_env_file
 
-__all__ = ["bench"]
+__all__ = ["bench", "first"]
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("bench")]
 VALUE, OTHER = HEX(16), HEX(12)
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """A checkout to copy."""
-    return small_platform(tmp_path_factory.mktemp("first") / "omc")
 
 
 @pytest.fixture
@@ -850,14 +844,6 @@ def test_a_link_into_a_folder_that_is_not_there_is_told_as_what_it_is(platform: 
     with pytest.raises(UsageError, match=r"nowhere, which is not a directory: create it, or remove the link"):
         write_file(plan_file(platform))
     assert platform.dotenv.is_symlink() and not platform.dotenv.exists()
-
-
-def source(folder: Path, **variables: str) -> str:
-    """A source file's parameter."""
-    path = folder / "values"
-    path.touch(mode=0o600)
-    path.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-    return f"file:{path}"
 
 
 @pytest.mark.parametrize("is_there", [False, True])

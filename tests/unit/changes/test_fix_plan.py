@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from support.faults.deployment import run_alone
+from support.histories import planned
 from support.snapshots import (
     ACCOUNT,
     ARN,
@@ -84,15 +85,6 @@ WRONG = {
 }
 NOTHING_ALLOWED = simulated("implicitDeny", policies=())
 BROKEN = "{'SECRET_KEY'"
-
-
-def planned(snapshot: Snapshot) -> FixPlan:
-    """The plan against what is found in a snapshot, whose former versions are all known."""
-    entries = [
-        VersionEntry(version=version, content=snapshot.contents.get(version.id), promoted=True)
-        for version in snapshot.versions
-    ]
-    return plan_fix(snapshot, root_causes.diagnose(snapshot), VersionHistory(tuple(reversed(entries))))
 
 
 def reasons(plan: FixPlan) -> dict[str, str]:

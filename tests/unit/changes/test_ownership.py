@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from support.histories import planned
 from support.snapshots import (
     ACCOUNT,
     ARN,
@@ -20,13 +21,11 @@ from support.snapshots import (
 )
 
 from omc_runbook.changes.fix import ownership
-from omc_runbook.changes.fix.plan import FixPlan, plan_fix
+from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Correction, Grant, RestoreSecret, RestoreVersion
-from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import PRODUCTION, Names, load
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 NOTHING_ALLOWED = simulated("implicitDeny", policies=())
 THEIRS = "ohmycoins-production-ecs-task-execution-role"
@@ -55,14 +54,6 @@ def with_role(snapshot: Snapshot, name: str, **tags: str) -> Snapshot:
     role = replace(NOTHING_ALLOWED.role, arn=arn, name=name, tags=tags)
     permissions: Permissions = replace(NOTHING_ALLOWED, role=role)
     return replace(snapshot, permissions={arn: permissions})
-
-
-def planned(snapshot: Snapshot) -> FixPlan:
-    entries = [
-        VersionEntry(version=version, content=snapshot.contents.get(version.id), promoted=True)
-        for version in snapshot.versions
-    ]
-    return plan_fix(snapshot, root_causes.diagnose(snapshot), VersionHistory(tuple(reversed(entries))))
 
 
 def reason(plan: FixPlan, check: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from support.snapshots import NOW, definition_arn, deployment, service, stopped, task
+from support.steps import Still
 
 from omc_runbook.aws.deployments import ServiceDeployment, ServiceRevision
 from omc_runbook.aws.ecs import Service, ServiceEvent, Task
@@ -53,19 +54,6 @@ class Ecs:
         if self.calls <= self.gone_for:
             raise EndpointConnectionError(endpoint_url="https://ecs.example.com")
         return [{"taskArns": []}]
-
-
-class Still:
-    """A clock by which nobody waits."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
 
 
 def watch(ecs: Ecs) -> tuple[Rollout, ...]:

@@ -23,6 +23,7 @@ from support.snapshots import (
     with_service,
     with_tasks,
 )
+from support.steps import Still
 
 from omc_runbook.aws import deployments
 from omc_runbook.aws import ecs as aws_ecs
@@ -125,19 +126,6 @@ class Ecs:
         self.calls.append(operation)
         if operation in self.denied:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, operation)
-
-
-class Still:
-    """A clock by which nobody waits."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        self.now += seconds
 
 
 def running(*deployments: int, created: datetime = BEGAN) -> list[Answer]:

@@ -27,17 +27,7 @@ from omc_runbook.runbooks import create, init, update
 from omc_runbook.runbooks.run import diagnose, reach
 from omc_runbook.sandbox.worlds.staging import KEYS
 
-NAMES = {
-    "region": "ap-southeast-2",
-    "account_id": ACCOUNT,
-    "secret": SECRET,
-    "cluster": f"{PREFIX}-cluster",
-    "service": f"{PREFIX}-backend",
-    "task_family": f"{PREFIX}-backend",
-    "execution_role": f"{PREFIX}-ecs-task-execution-role",
-    "task_role": f"{PREFIX}-ecs-task-role",
-    "execution_policy": f"{PREFIX}-ecs-task-execution-secrets-policy",
-}
+NAMES = moto_platform.NAMES | {"account_id": ACCOUNT}
 
 
 @pytest.fixture(autouse=True)
