@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,10 +12,8 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
-from support import forked_command
-from support.administrator import BAD, Staging, at_work
+from support.administrator import BAD, Staging, at_work, rotator
 from support.late_reads import read_late
-from support.paths import SUPPORT
 from support.runs import SECRET, deny
 from support.snapshots import NOW, event
 from support.steps import SteppedChange
@@ -36,8 +32,6 @@ from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER
-
-ROTATOR = SUPPORT / "rotate_process.py"
 
 
 @pytest.fixture
@@ -1054,9 +1048,3 @@ def test_a_bad_value_that_is_tried_again_is_taken_back_after_a_kill_too(
         staging.process_values("SENTRY_DSN")["backend"] == {staging.members["SENTRY_DSN"]} == {old}
         and not staging.labels()
     )
-
-
-def rotator(*arguments: str) -> tuple[int, str]:
-    ended = forked_command.run([sys.executable, str(ROTATOR), *arguments], os.environ, Path.cwd(), seconds=60)
-    assert ended.returncode in (0, -9), ended.stderr
-    return ended.returncode, ended.stdout

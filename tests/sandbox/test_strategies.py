@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -12,9 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from support import forked_command
-from support.administrator import BAD, Staging, at_work
-from support.paths import SUPPORT
+from support.administrator import BAD, Staging, at_work, rotator
 from support.runs import SECRET, deny
 
 from omc_runbook.changes.deploy import watch
@@ -36,7 +32,6 @@ from omc_runbook.sandbox.worlds.staging import CLUSTER, KEYS
 Strategy = Literal["ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"]
 STRATEGIES: tuple[Strategy, ...] = ("BLUE_GREEN", "LINEAR", "CANARY")
 ALL: tuple[Strategy, ...] = ("ROLLING", *STRATEGIES)
-ROTATOR = SUPPORT / "rotate_process.py"
 NUMBERS = count(1000)
 
 
@@ -464,12 +459,6 @@ def test_early_success_is_proved_when_the_old_tasks_are_gone(
     result = staging.rotate("SECRET_KEY")
     assert result and result.is_proved
     assert staging.process_values("SECRET_KEY")["backend"] == {staging.members["SECRET_KEY"]}
-
-
-def rotator(*arguments: str) -> tuple[int, str]:
-    ended = forked_command.run([sys.executable, str(ROTATOR), *arguments], os.environ, Path.cwd(), seconds=90)
-    assert ended.returncode in (0, -9), ended.stderr
-    return ended.returncode, ended.stdout
 
 
 def test_what_a_schedule_and_a_hand_started_is_named(staging: Staging) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support import forked_command
+from support.paths import SUPPORT
 from support.runs import SECRET, client, sign_in
 from support.small_world import environment_of
 from support.steps import SteppedChange
@@ -105,3 +110,11 @@ def at_work(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> Staging:
         lambda: lambda rollouts, lines: staging.progress.extend((time.time(), x) for x in lines),
     )
     return staging
+
+
+def rotator(*arguments: str) -> tuple[int, str]:
+    """The exit code and the output of a process that rotates, as `update_process.py` has it."""
+    command = [sys.executable, str(SUPPORT / "update_process.py"), "rotate", *arguments]
+    ended = forked_command.run(command, os.environ, Path.cwd(), seconds=90)
+    assert ended.returncode in (0, -9), ended.stderr
+    return ended.returncode, ended.stdout

@@ -2,7 +2,7 @@
 
 `race` reads keys, one or more a line, generates their values, says "ready", waits for a line, writes, and
 says how that went. `once FILE CALL` writes a file's values, and kills itself after that many calls that
-change the secret (0: never).
+change the secret (0: never). `rotate KEYS VALUES_FROM STEP` kills itself as a step begins, if one is named.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from omc_runbook.masking.value import reveal
 from omc_runbook.model.errors import ConflictError
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
@@ -68,6 +69,22 @@ def once(run: Run, file: str, last: int) -> None:
     say(f"written {result.version_change.version_id if result.version_change else plan.base}")
 
 
+def rotate(run: Run, keys: str, values_from: str, last: str, database_url_from: str = "") -> None:
+    """Rotate, up to a step and no further; "" for all of them."""
+
+    class KilledChange(LiveChange):
+        def announce(self, step: str) -> None:
+            if step == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    snapshot = run.look()
+    new = secret_change.gather(run, snapshot, values_from, keys, database_url_from)
+    plan = secret_change.plan(run, snapshot, new)
+    result = secret_change.apply(run, plan, True, new=new, live=KilledChange())
+    assert result
+    sys.stdout.write("proved" if result.is_proved else "failed")
+
+
 def fingerprint(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()
 
@@ -93,8 +110,11 @@ def _die_after(last: int) -> None:
 
 
 if __name__ == "__main__":
-    begun = runbooks_run.begin("update", "staging")
-    if sys.argv[1] == "race":
+    mode, *words = sys.argv[1:]
+    begun = runbooks_run.begin("rotate" if mode == "rotate" else "update", "staging")
+    if mode == "rotate":
+        rotate(begun, *words)
+    elif mode == "race":
         race(begun)
     else:
-        once(begun, sys.argv[2], int(sys.argv[3]))
+        once(begun, words[0], int(words[1]))
