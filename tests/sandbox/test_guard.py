@@ -103,7 +103,6 @@ def signed_headers(
     stage: Stage,
     headers: Mapping[str, str] = GET_VALUE,
     body: bytes = BODY,
-    service: str = "secretsmanager",
     path: str = "/",
     key: Credentials | None = None,
     method: str = "POST",
@@ -112,7 +111,7 @@ def signed_headers(
     own = stage.sandbox.credentials
     request = AWSRequest(method, f"{stage.sandbox.endpoint}{path}", dict(headers), body)
     signer = key or Credentials(own.access_key, own.secret_key)
-    botocore.auth.SigV4Auth(signer, service, REGION).add_auth(request)
+    botocore.auth.SigV4Auth(signer, "secretsmanager", REGION).add_auth(request)
     return {name: str(value) for name, value in request.headers.items()}
 
 

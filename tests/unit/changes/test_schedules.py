@@ -38,9 +38,9 @@ def client(service: str) -> Any:
     return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
 
 
-def add_rule(name: str, definition: str, cluster: str = CLUSTER) -> None:
+def add_rule(name: str, definition: str) -> None:
     client("events").put_rule(Name=name, ScheduleExpression="rate(1 day)")
-    add_target(definition, cluster, Rule=name)
+    add_target(definition, Rule=name)
 
 
 def add_target(definition: str, cluster: str = CLUSTER, **rule: str) -> None:

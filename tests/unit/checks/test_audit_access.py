@@ -1102,9 +1102,9 @@ OWN = f"arn:aws:iam::{ACCOUNT}"
 DENIES = {"Effect": "Deny", "Action": GET_SECRET_VALUE, "Resource": "*"}
 
 
-def granting(action: str, resource: str, name: str = "eve", **more: Any) -> Identity:
+def granting(action: str, resource: str, **more: Any) -> Identity:
     """A role that people of another account assume, and that may make one call of IAM."""
-    return role(name, policy("grants", allowing(action, resource, **more)), trusts={"AWS": STRANGER})
+    return role("eve", policy("grants", allowing(action, resource, **more)), trusts={"AWS": STRANGER})
 
 
 GUARDS = {

@@ -643,11 +643,11 @@ def test_a_host_that_may_be_right_is_clear(name: str, value: str) -> None:
 def test_links_to_localhost_lead_nowhere_in_production(name: str) -> None:
     """In an e-mail they open on its reader's machine, whatever runs beside the application; origins may be several."""
 
-    def plainly(value: str, environment: str = "production") -> Snapshot:
+    def plainly(value: str) -> Snapshot:
         snapshot = with_container(
             healthy(), "backend", lambda old: replace(old, hosts=((name, find_host(value, name)),))
         )
-        return replace(snapshot, environment=replace(snapshot.environment, name=environment))
+        return replace(snapshot, environment=replace(snapshot.environment, name="production"))
 
     staging = with_keys(with_store("x", name)(healthy()), **{name: "http://localhost:5173/"})
     production = replace(staging, environment=replace(staging.environment, name="production"))

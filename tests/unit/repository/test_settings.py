@@ -64,8 +64,8 @@ def required_variables(parsed: SettingsSource) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.variables[0] for each in parsed.fields if each.required))
 
 
-def field(body: str, name: str = "KEY", head: str = HEAD) -> Field:
-    return next(each for each in read(body, head).fields if each.name == name)
+def field(body: str) -> Field:
+    return next(each for each in read(body).fields if each.name == "KEY")
 
 
 def new(key: str = "NEW_API_KEY", type: str = "str", required: bool = True, description: str = "") -> NewField:
@@ -1090,11 +1090,11 @@ def test_invalid_python_is_no_editing_matter() -> None:
 # Editing: the place. "+" marks the lines that come.
 
 
-def assert_position(text: str, key: str, head: str = HEAD, description: str = "") -> None:
+def assert_position(text: str, key: str) -> None:
     """Assert that a new field is inserted where the text has its lines with a plus."""
     before = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("+"))
     after = "".join(line.replace("+", " ", 1) if line.startswith("+ ") else line for line in text.splitlines(True))
-    assert edited(before, new(key, description=description), head) == after.replace("+\n", "\n")
+    assert edited(before, new(key)) == after.replace("+\n", "\n")
 
 
 def test_the_longest_common_beginning_decides() -> None:

@@ -106,9 +106,9 @@ def revision(**container: object) -> TaskDefinition:
     return replace(definition, containers=(replace(definition.containers[0], **container),))  # type: ignore[arg-type]
 
 
-def is_kept(cache: DefinitionCache, definition: TaskDefinition, created: datetime | None = OLD) -> bool:
+def is_kept(cache: DefinitionCache, definition: TaskDefinition) -> bool:
     cache.store([definition])
-    return definition.arn in cache.load({definition.arn: created})[0]
+    return definition.arn in cache.load({definition.arn: OLD})[0]
 
 
 def test_what_is_kept_is_given_back(tmp_path: Path) -> None:
