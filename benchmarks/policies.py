@@ -29,12 +29,15 @@ from page import choose
 from omc_runbook.headless import notebooks
 from omc_runbook.runbooks.policy import actions_of
 from omc_runbook.sandbox import faults as catalogue
+from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.faults.change import remove_secret
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, SECRET, World
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests"))
 forked: Any = importlib.import_module("support.forked_command")
+people: Any = importlib.import_module("support.runs")
+without: Any = importlib.import_module("support.enforced_policies").without
 
 PAGE = ROOT / "docs" / "policies.md"
 HEADS = ("runbook", "", "actions", "enough", "least", "without one of them")
@@ -211,7 +214,7 @@ def _runs_without(case: Case, action: str) -> Iterator[Run]:
             # A change that was refused half-way is not where the next one begins.
             _renew()
         parameters = prepare(World(os.environ["AWS_ENDPOINT_URL"]))
-        run = _run(each, _without(_policy(case), action), parameters)
+        run = _run(each, without(_policy(case), action), parameters)
         yield run
         if run.misses(action) or run.leaves(each):
             return
@@ -226,35 +229,20 @@ def _policy(case: Case) -> dict[str, Any]:
     return json.loads(process.stdout)
 
 
-def _without(document: Mapping[str, Any], action: str) -> dict[str, Any]:
-    statements = [
-        {**each, "Action": [other for other in each["Action"] if other != action]} for each in document["Statement"]
-    ]
-    return {**document, "Statement": [each for each in statements if each["Action"]]}
-
-
 def _run(case: Case, document: Mapping[str, Any], parameters: Sequence[str]) -> Run:
     """A run as somebody with this policy alone."""
-    world, folder = World(os.environ["AWS_ENDPOINT_URL"]), Path(os.environ["OMC_POLICIES"])
-    user = f"user-{secrets.token_hex(4)}"
-    world.iam.create_user(UserName=user)
+    sandbox, folder = lifecycle.at(os.environ["AWS_ENDPOINT_URL"]), Path(os.environ["OMC_POLICIES"])
     # IAM has no policy without a statement.
-    if document["Statement"]:
-        world.iam.put_user_policy(UserName=user, PolicyName="least", PolicyDocument=json.dumps(document))
-    key = world.iam.create_access_key(UserName=user)["AccessKey"]
-    person = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    person = people.caller(sandbox, *([json.dumps(document)] if document["Statement"] else []))
     outcome = folder / "records" / "outcome.json"
     outcome.unlink(missing_ok=True)
     words = [f"environment={case.environment}", *case.words, *parameters, *(["apply=true"] if case.applies else [])]
     process = forked.run(
         [COMMAND, "run", case.runbook, *words, "--summary"], {**os.environ, **person, "OMC_CACHE": "off"}, folder
     )
-    refused = _refused(world, key["AccessKeyId"])
+    refused = _refused(World(sandbox.endpoint), person["AWS_ACCESS_KEY_ID"])
     # An audit lists whoever may read the secret.
-    world.iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
-    if document["Statement"]:
-        world.iam.delete_user_policy(UserName=user, PolicyName="least")
-    world.iam.delete_user(UserName=user)
+    people.remove_callers(sandbox)
     text = outcome.read_text() if outcome.exists() else ""
     status = json.loads(text)["status"] if text else ""
     return Run(process.returncode, status, f"{process.stdout}\n{process.stderr}", text, refused)
