@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from xml.etree import ElementTree
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ConnectionError, HTTPClientError
 from botocore.parsers import ResponseParser, ResponseParserError, ResponseParserFactory
 from botocore.utils import parse_timestamp
 
@@ -200,6 +200,10 @@ class _ValidatingClient:
             answer = super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
         except ResponseParserError:
             raise InvalidResponse(operation) from None
+        except (ConnectionError, HTTPClientError) as error:
+            # Its own text names the endpoint alone.
+            error.kwargs["operation"] = operation
+            raise
         if not (_is_whole(answer, MEMBERS.get(operation, ())) and _names_all(operation, api_params, answer)):
             raise InvalidResponse(operation)
         return _demanding(operation, answer)

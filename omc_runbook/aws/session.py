@@ -28,7 +28,9 @@ from botocore.exceptions import (
     ConfigParseError,
     ConnectionError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
+    IncompleteReadError,
     InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
@@ -473,11 +475,11 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         raise CouldNotLook(sentence, kind="credentials") from None
     except NoRegionError:
         raise UsageError("No region is set: set region in runbook.toml.") from None
-    except (ConnectionError, HTTPClientError) as error:
+    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
         # Its text has the whole header.
         if _INVALID_HEADER in str(error):
             raise CouldNotLook(_no_credentials(profile, *_LINE_BREAK)) from None
-        raise CouldNotLook(_unreachable(error), kind="no-answer") from None
+        raise CouldNotLook(_unreachable(permission, error), kind="no-answer") from None
     except OSError as error:
         if not error.filename:
             raise
@@ -493,21 +495,20 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
 
 
-def attempt_in(region: str, what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
-    """As `attempt`, in another region than the run's own, or "" for that: there, nothing ends the run.
+def look(what: str, permission: str, call: Callable[[], T], region: str = "") -> T | ReadFailure:
+    """As `attempt`, for one look of many: that it has no answer does not end the run.
 
-    A mistyped region has no endpoint, and one that is not enabled for the account accepts no credentials. See
+    In another `region` than the run's own, nothing does: a mistyped one has no endpoint, and one that is not enabled
+    for the account accepts no credentials. See
     https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
     """
     try:
         return attempt(what, permission, call)
     except CouldNotLook as error:
-        if not region:
+        if not region and error.kind != "no-answer":
             raise
-        if error.kind == "no-answer":
-            return ReadFailure(what, permission, f"There was no answer from {region}.", "no-answer")
         doubt = f" If they are accepted elsewhere, {region} is not enabled for the account."
-        return ReadFailure(what, permission, f"{error}{doubt if error.kind else ''}", "incomplete")
+        return ReadFailure(what, permission, f"{error}{doubt if error.kind == 'credentials' else ''}", "incomplete")
 
 
 _NOBODY_ANSWERS = (
@@ -607,16 +608,17 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     return ReadFailure(what, missing, code, "failed", may_have_happened=is_lost)
 
 
-def _unreachable(error: BotoCoreError) -> str:
+def _unreachable(permission: str, error: BotoCoreError) -> str:
     """Why AWS was not reached; a sandbox that has ended leaves its variables in the shell."""
     endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
-    if urlsplit(endpoint).hostname in ("127.0.0.1", "localhost"):
+    if isinstance(error, EndpointConnectionError) and urlsplit(endpoint).hostname in ("127.0.0.1", "localhost"):
         unset, in_fish = unset_commands(*(name for name in SANDBOX_VARIABLES if name in os.environ))
         return (
             f"AWS cannot be reached: nothing answers at {ENDPOINT_VARIABLE} ({endpoint}). If that was a sandbox, it no"
             f" longer runs, and its variables are still set: run `{unset}`, in fish `{in_fish}`, or start another."
         )
-    return f"AWS cannot be reached: {_first_line(error)} Check the network, then run again."
+    call = error.kwargs.get("operation") or permission
+    return f"AWS cannot be reached: {call} has no answer. {_first_line(error)} Check the network, then run again."
 
 
 def _first_line(error: BotoCoreError) -> str:

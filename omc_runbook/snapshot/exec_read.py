@@ -152,7 +152,7 @@ def _probe(gatherer: Gatherer, plugin: str, target: _Target, salt: str) -> exec_
     mark = secrets.token_hex(8)
     client, command = gatherer.clients("ecs"), exec_probe.command(sorted(target.variables), salt, mark, target.key)
     # Not gatherer.ask: this runs on a thread of its pool, and must not wait for another.
-    answer = session.attempt(
+    answer = session.look(
         f"the processes of task {task.id[:8]}",
         EXECUTE,
         lambda: execute.run(client, gatherer.names.cluster, task.arn, name, command, plugin, SECONDS),

@@ -11,7 +11,7 @@ from functools import partial
 from omc_runbook.aws import logs
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, attempt_in
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.masking import registry
 from omc_runbook.messages.refusals import ANSWER, is_refusal
 from omc_runbook.messages.validation import find_header, read_block
@@ -81,7 +81,7 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
     sentences: list[str] = []
     for each, stream in _logs(snapshot, task) if task and task.has_run else ():
         region, call = each.log_region, partial(_last_lines, clients, each, stream)
-        answer = attempt_in("" if region == clients.region else region, f"the log of {each.name}", PERMISSION, call)
+        answer = look(f"the log of {each.name}", PERMISSION, call, "" if region == clients.region else region)
         sentences += [answer.sentence] if isinstance(answer, ReadFailure) else _sentences(each.name, [*_joined(answer)])
     return tuple(sentences)
 

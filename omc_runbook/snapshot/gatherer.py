@@ -14,7 +14,7 @@ from omc_runbook.aws import definitions, ecs
 from omc_runbook.aws.cloudtrail import REQUESTS_A_SECOND, Pace
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, attempt_in
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.grouping import batches
@@ -77,9 +77,9 @@ class Gatherer:
         self.gaps: dict[str, tuple[ReadFailure, ...]] = defaultdict(tuple)
 
     def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
-        """Start a call on another thread; `what` and `permission` are those of `session.attempt`."""
+        """Start a call on another thread; `what` and `permission` are those of `session.look`."""
         other_region = "" if self.region == self.names.region else self.region
-        return self.pool.submit(attempt_in, other_region, what, permission, call)
+        return self.pool.submit(look, what, permission, call, other_region)
 
     def ask_once(
         self, key: tuple[Hashable, ...], what: str, permission: str, call: Callable[[], T]

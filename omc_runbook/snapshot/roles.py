@@ -10,7 +10,7 @@ from functools import partial
 from omc_runbook.aws import iam, organizations
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.organizations import Organization
-from omc_runbook.aws.session import Clients, ReadFailure, attempt, or_none
+from omc_runbook.aws.session import Clients, ReadFailure, look, or_none
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.grouping import grouped
@@ -88,15 +88,15 @@ def _read(
     what, permission = f"what role {name} may do", "iam:SimulatePrincipalPolicy"
     with ThreadPoolExecutor(1, "simulate") as pool:
         simulation = pool.submit(
-            attempt, what, permission, lambda: _simulate(clients, arn, actions, resources) if actions else ()
+            look, what, permission, lambda: _simulate(clients, arn, actions, resources) if actions else ()
         )
-        role = attempt(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
+        role = look(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(role=None, exists=False)
     simulated = simulation.result()
     organization = _organization(clients, or_none(simulated) or ())
     if isinstance(organization, Organization) and organization.id:
-        simulated = attempt(what, permission, lambda: _simulate(clients, arn, actions, resources, organization.id))
+        simulated = look(what, permission, lambda: _simulate(clients, arn, actions, resources, organization.id))
     results = or_none(simulated) or ()
     if not actions or (is_decided(results) and not any(entry.missing_context for entry in results)):
         found = Permissions(role=or_none(role), simulated=results, unread=_failures(role))
@@ -114,7 +114,7 @@ def _organization(clients: Clients, simulated: Sequence[Simulated]) -> Organizat
     if all(each.allowed_by_organization is not False for each in simulated):
         return None
     read = partial(organizations.describe, clients("organizations"))
-    return attempt("the account's organization", "organizations:DescribeOrganization", read)
+    return look("the account's organization", "organizations:DescribeOrganization", read)
 
 
 def _simulate(
@@ -153,7 +153,7 @@ def _with_policies(
     details, policies = or_none(role), read_policies(clients, name)
     what, arn = f"the permissions boundary of role {name}", details.boundary_arn if details else ""
     read_boundary = partial(iam.get_managed, clients("iam"), arn, "boundary")
-    boundary = attempt(what, "iam:GetPolicyVersion", read_boundary) if arn else None
+    boundary = look(what, "iam:GetPolicyVersion", read_boundary) if arn else None
     complete = not _failures(role, *policies, boundary)
     return Permissions(
         role=details,
@@ -168,15 +168,13 @@ def read_policies(clients: Clients, name: str) -> Sequence[PolicyDocument | Read
     """Read a role's inline policies, then its managed ones; what could not be read is among them."""
     client, what = clients("iam"), f"the policies of role {name}"
     with ThreadPoolExecutor(POLICIES_AT_ONCE, "policies") as pool:
-        inline = pool.submit(attempt, what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
-        attached = pool.submit(
-            attempt, what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, name)
-        )
+        inline = pool.submit(look, what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
+        attached = pool.submit(look, what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, name))
         answers = [
-            pool.submit(attempt, what, "iam:GetRolePolicy", lambda entry=entry: iam.get_inline(client, name, entry))
+            pool.submit(look, what, "iam:GetRolePolicy", lambda entry=entry: iam.get_inline(client, name, entry))
             for entry in or_none(inline.result()) or ()
         ] + [
-            pool.submit(attempt, what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn))
+            pool.submit(look, what, "iam:GetPolicyVersion", lambda arn=arn: iam.get_managed(client, arn))
             for arn in or_none(attached.result()) or ()
         ]
     lists = [answer for answer in (inline.result(), attached.result()) if isinstance(answer, ReadFailure)]

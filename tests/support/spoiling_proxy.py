@@ -43,7 +43,11 @@ def nothing(body: bytes, operation: str, is_json: bool) -> bytes:
     return b""
 
 
-Fault = Callable[[bytes, str, bool], bytes]
+def closed(body: bytes, operation: str, is_json: bool) -> None:
+    """No answer: the connection is closed after the call was carried out."""
+
+
+Fault = Callable[[bytes, str, bool], bytes | None]
 FAULTS: tuple[Fault, ...] = (cut, without_members, page, well_formed_page, nothing)
 
 
@@ -108,6 +112,9 @@ def proxy(target: str = "") -> Iterator[Proxy]:
             if state.fault and state.operation in ("", operation) and state.times > 0:
                 state.times -= 1
                 spoilt = state.fault(body, operation, is_json)
+                if spoilt is None:
+                    self.close_connection = True
+                    return
                 status, announced, body = state.status, len(body) if state.is_lost else None, spoilt
             self.send_response(status)
             self.send_header("Content-Type", kind or "application/x-amz-json-1.1")

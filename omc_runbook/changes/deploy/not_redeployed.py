@@ -9,7 +9,7 @@ from functools import partial
 from omc_runbook.aws import definitions, managed
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
 from omc_runbook.checks import remedies
 from omc_runbook.masking.document import Action
@@ -37,7 +37,7 @@ def find_consumers(
         (DAEMON, "ecs:ListDaemons", find_daemons),
         (EXPRESS, "ecs:DescribeExpressGatewayService", find_express_services),
     ):
-        answer = attempt(f"the {kind}s of cluster {names.cluster}", permission, read)
+        answer = look(f"the {kind}s of cluster {names.cluster}", permission, read)
         if isinstance(answer, ReadFailure):
             if answer.code not in managed.ABSENT:
                 yield "", f"Not looked at, so that no {kind} with the secret is named: {answer.sentence}"
@@ -115,7 +115,7 @@ def _scheduled(
     definition: TaskDefinition | ReadFailure | None = snapshot.definition(task)
     if definition is None:
         describe = partial(definitions.describe_task_definition, clients("ecs"), arn)
-        definition = attempt(f"task definition {arn.rpartition('/')[2]}", "ecs:DescribeTaskDefinition", describe)
+        definition = look(f"task definition {arn.rpartition('/')[2]}", "ecs:DescribeTaskDefinition", describe)
     if isinstance(definition, ReadFailure):
         yield "", f"Whether what {task.origin} starts has the secret is not known: {definition.sentence}"
         return

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from omc_runbook.aws import deployments, ecs
 from omc_runbook.aws.deployments import ServiceDeployment
 from omc_runbook.aws.ecs import Deployment, Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.session import Clients, ReadFailure, attempt, look
 from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.errors import CouldNotLook
@@ -486,5 +486,5 @@ def _usual_duration(clients: Clients, cluster: str, service: Service) -> timedel
         return service.last_duration
     since = datetime.now(UTC) - HISTORY
     read = partial(deployments.list_service_deployments, clients("ecs"), cluster, service.name, since)
-    answer = attempt(f"the service deployments of {service.name}", "ecs:ListServiceDeployments", read)
+    answer = look(f"the service deployments of {service.name}", "ecs:ListServiceDeployments", read)
     return None if isinstance(answer, ReadFailure) else deployments.usual_duration(answer)

@@ -11,7 +11,7 @@ from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
-from omc_runbook.aws.session import ReadFailure, attempt, require
+from omc_runbook.aws.session import ReadFailure, attempt, look, require
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.engine.context import ChangeContext
@@ -210,7 +210,7 @@ class _Fix:
         simulate = partial(iam.simulate, client, step.role_arn, [step.action], [step.resource], context)
         end = clock.monotonic() + GRANT_TIMEOUT
         while clock.monotonic() < end:
-            answers = attempt(f"what role {step.role} may do", "iam:SimulatePrincipalPolicy", simulate)
+            answers = look(f"what role {step.role} may do", "iam:SimulatePrincipalPolicy", simulate)
             if isinstance(answers, ReadFailure):
                 clock.sleep(UNSIMULATED_WAIT)
                 return

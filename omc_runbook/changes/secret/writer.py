@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Value
-from omc_runbook.aws.session import Clients, ReadFailure, attempt, or_none, require
+from omc_runbook.aws.session import Clients, ReadFailure, attempt, look, or_none, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.engine.step import Step
@@ -391,7 +391,7 @@ class SecretWriter:
     def _document_of(self, what: str, stage: str, version: str = "") -> Document | None:
         """The document of a version, by its staging label or its id; None where it cannot be read."""
         read = partial(secretsmanager.get_value, self._client, self._arn, stage, version)
-        return _document(or_none(attempt(what, GET_SECRET_VALUE, read)))
+        return _document(or_none(look(what, GET_SECRET_VALUE, read)))
 
     def _make_current(self, version: str, instead_of: str) -> bool:
         return current_version.move(self._client, self._arn, self._plan.secret_name, version, instead_of)
@@ -422,7 +422,7 @@ class SecretWriter:
         events: list[Event] = []
         for name in names:
             lookup = partial(cloudtrail.lookup_events, trail, name, self._plan.secret_name, since, 50)
-            events += or_none(attempt(f"who called {name}", "cloudtrail:LookupEvents", lookup)) or ()
+            events += or_none(look(f"who called {name}", "cloudtrail:LookupEvents", lookup)) or ()
         event = newest_write(events, version_id)
         return f" ({event.principal}, {event.time:%H:%M:%S} UTC)" if event else " (CloudTrail has no event of it yet)"
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import PREVIOUS
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.changes.database import connection as database_connection
 from omc_runbook.changes.database.rotation import UNFIT
 from omc_runbook.changes.secret import new_values
@@ -165,7 +165,7 @@ def _former_document(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new
     read = partial(secretsmanager.get_value, client, name, version_id=version)
     content = snapshot.contents.get(version)
     if content is None:
-        value = attempt(f"version {version} of {name}", GET_SECRET_VALUE, read)
+        value = look(f"version {version} of {name}", GET_SECRET_VALUE, read)
         if isinstance(value, ReadFailure):
             return value.sentence
         content = contents_of(value).get(version)

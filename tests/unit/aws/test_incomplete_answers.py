@@ -17,7 +17,7 @@ import pytest
 from botocore import xform_name
 from moto.server import ThreadedMotoServer
 from support.moto_environment import REGION, build
-from support.spoiling_proxy import FAULTS, Fault, Proxy, cut, page, proxy, without_members
+from support.spoiling_proxy import FAULTS, Fault, Proxy, closed, cut, page, proxy, without_members
 
 import omc_runbook.aws
 from omc_runbook.aws import ecs, execute
@@ -232,6 +232,21 @@ def test_a_run_says_unknown_and_never_clear(
     findings = findings_at(world)
     unknown = [finding for finding in findings if finding.status == "unknown"]
     assert any(f":{operation} returned an invalid response" in text for finding in unknown for text in finding.evidence)
+    after = {finding.check: finding.status for finding in findings}
+    assert not [name for name, status in after.items() if status == "clear" and before[name] != "clear"]
+
+
+@pytest.mark.parametrize("operation", READS)
+@pytest.mark.long
+def test_a_connection_that_closes_at_one_call_leaves_that_unknown(
+    operation: str, world: Proxy, undisturbed: tuple[dict[str, str], set[str]]
+) -> None:
+    """The run goes on with what else was answered, and names the call."""
+    before, _ = undisturbed
+    world.spoil(operation, closed)
+    findings = findings_at(world)
+    unknown = [finding for finding in findings if finding.status == "unknown"]
+    assert any(f":{operation} has no answer. Connection was closed" in " ".join(each.evidence) for each in unknown)
     after = {finding.check: finding.status for finding in findings}
     assert not [name for name, status in after.items() if status == "clear" and before[name] != "clear"]
 
