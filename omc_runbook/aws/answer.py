@@ -202,7 +202,7 @@ class _ValidatingClient:
             raise InvalidResponse(operation) from None
         except (ConnectionError, HTTPClientError) as error:
             # Its own text names the endpoint alone.
-            error.kwargs["operation"] = operation
+            error.kwargs["operation"] = operation  # type: ignore[typeddict-unknown-key]
             raise
         if not (_is_whole(answer, MEMBERS.get(operation, ())) and _names_all(operation, api_params, answer)):
             raise InvalidResponse(operation)

@@ -30,6 +30,14 @@ def in_versions(name: str, secret: Secret | None, versions: Collection[Version])
         yield ReadFailure(f"the versions of {name}", "secretsmanager:ListSecretVersionIds", problem, "incomplete")
 
 
+def in_secret(name: str, secret: Secret | None, value: Value | None) -> Iterator[ReadFailure]:
+    """Yield the secret, where GetSecretValue has its current version, and by DescribeSecret there is none."""
+    if value and not (secret and not secret.deleted and secret.version_at(CURRENT)):
+        other = "does not exist" if secret is None else "is deleted" if secret.deleted else "has no current version"
+        problem = f"by DescribeSecret it {other}, and GetSecretValue has {value.version_id}; run again in a minute."
+        yield ReadFailure(f"secret {name}", "secretsmanager:DescribeSecret", problem, "incomplete")
+
+
 def in_value(name: str, secret: Secret | None, value: Value | None) -> Iterator[ReadFailure]:
     """Yield the value, where GetSecretValue has another version for the current one than DescribeSecret."""
     current = secret.version_at(CURRENT) if secret and not secret.deleted else ""

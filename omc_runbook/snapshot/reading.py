@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -149,6 +149,31 @@ _Policies = tuple[Future[PolicyDocument | ReadFailure | None], Future[tuple[Poli
 """A secret's default policy, and its others."""
 
 
+_SecretReads = tuple[
+    Future[secretsmanager.Secret | ReadFailure | None],
+    Future[tuple[secretsmanager.Version, ...] | ReadFailure] | None,
+    Future[secretsmanager.Value | ReadFailure | None] | None,
+]
+"""What DescribeSecret says, the versions, and the current value; None for what was not asked."""
+
+
+def _contradictions(
+    name: str,
+    secret: Future[secretsmanager.Secret | ReadFailure | None],
+    versions: Future[tuple[secretsmanager.Version, ...] | ReadFailure] | None,
+    value: Future[secretsmanager.Value | ReadFailure | None] | None,
+) -> Iterator[tuple[str, ReadFailure]]:
+    """What of a secret, its versions and its value contradicts another of them, by the snapshot's field."""
+    found = secret.result()
+    if isinstance(found, ReadFailure):
+        return
+    if versions and not isinstance(listed := versions.result(), ReadFailure):
+        yield from (("versions", each) for each in contradictions.in_versions(name, found, listed))
+    if value and not isinstance(current := value.result(), ReadFailure):
+        yield from (("contents", each) for each in contradictions.in_value(name, found, current))
+        yield from (("secret", each) for each in contradictions.in_secret(name, found, current))
+
+
 class _Reading(Gatherer):
     """The calls of one snapshot."""
 
@@ -165,15 +190,7 @@ class _Reading(Gatherer):
             self.read(f"the tasks of cluster {cluster}", "ecs:ListTasks", ecs.list_task_arns, cluster, status)
             for status in (() if "tasks" in without else ("RUNNING", "STOPPED"))
         ]
-        secret = self.read(f"secret {name}", "secretsmanager:DescribeSecret", secretsmanager.describe, name)
-        versions = value = None
-        if "absent content" not in without or isinstance(secret.result(), secretsmanager.Secret):
-            versions = self.read(
-                f"the versions of {name}", "secretsmanager:ListSecretVersionIds", secretsmanager.list_versions, name
-            )
-            value = self.read(
-                f"the value of {name}", GET_SECRET_VALUE, secretsmanager.get_value, name, secretsmanager.CURRENT
-            )
+        of_secret = self._ask_secret(name, without)
         if "policies" not in without:
             self._policies = self._ask_policies()
         if "roles" not in without:
@@ -191,22 +208,23 @@ class _Reading(Gatherer):
         if cache:
             cache.store(revisions.values())
         tasks = self.join("tasks", task_batches)
+        if [*_contradictions(name, *of_secret)]:
+            # For some seconds, a read may be of before a write.
+            of_secret = self._ask_secret(name, without)
+        secret, versions, value = of_secret
         found_secret = self.keep("secret", secret, None)
         found_versions = self.keep("versions", versions, ())
         found_value = self.keep("contents", value, None)
-        for field, request, found in (
-            ("contents", value, contradictions.in_value(name, found_secret, found_value)),
-            ("tasks", task_lists, contradictions.in_tasks(cluster, services, tasks)),
-            ("versions", versions, contradictions.in_versions(name, found_secret, found_versions)),
-        ):
-            if request and field not in self.gaps:
-                self.record(field, found)
+        for field, failure in _contradictions(name, *of_secret):
+            self.record(field, (failure,))
+        if task_lists and "tasks" not in self.gaps:
+            self.record("tasks", contradictions.in_tasks(cluster, services, tasks))
         return Snapshot(
             environment=self.environment,
             taken=now(),
             caller=self.caller,
             endpoint=self.clients.endpoint,
-            secret=found_secret,
+            secret=None if "secret" in self.gaps else found_secret,
             versions=found_versions,
             contents=follow_ups.contents_of(found_value),
             left_out=without,
@@ -215,6 +233,18 @@ class _Reading(Gatherer):
             services=tuple(sorted(services, key=lambda service: service.name)),
             task_definitions=known | revisions,
             tasks=tasks,
+        )
+
+    def _ask_secret(self, name: str, without: frozenset[Part]) -> _SecretReads:
+        """Start to read the secret, its versions and its value, the latter two only of one that exists if so asked."""
+        secret = self.read(f"secret {name}", "secretsmanager:DescribeSecret", secretsmanager.describe, name)
+        if "absent content" in without and not isinstance(secret.result(), secretsmanager.Secret):
+            return secret, None, None
+        list_versions, get_value = secretsmanager.list_versions, secretsmanager.get_value
+        return (
+            secret,
+            self.read(f"the versions of {name}", "secretsmanager:ListSecretVersionIds", list_versions, name),
+            self.read(f"the value of {name}", GET_SECRET_VALUE, get_value, name, secretsmanager.CURRENT),
         )
 
     def second(self, snapshot: Snapshot) -> Snapshot:

@@ -331,6 +331,20 @@ def test_one_garbled_answer_is_asked_for_again(world: Proxy) -> None:
     assert world.calls["ListSecretVersionIds"] == 2
 
 
+def without_stages(body: bytes, operation: str, is_json: bool) -> bytes:
+    """DescribeSecret's answer of before the first version."""
+    return json.dumps(json.loads(body) | {"VersionIdsToStages": {}}).encode()
+
+
+@pytest.mark.parametrize(("times", "calls", "status"), [(1, 2, "clear"), (2, 2, "unknown")])
+def test_a_value_and_no_current_version_are_read_once_more(times: int, calls: int, status: str, world: Proxy) -> None:
+    """Two answers that still contradict each other leave the secret unknown."""
+    world.spoil("DescribeSecret", without_stages, times)
+    (found,) = (finding for finding in findings_at(world) if finding.check == "no-current-version")
+    assert (found.status, world.calls["DescribeSecret"]) == (status, calls)
+    assert status == "clear" or "has no current version, and GetSecretValue has" in found.evidence[0]
+
+
 def test_nobody_is_who_a_page_says(world: Proxy) -> None:
     """Without the caller nothing is read, and the sentence names the call."""
     world.spoil("GetCallerIdentity", page)

@@ -41,3 +41,14 @@ def test_the_value_is_that_of_the_current_version() -> None:
     for value in (None, Value("other", None)):
         (failure,) = contradictions.in_value("it", secret, value)
         assert CURRENT in failure.sentence
+
+
+def test_a_secret_whose_value_is_read_exists_and_has_a_current_version() -> None:
+    """Neither of the two is believed."""
+    secret = healthy().secret
+    assert secret
+    assert not [*contradictions.in_secret("it", secret, Value(CURRENT, None))]
+    for without in (None, replace(secret, deleted=NOW), replace(secret, stages={})):
+        assert not [*contradictions.in_secret("it", without, None)]
+        (failure,) = contradictions.in_secret("it", without, Value(CURRENT, None))
+        assert CURRENT in failure.sentence
