@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
     from mypy_boto3_ecs.type_defs import ExecuteCommandResponseTypeDef
 
-FailureKind = Literal["off", "agent", "denied", "network", "no-shell", "no-tool", "session", "timeout"]
-"""Why a command failed: ECS Exec is off for the task; its agent is not connected; the caller lacks a permission; the
-session's endpoint is not reached; the container has no shell, or lacks a program; the session failed; a timeout."""
+FailureKind = Literal["off", "agent", "denied", "no-answer", "network", "no-shell", "no-tool", "session", "timeout"]
+"""Why a command failed: ECS Exec is off for the task; its agent is not connected; the caller lacks a permission;
+ECS does not answer; the session's endpoint is not reached; the container has no shell, or lacks a program; the session
+failed; a timeout."""
 
 _NOT_STARTED = re.compile(r"Unable to start command: Failed to start pty|[^\n]*executable file not found in \$PATH")
 _MESSAGES = "ssmmessages"
@@ -61,7 +62,7 @@ def run(
     except InvalidResponse as error:
         return ExecFailure("session", str(error))
     except (ConnectionError, HTTPClientError) as error:
-        return ExecFailure("network", str(error))
+        return ExecFailure("no-answer", str(error))
     except channel.ChannelFailed as error:
         return _channel_failure(error)
     output = output.replace("\r\n", "\n")

@@ -33,6 +33,7 @@ REASONS: dict[str, tuple[str, str]] = {
         "Finding exec-off says how to switch it on: by --enable-execute-command, or by what deploys the service.",
     ),
     "agent": ("the agent of ECS Exec is not running", "The findings of family exec say why."),
+    "no-answer": ("ecs:ExecuteCommand has no answer", "Check the network, then run again."),
     "network": (
         "the session's address is unreachable from here",
         "Allow HTTPS from this machine to the session's address.",

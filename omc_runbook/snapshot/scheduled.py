@@ -9,7 +9,7 @@ from datetime import datetime
 
 from omc_runbook.aws import managed, schedules
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.session import Clients, ReadFailure, look
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Names
 from omc_runbook.model.errors import CouldNotLook
@@ -47,7 +47,7 @@ def find(
         ),
     )
     pool = ThreadPoolExecutor(len(reads), "schedules")
-    answers = [(what, permission, pool.submit(attempt, what, permission, read)) for what, permission, read in reads]
+    answers = [(what, permission, pool.submit(look, what, permission, read)) for what, permission, read in reads]
     pool.shutdown(wait=False)
     for what, permission, answer in answers:
         try:
@@ -55,7 +55,7 @@ def find(
         except TimeoutError:
             yield what, ReadFailure(what, permission, f"There was no answer within {PATIENCE:.0f} s.", "no-answer")
         except CouldNotLook as error:
-            yield what, ReadFailure(what, permission, str(error), "no-answer")
+            yield what, ReadFailure(what, permission, str(error), "incomplete")
 
 
 def arn_of_cluster(caller: Caller, names: Names) -> str:

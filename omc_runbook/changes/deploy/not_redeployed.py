@@ -63,7 +63,7 @@ def find_scheduled(
     """
     for what, tasks in scheduled.find(clients, caller, snapshot.environment.names, snapshot.taken):
         if isinstance(tasks, ReadFailure):
-            has_answer = tasks.kind != "no-answer"
+            has_answer = tasks.kind not in ("no-answer", "incomplete")
             why = f", so that tasks which they start are not named: {tasks.sentence}"
             yield "", f"Not looked at{why}" if has_answer else f"Not looked at: {what}. {tasks.code}"
             continue

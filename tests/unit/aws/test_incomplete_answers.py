@@ -23,6 +23,7 @@ import omc_runbook.aws
 from omc_runbook.aws import ecs, execute
 from omc_runbook.aws.answer import MEMBERS, InvalidResponse
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.checks.running import REASONS
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook
@@ -172,6 +173,14 @@ def test_a_command_in_a_task_fails_with_the_same_words(network: Proxy) -> None:
     assert isinstance(failure, execute.ExecFailure)
     assert failure.kind == "session"
     assert failure.message.startswith("ecs:ExecuteCommand returned an invalid response")
+
+
+def test_a_command_that_ecs_does_not_answer_says_nothing_of_the_sessions_address(network: Proxy) -> None:
+    """That is another one, and was not tried."""
+    network.spoil("", closed)
+    failure = execute.run(clients_at(network.url)("ecs"), "cluster", "arn:task", "app", "true")
+    assert isinstance(failure, execute.ExecFailure) and failure.kind == "no-answer"
+    assert "ecs:ExecuteCommand has no answer" in REASONS[failure.kind]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ConnectionClosedError
 from support.moto_environment import mock_aws
 from support.snapshots import ACCOUNT, NOW, REGION, definition_arn, healthy
 
@@ -262,3 +263,22 @@ def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(eventbridge, "find_rule_tasks", unreachable)
     (note,) = notes()
     assert note == "Not looked at: EventBridge's rules. AWS cannot be reached: timeout."
+
+
+@pytest.mark.usefixtures("aws")
+def test_what_to_do_about_a_lost_connection_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the sentence of the call."""
+
+    def closed(*arguments: object) -> None:
+        raise ConnectionClosedError(endpoint_url="https://events")
+
+    monkeypatch.setattr(eventbridge, "find_rule_tasks", closed)
+    (note,) = notes()
+    assert note.count("Check the network") == 1
+    monkeypatch.setattr(managed, "find_daemons", lambda *arguments: ())
+    snapshot = healthy()
+    with ThreadPoolExecutor() as pool:
+        gatherer = Gatherer(pool, Clients(REGION), snapshot.environment, snapshot.caller)
+        scheduled.read(gatherer, snapshot)
+    [gap] = (each for each in gatherer.gaps[scheduled.FIELD] if each.permission == "events:ListRuleNamesByTarget")
+    assert gap.sentence.count("Check the network") == 1
