@@ -23,6 +23,8 @@ OutcomeStatus = Literal["ok", "findings", "unknown", "failed"]
 Topic = Literal["findings", "unknown"]
 """What a notification is about: problems that were found, or checks that could not be made."""
 
+COMMAND = "omc-runbook "
+"""How a line begins that is to be pasted."""
 FLEET = "fleet"
 """The runbook that looks at several environments: its outcome's `targets` say at which."""
 ENVIRONMENT_UNREAD = "environment-unread"
@@ -282,6 +284,10 @@ class Outcome:
     def can_be_applied(self) -> bool:
         """Whether it is a plan that would not be refused."""
         return self.is_plan and not self.blockers
+
+    def applied_by(self, command: str) -> str:
+        """What applies the plan: `command`, or one that a note has instead, as where a database must change too."""
+        return next((each for each in self.notes if each.startswith(COMMAND)), command)
 
     @property
     def exit_code(self) -> int:

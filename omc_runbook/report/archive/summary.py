@@ -9,6 +9,7 @@ from typing import Literal
 from omc_runbook.masking import registry
 from omc_runbook.model import unread_target
 from omc_runbook.model.findings import (
+    COMMAND,
     FLEET,
     REFUSED,
     Finding,
@@ -27,8 +28,6 @@ from omc_runbook.report.display.banner import PLAN
 
 Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "note"]
 
-COMMAND = "omc-runbook "
-"""How a line begins that is to be pasted."""
 NOT_FINISHED = "A change is not finished: the record's page says how to finish it or take it back."
 NOTHING_PLANNED_FOR = "The plan does not fix what is wrong: what to do is below. Nothing was changed."
 _LABEL, _INDENT = 8, 13
@@ -110,7 +109,7 @@ def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, .
 
     For a plan that was not applied, also its steps and the `command` that applies it.
     """
-    return tuple(map(_for_terminal, _lines(outcome, record_path, command)))
+    return tuple(map(_for_terminal, _lines(outcome, record_path, outcome.applied_by(command))))
 
 
 def undelivered(outcome: Outcome) -> Iterator[Line]:

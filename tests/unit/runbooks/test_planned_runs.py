@@ -69,6 +69,13 @@ def test_a_plan_of_what_is_well_is_no_all_clear() -> None:
     ]
 
 
+def test_a_plan_that_needs_a_database_ends_with_the_command_that_changes_both() -> None:
+    """Its own would give tasks a password that the database does not have."""
+    both = "omc-runbook run rotate -p keys POSTGRES_PASSWORD -p database_url_from env:NAME -p apply true"
+    outcome = replace(DRY, notes=("POSTGRES_PASSWORD must change in the database too.", both), findings=(CLEAR,))
+    assert summary(outcome).splitlines()[-2] == f"  Apply it: {both}"
+
+
 @pytest.mark.parametrize(
     ("finding", "headline", "code"),
     [
