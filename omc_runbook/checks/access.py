@@ -254,8 +254,9 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 else f"Write the policy without {which}{spare} to policy.json, then put it with `{write.command}`."
             )
             denies = "deny" if verdict.statements[1:] else "denies"
+            doubt = f"; {verdict.doubt}" if verdict.doubt else ""
             facts = (
-                f"GetResourcePolicy: {', '.join(verdict.statements)} {denies} {iam.role_name(arn)}.",
+                f"GetResourcePolicy: {', '.join(verdict.statements)} {denies} {iam.role_name(arn)}{doubt}.",
                 *conditions,
                 *(stop.sentence for stop in refused[:1]),
                 *author_of(snapshot, "PutResourcePolicy"),

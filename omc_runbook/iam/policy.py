@@ -79,11 +79,15 @@ class PolicyDocument:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision, the statements that made it ("NAME statement 2 (Sid)"), and the reason in one sentence."""
+    """A decision, the statements that made it ("NAME statement 2 (Sid)"), and the reason in one sentence.
+
+    `doubt` says which others may deny what is denied, also without those that certainly do; the reason ends with it.
+    """
 
     decision: Literal["allowed", "explicit-deny", "implicit-deny", "unknown"]
     statements: tuple[str, ...]
     reason: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -271,10 +275,12 @@ def _decide(layers: Sequence[_Layer], request: PolicyRequest) -> Verdict:
 
     denials = [statement for statement in everything if statement.effect != "Allow"]
     deciding = [statement.label for statement in denials if statement.applies]
-    if deciding:
-        return Verdict("explicit-deny", tuple(deciding), f"{what} is denied by {_join(deciding)}")
-
     undecided = [statement for statement in denials if statement.applies is None]
+    if deciding:
+        doubt = "{1} may deny it too, by {0}".format(*_unknowns(undecided)) if undecided else ""
+        reason = "; ".join(filter(None, (f"{what} is denied by {_join(deciding)}", doubt)))
+        return Verdict("explicit-deny", tuple(deciding), reason, doubt)
+
     for layer, statements in zip(layers, evaluated, strict=True):
         allowing = [statement for statement in statements if statement.effect != "Deny"]
         allowed = any_of(statement.applies for statement in allowing)
@@ -287,10 +293,16 @@ def _decide(layers: Sequence[_Layer], request: PolicyRequest) -> Verdict:
 
     if undecided:
         labels = tuple(dict.fromkeys(statement.label for statement in undecided))
-        unknowns = dict.fromkeys(element for statement in undecided for element in statement.unknowns)
-        reason = f"{what} depends on {_join(list(unknowns))} in {_join(labels)}, which cannot be judged here"
+        reason = "{} depends on {} in {}, which cannot be judged here".format(what, *_unknowns(undecided))
         return Verdict("unknown", labels, reason)
     return Verdict("allowed", tuple(deciding), f"{what} is allowed by {_join(deciding)}")
+
+
+def _unknowns(undecided: Sequence[AppliedStatement]) -> tuple[str, str]:
+    """What leaves statements undecided, and their labels, in words."""
+    labels = dict.fromkeys(statement.label for statement in undecided)
+    unknowns = dict.fromkeys(element for statement in undecided for element in statement.unknowns)
+    return _join(list(unknowns)), _join(list(labels))
 
 
 def _join(names: Sequence[str]) -> str:

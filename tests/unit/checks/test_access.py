@@ -293,6 +293,20 @@ def test_all_statements_of_the_secrets_policy_that_deny_are_to_go() -> None:
         assert found.remedy.command.startswith(f"Write the policy without {which} to policy.json")
 
 
+def test_what_may_deny_beside_a_denial_is_named() -> None:
+    """Without that denial it would decide, and is not known."""
+    from_elsewhere = {"StringEquals": {"aws:SourceVpce": "vpce-1"}}
+    fence = replace(policy("Deny", Condition=from_elsewhere), name="fence")
+    by_role = with_permissions(healthy(), by_policies(GUIDE, policy("Deny"), fence))
+    by_secret = own_policy(statement("Deny", ROLE), {**statement("Deny", "*"), "Condition": from_elsewhere})(healthy())
+    for id, snapshot, label in (
+        ("identity-deny", by_role, "fence statement 1"),
+        ("resource-deny", by_secret, "the secret's resource policy statement 2"),
+    ):
+        [found] = run_check(CHECKS[id], snapshot)
+        assert found.evidence[0].endswith(f"; {label} may deny it too, by aws:SourceVpce.")
+
+
 def test_a_statement_on_the_key_is_a_denial_of_its_own() -> None:
     """Beside one on the secret in the same policy, which hides it from the tasks until it is removed."""
     own = policy().with_statements(
