@@ -76,8 +76,15 @@ class Container:
     """Secrets that ECS reads for its log driver; `variable` is then "logConfiguration" and the option."""
     registry_secrets: tuple[Injection, ...] = ()
     """The secret that ECS reads, whole, for its image's registry."""
+    login_secrets: tuple[Injection, ...] = ()
+    """What ECS reads, whole, to log in to its volumes on FSx, and to a domain (its credential spec)."""
     health_check: tuple[str, ...] = ()
     """The command of its health check."""
+
+    @property
+    def whole_secrets(self) -> tuple[Injection, ...]:
+        """What ECS reads for it and gives it in no variable, without a choice of a key."""
+        return (*self.registry_secrets, *self.login_secrets)
 
     @property
     def health_program(self) -> str:
@@ -119,11 +126,11 @@ class TaskDefinition:
 
     @property
     def references(self) -> tuple[tuple[Container, Injection], ...]:
-        """All that ECS reads for its containers: for variables, log drivers and registries."""
+        """All that ECS reads for its containers: for variables, log drivers, registries, volumes and domains."""
         return tuple(
             (container, each)
             for container in self.containers
-            for each in (*container.secrets, *container.log_secrets, *container.registry_secrets)
+            for each in (*container.secrets, *container.log_secrets, *container.whole_secrets)
         )
 
     @cached_property
@@ -262,6 +269,7 @@ def container_of(raw: Any, definition_arn: str = "") -> Container:
         image=raw.get("image", ""),
         log_secrets=log_secrets(raw),
         registry_secrets=tuple(_registry_secrets(raw, definition_arn)),
+        login_secrets=tuple(_login_secrets(raw)),
         health_check=tuple((raw.get("healthCheck") or {}).get("command") or ()),
     )
 
@@ -322,6 +330,21 @@ def _registry_secrets(raw: Any, definition_arn: str) -> Iterator[Injection]:
             home = partition_in(definition_arn), region_in(definition_arn), account_in(definition_arn)
             login = replace(login, reference=reference.of_name(parameter, *home))
         yield login
+
+
+def _login_secrets(raw: Any) -> Iterator[Injection]:
+    """The ARNs of the logins to its volumes on FSx, and of a credential spec that is a parameter; it may be in S3. See
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_FSxWindowsFileServerAuthorizationConfig.html and
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html (credentialSpecs)
+    """
+    for volume in raw.get("volumes") or ():
+        server = volume.get("fsxWindowsFileServerVolumeConfiguration") or {}
+        if parameter := (server.get("authorizationConfig") or {}).get("credentialsParameter"):
+            yield read_injection(f"volumes {volume['name']}", parameter)
+    for spec in (*(raw.get("credentialSpecs") or ()), *(raw.get("dockerSecurityOptions") or ())):
+        kind, _, arn = spec.partition(":")
+        if kind in ("credentialspec", "credentialspecdomainless") and arn.split(":")[2:3] == ["ssm"]:
+            yield read_injection("credentialSpecs", arn)
 
 
 def read_injection(variable: str, value_from: str) -> Injection:

@@ -55,7 +55,7 @@ class KeyDemand:
     @property
     def is_variable(self) -> bool:
         """Whether the container gets it as a variable; else its log driver does."""
-        return self.injection not in (*self.container.log_secrets, *self.container.registry_secrets)
+        return self.injection not in (*self.container.log_secrets, *self.container.whole_secrets)
 
     @property
     def is_of_proxy(self) -> bool:

@@ -60,6 +60,7 @@ class _Container(_Stored):
     secrets: _Pairs
     log_secrets: _Pairs
     registry_secrets: _Pairs
+    login_secrets: _Pairs
     environment: tuple[str, ...]
     has_environment_files: bool
     plain_secrets: tuple[str, ...]
@@ -205,7 +206,7 @@ def _definition(arn: str, entry: _Revision) -> TaskDefinition:
 def _container(stored: _Container) -> Container:
     references = {
         name: tuple(Injection(variable, value_from.parse(text)) for variable, text in getattr(stored, name))
-        for name in ("secrets", "log_secrets", "registry_secrets")
+        for name in ("secrets", "log_secrets", "registry_secrets", "login_secrets")
     }
     return Container(**{**dict(stored), **references})
 

@@ -348,11 +348,11 @@ class Snapshot:
         return means_secret(reference, self.secret_name, self.environment.keys, self.secret_arn)
 
     def other_references(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
-        """What a revision takes from another secret or a parameter: variables, and what its log and registry need."""
+        """What a revision takes from another secret or a parameter: variables, and what else it needs."""
         return tuple(
             (container, each)
             for container, each in (revision.references if revision else ())
-            if each in container.registry_secrets or not self.is_own(each.reference)
+            if each in container.whole_secrets or not self.is_own(each.reference)
         )
 
     def other_references_of(self, service: Service) -> tuple[tuple[TaskDefinition, Container, Injection], ...]:

@@ -166,6 +166,22 @@ def test_what_else_a_container_says() -> None:
     assert (full.readonly, full.essential, full.has_environment_files) == (True, False, True)
 
 
+def test_what_ecs_logs_in_with_for_a_container() -> None:
+    """To each volume on FSx that it mounts, and to a domain; a credential spec in S3 is no parameter."""
+    spec = "arn:aws:ssm:ap-southeast-2:123456789012:parameter/spec"
+    login = {"authorizationConfig": {"credentialsParameter": SECRET, "domain": "example.com"}}
+    volumes = [
+        {"name": "share", "fsxWindowsFileServerVolumeConfiguration": {"fileSystemId": "fs-1", **login}},
+        {"name": "scratch", "host": {}},
+    ]
+    options = ["label:type:app", "credentialspec:arn:aws:s3:::specs/app.json", "credentialspec:file://a"]
+    specs = {"credentialSpecs": [f"credentialspecdomainless:{spec}"], "dockerSecurityOptions": options}
+    found = definitions.container_of({"name": "worker", "volumes": volumes, **specs})
+    pairs = [(each.variable, each.reference.text) for each in found.login_secrets]
+    assert pairs == [("volumes share", SECRET), ("credentialSpecs", spec)]
+    assert read().login_secrets == ()
+
+
 @pytest.mark.parametrize(
     ("parameter", "arn", "has_problem"),
     [

@@ -40,7 +40,7 @@ from support.snapshots import (
     with_text,
 )
 
-from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.ecs import PROXY, Placement
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.ssm import Parameter
@@ -88,6 +88,22 @@ def test_a_secret_that_nobody_can_read(changes: dict[str, Any], sentence: str, r
     [found] = run_check(CHECKS["other-secret-missing"], snapshot)
     assert found.subject == "payments" and sentence in found.evidence[0]
     assert found.remedy.command.startswith(remedy)
+
+
+@pytest.mark.parametrize(("decision", "expected"), [("allowed", set()), ("implicitDeny", {"other-secret-denied"})])
+def test_the_login_to_a_volume_is_read_too(decision: str, expected: set[str]) -> None:
+    """By the execution role, as the login to a registry is."""
+
+    def mount(old: Container) -> Container:
+        *others, token = old.secrets
+        return replace(old, secrets=tuple(others), login_secrets=(replace(token, variable="volumes share"),))
+
+    snapshot = with_container(refer(healthy(), ARN, decision), "worker", mount)
+    assert found_in(snapshot) == expected and unknown_in(snapshot) == set()
+    for found in run_check(CHECKS["other-secret-denied"], snapshot):
+        assert found.status == "clear" or "volumes share of ohmycoins-staging-worker:7 worker" in " ".join(
+            found.evidence
+        )
 
 
 def test_a_name_that_is_nearly_the_secrets_own() -> None:
