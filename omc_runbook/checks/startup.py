@@ -15,6 +15,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import WORKED, Stop, of_kind, worked_stops
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import (
+    denied_source,
     is_at_rest,
     is_denied,
     is_of_network,
@@ -32,6 +33,7 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.once import once
+from omc_runbook.snapshot.other_references import resources_of
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("deployment", needs=("services", "tasks"), looks_like=("never-starts",), hinders="tasks")
@@ -308,6 +310,14 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
         name = iam.role_name(role)
         trust = Remedy(f"Let ecs-tasks.amazonaws.com assume the task role {name} in its trust policy.")
         return remedies.combine([trust, start])
+    action, arn = denied_source(stop.reason)
+    if arn and definition and snapshot.secret_arn and not _is_named(snapshot, stop):
+        way = Remedy(
+            f"Allow the execution role {iam.role_name(definition.execution_role_arn)} {action} on {arn}, or correct"
+            f" that ARN: {definition.label} does not name it, so that a file which its tasks start with does, such as a"
+            " credential spec."
+        )
+        return remedies.combine([way, start])
     if not (stop.service.reads_by_instance and is_of_network(stop.reason)):
         return start
     # A task in the same network would fail again, and nothing else tells of that network.
@@ -316,6 +326,15 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
         " endpoints, security groups and DNS."
     )
     return remedies.combine([way, start])
+
+
+def _is_named(snapshot: Snapshot, stop: Stop) -> bool:
+    """Whether a stop's reason is about the environment's secret, or about what its definition or service refers to."""
+    definition = snapshot.definition(stop.task)
+    of_proxy = [(proxy, each) for proxy in stop.service.proxy for each in proxy.log_secrets]
+    references = [*(definition.references if definition else ()), *of_proxy]
+    names = {name for _, each in references for name in resources_of(each.reference, snapshot)}
+    return any(mentions(stop.reason, name) for name in {*names, snapshot.secret_arn})
 
 
 def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
@@ -395,6 +414,12 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:
+    if "EBS" in stop.reason:
+        return Remedy(
+            f"Check volumeConfigurations of {stop.service.name}: whether roleArn is a role that ecs.amazonaws.com may"
+            " assume, with the policy AmazonECSInfrastructureRolePolicyForVolumes, and whether the volume's KMS key"
+            " lets that role use it."
+        )
     return Remedy(
         "Check the volume that the task definition mounts: the file system, its mount targets in the tasks' subnets"
         " (aws efs describe-mount-targets), port 2049 in their security group, and the task role."

@@ -17,6 +17,10 @@ NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume",
 CONTENT = frozenset({"key-missing", "single-quoted", "bom", "not-json", "truncated", "not-an-object"})
 """The likeliest faults of what a secret contains."""
 
+_DENIED_SOURCE = re.compile(
+    r"not authorized to perform: (\w+:\w+) on resource: (arn:[\w-]+:(?:secretsmanager|ssm):[\w/+=.@:-]+)"
+)
+
 NO_CONNECTION = "no-egress"
 """The likeliest fault where AWS was not reached; each message that may mean it has it among its checks."""
 
@@ -77,6 +81,12 @@ def lacks_parameter(reason: str) -> bool:
 def is_denied(reason: str) -> bool:
     """Whether any call was refused, whoever made it."""
     return plain(reason).has(("AccessDenied", "not authorized", "denied", "no basic auth credentials", "403"))
+
+
+def denied_source(reason: str) -> tuple[str, str]:
+    """The action and the ARN of a refused read of a secret or parameter; ("", "") where it names none."""
+    match = _DENIED_SOURCE.search(reason)
+    return (match[1], match[2]) if match else ("", "")
 
 
 def why_not_pulled(reason: str) -> str:

@@ -55,7 +55,7 @@ STARTS: tuple[Phrase, ...] = (
         *("failed to invoke efs utils", "efs utils commands", "set up efs volumes", "mount.nfs4:", "mount.efs"),
         *("CannotCreateVolumeError", "error while mounting volume", "unable to mount volume", "failed to mount"),
         *("volume mount failed", "error mounting", "failed to resolve * fs-", "unable to prepare volume"),
-        *("EFS volume", "EBS volume", "elastic file system", "mount point", "mount target"),
+        *("EFS volume", "EBS volume", "elastic file system", "mount point", "mount target", "VolumeError"),
         owner=True,
         kind="volume",
     ),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.check_assertions import by_id, root_causes
 from support.snapshots import (
+    ACCOUNT,
     ARN,
     CHANGED,
     DEPLOYED,
@@ -55,6 +56,8 @@ TASK_ROLE = ROLE.replace("task-execution-role", "task-role")
 MANIFEST = "CannotPullContainerError: pull image manifest: image Manifest does not contain descriptor"
 LOGGER = "ResourceInitializationError: failed to validate logger args: "
 FILES = "ResourceInitializationError: failed to download env files: "
+DENIED = "api error AccessDeniedException: it is not authorized to perform: secretsmanager:GetSecretValue on resource:"
+STRANGE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:domain-login-Zz12Yy"
 RAN: dict[str, Any] = {"started": NOW - timedelta(minutes=5)}
 
 
@@ -203,6 +206,10 @@ def test_what_is_no_secrets_problem_says_so() -> None:
         ("pull-failed", f"{PULL}secret from asm: net/http: TLS handshake timeout", "Check the way from the tasks'"),
         ("pull-failed", f"{ASSUME} '{TASK_ROLE}' that was provided", "assume the task role ohmycoins-staging-ecs-task"),
         ("pull-failed", f"{ASSUME} '{ROLE}' that was provided", "aws ecs update-service"),
+        ("pull-failed", f"{PULL}{DENIED} {STRANGE} because", f"GetSecretValue on {STRANGE}, or correct that ARN: ohmy"),
+        ("pull-failed", f"{PULL}{DENIED} {ARN} because", "aws ecs update-service"),
+        ("volume", f"unable to configure EBS volume: {ASSUME} '{STRANGE}'", "AmazonECSInfrastructureRolePolicyForVol"),
+        ("volume", "VolumeError: Agent could not create task's volume resources", "the file system, its mount"),
     ],
 )
 def test_where_to_look(id: str, reason: str, where: str) -> None:
