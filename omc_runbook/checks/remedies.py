@@ -95,7 +95,7 @@ def renew_tasks(environment: Environment, service: Service) -> Remedy:
 
 def command_to_apply(environment: Environment, remedy: Remedy) -> str:
     """The command line of a remedy's runbook that applies its plan, in production too."""
-    sure = {"apply": "true"} | ({"confirm": PRODUCTION} if environment.is_production else {})
+    sure = {"apply": "true"} | ({"confirm": PRODUCTION} if environment.wants_confirmation else {})
     return replace(remedy, parameters={**remedy.parameters, **sure}).invocation
 
 

@@ -221,6 +221,8 @@ class Environment:
     """When runs are expected, on any environment."""
     is_another_production: bool = False
     """Whether it is production as its secret tells, whatever its name is."""
+    may_be_production: bool = False
+    """Whether its secret has the name of production's, which says so, and nothing tells two accounts apart."""
     records: RecordSettings = field(default_factory=RecordSettings)
     """How long records are kept."""
     audit: AuditSettings = field(default_factory=AuditSettings)
@@ -233,8 +235,13 @@ class Environment:
 
     @property
     def is_production(self) -> bool:
-        """Whether a change needs a confirmation."""
+        """Whether it is production, whatever its name is."""
         return self.is_another_production or means_production(self.name)
+
+    @property
+    def wants_confirmation(self) -> bool:
+        """Whether a change needs a confirmation."""
+        return self.is_production or self.may_be_production
 
     @property
     def expected_account(self) -> str:
@@ -335,14 +342,27 @@ def load(
         audit=settings.audit,
         is_another_production=(found is not None and found.is_production)
         or any(_is_one_secret(names, filled[environment]) for names in productions),
+        may_be_production=means_production(filled[environment].secret)
+        and any(_may_be_one_secret(names, filled[environment]) for names in productions),
     )
 
 
 def _is_one_secret(one: Names, other: Names) -> bool:
     """Whether two environments surely have the same secret; where nothing names an account, each may be in its own."""
-    account = (one.account_id, one.profile, one.role_arn)
-    is_one_account = any(account) and account == (other.account_id, other.profile, other.role_arn)
-    return is_one_account and (one.secret, one.region) == (other.secret, other.region)
+    account = _account_of(one)
+    return any(account) and account == _account_of(other) and _may_be_one_secret(one, other)
+
+
+def _may_be_one_secret(one: Names, other: Names) -> bool:
+    """Whether two environments have a secret of one name in one region, and nothing tells their accounts apart."""
+    pairs = zip(_account_of(one), _account_of(other), strict=True)
+    is_another = any(mine and theirs and mine != theirs for mine, theirs in pairs)
+    return not is_another and (one.secret, one.region) == (other.secret, other.region)
+
+
+def _account_of(names: Names) -> tuple[str, str, str]:
+    """What names the account of an environment: its id, a profile, or a role in it."""
+    return names.account_id, names.profile, names.role_arn
 
 
 def unknown_environment(environment: str, names: Iterable[str]) -> UsageError:

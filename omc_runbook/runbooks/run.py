@@ -290,15 +290,15 @@ class Run:
 
     @property
     def environment(self) -> Environment:
-        """The main environment; production if it is among several, because that has to be confirmed."""
+        """The main environment; of several one that has to be confirmed, as production has."""
         environments = [target.environment for target in self.targets]
         environments += [self.local_target.environment] if self.local_target else []
-        return next((each for each in environments if each.is_production), environments[0])
+        return next((each for each in environments if each.wants_confirmation), environments[0])
 
     @property
     def productions(self) -> frozenset[str]:
-        """The names of its environments that are production, whatever they are called."""
-        return frozenset(each.environment.name for each in self.targets if each.environment.is_production)
+        """The names of its environments that are production, or may be, whatever they are called."""
+        return frozenset(each.environment.name for each in self.targets if each.environment.wants_confirmation)
 
     @property
     def word(self) -> str:
@@ -322,6 +322,9 @@ class Run:
             )
         if apply and self.word and confirm != self.word:
             what = f"This is {self.word}" if len(self.targets) == 1 else f"{self.word} is among them"
+            if not any(each.environment.is_production for each in self.targets):
+                names = self.environment.names
+                what = f"{names.secret} is {self.word}'s by its name, and no account in runbook.toml tells another"
             raise UsageError(f'{what}: set confirm = "{self.word}" as well. Nothing was written.')
         return apply
 

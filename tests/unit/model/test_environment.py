@@ -235,6 +235,30 @@ def test_what_has_the_secret_of_production_is_production(table: str, is_producti
 
 
 @pytest.mark.parametrize(
+    ("production", "table", "variable", "wants"),
+    [
+        ("", 'secret = "ohmycoins-production-app-secrets"', "", True),
+        ("", "", "ohmycoins-production-app-secrets", True),
+        ("", 'prefix = "ohmycoins-production"', "", True),
+        ('profile = "live"', 'secret = "ohmycoins-production-app-secrets"', "", True),
+        ('profile = "live"', 'profile = "test"\nsecret = "ohmycoins-production-app-secrets"', "", False),
+        ("", 'region = "eu-west-1"\nsecret = "ohmycoins-production-app-secrets"', "", False),
+        ('secret = "app"', 'secret = "app"', "", False),
+        ("", "", "", False),
+    ],
+)
+def test_a_secret_that_is_productions_by_its_name_is_changed_with_a_confirmation(
+    production: str, table: str, variable: str, wants: bool, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no account is named, it is not known to be production; environments may have one name in two accounts."""
+    if variable:
+        monkeypatch.setenv("OMC_SECRET", variable)
+    tables = f"[environments.production]\n{production}\n[environments.staging]\n{table}\n"
+    found = load("staging", write(bare, tables))
+    assert (found.wants_confirmation, found.is_production) == (wants, False)
+
+
+@pytest.mark.parametrize(
     ("table", "variable", "is_production"),
     [
         ('[environments.staging]\nsecret = "ohmycoins-production-app-secrets"', "", True),

@@ -87,6 +87,16 @@ def test_production_has_to_be_confirmed_also_among_others(environments: tuple[st
     assert a_run("staging").may_change(True, "")
 
 
+def test_a_secret_that_may_be_productions_is_changed_with_the_word_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence says why; it is not called production."""
+    monkeypatch.setenv("OMC_SECRET", "ohmycoins-production-app-secrets")
+    begun = a_run("staging")
+    reason = "ohmycoins-production-app-secrets is production's by its name, and no account"
+    with pytest.raises(UsageError, match=f'{reason} .*: set confirm = "production" as well'):
+        begun.may_change(True, "")
+    assert begun.may_change(True, "production") and not begun.may_change(False, "")
+
+
 @pytest.mark.parametrize(("own", "word"), [("staging", ""), ("live-eu", "production")])
 def test_a_change_that_was_not_finished_asks_in_every_notebook_for_its_own_word(
     own: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
