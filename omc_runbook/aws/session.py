@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
@@ -554,8 +555,24 @@ def require(what: str, permission: str, call: Callable[[], T], do: str = "read",
             raise
         raise CouldNotLook(f"{error}{doubt}", kind=error.kind) from None
     if isinstance(answer, ReadFailure):
-        raise CouldNotLook(answer.sentence_for(do) + (doubt if answer.may_have_happened else ""))
+        is_lost = answer.may_have_happened
+        raise CouldNotLook(answer.sentence_for(do) + (doubt if is_lost else ""), kind="no-answer" if is_lost else "")
     return answer
+
+
+def make_change(what: str, permission: str, call: Callable[[], object], is_done: Callable[[], bool]) -> None:
+    """Make a change that must succeed; where its answer is lost, AWS is asked whether it is done.
+
+    Raises CouldNotLook as `require` does, where it is not done, or that cannot be read either.
+    """
+    try:
+        require(what, permission, call, "change")
+    except CouldNotLook as error:
+        if error.kind == "no-answer":
+            with suppress(CouldNotLook):
+                if is_done():
+                    return
+        raise
 
 
 @overload

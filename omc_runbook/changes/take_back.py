@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.session import require
+from omc_runbook.aws.session import make_change, require
 from omc_runbook.changes import files
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
@@ -217,8 +217,9 @@ class Reversal:
     def revoke(self, undo: Undo) -> Iterator[Change]:
         """Remove an inline policy, where it is as it was put, and say so in `sentence`."""
         client, what = self._contexts[undo.environment].clients("iam"), f"policy {undo.new} of role {undo.subject}"
+        read = partial(require, what, "iam:GetRolePolicy", partial(iam.find_inline, client, undo.subject, undo.new))
         policy = current_version.settled(
-            lambda: require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new)),
+            read,
             lambda policy: policy is None and (undo.environment, undo.new) in self._changed,
         )
         if policy is None:
@@ -232,7 +233,8 @@ class Reversal:
                 f"Policy {undo.new} of role {undo.subject} stays: somebody else has changed it since."
             )
             return
-        require(what, "iam:DeleteRolePolicy", lambda: iam.delete_inline(client, undo.subject, undo.new), "change")
+        delete = partial(iam.delete_inline, client, undo.subject, undo.new)
+        make_change(what, "iam:DeleteRolePolicy", delete, lambda: read() is None)
         self._successes.append(f"Policy {undo.new} was removed from role {undo.subject} again.")
         yield Change(action="revoked", role=undo.subject, policy=undo.new)
 

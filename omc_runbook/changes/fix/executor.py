@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
-from omc_runbook.aws.session import ReadFailure, attempt, look, require
+from omc_runbook.aws.session import ReadFailure, attempt, look, make_change, require
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.engine.context import ChangeContext
@@ -178,7 +179,12 @@ class _Fix:
     def _undelete(self, step: RestoreSecret) -> Iterator[Change]:
         name, client = step.secret.name, self._clients("secretsmanager")
         restore = partial(secretsmanager.restore, client, step.secret.arn)
-        require(f"secret {name}", "secretsmanager:RestoreSecret", restore, "change")
+
+        def is_restored() -> bool:
+            secret = current_version.describe(client, step.secret.arn, name)
+            return secret is not None and not secret.deleted
+
+        make_change(f"secret {name}", "secretsmanager:RestoreSecret", restore, is_restored)
         self._former_states.add(self._state)
         self._is_deleted = False
         yield Change(action="restored", secret=name)
@@ -191,14 +197,19 @@ class _Fix:
 
     def _grant(self, step: Grant) -> Iterator[Change]:
         client, what = self._clients("iam"), f"policy {step.policy} of role {step.role}"
-        policy = require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, step.role, step.policy))
-        if policy is not None:
+        read = partial(require, what, "iam:GetRolePolicy", partial(iam.find_inline, client, step.role, step.policy))
+        if read() is not None:
             raise ConflictError(
                 f"Somebody has given role {step.role} a policy {step.policy} since the plan was made: it was not"
                 " overwritten. Run again to make a new plan."
             )
         put_policy = partial(iam.put_inline, client, step.role, step.policy, step.document)
-        require(what, "iam:PutRolePolicy", put_policy, "change")
+
+        def is_put() -> bool:
+            found = read()
+            return found is not None and found.document == json.loads(step.document)
+
+        make_change(what, "iam:PutRolePolicy", put_policy, is_put)
         yield Change(action="granted", role=step.role, policy=step.policy)
         self._await(step)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Value
-from omc_runbook.aws.session import Clients, ReadFailure, attempt, look, or_none, require
+from omc_runbook.aws.session import Clients, ReadFailure, attempt, look, make_change, or_none, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.engine.step import Step
@@ -398,7 +398,9 @@ class SecretWriter:
 
     def _drop(self, label: str, version: str) -> None:
         drop = partial(secretsmanager.drop_label, self._client, self._arn, label, version)
-        require(f"secret {self._plan.secret_name}", UPDATE_STAGE, drop, "change")
+        make_change(
+            f"secret {self._plan.secret_name}", UPDATE_STAGE, drop, lambda: (label, version) not in self._labels()
+        )
 
     def _conflict(self, value: Value, moved: bool) -> str:
         """Who changed which keys, as far as that can be read: since the plan, or right after this run's write."""

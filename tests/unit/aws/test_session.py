@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,20 @@ from unittest.mock import Mock
 import botocore.endpoint
 import pytest
 from botocore.credentials import AssumeRoleCredentialFetcher
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from IPython.core.error import StdinNotImplementedError
 from support.moto_environment import REGION, Wire, between, mock_aws
 
 from omc_runbook.aws.answer import InvalidResponse
-from omc_runbook.aws.session import Clients, ReadFailure, attempt, configured_region, partition_of, require
+from omc_runbook.aws.session import (
+    Clients,
+    ReadFailure,
+    attempt,
+    configured_region,
+    make_change,
+    partition_of,
+    require,
+)
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.model.environment import load
@@ -376,6 +384,31 @@ def test_a_write_without_an_answer_may_have_taken_effect(problem: Exception) -> 
     with pytest.raises(CouldNotLook) as of_read:
         require("policy read", "iam:PutRolePolicy", call)
     assert doubt not in str(of_read.value)
+
+
+@pytest.mark.parametrize(
+    ("problem", "is_done", "is_raised"),
+    [
+        (ConnectionClosedError(endpoint_url="https://iam"), True, False),
+        (InvalidResponse("iam:PutRolePolicy"), True, False),
+        (ConnectionClosedError(endpoint_url="https://iam"), False, True),
+        (ConnectionClosedError(endpoint_url="https://iam"), None, True),
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "PutRolePolicy"), True, True),
+    ],
+)
+def test_a_change_whose_answer_is_lost_is_asked_for(problem: Exception, is_done: bool | None, is_raised: bool) -> None:
+    """What AWS refused is not; where it cannot be read either, it stays unknown."""
+
+    def call() -> None:
+        raise problem
+
+    def ask() -> bool:
+        if is_done is None:
+            raise CouldNotLook("No.")
+        return is_done
+
+    with pytest.raises(CouldNotLook, match="PutRolePolicy") if is_raised else nullcontext():
+        make_change("policy read", "iam:PutRolePolicy", call, ask)
 
 
 @pytest.mark.parametrize(
