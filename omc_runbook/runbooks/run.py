@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from omc_runbook.aws import endpoint, secretsmanager
 from omc_runbook.aws.secretsmanager import Secret
-from omc_runbook.aws.session import Clients, attempt, or_none
+from omc_runbook.aws.session import Clients, look, or_none
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext
@@ -107,7 +107,7 @@ class Target:
     def describe_secret(self, id: str) -> Secret | None:
         """A secret, as it is now; None where it could not be read, or does not exist."""
         read = partial(secretsmanager.describe, self.clients("secretsmanager"), id)
-        return or_none(attempt(f"secret {id}", "secretsmanager:DescribeSecret", read))
+        return or_none(look(f"secret {id}", "secretsmanager:DescribeSecret", read))
 
     def look(
         self,

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 from support.snapshots import (
     ARN,
     healthy,
@@ -24,6 +26,7 @@ from support.snapshots import (
     without_key,
 )
 
+from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.add_key.environment_plan import values_of
@@ -85,6 +88,12 @@ def test_production_has_to_be_confirmed_also_among_others(environments: tuple[st
             begun.may_change(True, word)
     assert begun.may_change(True, "production") and not begun.may_change(False, "")
     assert a_run("staging").may_change(True, "")
+
+
+def test_a_secret_of_which_aws_does_not_answer_is_not_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing ends for that: who was interrupted is still told how far the change came."""
+    monkeypatch.setattr(secretsmanager, "describe", Mock(side_effect=ConnectionClosedError(endpoint_url="https://s")))
+    assert a_run("staging").target.describe_secret("app") is None
 
 
 def test_a_secret_that_may_be_productions_is_changed_with_the_word_too(monkeypatch: pytest.MonkeyPatch) -> None:
