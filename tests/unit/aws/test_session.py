@@ -15,7 +15,17 @@ from unittest.mock import Mock
 import botocore.endpoint
 import pytest
 from botocore.credentials import AssumeRoleCredentialFetcher
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    IncompleteReadError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    SSLError,
+)
 from IPython.core.error import StdinNotImplementedError
 from support.moto_environment import REGION, Wire, between, mock_aws
 
@@ -25,6 +35,7 @@ from omc_runbook.aws.session import (
     ReadFailure,
     attempt,
     configured_region,
+    look,
     make_change,
     partition_of,
     require,
@@ -384,6 +395,35 @@ def test_a_write_without_an_answer_may_have_taken_effect(problem: Exception) -> 
     with pytest.raises(CouldNotLook) as of_read:
         require("policy read", "iam:PutRolePolicy", call)
     assert doubt not in str(of_read.value)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ConnectionClosedError(endpoint_url="https://s3"),
+        EndpointConnectionError(endpoint_url="https://s3"),
+        ReadTimeoutError(endpoint_url="https://s3"),
+        ConnectTimeoutError(endpoint_url="https://s3"),
+        ProxyConnectionError(proxy_url="http://proxy"),
+        SSLError(endpoint_url="https://s3", error="it ended"),
+        ResponseStreamingError(error="it ended"),
+        IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    ],
+    ids=lambda problem: type(problem).__name__,
+)
+def test_one_look_without_an_answer_does_not_end_the_run(problem: Exception) -> None:
+    """It is named, with what came instead; credentials that are refused end it."""
+
+    def call() -> None:
+        raise problem
+
+    answer = look("record a", "s3:GetObject", call)
+    assert isinstance(answer, ReadFailure)
+    assert answer.sentence.startswith("Could not read record a: AWS cannot be reached: s3:GetObject has no answer. ")
+    assert answer.sentence.count("Check the network") == 1
+    refused: Any = {"Error": {"Code": "ExpiredToken"}}
+    with pytest.raises(CouldNotLook, match="have expired"):
+        look("record a", "s3:GetObject", Mock(side_effect=ClientError(refused, "GetObject")))
 
 
 @pytest.mark.parametrize(
