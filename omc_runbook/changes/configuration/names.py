@@ -281,7 +281,8 @@ def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[s
         found = aws.discovery
         counts = {"cluster": len(found.clusters), "service": len(found.services), "secret": len(found.secrets)}
         listed = ", ".join(counted(count, what) for what, count in counts.items())
-        yield f"AWS has {listed}; no secret's value was read."
+        begin = "Read in AWS:" if found.unread else "AWS has"
+        yield f"{begin} {listed}; no secret's value was read."
         yield from (failure.sentence for failure in found.unread)
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from support.moto_platform import CHECKOUTS
 
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.configuration import file
 from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames, combine
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
+from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.terraform.declared import read_environments
 
 TODAY = date(2026, 7, 1)
@@ -139,6 +141,17 @@ def test_a_key_that_stands_for_a_known_one_takes_over_what_is_known_of_it() -> N
     password = names.keys["db_password"]
     assert (password.variable, password.effect, password.required) == ("POSTGRES_PASSWORD", "database-too", True)
     assert names.prefix == "ledger-prod" or names.prefix == ""
+
+
+@pytest.mark.parametrize("is_unread", [True, False])
+def test_aws_is_not_said_to_lack_what_was_not_read(is_unread: bool) -> None:
+    """The sentence of the failed call follows."""
+    failure = ReadFailure("the region's clusters", "ecs:ListClusters", "It was closed.", "incomplete")
+    discovery = Discovery(environment="staging", unread=(failure,) if is_unread else ())
+    remarks = combine("staging", None, AwsAnswer(discovery=discovery), "", TODAY).remarks
+    begin = "Read in AWS:" if is_unread else "AWS has"
+    assert remarks[0] == f"{begin} 0 clusters, 0 services, 0 secrets; no secret's value was read."
+    assert remarks[1:] == ((failure.sentence,) if is_unread else ())
 
 
 @pytest.mark.parametrize(
