@@ -128,6 +128,12 @@ def find_defect(value: Masked, name: str, key: Key | None = None, words: Sequenc
     return defect
 
 
+def objection(value: Masked, key: Key | None, words: Sequence[str] = ()) -> str:
+    """What is wrong with a new value, as the end of a sentence that begins with its key; "" where it is valid."""
+    defect = find_defect(value, value.name, key, words)
+    return defect.sentence if defect else ""
+
+
 def is_stand_in(value: Masked, name: str, key: Key | None = None) -> bool:
     """Whether a value only stands for one that is still to come: a placeholder, or the template's default."""
     defect = find_defect(value, name, key)

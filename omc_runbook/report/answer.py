@@ -13,8 +13,8 @@ from omc_runbook.model.letters import counted
 from omc_runbook.report import verify
 from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.rich_display import Group
 from omc_runbook.report.troubleshoot import permissions_to_ask_for, remedies
 from omc_runbook.snapshot import freshness, permissions
 from omc_runbook.snapshot.state import Snapshot

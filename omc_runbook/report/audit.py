@@ -29,9 +29,8 @@ from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.boxes import CELL, folded, scrolling
 from omc_runbook.report.display.drawing import Picture
-from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing, commands_for
-from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.rich_display import Group, RichDisplay
 from omc_runbook.report.display.severity import Level, badge
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot

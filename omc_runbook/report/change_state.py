@@ -8,10 +8,9 @@ from datetime import datetime
 
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner, Style
-from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.progress import Bars
-from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.rich_display import Group, RichDisplay
 
 STEPS = {
     "stage": "staging the new version",

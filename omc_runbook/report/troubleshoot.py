@@ -15,8 +15,8 @@ from omc_runbook.model.letters import as_sentence, counted
 from omc_runbook.report import drift, verify
 from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.group import Collapsible
 from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.rich_display import Collapsible
 from omc_runbook.report.display.severity import Level, level_of
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot import freshness, permissions

@@ -33,8 +33,8 @@ from omc_runbook.report.audit import (
     writers,
 )
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing
+from omc_runbook.report.display.rich_display import Group
 from omc_runbook.runbooks import conclude as run_end
 from omc_runbook.runbooks import own_parameters, unfinished
 from omc_runbook.runbooks import pickers as choices

@@ -10,8 +10,7 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.report import local_setup as local_report
 from omc_runbook.report import onboarding as report
 from omc_runbook.report import troubleshoot as troubleshoot_report
-from omc_runbook.report.display.group import Group
-from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.rich_display import Group, RichDisplay
 from omc_runbook.report.onboarding import Mark
 from omc_runbook.runbooks import local_setup, troubleshoot
 from omc_runbook.runbooks.course import DRILLS, Course

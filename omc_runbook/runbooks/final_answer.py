@@ -9,8 +9,7 @@ from typing import Any
 from omc_runbook.headless import notebooks
 from omc_runbook.model.findings import Outcome, Remedy, is_sentence
 from omc_runbook.report.answer import Answer
-from omc_runbook.report.display.group import Group
-from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.rich_display import Group, RichDisplay
 from omc_runbook.report.index import ANSWER as LAST
 from omc_runbook.report.index import Place
 from omc_runbook.runbooks import own_parameters

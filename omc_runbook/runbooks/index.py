@@ -15,7 +15,7 @@ from omc_runbook.report import index as report
 from omc_runbook.report.answer import Answer, read_at
 from omc_runbook.report.archive import kept_records
 from omc_runbook.report.archive.kept_records import KeptRecord
-from omc_runbook.report.display.group import Group
+from omc_runbook.report.display.rich_display import Group
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.index import Card
 from omc_runbook.runbooks import pickers as choices

@@ -12,8 +12,7 @@ from omc_runbook.report import changes
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.group import Group
-from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.rich_display import Group, RichDisplay
 from omc_runbook.report.onboarding import by_hand
 from omc_runbook.report.secret_way import SecretWay
 from omc_runbook.report.troubleshoot import evidence

@@ -8,9 +8,8 @@ from uuid import uuid4
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing
-from omc_runbook.report.display.rich_display import RichDisplay, publish, update
+from omc_runbook.report.display.rich_display import Group, RichDisplay, publish, update
 from omc_runbook.report.troubleshoot import evidence
 from omc_runbook.runbooks import drill
 from omc_runbook.runbooks.course import DRILLS, Course

@@ -10,8 +10,8 @@ import pytest
 from omc_runbook.report.archive.record import STYLE
 from omc_runbook.report.audit import UNFOLDED, FoldedTable
 from omc_runbook.report.display.boxes import whole_page
-from omc_runbook.report.display.group import Collapsible
 from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.rich_display import Collapsible
 from omc_runbook.report.display.table import Table
 
 PAPER = 703

@@ -13,9 +13,9 @@ from dotenv.variables import parse_variables
 from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, GENERATED, KEEP, PROMPT, printable_key
-from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks.local import misspellings, set_by_compose
 from omc_runbook.masking import kernel
+from omc_runbook.masking.defects import objection
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import URL_BREAKERS, variable_of
 from omc_runbook.model.errors import UsageError

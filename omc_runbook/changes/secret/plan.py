@@ -16,11 +16,11 @@ from omc_runbook.changes.deploy.rollout import expected, start_sentences
 from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATED, printable_key, refuse_list
-from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS
 from omc_runbook.checks.key_demand import missing_keys, plain_logins, secret_demands, services_reading
 from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead
+from omc_runbook.masking.defects import objection
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.value import Masked, reveal

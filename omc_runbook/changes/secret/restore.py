@@ -17,7 +17,7 @@ from omc_runbook.changes.secret.plan import (
     reason_of_lack,
 )
 from omc_runbook.changes.values import encryption
-from omc_runbook.changes.values.validation import objection
+from omc_runbook.masking.defects import objection
 from omc_runbook.masking.document import Document, compare
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError

@@ -1,15 +1,16 @@
-"""The base of everything that Jupyter shows: HTML for a browser, plain text for a terminal."""
+"""The base of everything that Jupyter shows: HTML for a browser, plain text for a terminal; and several in one."""
 
 from __future__ import annotations
 
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
 from omc_runbook.model.letters import printable
+from omc_runbook.report.display.boxes import folded
 
 
 def _ignore(display: RichDisplay) -> None:
@@ -109,3 +110,30 @@ def publish(display_id: str, bundle: dict[str, str], *, is_update: bool = False)
     display(bundle, display_id=display_id, raw=True, update=is_update, metadata=metadata)
     for relay in relays if is_update else ():
         relay(display_id, bundle)
+
+
+class Group(RichDisplay):
+    """Displays from top to bottom; those that are None are left out."""
+
+    def __init__(self, *parts: RichDisplay | None) -> None:
+        self.parts = tuple(part for part in parts if part is not None)
+
+    def to_html(self) -> str:
+        return "\n".join(part.to_html() for part in self.parts)
+
+    def to_text(self) -> str:
+        return "\n\n".join(part.to_text() for part in self.parts)
+
+
+class Collapsible(Group):
+    """Displays that open at a click on the summary; as plain text they follow it."""
+
+    def __init__(self, summary: str, parts: Iterable[RichDisplay]) -> None:
+        super().__init__(*parts)
+        self.summary = summary
+
+    def to_html(self) -> str:
+        return folded(self.summary, super().to_html())
+
+    def to_text(self) -> str:
+        return f"{self.summary}\n\n{super().to_text()}"

@@ -27,10 +27,9 @@ from omc_runbook.report.archive import summary
 from omc_runbook.report.display import drawing
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
-from omc_runbook.report.display.group import Collapsible
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.progress import Bars
-from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.rich_display import Collapsible, RichDisplay
 from omc_runbook.report.display.table import WIDTH, Table
 from omc_runbook.report.timeline import MOST_TASKS, Timeline, lines_of
 from omc_runbook.snapshot.state import Snapshot
