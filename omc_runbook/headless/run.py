@@ -236,7 +236,7 @@ def _execute(
             _variable(COMMAND_VARIABLE, keeper.command),
             _variable(STATE_VARIABLE, str(keeper.state.resolve())),
             _variable(PLACE_VARIABLE, keeper.bucket.address) if keeper.bucket else nullcontext(),
-            _in_background(partial(_prepare_page, draft.outcome)),
+            reading.in_background(partial(_prepare_page, draft.outcome), "page"),
             reading.on_terminal(progress if engine == OWN_PROCESS else None),
         ):
             papermill.execute_notebook(
@@ -398,7 +398,7 @@ def _follow(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
                     on_line(line.rstrip("\n"))
 
     path.touch()
-    with _in_background(follow), _variable(LINES_VARIABLE, str(path)):
+    with reading.in_background(follow, "lines"), _variable(LINES_VARIABLE, str(path)):
         yield
 
 
@@ -408,19 +408,6 @@ def _prepare_page(outcome: Path, ended: threading.Event) -> None:
         if outcome.exists():
             notebook_page.converter()
             return
-
-
-@contextmanager
-def _in_background(act: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Call `act` on another thread with an event that is set at the end of the context, which then waits for it."""
-    ended = threading.Event()
-    thread = threading.Thread(target=act, args=(ended,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from omc_runbook.report.archive.state import ChangeState, StateFile, Wish
 from omc_runbook.report.change_state import RunningChange
 from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
+from omc_runbook.report.display.reading import in_background
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay, publish
 from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, make_row, show_widget, shows_widgets
 from omc_runbook.runbooks.live_change import LiveChange
@@ -359,20 +360,16 @@ class Status:
     @contextmanager
     def following(self, live: LiveChange) -> Iterator[None]:
         """Show the progress of a change in this kernel while it runs; an interrupt of the kernel stops it, too."""
-        ended = threading.Event()
 
-        def follow() -> None:
+        def follow(ended: threading.Event) -> None:
             while not ended.wait(REFRESH_SECONDS):
                 if live.state and live.has_begun:
                     self.show_progress(live.state, live.ask)
 
-        thread = _start_thread(follow, "status")
         try:
-            with _interruptible(live):
+            with in_background(follow, "status"), _interruptible(live):
                 yield
         finally:
-            ended.set()
-            thread.join()
             self.show(f'<p role="status">{html.escape(live.note)}</p>' if live.note else "")
 
     def _stop(self, wish: Wish, label: str, ask: Callable[[Wish], None]) -> Any:
@@ -388,11 +385,9 @@ class Status:
         return button
 
 
-def _start_thread(act: Callable[[], None], name: str) -> threading.Thread:
+def _start_thread(act: Callable[[], None], name: str) -> None:
     """Call something in a thread of its own, with this one's context variables."""
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(act,), daemon=True, name=name)
-    thread.start()
-    return thread
+    threading.Thread(target=contextvars.copy_context().run, args=(act,), daemon=True, name=name).start()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -95,21 +95,30 @@ def follow(waiting: Waiting) -> Iterator[None]:
     if show is None:
         yield
         return
-    ended = threading.Event()
 
-    def show_again() -> None:
+    def show_again(ended: threading.Event) -> None:
         while not ended.wait(SECONDS):
             show(waiting)
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(show_again,), daemon=True, name="reading")
+    try:
+        with in_background(show_again, "reading"):
+            yield
+    finally:
+        waiting.has_ended = True
+        show.end(waiting)
+
+
+@contextmanager
+def in_background(act: Callable[[threading.Event], None], name: str) -> Iterator[None]:
+    """Call `act` on another thread with an event that is set at the end of the context, which then waits for it."""
+    ended = threading.Event()
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(act, ended), daemon=True, name=name)
     thread.start()
     try:
         yield
     finally:
         ended.set()
         thread.join()
-        waiting.has_ended = True
-        show.end(waiting)
 
 
 class _OnTerminal:
