@@ -35,7 +35,7 @@ from omc_runbook.model.findings import (
     status_of,
     with_remedies_of_causes,
 )
-from omc_runbook.model.handover import COMMAND_VARIABLE, is_on_this_machine
+from omc_runbook.model.handover import COMMAND_VARIABLE
 from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.model.unread_target import UnreadTarget
 from omc_runbook.report import answer
@@ -44,7 +44,7 @@ from omc_runbook.report.archive.plan_file import FiledPlan
 from omc_runbook.report.archive.state import ChangeState, own_process
 from omc_runbook.report.display import banner, reading
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
+from omc_runbook.report.display.rich_display import Group, InteractiveDisplay, RichDisplay
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.runbooks import conclude, own_parameters
 from omc_runbook.runbooks.live_change import LiveChange
@@ -93,16 +93,6 @@ class Target:
     def endpoint(self) -> str:
         """The URL of the AWS endpoint."""
         return self.clients.endpoint
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Sentences on where calls go, where that is neither AWS nor this machine."""
-        return tuple(map(endpoint.sentence, self.clients.foreign_endpoints))
-
-    @property
-    def is_sandbox(self) -> bool:
-        """Whether the endpoint is on this machine."""
-        return is_on_this_machine(self.endpoint)
 
     def describe_secret(self, id: str) -> Secret | None:
         """A secret, as it is now; None where it could not be read, or does not exist."""
@@ -237,15 +227,8 @@ class Run:
     """What its notebook shows last."""
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """The banner for Jupyter, and below it what was not finished.
-
-        It is red where production is among the targets, and striped for the sandbox.
-        """
-        parts = (self.banner, *self.unfinished)
-        return {
-            "text/plain": "\n\n".join(part.to_text() for part in parts),
-            "text/html": "\n".join(part.to_html() for part in parts),
-        }
+        """The banner for Jupyter, and below it what was not finished."""
+        return Group(self.banner, *self.unfinished)._repr_mimebundle_()
 
     def _ipython_display_(self) -> None:
         if not any(isinstance(each, InteractiveDisplay) for each in self.unfinished):
