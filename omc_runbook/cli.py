@@ -69,17 +69,13 @@ def _parameters_option(text: str) -> Callable[[F], F]:
     return click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help=text)
 
 
-def _folder_option(name: str, default: str, text: str) -> Callable[[F], F]:
-    """An option that names a folder; an empty name, as of a variable that is not set, is none."""
+def _to_folder(word: str) -> Path:
+    """The folder that an option names; an empty name, as of a variable that is not set, is none."""
+    if not word.strip():
+        raise click.BadParameter("the folder's name is empty.")
+    from omc_runbook.model.suggestions import at_home
 
-    def convert(word: str) -> Path:
-        if not word.strip():
-            raise click.BadParameter("the folder's name is empty.")
-        from omc_runbook.model.suggestions import at_home
-
-        return at_home(word)
-
-    return click.option(name, type=convert, metavar="PATH", default=default, show_default=True, help=text)
+    return at_home(word)
 
 
 def _place_option(text: str) -> Callable[[F], F]:
@@ -382,7 +378,9 @@ def policy(
 
 @cli.command()
 @click.option("--sandbox", "in_sandbox", is_flag=True, help="Use a new sandbox that lasts for this session.")
-@_folder_option("--folder", "runbooks", "Where copies are kept.")
+@click.option(
+    "--folder", type=_to_folder, metavar="PATH", default="runbooks", show_default=True, help="Where copies are kept."
+)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- JUPYTERLAB_OPTIONS]")
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
     """Open copies of the notebooks in JupyterLab.
