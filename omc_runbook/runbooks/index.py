@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from omc_runbook.headless import notebooks
@@ -131,13 +130,12 @@ class Records(Group):
 
         display(*self.parts)
         frontend = Frontend()
-        links = [Link(f"Open {each.title}, {each.finished:%H:%M}", _opening(each.page)) for each in self._records]
+        links = [
+            Link(f"Open {each.title}, {each.finished:%H:%M}", partial(Frontend.open_page, path=each.page))
+            for each in self._records
+        ]
         buttons = [link_button(link, frontend) for link in links]
         show_widget(make_row((*buttons, frontend.widget)), "omc-runbook records --open opens the newest.")
-
-
-def _opening(page: Path) -> Callable[[Frontend], None]:
-    return lambda frontend: frontend.open_page(page)
 
 
 def _widget(card: Card, frontend: Frontend) -> Any:

@@ -54,6 +54,8 @@ ACTIONS = Actions(why_none="onboarding needs no permission: it works in a sandbo
 STAGING, PRODUCTION = "staging", "production"
 NEW_KEY = "NEWS_API_KEY"
 
+way = SecretWay
+
 _course: Course | None = None
 """The onboarding of this process: a second one ends the first one's sandbox."""
 
@@ -80,11 +82,6 @@ def begin(environment: str = STAGING, answers: str = "") -> Course:
         raise
     _course = Course(practice=practice, started=started, faults=faults, answers=parsed)
     return _course
-
-
-def way() -> SecretWay:
-    """A picture of a secret's way into the application."""
-    return SecretWay()
 
 
 def question(course: Course, name: str) -> RichDisplay | panels.QuestionPanel:

@@ -51,6 +51,7 @@ ACTIONS = Actions(
 
 begin = partial(unfinished.begin, "verify", offers=nothing_to_offer)
 """Begins on one environment; raises as `run.reach` does."""
+timeline = Timeline
 
 
 @takes_parameters
@@ -68,11 +69,6 @@ def pickers(run: Run, snapshot: Snapshot, service: str) -> tuple[Picker, ...]:
 def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
     """Run every check on the snapshot, and link causes with consequences."""
     return advice.refer(runbooks_run.diagnose(snapshot), snapshot)
-
-
-def timeline(snapshot: Snapshot) -> Timeline:
-    """Versions of the secret, deployments and tasks on one axis of time."""
-    return Timeline(snapshot)
 
 
 def conclude(run: Run, findings: Sequence[Finding]) -> Banner:
