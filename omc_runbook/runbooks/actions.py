@@ -74,10 +74,6 @@ class Actions:
     mostly_applies: bool = True
     """Whether its policy has the second part too, unless somebody asks for the first one."""
 
-    def does_apply(self, wish: bool | None) -> bool:
-        """Whether to include the second part; without a wish, as the runbook is mostly used."""
-        return bool(self.apply) and (self.mostly_applies if wish is None else wish)
-
 
 OF_UPDATE = Actions(
     plan=(*READ, *LIST_DAEMONS),

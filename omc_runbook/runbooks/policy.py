@@ -86,7 +86,8 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
         snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     except CouldNotLook as error:
         snapshot, unread = _of_names(settings), str(error)
-    more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
+    does_apply = needed.apply and (needed.mostly_applies if applies is None else applies)
+    more, some = (needed.apply, needed.sometimes_to_apply) if does_apply else ((), ())
     actions = (*needed.plan, *more)
     actions += (*_for_key(snapshot, actions), *_for_services(snapshot, actions))
     document = permissions.document(snapshot, actions, needed.compares_environments, needed.searches)

@@ -78,11 +78,6 @@ class ServerState:
     owner: str
     """The role whose partner the login role is; the login role itself where it is no partner."""
 
-    @property
-    def is_socket(self) -> bool:
-        """Whether the host is the directory of a Unix socket."""
-        return self.host.startswith(("/", "@"))
-
     def may_alter(self, role: str) -> bool:
         """Whether the user may alter a role and grant membership in it, or create it where it is missing.
 

@@ -170,6 +170,8 @@ def plan_rotation(
         )
     role = former_role if reason else partner
     existing_role = server_state.roles.get(role)
+    # The directory of a Unix socket, or its abstract name.
+    is_socket = server_state.host.startswith(("/", "@"))
     return PasswordRotation(
         url=url,
         role=role,
@@ -177,7 +179,7 @@ def plan_rotation(
         owner=former_role if reason else server_state.owner,
         exists=existing_role is not None,
         address=address,
-        server=server or f"{'127.0.0.1' if server_state.is_socket else server_state.host}:{server_state.port}",
+        server=server or f"{'127.0.0.1' if is_socket else server_state.host}:{server_state.port}",
         reason=reason,
         sessions=existing_role.sessions if existing_role and not reason else 0,
         fallback_passwords=own_passwords,

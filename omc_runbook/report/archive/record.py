@@ -80,9 +80,7 @@ class Record:
     def table_files(self) -> tuple[Path, ...]:
         """Each of its tables in each format."""
         return tuple(
-            self.folder / stems.of_table(self.stem, name, suffix)
-            for name in self.tables
-            for suffix in stems.TABLE_SUFFIXES
+            self.folder / f"{self.stem}-{name}{suffix}" for name in self.tables for suffix in stems.TABLE_SUFFIXES
         )
 
     @property

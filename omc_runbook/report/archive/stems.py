@@ -70,11 +70,6 @@ def of_file(name: str) -> Stem | None:
     return parse(stem) if f"{dot}{suffix}" in SUFFIXES else None
 
 
-def of_table(stem: str, table: str, suffix: str) -> str:
-    """The name of the file of a run's table; a table's name has small letters and "_"."""
-    return f"{stem}-{table}{suffix}"
-
-
 def find_tables(folder: Path) -> dict[str, list[Path]]:
     """The files of tables in a folder, by the stem of their run, in the order of their names."""
     paths = (path for suffix in TABLE_SUFFIXES for path in folder.glob(f"*{suffix}"))
