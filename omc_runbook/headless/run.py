@@ -52,15 +52,8 @@ _FORMATS = (
     *("uri_template", "webcolors"),
 )
 """Libraries that jsonschema imports if they are installed."""
-CHANGE_HEADING = "## Change it"
-"""The heading of the section in which a notebook makes changes."""
 
-_RUNBOOKS = "omc_runbook.runbooks"
-_NO_THREAD = "can't start new thread"
-"""Of Python's RuntimeError where there is no room for a stack."""
 INTERRUPTED = "Interrupted outside the steps of the change: run verify to see the state, and this runbook again."
-INTERRUPTED_EARLY = "Interrupted: run it again."
-INTERRUPTED_PLAN = "Interrupted. Nothing was changed."
 HOMELESS = "A kernel needs a home directory, and this user has none: set HOME to a folder, or leave --kernel out."
 DIED = "The notebook's kernel died: run the runbook again, which completes or undoes what was begun."
 
@@ -144,7 +137,7 @@ def run(
         raise
     except (KeyboardInterrupt, SystemExit, MemoryError) as error:
         # Outside the notebook's cells.
-        reason = OUT_OF_MEMORY if isinstance(error, MemoryError) else INTERRUPTED_EARLY
+        reason = OUT_OF_MEMORY if isinstance(error, MemoryError) else "Interrupted: run it again."
         if not published.has_begun:
             published(records.mask(Outcome.of_failure(name, environment, started, reason)))
         raise
@@ -256,7 +249,7 @@ def _execute(
             if not _may_have_changed(draft.notebook):
                 raise Interrupted("Interrupted before anything was changed.") from None
             is_applied = keeper.read("").applied
-            return keeper.keep(INTERRUPTED if is_applied else INTERRUPTED_PLAN)
+            return keeper.keep(INTERRUPTED if is_applied else "Interrupted. Nothing was changed.")
         kind = errors.find_class(error.ename)
         if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
             raise kind(error.evalue) from None
@@ -271,9 +264,10 @@ def _execute(
 
 def _failure(name: str, text: str, notebook: Path) -> str:
     """An error of a cell that is none of ours, and what to do about it where that is known."""
-    if name == MemoryError.__name__ or text == _NO_THREAD:
+    # Python says the second where there is no room for a stack.
+    if name == MemoryError.__name__ or text == "can't start new thread":
         return OUT_OF_MEMORY
-    if name in (AttributeError.__name__, ImportError.__name__) and f"'{_RUNBOOKS}" in text:
+    if name in (AttributeError.__name__, ImportError.__name__) and "'omc_runbook.runbooks" in text:
         text += f". {notebook} and the package differ in version: install omc-runbook again, which brings both."
     return f"{name}: {text}"
 
@@ -287,7 +281,7 @@ def _may_have_changed(path: Path) -> bool:
     except (OSError, ValueError):
         return True
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and CHANGE_HEADING in cell.source.splitlines():
+        if cell.cell_type == "markdown" and "## Change it" in cell.source.splitlines():
             return True
         if any(output.output_type == "error" for output in cell.get("outputs", ())):
             return False

@@ -22,8 +22,6 @@ from omc_runbook.snapshot.state import Snapshot
 BY_HAND = "Set apply = True in the parameters cell, and run the notebook again."
 """How a plan is applied without a button: this stays in a saved notebook, where a button does not."""
 
-_WHEN_FIXED = "When this is fixed, run the notebook again."
-
 
 class Answer(Group):
     """A banner, and the next steps below it; of a run also its outcome, and a policy with what it may not do."""
@@ -132,7 +130,8 @@ def _plan(outcome: Outcome, command: str, steps: Sequence[str]) -> Listing | Non
         return None
     if outcome.blockers:
         # Without another cause the headline says why.
-        lead = f"{REFUSED} {' '.join(outcome.blockers)}" if outcome.causes_in_words else _WHEN_FIXED
+        why = f"{REFUSED} {' '.join(outcome.blockers)}"
+        lead = why if outcome.causes_in_words else "When this is fixed, run the notebook again."
         return Listing("What to do", [Entry("the plan cannot be applied yet", lead=lead, lines=tuple(steps))])
     lead = "" if command else BY_HAND
     return Listing("What to do", [Entry("apply the plan", lead=lead, lines=tuple(steps), command=command)])

@@ -13,7 +13,6 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
 
 READERS = "Who may read the secret"
-WRITERS = "Who may change the secret"
 NOT_READ = "The account's identities were not read."
 EVERYTHING = "administrator"
 UNKNOWN = "unknown"
@@ -57,7 +56,7 @@ def writers(snapshot: Snapshot) -> Table:
     rows += [[each.identity.name, EVERYTHING, *_everything(each), NONE] for each in access.administrators]
     columns = ["principal", "kind", "may", "by", "on condition"]
     empty = "Nobody but AWS itself." if snapshot.audit.identities else NOT_READ
-    return Table(WRITERS, columns, rows, None, empty, notes=tuple(_notes(snapshot)))
+    return Table("Who may change the secret", columns, rows, None, empty, notes=tuple(_notes(snapshot)))
 
 
 def _reader(snapshot: Snapshot, access: PrincipalAccess, kind: str = "") -> list[str]:

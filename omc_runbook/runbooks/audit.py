@@ -123,10 +123,7 @@ MOST_DAYS = HISTORY_KEEPS.days
 
 @takes_parameters
 def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Run:
-    """Begin on the environments of a list, which is mostly one; of several, some may be out of reach.
-
-    Raises UsageError for days of which no events can be read, and as `reach_some` does.
-    """
+    """Begin on a list of environments; raises UsageError for days without events, and as `reach_some` does."""
     if days < 1:
         raise UsageError("days must be at least 1. Nothing was read.")
     started, names = now(), split_names("environment", environment) or (environment,)

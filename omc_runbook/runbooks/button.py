@@ -39,8 +39,6 @@ REFRESH_SECONDS = 0.5
 """How often the progress of a change is shown anew."""
 BACK, LEAVE = "Stop and put the former version back", "Stop watching (the deployment goes on)"
 AGAIN = "Run all cells again to see the current state."
-TAKE_BACK = "Stop and take it back"
-"""The same as `BACK` for a change that has no former version."""
 
 
 Offer = Callable[[ChangeState], "Sequence[Choice]"]
@@ -353,7 +351,8 @@ class Status:
         self._html.value = RunningChange(state).to_html()
         wishes: list[Wish] = ["back", "leave"] if state.can_go_back else ["leave"]
         if len(self._stops.children) != len(wishes) or not self._is_stoppable:
-            labels: dict[Wish, str] = {"back": BACK if state.former else TAKE_BACK, "leave": LEAVE}
+            back = BACK if state.former else "Stop and take it back"
+            labels: dict[Wish, str] = {"back": back, "leave": LEAVE}
             self._stops.children = tuple(self._stop(wish, labels[wish], ask) for wish in wishes)
             self._is_stoppable = True
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.masking import kernel
@@ -20,10 +19,11 @@ from omc_runbook.report import local_setup as local_report
 from omc_runbook.report import onboarding as report
 from omc_runbook.report import troubleshoot as troubleshoot_report
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.rich_display import Group, RichDisplay, update
+from omc_runbook.report.display.rich_display import Group, RichDisplay
 from omc_runbook.report.onboarding import Mark
 from omc_runbook.runbooks import local_setup, quiz, troubleshoot
 from omc_runbook.runbooks.frontend import Frontend, is_available, shows_widgets
+from omc_runbook.runbooks.page import Cells
 from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.quiz import QUESTIONS, Question
 from omc_runbook.runbooks.run import diagnose
@@ -62,7 +62,7 @@ class Course:
     """The panel of the drills, which its cell shows again where that is run again."""
     _frontend: Frontend | None = None
     _live: dict[str, Callable[[], RichDisplay]] = field(default_factory=dict)
-    _id: str = field(default_factory=lambda: uuid4().hex)
+    _cells: Cells = field(default_factory=Cells)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """The banner for Jupyter."""
@@ -154,7 +154,7 @@ class Course:
         """
         first_mark = self.marks.setdefault(name, mark)
         for question, make in self._live.items():
-            update(self._id_of(question), make())
+            self._cells.replace(question, make())
         if self.is_over:
             self.practice.end()
         return first_mark
@@ -163,11 +163,8 @@ class Course:
         """A display that changes with the marks."""
         self._live[name] = make
         display = make()
-        display.display_id = self._id_of(name)
+        self._cells.keep(name, display)
         return display
-
-    def _id_of(self, name: str) -> str:
-        return f"{self._id}-{name}"
 
 
 @dataclass

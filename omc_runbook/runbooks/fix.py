@@ -18,7 +18,6 @@ from omc_runbook.report import troubleshoot as report
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.runbooks import own_parameters, take_back
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays, button_label, end_label
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
@@ -94,11 +93,6 @@ def closing(
     return Closing(run, plan, label, displays, may_apply, confirm, plan.is_empty, state, after)
 
 
-def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
-    """Buttons that finish a fix that another process began, and that take it back."""
-    return take_back.offers(run, state, _finish)
-
-
 def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the plan anew, and apply of it what was begun and no more."""
     parameters = own_parameters.typed(RUNBOOK, state.parameters)
@@ -114,3 +108,7 @@ def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Genera
     rest = plan(run, snapshot, diagnose(snapshot, complaint))
     rest = fix_plan.narrow(rest, snapshot, state.undo, state.services, state.started)
     return (yield from closing(run, snapshot, rest, False, "", complaint, repository, allow_code).press(word, live))
+
+
+offers = partial(take_back.offers, finish=_finish)
+"""Buttons that finish it where another process began it, and that take it back."""

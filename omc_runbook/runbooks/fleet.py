@@ -116,10 +116,7 @@ class Fleet(RichDisplay):
 
 @takes_parameters
 def begin(environment: str, environments: str = "", runbook_toml: str = "", timeout: int = 120) -> Fleet:
-    """Begin on the environments of a list, on all that are configured or found, or on one.
-
-    Raises as `find_several` does.
-    """
+    """Begin on the environments of a list, on all that are configured or found, or on one; raises as `find_several`."""
     if not 1 <= timeout <= LONGEST:
         raise UsageError(f"timeout must be between 1 and {LONGEST} seconds, which is a day. Nothing was read.")
     workers.prepare()

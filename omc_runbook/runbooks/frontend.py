@@ -16,7 +16,6 @@ from omc_runbook.report.display.rich_display import relays
 from omc_runbook.report.index import ANSWER, Place
 
 _SCRIPT = Path(__file__).with_suffix(".js")
-_GROUP_SCRIPT = Path(__file__).with_name("group_name.js")
 FULL_WIDTH = "calc(100% - 4px)"
 """As wide as the page: widgets have margins."""
 _WRAPPED, NARROW = "omc-wrapped", "omc-narrow"
@@ -75,7 +74,7 @@ def make_group_name(text: str) -> Any:
     import anywidget
     from traitlets import Unicode
 
-    members = {"_esm": _GROUP_SCRIPT, "text": Unicode(text).tag(sync=True)}
+    members = {"_esm": Path(__file__).with_name("group_name.js"), "text": Unicode(text).tag(sync=True)}
     return type("GroupName", (anywidget.AnyWidget,), members)()
 
 

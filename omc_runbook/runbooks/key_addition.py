@@ -41,7 +41,6 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.runbooks import own_parameters, take_back
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays, end_label
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
@@ -252,8 +251,6 @@ def _source_notes(values_from: str) -> tuple[str, ...]:
 
 RUNBOOK = "add_key"
 FAMILIES = ("secret", "reference", "content", "deployment", "drift")
-NO_VALUE_YET = frozenset({"placeholder", "empty"})
-"""The checks that find a key which was planned without a value."""
 
 NAME_IT = "Nothing was planned: the parameter key does not name the new key yet."
 
@@ -371,11 +368,6 @@ def closing(
     return Closing(run, plan, label, displays, may_apply, confirm, is_empty, run.state(undo=undos), after)
 
 
-def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
-    """Buttons that finish adding a key that another process began, and that take it back."""
-    return take_back.offers(run, state, _finish)
-
-
 def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the plan anew with the same parameters, and apply it."""
     parameters = own_parameters.typed(RUNBOOK, state.parameters)
@@ -395,6 +387,10 @@ def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Genera
     return (yield from closing(run, snapshots, rest, False, "").press(word, live))
 
 
+offers = partial(take_back.offers, finish=_finish)
+"""Buttons that finish it where another process began it, and that take it back."""
+
+
 def _conclude(
     run: Run,
     findings_by_environment: Mapping[str, Sequence[Finding]],
@@ -411,7 +407,8 @@ def _conclude(
 
 def _as_planned(plan: AddKeyPlan | None, finding: Finding) -> Finding:
     """The finding, as a remark if it is that the new key has no value yet."""
-    if plan is None or not finding.is_problem or finding.check not in NO_VALUE_YET or finding.subject != plan.key.name:
+    lacks_value = finding.is_problem and finding.check in ("placeholder", "empty")
+    if plan is None or not lacks_value or finding.subject != plan.key.name:
         return finding
     evidence = (*finding.evidence, "It waits for its value, as planned: update gives it one.")
     return replace(finding, severity="info", evidence=evidence)

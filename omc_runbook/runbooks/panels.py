@@ -15,8 +15,6 @@ from omc_runbook.runbooks.course import DRILLS, Course, CourseDrill, start_drill
 from omc_runbook.runbooks.frontend import FULL_WIDTH, is_available, make_group_name, make_row, show_widget
 from omc_runbook.runbooks.quiz import LETTERS, Question, grade
 
-_BUSY = "Working …"
-
 
 def shown(number: int, question: Question) -> Listing:
     """A question with its choices, to read."""
@@ -125,7 +123,7 @@ class DrillPanel:
         def press(button: Any) -> None:
             if button.disabled:
                 return
-            label, button.disabled, button.description = button.description, True, _BUSY
+            label, button.disabled, button.description = button.description, True, "Working …"
             try:
                 act()
                 self._refresh()

@@ -27,7 +27,7 @@ class Question:
     name: str
     text: str
     right: str
-    choices: tuple[PossibleAnswer, PossibleAnswer, PossibleAnswer]
+    choices: tuple[PossibleAnswer, ...]
 
     def choice(self, letter: str) -> PossibleAnswer:
         """The choice of a letter."""
@@ -38,88 +38,66 @@ class Question:
         return f"({letter}) {self.choice(letter).text}"
 
 
+def _question(name: str, text: str, right: str, *choices: tuple[str, str]) -> Question:
+    return Question(name, text, right, tuple(PossibleAnswer(*choice) for choice in choices))
+
+
 QUESTIONS = (
-    Question(
+    _question(
         "way",
         "A task of backend starts in staging. Who reads the secret?",
         "a",
-        (
-            PossibleAnswer(
-                "ECS, with the task execution role", "ECS reads it, and the process finds values in its environment."
-            ),
-            PossibleAnswer(
-                "the application, with its task role", "It may, and does not: it reads variables, as on your machine."
-            ),
-            PossibleAnswer(
-                "Terraform, when it is applied", "Terraform only writes references into the task definition."
-            ),
-        ),
+        ("ECS, with the task execution role", "ECS reads it, and the process finds values in its environment."),
+        ("the application, with its task role", "It may, and does not: it reads variables, as on your machine."),
+        ("Terraform, when it is applied", "Terraform only writes references into the task definition."),
     ),
-    Question(
+    _question(
         "local_setup",
         "Which of these files belongs in git?",
         "b",
-        (
-            PossibleAnswer(".env", "It has your values: git ignores it, and only you can read it."),
-            PossibleAnswer(".env.template", "It has every name and no value, so that the next person can begin."),
-            PossibleAnswer("secrets.json", "It has values, and is deleted once they are in the secret."),
-        ),
+        (".env", "It has your values: git ignores it, and only you can read it."),
+        (".env.template", "It has every name and no value, so that the next person can begin."),
+        ("secrets.json", "It has values, and is deleted once they are in the secret."),
     ),
-    Question(
+    _question(
         "create",
         "A new secret has placeholders. Services that use it are deployed. What happens?",
         "c",
-        (
-            PossibleAnswer("ECS refuses to start their tasks", "To ECS a placeholder is a value like any other."),
-            PossibleAnswer("ECS waits for the real values", "ECS reads what is there when a task starts."),
-            PossibleAnswer(
-                "the tasks start with the placeholders", "So it fails later and elsewhere, such as at a login."
-            ),
-        ),
+        ("ECS refuses to start their tasks", "To ECS a placeholder is a value like any other."),
+        ("ECS waits for the real values", "ECS reads what is there when a task starts."),
+        ("the tasks start with the placeholders", "So it fails later and elsewhere, such as at a login."),
     ),
-    Question(
+    _question(
         "update",
         "You wrote new values into the secret. What else do running services need?",
         "b",
-        (
-            PossibleAnswer("nothing", "A process keeps the environment with which it was started."),
-            PossibleAnswer("new tasks", "Only a task that starts reads the secret: hence the new deployment."),
-            PossibleAnswer("terraform apply", "References stay the same, so that Terraform has nothing to change."),
-        ),
+        ("nothing", "A process keeps the environment with which it was started."),
+        ("new tasks", "Only a task that starts reads the secret: hence the new deployment."),
+        ("terraform apply", "References stay the same, so that Terraform has nothing to change."),
     ),
-    Question(
+    _question(
         "add_key",
         "Why must a key be in the secret before a task definition refers to it?",
         "a",
-        (
-            PossibleAnswer(
-                "a task whose key is missing does not start", "ECS stops it with ResourceInitializationError."
-            ),
-            PossibleAnswer("IAM needs a permission for each key", "A permission is for the whole secret."),
-            PossibleAnswer("Settings would refuse the variable", "Settings does not know where a variable comes from."),
-        ),
+        ("a task whose key is missing does not start", "ECS stops it with ResourceInitializationError."),
+        ("IAM needs a permission for each key", "A permission is for the whole secret."),
+        ("Settings would refuse the variable", "Settings does not know where a variable comes from."),
     ),
-    Question(
+    _question(
         "rotate",
         "A key was rotated an hour ago, and nothing was redeployed. What does a running task have?",
         "c",
-        (
-            PossibleAnswer("the new value", "Nobody tells a running process of it."),
-            PossibleAnswer("no value", "Its environment stays as it was at its start."),
-            PossibleAnswer("the former value, until it is replaced", "Redeploy before the former value is revoked."),
-        ),
+        ("the new value", "Nobody tells a running process of it."),
+        ("no value", "Its environment stays as it was at its start."),
+        ("the former value, until it is replaced", "Redeploy before the former value is revoked."),
     ),
-    Question(
+    _question(
         "verify",
         "verify says: unknown, AccessDenied. What do you know?",
         "b",
-        (
-            PossibleAnswer("that nothing is wrong", "What could not be read proves nothing."),
-            PossibleAnswer(
-                "which permission to ask for", "Unknown is not clear: get the permission, and run it again."
-            ),
-            PossibleAnswer("that the secret is missing", "That would be a finding of its own, with evidence."),
-        ),
+        ("that nothing is wrong", "What could not be read proves nothing."),
+        ("which permission to ask for", "Unknown is not clear: get the permission, and run it again."),
+        ("that the secret is missing", "That would be a finding of its own, with evidence."),
     ),
 )
 """The questions of the onboarding, in its order."""

@@ -198,10 +198,7 @@ class LocalTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A runbook begun on one environment, on several, or on this machine; a notebook displays it as a banner.
-
-    It has targets, the main one first, or a local target.
-    """
+    """A runbook begun on environments, the main one first, or on this machine; a notebook displays it as a banner."""
 
     runbook: str
     started: datetime

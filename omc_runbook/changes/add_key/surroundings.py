@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.secret.placeholders import placeholder
@@ -236,23 +237,16 @@ def _lists(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
     for variables in checkout.lists_with(secrets - {key.name}):
         if key.name in variables.all_variables:
             continue
+        located = partial(OtherLocation, file=variables.file, line=variables.line)
         if checkout.add_to_list(variables, key.name, key.required):
             if variables.owner == ENV:
-                yield OtherLocation(
-                    file=variables.file,
-                    line=variables.line,
-                    reason=f"This env reads secrets.{key.name}, which is empty until the repository on GitHub has it.",
-                    command=command("gh", "secret", "set", key.name),
-                )
+                reason = f"This env reads secrets.{key.name}, which is empty until the repository on GitHub has it."
+                yield located(reason=reason, command=command("gh", "secret", "set", key.name))
                 yield from _lists_of_compose(checkout, key, secrets - {key.name})
             continue
         who = "This env" if variables.owner == ENV else f"Service {variables.owner}"
-        yield OtherLocation(
-            file=variables.file,
-            line=variables.line,
-            reason=f"{who} names the variables that the application gets: without this one {_without_key(key)}.",
-            addition=entry_of(variables, key.name),
-        )
+        reason = f"{who} names the variables that the application gets: without this one {_without_key(key)}."
+        yield located(reason=reason, addition=entry_of(variables, key.name))
 
 
 def _lists_of_compose(checkout: Checkout, key: NewKey, secrets: Collection[str]) -> Iterator[OtherLocation]:
@@ -276,19 +270,14 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
     """Workflows that write a .env, or a container's references, line by line."""
     secrets = {name for name in checkout.reads if is_secret(name)}
     for workflow in checkout.workflows.files:
+        located = partial(OtherLocation, file=workflow.file.name)
         for line, addition in workflow.rendered(secrets, key.name):
-            yield OtherLocation(
-                file=workflow.file.name,
-                line=line,
-                reason="This step renders the task definition: the next deployment from there loses a reference that it"
-                " does not name.",
-                addition=addition,
-            )
+            reason = "This step renders the task definition: the next deployment from there loses a reference that it"
+            yield located(line=line, reason=f"{reason} does not name.", addition=addition)
         if workflow.mentions(key.name):
             continue
         if line := workflow.dotenv_line(secrets):
-            yield OtherLocation(
-                file=workflow.file.name,
+            yield located(
                 line=line,
                 reason=f"This workflow writes the application's .env: without this variable {_without_key(key)}.",
                 addition=f"{key.name}=${{{{ secrets.{key.name} }}}}",
@@ -296,13 +285,8 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
             )
         line, addition = workflow.echoed(secrets, key.name)
         if line:
-            yield OtherLocation(
-                file=workflow.file.name,
-                line=line,
-                reason=f"This pipeline writes the application's .env from its variables, of which this has to be one"
-                f" too: without it {_without_key(key)}.",
-                addition=addition,
-            )
+            reason = "This pipeline writes the application's .env from its variables, of which this has to be one"
+            yield located(line=line, reason=f"{reason} too: without it {_without_key(key)}.", addition=addition)
 
 
 def _twins(checkout: Checkout, key: NewKey, edits: Sequence[Edit]) -> Iterator[OtherLocation]:

@@ -27,8 +27,6 @@ CERTAIN: frozenset[Kind] = frozenset({"image", "start", "command", "log", "volum
 OUTSIDE_THE_SECRET = ("reference", "access", "network")
 """The families of what keeps secrets from tasks and is not in the secret."""
 
-_BY_VERSION = frozenset({"previous-pinned"})
-"""What any new version may end: it gives the staging labels other versions."""
 
 _LACKING = re.compile(r"slim|alpine|distroless|chainguard")
 """Images that come without curl."""
@@ -103,7 +101,8 @@ def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]
 def outlasts(cause: Finding) -> bool:
     """Whether what keeps secrets from tasks goes on, whatever becomes of the secret's values."""
     check = families.find(cause.check, cause.family)
-    if check is None or check.needs_new_tasks or check.id in _BY_VERSION:
+    # Any new version gives the staging labels other versions.
+    if check is None or check.needs_new_tasks or check.id == "previous-pinned":
         return False
     return cause.is_root_cause and cause.family in OUTSIDE_THE_SECRET and check.hinders in ("secret", "calls")
 

@@ -23,8 +23,6 @@ from omc_runbook.terraform.command import SavedPlan
 from omc_runbook.terraform.secret_versions import find_unprotected
 
 Intent = Literal["create", "restore", "nothing"]
-UNSEARCHED = "place-unsearched"
-"""The check of the finding that the environment may have another secret, or be elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +200,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Finding]:
     ):
         if failures:
             yield Finding(
-                check=UNSEARCHED,
+                check="place-unsearched",
                 family="secret",
                 title=title,
                 status="unknown",

@@ -30,9 +30,6 @@ from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionHistory
 
-ALIVE = "old-value-alive"
-"""The check of a finding about a former value."""
-
 FORMER_ALIVE = "former-alive"
 """The check of an audit's finding about one."""
 MOST_FORMER = 3
@@ -42,7 +39,9 @@ CONNECTION_LIMIT = re.compile(r"(?i)too many|connection slots")
 """What PostgreSQL says where it refuses a login only for now, after it has accepted the password."""
 
 
-_of = partial(Finding, check=ALIVE, family="secret", title="The former value still works", severity="warning")
+_of = partial(
+    Finding, check="old-value-alive", family="secret", title="The former value still works", severity="warning"
+)
 
 
 @dataclass(frozen=True)

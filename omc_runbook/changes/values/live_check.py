@@ -28,8 +28,6 @@ SUBMISSION, SMTPS = 587, 465
 TIMEOUT = 10.0
 """Seconds for each answer."""
 
-RESTORED_REFUSED = "The restored value does not work"
-"""The title of the finding about a restored value that is refused."""
 
 HOST_AND_PORT = re.compile(r"\A(?P<host>.+?)(?::(?P<port>\d{1,5}))?\Z")
 
@@ -95,7 +93,8 @@ def _checked(plan: SecretPlan, keys: Mapping[str, Key]) -> Iterator[tuple[KeyCha
 def _judge_restored(environment: Environment, document: Document, name: str, value: Masked) -> Finding:
     key = environment.keys[name]
     server, (verdict, reason) = server_of(document, key), attempt(document, key, value)
-    found = partial(Finding, check="store-only", family="content", title=RESTORED_REFUSED, subject=name)
+    title = "The restored value does not work"
+    found = partial(Finding, check="store-only", family="content", title=title, subject=name)
     if verdict == "accepted":
         return found(status="clear", evidence=(f"{server} accepts the restored value of {name}.",))
     if verdict == "unknown":

@@ -11,8 +11,6 @@ from typing import Any
 PARAMETERS = frozenset({"parameters", "injected-parameters"})
 ANSWER = "Answer"
 """The section with what there is to do."""
-_OUTCOME = "Outcome"
-"""The section that says how the run ended, as the answer does first."""
 
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _SAMPLE = re.compile(r"Until you run it, the outputs here are a sample[^.]*\. *")
@@ -33,7 +31,10 @@ def without_empty(notebook: Any) -> Any:
     title, *sections = groups
     sections = [*filter(_has_content, sections)]
     answer = "".join(_text_shown(cells) for cells in sections if _is_called(ANSWER, cells))
-    remaining = [title, *(cells for cells in sections if not (_is_called(_OUTCOME, cells) and _is_said(cells, answer)))]
+    remaining = [
+        title,
+        *(cells for cells in sections if not (_is_called("Outcome", cells) and _is_said(cells, answer))),
+    ]
     visible.cells = [_readable(cell) for group in remaining for cell in group]
     return visible
 
