@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from omc_runbook.changes.database.connection import Connection
 from omc_runbook.masking.value import Masked, reveal
-
-if TYPE_CHECKING:
-    from omc_runbook.changes.database.connection import Connection
 
 CLONE = "_clone"
 """The suffix of a partner's name, as in AWS's rotation with alternating users:

@@ -7,20 +7,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from omc_runbook.changes.database import connection as database_connection
 from omc_runbook.changes.database import login_roles
-from omc_runbook.changes.database.connection import Refusal
+from omc_runbook.changes.database.connection import Connection, Refusal
 from omc_runbook.changes.database.login_roles import ServerState
 from omc_runbook.changes.values import source_file
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.suggestions import expand, nearest
-
-if TYPE_CHECKING:
-    from omc_runbook.changes.database.connection import Connection
 
 SOURCES = "env:NAME or file:PATH"
 FORM = "postgresql://ROLE:PASSWORD@HOST:PORT/DATABASE"

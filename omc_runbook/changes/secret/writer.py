@@ -8,13 +8,13 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Value
 from omc_runbook.aws.session import Clients, ReadFailure, attempt, look, make_change, or_none, require
 from omc_runbook.changes.database import rotation
+from omc_runbook.changes.database.connection import Connection
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.secret import current_version
@@ -47,9 +47,6 @@ CLOCK_SKEW = timedelta(minutes=5)
 MOVE_UNKNOWN = f"{MOVE} may still take effect: run again to continue."
 STATE_UNKNOWN = "It is unknown whether the new values are current: run again to continue."
 ALL_BUT_LABEL = "All else is done: run again to remove the staging label."
-
-if TYPE_CHECKING:
-    from omc_runbook.changes.database.connection import Connection
 
 
 @dataclass(frozen=True)
