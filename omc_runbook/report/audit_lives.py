@@ -47,7 +47,7 @@ _SHORTEST = timedelta(minutes=1)
 
 def ages(snapshot: Snapshot) -> Table:
     """Since when each key has its value, how old that is and may be, and how that is known."""
-    history = _history(snapshot)
+    history = snapshot.audit.history or VersionHistory(())
     found = age.ages(snapshot, history)
     rows = [_row(snapshot, history, each) for each in sorted(found, key=lambda each: each.since)]
     title = f"Ages of the {len(rows)} values of {snapshot.secret_name}, the oldest first"
@@ -62,7 +62,7 @@ class LivesPlot(Picture):
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        history = _history(snapshot)
+        history = snapshot.audit.history or VersionHistory(())
         self._lives = age.lives(history)
         self._ages = {each.key: each for each in age.ages(snapshot, history)}
 
@@ -128,8 +128,3 @@ def _how(history: VersionHistory, each: Age) -> str:
 
 def _words(life: Life) -> str:
     return f"{life.since:%Y-%m-%d} to {f'{life.until:%Y-%m-%d}' if life.until else 'now'}"
-
-
-def _history(snapshot: Snapshot) -> VersionHistory:
-    history = snapshot.audit.history
-    return history or VersionHistory(())

@@ -166,11 +166,7 @@ def pickers(run: Run, environment: str) -> tuple[Picker, ...]:
 
 @takes_parameters
 def diagnose(snapshots: Snapshots, ask_issuers: bool = False) -> AuditFindings:
-    """Run every check of an audit on each snapshot; of an environment that was not read, that is the finding.
-
-    With `ask_issuers`, former values of keys with a `check` are sent to where they used to be accepted, to see whether
-    they still are.
-    """
+    """Run an audit's checks on each snapshot; `ask_issuers` also sends former values to where they were accepted."""
     found = {name: root_causes.audit(snapshot) for name, snapshot in snapshots.items()}
     if ask_issuers:
         for name, snapshot in snapshots.items():
