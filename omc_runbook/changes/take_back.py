@@ -23,7 +23,7 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.secret import current_version
 from omc_runbook.model.change import Change
-from omc_runbook.workstation import git
+from omc_runbook.repository import git
 
 R = TypeVar("R", bound=ChangeResult)
 

@@ -28,8 +28,8 @@ from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import REFERENCE
 from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
+from omc_runbook.repository.git import GitStatus
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.git import GitStatus
 from omc_runbook.workstation.history import LOGIN, Location
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import json
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -14,7 +13,7 @@ import yaml
 from yaml.nodes import MappingNode, Node
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository import yaml_nodes
+from omc_runbook.repository import git, yaml_nodes
 from omc_runbook.repository.dockerfile import is_ignored
 from omc_runbook.textfile.file import SourceFile, read_if_readable
 
@@ -37,21 +36,15 @@ def read_tables(file: SourceFile, path: Sequence[str] = ()) -> Mapping[str, Any]
 
 
 def is_left_out(repository: Path, name: str) -> bool:
-    """Whether a .gitignore or .dockerignore keeps a file or a folder of it out, so that a task may lack it."""
+    """Whether git ignores a file, or a .dockerignore keeps it or a folder of it out, so that a task may lack it.
+
+    What git tracks is in every clone, whatever a .gitignore says; without git nothing is ignored.
+    """
     path = PurePosixPath(name)
-    for folder in path.parents:
-        own = str(path.relative_to(folder))
-        texts = [
-            # A pattern of git without a slash is for a name in any folder.
-            re.sub(r"(?m)^(!?)(?=[^/\s#][^/\n]*/?[ \t\r]*$)", r"\1**/", file.text)
-            if ignore == ".gitignore"
-            else file.text
-            for ignore in (".gitignore", ".dockerignore")
-            if (file := read_if_readable(repository, str(folder / ignore)))
-        ]
-        if any(is_ignored(text, own) for text in texts):
-            return True
-    return False
+    ignores = ((folder, read_if_readable(repository, str(folder / ".dockerignore"))) for folder in path.parents)
+    return git.is_ignored(repository, name) or any(
+        is_ignored(file.text, str(path.relative_to(folder))) for folder, file in ignores if file
+    )
 
 
 def _parse(file: SourceFile) -> Any:

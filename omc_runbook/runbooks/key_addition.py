@@ -38,6 +38,7 @@ from omc_runbook.report import add_key as report
 from omc_runbook.report import changes
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.repository import git
 from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
 from omc_runbook.runbooks import own_parameters, take_back
 from omc_runbook.runbooks import run as runbooks_run
@@ -50,7 +51,6 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import plan_json
 from omc_runbook.terraform.command import preview
 from omc_runbook.textfile.file import Edit
-from omc_runbook.workstation import git
 from omc_runbook.workstation.reading import read_editable_template
 
 ENVIRONMENT = "{environment}"

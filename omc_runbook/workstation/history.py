@@ -22,7 +22,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model import regular_file
 from omc_runbook.model.placeholders import ENCRYPTED
 from omc_runbook.model.secretive import is_secret
-from omc_runbook.workstation import git
+from omc_runbook.repository import git
 
 MOST_BLOBS, LARGEST_BLOB = 500, 1_048_576
 """How many versions of files are read, and the largest one, in bytes."""

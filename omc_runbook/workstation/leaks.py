@@ -11,8 +11,8 @@ from omc_runbook.masking import shapes
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.model import regular_file
 from omc_runbook.model.letters import FILES_NAMED, listed
-from omc_runbook.workstation import git
-from omc_runbook.workstation.git import Blob
+from omc_runbook.repository import git
+from omc_runbook.repository.git import Blob
 from omc_runbook.workstation.history import holds_values, parts
 
 Name = TypeVar("Name")

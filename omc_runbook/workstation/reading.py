@@ -12,6 +12,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key, provider_keys
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
+from omc_runbook.repository import git
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.code_files import read_text
 from omc_runbook.repository.compose import NAMES as COMPOSE_FILES
@@ -20,7 +21,7 @@ from omc_runbook.repository.settings_search import SettingsClass, find_settings_
 from omc_runbook.repository.template import NAMES as TEMPLATES
 from omc_runbook.repository.template import Template, parse_template
 from omc_runbook.textfile.file import SourceFile, read_source
-from omc_runbook.workstation import docker, git, settings_probe
+from omc_runbook.workstation import docker, settings_probe
 from omc_runbook.workstation.dotenv import Dotenv, read_dotenv
 from omc_runbook.workstation.dotenv_names import find_assignments
 from omc_runbook.workstation.history import read_history

@@ -17,11 +17,11 @@ from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
 from omc_runbook.model.secretive import is_issued, is_secret
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.git import GitStatus
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.workstation import docker
 from omc_runbook.workstation.docker import ComposeConfig
 from omc_runbook.workstation.dotenv import Binding, Dotenv
-from omc_runbook.workstation.git import GitStatus
 from omc_runbook.workstation.history import GitHistory, Location
 from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
 

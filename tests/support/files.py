@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,4 +13,10 @@ def write_files(root: Path, files: Mapping[str, str | bytes]) -> Path:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+def start_git(root: Path) -> Path:
+    """Make a folder a git repository, with nothing in its index; it is given back."""
+    subprocess.run(["git", "-C", root, "init", "--quiet"], check=True)
     return root

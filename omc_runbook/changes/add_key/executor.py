@@ -24,10 +24,10 @@ from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.changes.take_back import Reversal
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.repository import git
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
 from omc_runbook.textfile.file import Edit
-from omc_runbook.workstation import git
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from omc_runbook.messages.startline import StartProblem
 from omc_runbook.messages.startlog import last_exception, read_log
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.repository import git
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.workstation import docker, git
+from omc_runbook.workstation import docker
 from omc_runbook.workstation.workstation import DOTENV
 
 LOG_SECONDS, SETTLED_SECONDS = 60, 3

@@ -16,7 +16,7 @@ from omc_runbook.model import regular_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import expand
-from omc_runbook.workstation import git
+from omc_runbook.repository import git
 from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes
 
 LARGEST_FILE = 262_144

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.files import write_files
+from support.files import start_git, write_files
 
 from omc_runbook.changes.add_key import plan as add_key
 from omc_runbook.model.environment import KNOWN
@@ -108,7 +108,7 @@ def test_a_file_that_git_ignores_may_have_a_demanded_setting(tmp_path: Path, nam
     """A task may lack it; one of secrets has to be filled by variables there."""
     files = {name: "default: {secret_key: x}\n", ".gitignore": f"{name}\n"}
     config = CONFIG.replace("settings.toml", name)
-    field = read_settings(write(tmp_path, config, **files)).find("OMC_SECRET_KEY")
+    field = read_settings(start_git(write(tmp_path, config, **files))).find("OMC_SECRET_KEY")
     doubt = f"{name}, which git or Docker ignores, may have it"
     assert field and field.required and field.doubt == (doubt if name == "settings.yaml" else "")
     (tmp_path / name).write_text("default: {title: x}\n")

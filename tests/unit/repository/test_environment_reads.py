@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.files import write_files
+from support.files import start_git, write_files
 
 from omc_runbook.repository.environment_reads import EnvironmentRead, find_environment_reads
 from omc_runbook.repository.settings import read_settings
@@ -183,5 +183,5 @@ def test_decouple_may_have_no_settings_file(tmp_path: Path, head: str, ignored: 
     """Where git ignores it, or the code names a .env instead."""
     code = f'{head}\n\nKEY = config("KEY")\n'
     write_files(tmp_path, {"c.py": code, "settings.ini": "[settings]\nKEY=1\n", ".gitignore": f"{ignored}\n"})
-    ((read,), _) = find_environment_reads(tmp_path, "")
+    ((read,), _) = find_environment_reads(start_git(tmp_path), "")
     assert read.is_required

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.call_counts import count_calls
-from support.files import write_files
+from support.files import start_git, write_files
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository.settings import parse_settings, read_settings
@@ -515,8 +515,8 @@ def test_a_field_that_a_file_of_settings_has_is_not_required(
         f"    model_config = SettingsConfigDict({options})\n    A: str\n    B: str = Field(alias='alias')\n\n{source_}"
     )
     # Only within a checkout does the name of a folder matter.
-    parsed = read_settings(write_files(tmp_path / "local", {"app/config.py": head + body, **files}))
-    fields = {each.name: each.doubt for each in parsed.fields if each.required}
+    root = start_git(write_files(tmp_path / "local", {"app/config.py": head + body, **files}))
+    fields = {each.name: each.doubt for each in read_settings(root).fields if each.required}
     assert "".join(fields) == required
     assert all(each.startswith(doubt) and bool(each) == bool(doubt) for each in fields.values())
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from omc_runbook.masking.value import Masked
+from omc_runbook.repository.git import read_committed, read_status
 from omc_runbook.workstation import history
-from omc_runbook.workstation.git import read_committed, read_status
 from omc_runbook.workstation.history import parts, read_history
 
 

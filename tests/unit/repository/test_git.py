@@ -7,8 +7,9 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 
-from omc_runbook.workstation.git import (
+from omc_runbook.repository.git import (
     can_reverse,
     find_git_dir,
     find_uncommitted,
@@ -18,6 +19,7 @@ from omc_runbook.workstation.git import (
     read_status,
     stream_blobs,
 )
+from omc_runbook.repository.settings_files import is_left_out
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 
@@ -354,3 +356,30 @@ def test_versions_are_read_in_portions(tmp_path: Path) -> None:
     assert [f"{raw[0] - 1}.tfvars" for _, raw in contents] == [blob.path for blob in blobs] and not obstacle
     assert len(blobs) == 60 and peak < 2.2 * size * len(blobs)
     assert streamed < peak - size * len(blobs) / 2, (peak, before, streamed)
+
+
+@pytest.mark.parametrize(
+    ("files", "left_out"),
+    [
+        ({".gitignore": "/conf/*\n!/conf/a.toml\n"}, False),
+        ({".gitignore": "conf/\n!conf/a.toml\n"}, True),
+        ({".gitignore": "*.toml\n", "conf/.gitignore": "!a.toml\n"}, False),
+        ({".gitignore": "*.toml\n!conf/*.toml\n", "conf/.gitignore": "/a.*\n"}, True),
+        ({".gitignore": "a.toml/\n"}, False),
+        ({".gitignore": "/a.toml\n"}, False),
+        ({".gitignore": "conf/**/a.toml\n"}, True),
+        ({".gitignore": "\\!a.toml\n[[:alpha:]].toml\n"}, True),
+        ({".git/info/exclude": "a.toml\n"}, True),
+        ({"../home/.config/git/ignore": "a.toml\n"}, True),
+        ({"conf/.dockerignore": "a.toml\n"}, True),
+    ],
+)
+def test_a_file_of_settings_is_left_out_as_git_says(tmp_path: Path, files: dict[str, str], left_out: bool) -> None:
+    """By git's own rules, wherever they are; one that git tracks is in each clone all the same."""
+    repository, name = make(tmp_path / "app"), "conf/a.toml"
+    write_files(repository, {name: "A = 1\n", **files})
+    assert is_left_out(repository, name) is left_out
+    commit(repository, "tracked", name)
+    assert is_left_out(repository, name) is ("conf/.dockerignore" in files)
+    shutil.rmtree(repository / ".git")
+    assert is_left_out(repository, name) is ("conf/.dockerignore" in files)
