@@ -41,6 +41,9 @@ ODD = "“”„‟‘’‚«»\u200b-\u200f\u2060\ufeff"
 LOOKALIKE = re.compile(rf"\A[{ODD}]|[{ODD}]\Z")
 QUOTE = "Put the value into single quotes: no reader changes what is inside."
 
+UNSET = "the variable that it refers to is set neither above it nor in this shell"
+SET = "Set it in the shell that starts the application, as direnv does, or write ${NAME:-default} or the value itself."
+
 
 @reader_check(
     "dollar", needs=(DOTENV, COMPOSE), ruled_out_by="Docker Compose and python-dotenv read every value with a $ alike"
@@ -52,6 +55,10 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         fact = "docker compose config rejects it for an unknown reason: run it by hand."
         yield Uncertain(file.path.name, (fact,))
     for binding in _cut_by_dollar(workstation_of(snapshot)):
+        if binding.has_braces and is_blank(binding.for_python) and is_blank(binding.for_compose):
+            fact = f"Line {binding.line}: {binding.name} is empty: {UNSET}."
+            yield Evidence(binding.name, (fact,), Remedy(SET))
+            continue
         facts = (
             f"Line {binding.line}: Docker Compose replaces $NAME with that variable's value, or nothing;"
             " python-dotenv does so only for ${…}.",

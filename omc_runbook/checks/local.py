@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncertain
 from omc_runbook.checks.dotenv import by_setup, check, keep_one, miscased, reader_check, workstation_of
-from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
+from omc_runbook.checks.dotenv_quoting import UNSET, comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.masking.defects import find_defect
 from omc_runbook.masking.strength import is_guessable
@@ -57,6 +57,8 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         source = (key.obtain_from if key else "") or (entry.obtain_from if entry else "")
         binding = workstation.binding(name)
         state = f"{binding.name} is empty" if binding else f"{name} is not in the file"
+        if binding and binding.has_braces:
+            state = f"{binding.name} is empty: {UNSET}"
         get = f"Get it from {source}, and write" if source else "Write"
         write = f"{get} {name}= and the value into {workstation.path}."
         # Of several lines in any case, the last one is empty.

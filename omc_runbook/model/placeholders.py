@@ -92,9 +92,23 @@ COMMAND = re.compile(r"\A\s*(?:\$\(|`)")
 ENCRYPTED = re.compile(r"\A\s*(?:ENC\[AES256_GCM,data:|encrypted:[\w+/=]{60,}\s*\Z)")
 """A value that sops or dotenvx has encrypted, in the place of which they give a program the real one."""
 
+CIPHERTEXT = re.compile(
+    r"\AENC(?:\[[A-Z][A-Z0-9_]*,|\([\w+/=]+\)\Z)|\A-----BEGIN (?:PGP MESSAGE|AGE ENCRYPTED FILE)-----"
+    r"|\A\$ANSIBLE_VAULT;|\A\{cipher\}\S|\Avault:v\d+:|\AU2FsdGVkX1|\AAQICAH[\w+/=]{60,}\Z"
+)
+"""What sops, eyaml, Jasypt, Ansible Vault, GnuPG, age, Spring, HashiCorp Vault, openssl and AWS KMS make of a value."""
+
 REFERENCE = re.compile(
-    r"(?i)\Aarn:aws[\w-]*:(?:secretsmanager|ssm):|\A(?:op|keeper|pass|vault|secretsmanager|ssm|awssm|gcpsm|sm|akv)://\S"
-    r"|\A\{\{resolve:|\A@Microsoft\.KeyVault\(|\Aprojects/[\w-]+/secrets/|\Avault:[\w.-]+/[\w./-]+|\Aref\+\w+://\S"
+    r"""(?ix) \A (?:
+        arn:aws[\w-]*:(?:secretsmanager|ssm):
+        | (?: \{\{ \s* | << )? (?:
+            op | 1password | bws? | bitwarden | keeper | pass | gopass | lpass | keychain | conjur | doppler | infisical
+            | akeyless | berglas | sops | chamber | vault | bao | openbao | secrets? | secretsmanager | ssm
+            | aws-?(?: sm | ssm | ps | secrets? | secretsmanager ) | gcp-?sm | gsm | sm | akv | azkv | keyvault
+          ) ://\S
+        | \{\{resolve: | @Microsoft\.KeyVault\( | projects/[\w-]+/secrets/
+        | (?: >> )? vault:[\w.-]+/[\w./-]+ | akeyless:/\S | ref\+\w+://\S
+    )"""
 )
 """Where a value is in a secret manager: only that manager's own program puts the value in its place."""
 

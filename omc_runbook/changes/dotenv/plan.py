@@ -11,7 +11,14 @@ from hashlib import sha256
 from dotenv.parser import parse_stream
 
 from omc_runbook.changes import files
-from omc_runbook.changes.dotenv.values import MissingVariable, is_generated, is_set, read_source_values, values_for
+from omc_runbook.changes.dotenv.values import (
+    MissingVariable,
+    is_generated,
+    is_set,
+    read_source_values,
+    stands_for_another,
+    values_for,
+)
 from omc_runbook.changes.secret.plan import EFFECTS, KeyChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
@@ -372,6 +379,7 @@ def _placeholders_to_empty(
         if value
         and not is_set(workstation, name, value)
         and name not in new
+        and not stands_for_another(name, value)
         and (name in added_names or (name in missing and "${" not in value))
     )
 

@@ -19,7 +19,7 @@ from omc_runbook.masking.defects import objection
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import URL_BREAKERS, variable_of
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.placeholders import REFERENCE, TEMPLATE_DEFAULT
+from omc_runbook.model.placeholders import CIPHERTEXT, ENCRYPTED, PLACEHOLDER, REFERENCE, TEMPLATE_DEFAULT
 from omc_runbook.model.suggestions import did_you_mean
 from omc_runbook.repository.compose import find_references
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value, is_value
@@ -27,6 +27,7 @@ from omc_runbook.workstation.workstation import Workstation, is_text_of_value, i
 _ONE_VALUE = "If it has the value of one variable of the .env, give it that variable's name."
 RANDOM = re.compile(r"openssl\s+rand\s+-(hex|base64)\s+(\d{1,3})")
 """How a template says that a value can be generated."""
+_VARIABLE = re.compile(r"\$\{(\w+)(?::?[-+?][^}]*)?\}")
 
 
 @dataclass(frozen=True)
@@ -123,20 +124,21 @@ def values_for(
         names_with_value = {right_name for _, right_name in misspellings(workstation)}
         names_with_value |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
         names_with_value |= {name for name in empty_names if workstation.is_set_later(name)}
-        # What can be generated and has a value in the template has one that is public. A reference is none.
-        public_secrets = [
+        # What can be generated and has a value in the template has one that is public.
+        public_secrets = [name for name in present if name in added_names and is_generated(workstation, name)]
+        # Whoever asks for generated values has no program that gives those of a template.
+        names_with_value |= {
             name
             for name, text in present.items()
-            if name in added_names
-            and is_generated(workstation, name)
-            and (values_from == GENERATE or not REFERENCE.search(text))
-        ]
+            if stands_for_another(name, text) and not (name in added_names and values_from == GENERATE)
+        }
         for name in (*empty_names, *public_secrets):
             if name not in values and name not in names_with_value:
                 generated = _generate(workstation, name, present[name])
                 values |= {name: generated} if generated else {}
     required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
     missing_names = [name for name in (*empty_names, *(n for n in required if n not in present)) if name in required]
+    missing_names = [name for name in missing_names if not ENCRYPTED.match(present.get(name, ""))]
     filled = {*values, *(present.keys() - {*empty_names})}
     missing_names = [
         name
@@ -164,6 +166,13 @@ def is_set(workstation: Workstation, name: str, text: str) -> bool:
     default = "".join(each.resolve({}) for each in parse_variables(text))
     is_mine = is_text_of_value(text) or is_text_of_value(default) or is_value(binding.for_python)
     return is_mine or not names.isdisjoint(file.assigned_names)
+
+
+def stands_for_another(name: str, text: str) -> bool:
+    """Whether a text is no placeholder: a reference to a secret manager or another variable, or an encrypted value."""
+    variable = _VARIABLE.fullmatch(text)
+    is_other = variable is not None and variable[1] != name and not PLACEHOLDER.match(variable[1])
+    return is_other or any(each.search(text) for each in (REFERENCE, ENCRYPTED, CIPHERTEXT))
 
 
 def is_generated(workstation: Workstation, name: str) -> bool:

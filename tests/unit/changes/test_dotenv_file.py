@@ -428,7 +428,19 @@ def test_values_that_lack_are_made_and_what_is_there_stays(platform: Platform) -
 
 
 @pytest.mark.parametrize("is_new", [True, False])
-@pytest.mark.parametrize("text", ["op://Development/app/key", '"op://Development/app/a key"', "ref+vault://app/key"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("op://Development/app/key", '"op://Development/app/a key"', "ref+vault://app/key", "bw://app/key"),
+        *("{{ op://Development/app/key }}", ">>vault:secret/data/app#key", "infisical://app/dev/KEY"),
+        *("${DIRENV_KEY}", '"${DIRENV_KEY:?run direnv allow}"', f'"encrypted:{"BDqD" * 20}"'),
+        *(
+            "ENC[AES256_GCM,data:aGVs,iv:Zm9v,tag:YmF6,type:str]",
+            "ENC[PKCS7,MIIBeQYJKoZIhvcN]",
+            "ENC(G6N718UuyPE5bHyWKyuLQSm02auQPUtm)",
+        ),
+    ],
+)
 def test_a_reference_of_the_template_is_copied(text: str, is_new: bool, platform: Platform) -> None:
     """It is no value that is public: the program that resolves it gives the application the value."""
     line = re.compile(r"(?m)^SECRET_KEY=.*$")
@@ -438,16 +450,30 @@ def test_a_reference_of_the_template_is_copied(text: str, is_new: bool, platform
     else:
         platform.dotenv.write_text(line.sub("", platform.dotenv.read_text()))
     write_file(plan_file(platform))
-    assert values(platform)["SECRET_KEY"] == text.strip('"')
+    assert f"\nSECRET_KEY={text}\n" in platform.dotenv.read_text()
 
 
-def test_generate_replaces_a_reference_of_the_template(platform: Platform) -> None:
+@pytest.mark.parametrize("name", ["SECRET_KEY", "OPENAI_API_KEY"])
+@pytest.mark.parametrize("values_from", ["", "generate"])
+def test_what_direnv_is_to_give_stays(name: str, values_from: str, platform: Platform) -> None:
+    """Only in another shell has it a value: a generated one would replace that; the finding says so."""
+    put(**{name: "${DIRENV_KEY}"})(platform)
+    plan = plan_file(platform, values_from)
+    assert plan.is_empty and [each.variable for each in plan.missing] == [name]
+    snapshot = local_setup_runbook.look(local_setup_runbook.begin("local", "", str(platform.root)))
+    found = [each for each in root_causes.diagnose(snapshot) if each.status == "found"]
+    fact = "is empty: the variable that it refers to is set neither above it nor in this shell"
+    assert [each.check for each in found] in (["dollar"], ["required-empty"]) and fact in found[0].evidence[0]
+
+
+@pytest.mark.parametrize("text", ["op://Development/app/key", "${DIRENV_KEY}", f"encrypted:{'BDqD' * 20}"])
+def test_generate_replaces_a_reference_of_the_template(text: str, platform: Platform) -> None:
     """Whoever asks for it has no program that resolves references."""
-    template = re.sub(r"(?m)^SECRET_KEY=.*$", "SECRET_KEY=op://Development/app/key", platform.template.read_text())
+    template = re.sub(r"(?m)^SECRET_KEY=.*$", f"SECRET_KEY={text}", platform.template.read_text())
     platform.template.write_text(template)
     platform.dotenv.unlink()
     write_file(plan_file(platform, "generate"))
-    assert "op://" not in platform.dotenv.read_text() and len(str(values(platform)["SECRET_KEY"])) >= 32
+    assert text not in platform.dotenv.read_text() and len(str(values(platform)["SECRET_KEY"])) >= 32
 
 
 @pytest.mark.parametrize(
