@@ -172,8 +172,8 @@ def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
 def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     """The shell sets a variable and overrides the .env."""
     workstation = workstation_of(snapshot)
-    compose = workstation.checkout.compose
-    used = {*workstation.checkout.reads, *(compose.interpolated if compose else ())}
+    compose, settings = workstation.checkout.compose, workstation.checkout.settings
+    used = {*(workstation.checkout.reads if settings.variables_win else ()), *(compose.interpolated if compose else ())}
     # Where a secret manager's program has resolved a reference, that is meant.
     references = {name for name in workstation.shell if workstation.is_reference(name, workstation.value(name))}
     for name in sorted(_in_shell(workstation) & used - references):

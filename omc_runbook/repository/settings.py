@@ -20,6 +20,7 @@ from omc_runbook.repository.settings_classes import (
     COMPUTED,
     NAMING,
     OPTIONS,
+    SOURCES,
     Classes,
     class_variables,
     file_names,
@@ -32,6 +33,7 @@ from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.repository.template import find_template
 from omc_runbook.textfile.file import SourceFile, read_source
 
+_, ENVIRON, DOTENV, FILES = SOURCES
 _CLASS = re.compile(rf"^class[ \t]+{MAIN_CLASS}[ \t]*\(", re.MULTILINE)
 
 
@@ -173,7 +175,7 @@ def settings_of(classes: Classes) -> SettingsSource:
     """The settings of the main class of classes that are parsed already."""
     file, name = classes.file, classes.main
     lineage = classes.lineage(name)
-    options = classes.options(lineage)
+    options, sources = classes.options(lineage), classes.sources(lineage)
     effective = OPTIONS | {name: value for name, value in options.items() if value is not COMPUTED}
     fields = list(_fields(classes, name))
     main_names = {each.name for each in lineage}
@@ -187,12 +189,14 @@ def settings_of(classes: Classes) -> SettingsSource:
         file=file,
         name=name,
         fields=tuple(fields),
-        env_files=file_names(options.get("env_file")),
+        env_files=file_names(options.get("env_file")) if DOTENV in sources else (),
+        variables_win=ENVIRON in sources[: sources.index(DOTENV) if DOTENV in sources else None],
         env_prefix="" if effective["env_prefix_target"] == "alias" else str(effective["env_prefix"] or ""),
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
         nested_delimiter=next(filter(None, (_delimiter(classes, each) for each in (name, *others))), ""),
-        secret_files=SECRETS in (each.rstrip("/") for each in file_names(options.get("secrets_dir")) or ()),
+        secret_files=FILES in sources
+        and SECRETS in (each.rstrip("/") for each in file_names(options.get("secrets_dir")) or ()),
         from_json=options.get("enable_decoding", True) is True and not classes.other_sources(lineage)[1],
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
         conditions=tuple(_conditions(classes, fields)),
@@ -245,6 +249,8 @@ def _ambiguities(classes: Classes, name: str) -> Iterator[str]:
         return
     lineage = classes.lineage(name)
     options = classes.options(lineage)
+    if ENVIRON not in classes.sources(lineage):
+        yield f"settings_customise_sources of class {name} leaves {ENVIRON} out, so that it takes no variable"
     yield from (f"{option} of class {name} is an expression" for option in NAMING if options.get(option) is COMPUTED)
     yield from (f"class {name} derives from {base} of another file" for base in classes.foreign_bases(lineage))
     for each in reversed(lineage):

@@ -36,6 +36,9 @@ FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"}
 _CUSTOMISING = ("settings_customise_sources", "customise_sources")
 """The methods that decide the sources of settings, of pydantic-settings and of pydantic 1."""
 
+SOURCES = ("init_settings", "env_settings", "dotenv_settings", "file_secret_settings")
+"""What pydantic-settings gives such a method, in the order of precedence that it has without one."""
+
 _FILE_SOURCES = {
     "TomlConfigSettingsSource": ("toml_file", "toml_table_header", None, None),
     "JsonConfigSettingsSource": ("json_file", "json_table", None, None),
@@ -404,10 +407,7 @@ class Classes:
     def _find_other_sources(self, lineage: list[ast.ClassDef]) -> tuple[Mapping[tuple[str, ...], bool], str]:
         if self.options(lineage).get("secrets_dir"):
             return {}, "a file in secrets_dir"
-        inner = [each for node in lineage for each in node.body]
-        bodies = [inner, *(each.body for each in inner if isinstance(each, ast.ClassDef))]
-        methods = (each for body in bodies for each in body if isinstance(each, ast.FunctionDef))
-        method = next((each for each in methods if each.name in _CUSTOMISING), None)
+        method = _customising(lineage)
         given, others = dict[tuple[str, ...], bool](), list[str]()
         if method is None:
             return given, ""
@@ -424,6 +424,23 @@ class Classes:
                 given |= {path: is_set for file in files for path, is_set in _paths(read_tables(file, table))}
                 others += [] if files else [f"{Path(name).name}, which {method.name} names,"]
         return given, next(iter(others), "")
+
+    def sources(self, lineage: list[ast.ClassDef]) -> tuple[str, ...]:
+        """Which of `SOURCES` a class reads, in the order of precedence; all of them where only its code tells."""
+        method = _customising(lineage)
+        returned = [each.value for each in ast.walk(method) if isinstance(each, ast.Return)] if method else []
+        (value,) = returned if len(returned) == 1 else (None,)
+        if method is None or not isinstance(value, ast.Tuple | ast.List):
+            return SOURCES
+        names = [each.id if isinstance(each, ast.Name) else "" for each in value.elts]
+        calls = [each for each in value.elts if isinstance(each, ast.Call) and self.name(each.func) in _FILE_SOURCES]
+        known = [name for name in names if name in SOURCES]
+        if len(known) + len(calls) < len(names):
+            return SOURCES
+        # pydantic 1 reads the .env with the variables.
+        both = ("env_settings", "dotenv_settings")
+        is_1 = method.name == _CUSTOMISING[1]
+        return tuple(each for name in known for each in (both if is_1 and name == both[0] else (name,)))
 
     def _files_of(
         self, source: ast.expr, lineage: list[ast.ClassDef]
@@ -530,6 +547,14 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
             handlers = each.handlers if isinstance(each, ast.Try) else ()
             blocks += [*(getattr(each, name, []) for name in ("orelse", "finalbody")), *(one.body for one in handlers)]
             yield from (inner for block in blocks for inner in _statements(block))
+
+
+def _customising(lineage: list[ast.ClassDef]) -> ast.FunctionDef | None:
+    """The method that decides the sources of a class of settings; None without one."""
+    inner = [each for node in lineage for each in node.body]
+    bodies = [inner, *(each.body for each in inner if isinstance(each, ast.ClassDef))]
+    methods = (each for body in bodies for each in body if isinstance(each, ast.FunctionDef))
+    return next((each for each in methods if each.name in _CUSTOMISING), None)
 
 
 def _own_sources(method: ast.FunctionDef) -> list[ast.expr]:

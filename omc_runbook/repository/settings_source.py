@@ -73,7 +73,9 @@ class SettingsSource:
     fields: tuple[Field, ...]
     """The fields of the main class, then those of other settings classes that its file has or uses."""
     env_files: tuple[str, ...] | None = ()
-    """The env_file of the main class, as in the source; None if it is an expression."""
+    """The env_file of the main class, as in the source, if it reads it; None if it is an expression."""
+    variables_win: bool = True
+    """Whether the main class takes a variable before what the .env has for it."""
     env_prefix: str = ""
     case_sensitive: bool = True
     ignore_empty: bool = False

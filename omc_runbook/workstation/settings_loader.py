@@ -4,6 +4,7 @@ It is run by its path with the application's own Python, so it imports the stand
 packages only.
 """
 
+import dis
 import functools
 import importlib
 import importlib.util
@@ -56,10 +57,10 @@ class _Report:
         def fill(settings: Any, *arguments: Any, **options: Any) -> None:
             kind = type(settings)
             self.started.append(kind)
-            if self.dotenv and kind.model_config.get("env_file") is not None:
+            if self.dotenv and _reads_file(kind):
                 options.setdefault("_env_file", self.dotenv)
             elif self.dotenv:
-                # Without an env_file the application gets its variables from the process that starts it.
+                # Without an env_file that it reads the application gets its variables from the process that starts it.
                 _inherit(self.dotenv)
             original(settings, *arguments, **options)
             self.instances[kind] = settings
@@ -112,10 +113,20 @@ class _Report:
 
     def _describe(self, kind: type[Any]) -> dict[str, Any]:
         config = getattr(kind, "model_config", {})
-        names = self.dotenv if self.dotenv and config.get("env_file") is not None else config.get("env_file")
+        names = self.dotenv or config.get("env_file") if _reads_file(kind) else None
         paths = [Path(each).expanduser() for each in _as_list(names)]
         files = [path.parent.resolve() / path.name for path in paths]
         return {"variables": _all_variables(kind), "env_files": [[str(each), each.is_file()] for each in files]}
+
+
+def _reads_file(kind: type[Any]) -> bool:
+    """Whether a class has an env_file, and its sources are not without it; they are looked at, not called."""
+    method = getattr(getattr(kind, "settings_customise_sources", None), "__func__", None)
+    specification = inspect.getfullargspec(method) if method else None
+    names = {"dotenv_settings", *(filter(None, (specification.varargs, specification.varkw)) if specification else ())}
+    loaded = [str(each.argval) for each in (dis.get_instructions(method) if method else ()) if "LOAD" in each.opname]
+    is_used = method is None or any(name in each for each in loaded for name in names)
+    return is_used and getattr(kind, "model_config", {}).get("env_file") is not None
 
 
 def _borrowed(packages: list[str]) -> list[str]:

@@ -135,6 +135,34 @@ def test_a_variable_of_the_shell_that_differs_is_told_of(
             assert causes(diagnosed(root, True)) == ["shell-wins"]
 
 
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        ("init_settings, dotenv_settings, env_settings", []),
+        ("init_settings, dotenv_settings", []),
+        ("env_settings, dotenv_settings", ["shell-wins"]),
+        ("dotenv_settings, Own(settings_cls)", ["shell-wins"]),
+    ],
+)
+def test_the_shell_wins_only_where_settings_ask_it_first(
+    healthy: Callable[[], Platform], patch: pytest.MonkeyPatch, sources: str, found: list[str]
+) -> None:
+    """Compose does not interpolate this one."""
+    platform = healthy()
+    method = f"""class Settings(BaseSettings):
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
+    ):
+        return {sources}
+
+"""
+    platform.edit(platform.config, "class Settings(BaseSettings):\n", method)
+    with patch.context() as shell:
+        shell.setenv("OPENAI_API_KEY", f"sk-{HEX(16)}")
+        assert [each for each in causes(diagnosed(platform.root, False)) if each == "shell-wins"] == found
+
+
 def test_what_takes_a_variable_out_of_the_shell_is_said_for_fish_too(
     healthy: Callable[[], Platform], patch: pytest.MonkeyPatch
 ) -> None:

@@ -547,6 +547,28 @@ def test_what_a_file_of_settings_has_in_part(tmp_path: Path, text: str, required
     assert {*(each.variables[0] for each in needed), *parts} == required
 
 
+@pytest.mark.parametrize(
+    ("returned", "files", "wins", "reads"),
+    [
+        ("init_settings, env_settings, dotenv_settings", (".env",), True, True),
+        ("init_settings, dotenv_settings, env_settings", (".env",), False, True),
+        ("(init_settings, env_settings)", (), True, True),
+        ("[dotenv_settings, TomlConfigSettingsSource(settings_cls)]", (".env",), False, False),
+        ("init_settings, Own(settings_cls)", (".env",), True, True),
+        ("init_settings, *others.values()", (".env",), True, True),
+        ("super().settings_customise_sources(settings_cls, **others)", (".env",), True, True),
+    ],
+)
+def test_what_a_method_that_orders_the_sources_leaves_out(
+    returned: str, files: tuple[str, ...], wins: bool, reads: bool
+) -> None:
+    """A class may read no .env, or no variable; another source may have read them."""
+    body = f"    model_config = SettingsConfigDict(env_file='.env')\n    A: str\n\n{SOURCES.format(returned)}"
+    parsed = read(body)
+    assert (parsed.env_files, parsed.variables_win) == (files, wins)
+    assert any("leaves env_settings out" in each for each in parsed.ambiguities) is not reads
+
+
 def test_a_source_that_only_one_return_has_may_be_none(tmp_path: Path) -> None:
     """As on a developer's machine alone."""
     order = ORDER.replace("{}", "YamlConfigSettingsSource(settings_cls, 'c.yaml')")

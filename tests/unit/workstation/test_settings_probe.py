@@ -160,6 +160,30 @@ def test_where_the_file_is_looked_for(tmp_path: Path, env_file: str, expected: l
     assert loaded.ok == bool(expected)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "sources", "reads"),
+    [
+        ("dotenv_settings, file_secret_settings", "init_settings, env_settings", False),
+        ("dotenv_settings, file_secret_settings", "dotenv_settings, env_settings", True),
+        ("**others", "env_settings", False),
+        ("**others", "env_settings, *others.values()", True),
+        ("**others", 'env_settings, others["dotenv_settings"]', True),
+    ],
+)
+def test_the_file_that_no_source_reads(tmp_path: Path, parameters: str, sources: str, reads: bool) -> None:
+    """What starts the application gives it the variables then."""
+    method = f"""class Settings(BaseSettings):
+        @classmethod
+        def settings_customise_sources(cls, settings_cls, init_settings, env_settings, {parameters}):
+            return {sources},
+
+"""
+    config = CONFIG.replace("class Settings(BaseSettings):\n", method)
+    repository = make(tmp_path, "SECRET_KEY=k\nPOSTGRES_PASSWORD=p\n", config=config)
+    loaded = load_settings(repository, repository / ".env")
+    assert (loaded.ok, bool(loaded.env_files)) == (True, reads)
+
+
 def test_each_variable_that_is_refused(tmp_path: Path) -> None:
     """Every refusal of Settings names its variable; of a field with several, the one that is tried first."""
     config = CONFIG.replace('Field("none", ', "Field(")
