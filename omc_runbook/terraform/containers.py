@@ -11,7 +11,16 @@ from functools import cached_property
 from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform.data_files import DataFile
 from omc_runbook.terraform.hcl import Block, Node
-from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, ListPart, describe, find_member, find_value
+from omc_runbook.terraform.hcl_folder import (
+    SOURCES,
+    VALUES,
+    Folder,
+    ListPart,
+    describe,
+    describe_in,
+    find_member,
+    find_value,
+)
 from omc_runbook.terraform.hcl_json import JSON, is_synthesized
 from omc_runbook.terraform.hcl_template import (
     is_literal,
@@ -436,7 +445,7 @@ def _with_secrets(container: TerraformContainer, variable_list: _VariableList, v
         has_secrets=True,
         lists=tuple(lists),
         other_sources=other_sources,
-        obstacle="" if lists else f"its secrets are {describe(folder.follow(value))}",
+        obstacle="" if lists else f"its secrets are {describe_in(folder, folder.follow(value))}",
     )
 
 
@@ -560,7 +569,7 @@ def _read_variables(node: Node, folder: Folder) -> _VariableList:
     for part in parts:
         entries = _entries(part.node, folder)
         if entries is None:
-            variable_list.other_sources.append(describe(part.node))
+            variable_list.other_sources.append(describe_in(folder, part.node))
             continue
         if part.certain and not _is_filtered(part.node, folder):
             variable_list.lists.append(part.node)

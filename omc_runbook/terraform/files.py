@@ -20,8 +20,8 @@ LOCAL = ("./", "../")
 TEMPLATES = (".json", ".tftpl", ".tpl", ".j2", ".hcl")
 """The endings of files that may be a task definition's template, or Terragrunt's inputs of one."""
 
-_DATA = (".yaml", ".yml")
-"""The endings of other files whose text expressions read, as yamldecode() does."""
+_DATA = (".yaml", ".yml", ".csv", ".txt")
+"""The endings of other files whose text expressions read, as yamldecode(), csvdecode() and split() do."""
 
 _READS_FILE = re.compile(r'\b(?:template)?file\(\s*\\?"([^"\\]*)')
 _INTERPOLATION = re.compile(r"\$\{[^}]*\}")
@@ -92,7 +92,7 @@ class TerraformFiles:
         return tuple(folder for folder in folders if any(pattern.search(file.text) for file in folder.files))
 
     def templates(self, files: Collection[SourceFile]) -> tuple[SourceFile, ...]:
-        """The templates, JSON and YAML whose text files may read; an interpolation in a path stands for any name."""
+        """The templates and files of data whose text files may read; an interpolation in a path stands for any name."""
         found: dict[str, SourceFile] = {}
         for file in files:
             directory = file.path.parent

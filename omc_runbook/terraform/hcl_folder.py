@@ -29,6 +29,9 @@ VALUES = (".tfvars", ".tfvars.json")
 _SAME_ELEMENTS = ("distinct", "tolist", "toset", "sort", "nonsensitive", "sensitive")
 """Functions of one list that leave its elements as they are."""
 
+_READERS = ("file", "templatefile", "fileset")
+"""Functions of a path."""
+
 OWN_PATH = re.compile(r"\A\$\{path\.(\w+)\}/")
 """What a path begins with that is relative to a folder of Terraform's: module, or root."""
 
@@ -202,7 +205,11 @@ class Folder:
         return is_default and canonical(node.name) not in folders
 
     def _chosen(self, node: Node, depth: int) -> Node | None:
-        """The member of an object that an index or lookup() chooses by a text that is known; None for anything else."""
+        """The member of an object that a name, an index or lookup() chooses by a known text; None for anything else."""
+        if node.kind == "attribute":
+            table = self.follow(node.parts[0], depth + 1)
+            member = table.member(node.name) if table.kind == "object" else None
+            return member.value if member else None
         is_lookup = node.kind == "call" and node.name == "lookup"
         if len(node.parts) < 2 or not (is_lookup or node.kind == "index"):
             return None
@@ -221,6 +228,22 @@ class Folder:
         is_known = path.kind == "string" and is_literal(OWN_PATH.sub("", path.name))
         file = self.file_at(path.name, path) if is_known else None
         return read_data(file, node.name) if file else None
+
+    def origins(self, node: Node, depth: int = 0) -> frozenset[str]:
+        """The names of the files, and the outputs of modules, that an expression is made from."""
+        resolved, scope = self.follow(node), self.scope(node)
+        if depth > DEEPEST:
+            return frozenset()
+        if resolved.kind == "path" and resolved.name.startswith("module."):
+            return frozenset({resolved.name})
+        own = frozenset[str]()
+        if resolved.kind == "call" and resolved.name in _READERS and resolved.parts:
+            path = self.follow(resolved.parts[0])
+            text = OWN_PATH.sub("", path.name) if path.kind == "string" else "$"
+            home = scope if path.name.startswith("${path.module}/") else self.root
+            is_known = is_literal(text) and not Path(text).is_absolute()
+            own = frozenset({os.path.normpath(Path(home.files[0].name).parent / text)} if is_known else ())
+        return own.union(*(self.origins(each, depth + 1) for each in resolved.parts))
 
     def file_at(self, path: str, node: Node) -> SourceFile | None:
         """The file, of those that expressions read, that a path in an expression names where Terraform is applied."""
@@ -386,3 +409,9 @@ def describe(node: Node) -> str:
         "object": "an object",
     }
     return f"{kinds.get(node.kind, 'an expression')} on line {node.line}"
+
+
+def describe_in(folder: Folder, node: Node) -> str:
+    """Describe an expression in words, with the files that it is made from."""
+    origins = " and ".join(sorted(folder.origins(node) - {node.name}))
+    return f"{describe(node)}, made from {origins}" if origins else describe(node)

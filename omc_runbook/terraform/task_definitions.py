@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,9 +16,18 @@ from omc_runbook.terraform.containers import (
     find_containers,
     loop_over_secret,
 )
-from omc_runbook.terraform.files import TEMPLATES, TerraformFiles, called_folders, is_terraform, with_callers
+from omc_runbook.terraform.files import (
+    LOCAL,
+    TEMPLATES,
+    TerraformFiles,
+    called_folders,
+    is_terraform,
+    target,
+    with_callers,
+)
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES
 from omc_runbook.terraform.hcl_template import fits, is_literal
+from omc_runbook.terraform.modules import source_of
 from omc_runbook.textfile.file import SourceFile
 
 MODULE = Path("infrastructure/terraform/modules/ecs")
@@ -41,6 +50,9 @@ _HOLDS_IN_HCL = re.compile(
 _INITIAL = re.compile(r'\s*(?:resource\s+"aws_secretsmanager_secret_version"|variable)\b')
 _REPETITION = re.compile(r'^\s*"?(?:count|for_each)"?\s*[=:]', re.MULTILINE)
 _DEFINITION = re.compile(r'"containerDefinitions"\s*:')
+_MODULE_LIST = re.compile(r"\bmodule\.([\w-]+)\.[\w-]*(?:keys|names|secrets|variables|env)\b")
+"""What an expression takes of a module that names keys or variables."""
+_OUTPUTS = re.compile(r"(?ms)^(?:output|locals)\b.*?^\}")
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 
 
@@ -130,7 +142,8 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
     for file in () if task_definitions.containers or unreadable else others:
         line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
         unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
-    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, others, are_apart)
+    outputs = () if is_whole else tuple(_outputs(terraform, files))
+    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, (*others, *outputs), are_apart)
 
 
 def is_definition(name: str, text: str) -> bool:
@@ -154,6 +167,20 @@ def _find_others(files: TerraformFiles) -> tuple[SourceFile, ...]:
     endings = (".tf", ".tofu", *TEMPLATES)
     found = (file for folder in files.walk() for file in files.ending(folder, endings))
     return tuple(file for file in found if any(_seems_to_hold(file.name, line) for line in file.text.split("\n")))
+
+
+def _outputs(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> Iterator[SourceFile]:
+    """Yield the outputs and local values of the checkout's modules that lists are made from; other lines are empty."""
+    for folder in map(terraform.folder, dict.fromkeys(file.path.parent for file in files)):
+        names = {name for file in folder.files for name in _MODULE_LIST.findall(file.text)}
+        for block in folder.of_type("module"):
+            source = source_of(block)
+            if names.intersection(block.labels) and source.startswith(LOCAL):
+                for file in terraform.folder(target(folder.path, source)).files:
+                    text = ""
+                    for block_text in _OUTPUTS.finditer(file.text):
+                        text += "\n" * (file.text.count("\n", 0, block_text.start()) - text.count("\n")) + block_text[0]
+                    yield replace(file, raw=text.encode())
 
 
 def _seems_to_hold(name: str, line: str) -> bool:

@@ -33,6 +33,8 @@ JSON = 'jsondecode(file("${path.module}/secrets.json"))'
 FORMS = {
     "a list": (OF_KEYS.format(YAML), "- A\n- 'B' # why\n"),
     "a local value": (OF_KEYS.format("local.all.api.secrets"), "api:\n  secrets: [A, B]\n"),
+    "a member": (OF_KEYS.format(f"{YAML}.api.secrets"), "api:\n  secrets: [A, B]\n"),
+    "a member in an index": (OF_KEYS.format(f'{YAML}["api"].secrets'), "api:\n  secrets: [A, B]\n"),
     "a map": (OF_PAIRS.format(YAML), 'A: A\n"B": B\n'),
     "a map in JSON": (OF_PAIRS.format(JSON), '{\t"A": "A", "B": "\\u0042"}'),
     "references": ("local.all.api", 'api:\n  - {name: A, valueFrom: "arn:A::"}\n  - {name: B, valueFrom: "arn:B::"}\n'),
@@ -106,3 +108,53 @@ resource "aws_ecs_task_definition" "a" {{
         ("worker", ["A", "B"]),
     ]
     assert not declared.may_hide("backend")
+
+
+@pytest.mark.parametrize(
+    ("keys_", "origin", "files"),
+    [
+        (
+            '[for row in csvdecode(file("${path.module}/keys.csv")) : row.name]',
+            "keys.csv",
+            {"keys.csv": "name,why\nA,x\nNEW_API_KEY,y\n"},
+        ),
+        ('split("\\n", file("keys.txt"))', "keys.txt", {"keys.txt": "A\nNEW_API_KEY\n"}),
+        ("local.lines", "keys.txt", {"keys.txt": "A\nNEW_API_KEY\n"}),
+        (
+            'yamldecode(templatefile("k.yaml.tftpl", { x = var.x }))',
+            "k.yaml.tftpl",
+            {"k.yaml.tftpl": "- ${x}\n- NEW_API_KEY\n"},
+        ),
+        ('fileset("${path.module}/keys", "*")', "keys", {}),
+        ("module.k.keys", "module.k.keys", {"k/out.tf": 'output "keys" {\n  value = ["A", "NEW_API_KEY"]\n}\n'}),
+        (
+            "module.k.names",
+            "module.k.names",
+            {"k/out.tf": 'locals {\n  a = ["NEW_API_KEY"]\n}\noutput "names" {\n  value = local.a\n}\n'},
+        ),
+    ],
+)
+def test_a_refusal_names_what_the_list_is_made_from(
+    keys_: str, origin: str, files: dict[str, str], tmp_path: Path
+) -> None:
+    """Whoever adds the key there runs again, and it counts; before it is there, it does not."""
+    more = 'locals {\n  lines = split("\\n", trimspace(file("keys.txt")))\n}\nmodule "k" {\n  source = "./k"\n}\n'
+    write_files(tmp_path, {"main.tf": definition(OF_KEYS.format(keys_), more), **files})
+    declared = read_task_definitions(tmp_path)
+    with pytest.raises(CannotFollow, match=f"its secrets are a for expression on line 2, made from {origin}"):
+        add_reference(declared, "backend", KEY, KEY, ("A",))
+    assert bool(declared.mention(KEY)) is bool(files)
+    for name, text in files.items():
+        line = next(number for number, line in enumerate(text.split("\n"), 1) if KEY in line)
+        assert declared.mention(KEY) == f"{name}, line {line}"
+        (tmp_path / name).write_text(text.replace(KEY, "B"))
+    assert read_task_definitions(tmp_path).mention(KEY) == ""
+
+
+def test_what_a_module_does_with_a_key_besides_its_outputs_gives_no_list_of_it(tmp_path: Path) -> None:
+    """A module that makes a secret of it passes it to nobody."""
+    secret = f'resource "aws_secretsmanager_secret_version" "a" {{\n  secret_string = "{KEY}"\n}}\n'
+    module = f'{secret}output "keys" {{\n  value = ["A"]\n}}\n# {KEY}\nresource "x" "y" {{\n  z = "{KEY}"\n}}\n'
+    call = 'module "k" {\n  source = "./k"\n}\n'
+    write_files(tmp_path, {"main.tf": definition(OF_KEYS.format("module.k.keys"), call), "k/a.tf": module})
+    assert read_task_definitions(tmp_path).mention(KEY) == ""

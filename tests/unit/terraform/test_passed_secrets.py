@@ -189,8 +189,9 @@ def test_a_form_that_is_not_followed_is_refused_and_may_be_added_by_hand(form: s
 
 
 def test_a_name_that_somebody_adds_to_a_file_of_yaml_is_seen(tmp_path: Path) -> None:
-    """The list that yamldecode() makes of it is not followed, and may be added to by hand."""
-    text = SERVICE.format(secrets=KEYS.replace("var.secrets", 'yamldecode(file("${path.module}/secrets.yaml")).keys'))
+    """The list that values() makes of it is not followed, and may be added to by hand."""
+    data = 'values(yamldecode(file("${path.module}/secrets.yaml")))[0]'
+    text = SERVICE.format(secrets=KEYS.replace("var.secrets", data))
     keys = tmp_path / "terraform/modules/service/secrets.yaml"
     write(tmp_path, {"terraform/modules/service/main.tf": text})
     keys.write_text("keys:\n  - SECRET_KEY\n")
