@@ -95,6 +95,8 @@ class ComposeService:
     """The files that it gets from Compose's secrets, by their names in SECRETS in small letters."""
     names: tuple[str, ...] = ()
     """Its other host names: container_name, hostname, network aliases."""
+    awaits_end_of: frozenset[str] = frozenset()
+    """The services that have to end well before it starts, so that they are jobs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -383,6 +385,7 @@ def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeSer
         mounts_secrets=bool(body.get("secrets") or body.get("configs")),
         secret_files=frozenset(_secret_files(body.get("secrets"))),
         names=tuple(filter(None, (body.get("container_name"), body.get("hostname"), *_aliases(body)))),
+        awaits_end_of=frozenset(_awaited(body.get("depends_on", {}))),
     )
 
 
@@ -405,6 +408,12 @@ def _names_in(repository: Path, paths: Sequence[str]) -> frozenset[str] | None:
     if _DOTENV in names or not all(map(_is_local, names)):
         return None
     return frozenset(variable for name in names for variable in _read_variables(repository, name))
+
+
+def _awaited(dependencies: Mapping[str, Any]) -> Iterator[str]:
+    for name, each in dependencies.items():
+        if isinstance(each, Mapping) and each.get("condition") == "service_completed_successfully":
+            yield str(name)
 
 
 def _aliases(body: Mapping[str, Any]) -> Iterator[str]:

@@ -166,6 +166,7 @@ _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "volumes": _sources,
     **dict.fromkeys(("image", "container_name", "hostname"), lambda value: str(value or "")),
     "networks": lambda value: {name: each or {} for name, each in value.items()} if isinstance(value, Mapping) else {},
+    "depends_on": lambda value: dict(value) if isinstance(value, Mapping) else {},
     "extends": lambda value: value,
     **dict.fromkeys(("secrets", "configs"), lambda value: value if isinstance(value, list) else []),
     "profiles": lambda value: [str(each) for each in value] if isinstance(value, list) else [],

@@ -727,6 +727,30 @@ def test_a_container_that_fails_after_a_successful_up_is_a_finding(
 
 
 @pytest.mark.parametrize(
+    ("awaited", "exit_code", "causes"),
+    [
+        ("service_completed_successfully", 0, []),
+        ("service_completed_successfully", 1, ["compose-up"]),
+        ("service_started", 0, ["compose-up"]),
+    ],
+)
+def test_an_application_that_others_await_the_end_of_is_a_job(
+    awaited: str, exit_code: int, causes: list[str], docker: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    """Docker Compose itself takes its end with exit code 0 for success."""
+    platform.write_dotenv()
+    text = platform.compose.read_text()
+    job = f"  after:\n    image: busybox\n    depends_on:\n      backend:\n        condition: {awaited}\n"
+    platform.compose.write_text(text.replace("services:\n", f"services:\n{job}", 1))
+    (platform.root.parent / "log").write_text("backend-1  | INFO:     Done.\n")
+    docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
+    docker.setattr(executor, "SETTLED_SECONDS", 1)
+    ended = DONE | {"Service": "backend", "ExitCode": exit_code}
+    docker.setenv("STANDIN_DOCKER_PS", "\n".join(json.dumps(each) for each in (ended, RUNNING)))
+    assert turn(platform, apply=True).causes == causes
+
+
+@pytest.mark.parametrize(
     ("answer", "words"),
     [
         ("NAME   IMAGE   COMMAND", "ps gives no JSON"),
