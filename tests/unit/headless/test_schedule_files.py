@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -26,6 +27,9 @@ def _program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed")
     return found
+
+
+PATHS = {"PATH": os.defpath}
 
 
 def _run(*command: str | Path, folder: Path | None = None) -> tuple[int, str]:
@@ -55,6 +59,33 @@ def test_systemd_starts_where_the_configuration_is() -> None:
     assert settings["WorkingDirectory"] == folder
     assert settings["ExecStart"].endswith(f" --record {folder}/records")
     assert folder in (SCHEDULES / "README.md").read_text()
+
+
+def test_a_path_is_one_word_in_each_schedule(tmp_path: Path) -> None:
+    """Cron's table takes it as it is, and systemd's units where it is written as README says."""
+    folder = tmp_path / "o'mc ä%h blank"
+    program = folder / "run"
+    folder.mkdir()
+    program.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\nexit 1\n")
+    program.chmod(0o755)
+    table = (SCHEDULES / "verify.cron").read_text().replace(INSTALLED, str(program))
+    table = table.replace("RECORDS=/var/lib", f"RECORDS={folder}")
+    lines = [line for line in table.splitlines() if line and not line.startswith("#")]
+    variables = dict(line.split("=", 1) for line in lines if not line[0].isdigit())
+    for line in (line for line in lines if line[0].isdigit()):
+        command = line.split(maxsplit=6)[6]
+        process = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, env=variables | PATHS)
+        assert "%" not in command and f"<--record><{folder}/omc-runbook/records>" in process.stdout
+    unit = tmp_path / "omc-test@x.service"
+    text = (
+        (SCHEDULES / "omc-runbook-verify@.service").read_text().replace("OnFailure=omc-runbook-mail@%n.service\n", "")
+    )
+    program.rename(tmp_path / "a run")
+    for path, is_right in ((f'"{tmp_path}/a run"', True), (f"{tmp_path}/a run", False)):
+        unit.write_text(text.replace(INSTALLED, path))
+        unit.chmod(0o644)
+        assert (_run(_program("systemd-analyze"), "verify", unit)[1] == "") is is_right
+    assert "in double quotes, and `%` is `%%`" in (SCHEDULES / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("old", "new", "is_right"), [("", "", True), ("17 * * * *", "17 24 * * *", False)])
