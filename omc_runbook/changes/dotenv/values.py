@@ -27,7 +27,8 @@ from omc_runbook.workstation.workstation import Workstation, is_text_of_value, i
 _ONE_VALUE = "If it has the value of one variable of the .env, give it that variable's name."
 RANDOM = re.compile(r"openssl\s+rand\s+-(hex|base64)\s+(\d{1,3})")
 """How a template says that a value can be generated."""
-_VARIABLE = re.compile(r"\$\{(\w+)(?::?[-+?][^}]*)?\}")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::?(?:[?+][^}]*|-))?\}")
+"""A reference to a variable, without a default of its own."""
 
 
 @dataclass(frozen=True)

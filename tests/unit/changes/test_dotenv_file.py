@@ -466,6 +466,16 @@ def test_what_direnv_is_to_give_stays(name: str, values_from: str, platform: Pla
     assert [each.check for each in found] in (["dollar"], ["required-empty"]) and fact in found[0].evidence[0]
 
 
+@pytest.mark.parametrize("text", ["${APP_KEY:-changethis}", "${YOUR_KEY}", "${SECRET_KEY}", "${KEY-a1b2}"])
+def test_a_reference_with_a_public_default_or_to_nothing_is_replaced(text: str, platform: Platform) -> None:
+    """The application would run with what everybody can read, or with nothing."""
+    template = re.sub(r"(?m)^SECRET_KEY=.*$", f"SECRET_KEY={text}", platform.template.read_text())
+    platform.template.write_text(template)
+    platform.dotenv.unlink()
+    write_file(plan_file(platform))
+    assert text not in platform.dotenv.read_text() and len(str(values(platform)["SECRET_KEY"])) >= 32
+
+
 @pytest.mark.parametrize("text", ["op://Development/app/key", "${DIRENV_KEY}", f"encrypted:{'BDqD' * 20}"])
 def test_generate_replaces_a_reference_of_the_template(text: str, platform: Platform) -> None:
     """Whoever asks for it has no program that resolves references."""
