@@ -29,6 +29,7 @@ from omc_runbook.checks.local import encrypted_names, misspellings, refused_empt
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect
 from omc_runbook.model.errors import ConflictError, UsageError
+from omc_runbook.model.placeholders import ENCRYPTED
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
 from omc_runbook.repository.template import NAMES, find_conflict
 from omc_runbook.textfile.diff import hunks
@@ -253,6 +254,8 @@ def _obstacle(workstation: Workstation, before: bytes) -> str:
     file, template = workstation.dotenv, workstation.checkout.template
     if template and (conflict := find_conflict(template.file.name, template.file.text)):
         return conflict
+    if file is None and template and any(ENCRYPTED.match(each.value) for each in template.entries):
+        return f"{template.file.name} is encrypted by sops or dotenvx: decrypt it to {workstation.path} with that tool."
     if file is None:
         return _open_quote(workstation, template.file.name, template.file.text) if template else ""
     if file.encoding_error == LOCKED:

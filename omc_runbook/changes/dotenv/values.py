@@ -139,7 +139,6 @@ def values_for(
                 values |= {name: generated} if generated else {}
     required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
     missing_names = [name for name in (*empty_names, *(n for n in required if n not in present)) if name in required]
-    missing_names = [name for name in missing_names if not ENCRYPTED.match(present.get(name, ""))]
     filled = {*values, *(present.keys() - {*empty_names})}
     missing_names = [
         name
@@ -170,10 +169,13 @@ def is_set(workstation: Workstation, name: str, text: str) -> bool:
 
 
 def stands_for_another(name: str, text: str) -> bool:
-    """Whether a text is no placeholder: a reference to a secret manager or another variable, or an encrypted value."""
+    """Whether a text is no placeholder: a reference to a secret manager or another variable, or an encrypted value.
+
+    Not one of a file that sops or dotenvx decrypts as a whole.
+    """
     variable = _VARIABLE.fullmatch(text)
     is_other = variable is not None and variable[1] != name and not PLACEHOLDER.match(variable[1])
-    return is_other or any(each.search(text) for each in (REFERENCE, ENCRYPTED, CIPHERTEXT))
+    return is_other or (any(each.search(text) for each in (REFERENCE, CIPHERTEXT)) and not ENCRYPTED.match(text))
 
 
 def is_generated(workstation: Workstation, name: str) -> bool:

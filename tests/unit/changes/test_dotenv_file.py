@@ -433,9 +433,8 @@ def test_values_that_lack_are_made_and_what_is_there_stays(platform: Platform) -
     [
         *("op://Development/app/key", '"op://Development/app/a key"', "ref+vault://app/key", "bw://app/key"),
         *("{{ op://Development/app/key }}", ">>vault:secret/data/app#key", "infisical://app/dev/KEY"),
-        *("${DIRENV_KEY}", '"${DIRENV_KEY:?run direnv allow}"', f'"encrypted:{"BDqD" * 20}"'),
+        *("${DIRENV_KEY}", '"${DIRENV_KEY:?run direnv allow}"'),
         *(
-            "ENC[AES256_GCM,data:aGVs,iv:Zm9v,tag:YmF6,type:str]",
             "ENC[PKCS7,MIIBeQYJKoZIhvcN]",
             "ENC(G6N718UuyPE5bHyWKyuLQSm02auQPUtm)",
         ),
@@ -466,6 +465,22 @@ def test_what_direnv_is_to_give_stays(name: str, values_from: str, platform: Pla
     assert [each.check for each in found] in (["dollar"], ["required-empty"]) and fact in found[0].evidence[0]
 
 
+@pytest.mark.parametrize("text", [f'"encrypted:{"BDqD" * 20}"', "ENC[AES256_GCM,data:aGVs,iv:Zm9v,tag:YmF6,type:str]"])
+def test_a_template_that_is_encrypted_is_left_to_the_program_that_decrypts_it(text: str, platform: Platform) -> None:
+    """Nothing is written; a .env that it was decrypted to keeps every value, and gets none that is encrypted."""
+    template = re.sub(r"(?m)^(SECRET_KEY|OPENAI_API_KEY)=.*$", rf"\1={text}", platform.template.read_text())
+    platform.template.write_text(template)
+    assert plan_file(platform).is_empty
+    platform.dotenv.write_text(re.sub(r"(?m)^(SECRET_KEY|OPENAI_API_KEY)=.*\n", "", platform.dotenv.read_text()))
+    write_file(plan_file(platform))
+    assert not values(platform)["OPENAI_API_KEY"] and len(str(values(platform)["SECRET_KEY"])) >= 32
+    platform.dotenv.unlink()
+    plan = plan_file(platform)
+    assert plan.obstacle == (
+        f"{platform.template.name} is encrypted by sops or dotenvx: decrypt it to {platform.dotenv} with that tool."
+    )
+
+
 @pytest.mark.parametrize("text", ["${APP_KEY:-changethis}", "${YOUR_KEY}", "${SECRET_KEY}", "${KEY-a1b2}"])
 def test_a_reference_with_a_public_default_or_to_nothing_is_replaced(text: str, platform: Platform) -> None:
     """The application would run with what everybody can read, or with nothing."""
@@ -476,7 +491,7 @@ def test_a_reference_with_a_public_default_or_to_nothing_is_replaced(text: str, 
     assert text not in platform.dotenv.read_text() and len(str(values(platform)["SECRET_KEY"])) >= 32
 
 
-@pytest.mark.parametrize("text", ["op://Development/app/key", "${DIRENV_KEY}", f"encrypted:{'BDqD' * 20}"])
+@pytest.mark.parametrize("text", ["op://Development/app/key", "${DIRENV_KEY}"])
 def test_generate_replaces_a_reference_of_the_template(text: str, platform: Platform) -> None:
     """Whoever asks for it has no program that resolves references."""
     template = re.sub(r"(?m)^SECRET_KEY=.*$", f"SECRET_KEY={text}", platform.template.read_text())
