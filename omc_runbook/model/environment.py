@@ -439,6 +439,8 @@ class _File:
 
 
 def _parse(path: Path | None) -> _File:
+    for misnamed in () if path else _misnamed(Path.cwd()):
+        warn_once(f"{misnamed} is not read: its name must be {FILE_NAME}.")
     variables = frozenset(pair for pair in os.environ.items() if pair[0].upper().startswith(_PREFIX))
     return _parse_content(path, _content(path) if path else b"", variables)
 
@@ -459,6 +461,10 @@ def _parse_content(path: Path | None, content: bytes, variables: frozenset[tuple
     """What a file's content and the OMC_… variables say: each run asks for it several times."""
     for sentence in _misspelt(name for name, _ in sorted(variables)):
         warn_once(sentence)
+    for name, text in sorted(variables):
+        # A script may set it from a variable of its own that is not there: that takes no guard away.
+        if not text and re.fullmatch(rf"{_PREFIX}(ENVIRONMENTS__.+__)?ACCOUNT_ID", name.upper()):
+            raise UsageError(f"{name} is invalid: account_id must be {_PATTERNS['account_id']}.")
     table = table_of(path, content) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
     return _File(_Settings(**table), shared, _AllVariables().model_dump(exclude_none=True))

@@ -137,6 +137,14 @@ def test_a_variable_reaches_one_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert load("production").names.cluster == "ohmycoins-production"
 
 
+@pytest.mark.parametrize("variable", ["OMC_ACCOUNT_ID", "omc_environments__staging__account_id"])
+def test_an_empty_variable_takes_no_guard_away(variable: str, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script may set it from a variable of its own that is not there."""
+    monkeypatch.setenv(variable, "")
+    with pytest.raises(UsageError, match=f"{variable} is invalid: account_id must be an account id of 12 digits"):
+        load("staging", write(bare, '[environments.staging]\naccount_id = "123456789012"\n'))
+
+
 def test_a_variable_for_one_environment_keeps_the_files_other_names(
     bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
