@@ -530,8 +530,10 @@ def table_of(path: Path, content: bytes) -> dict[str, Any]:
         raise UsageError(f"{path} is not valid TOML: it is not UTF-8 text.") from None
     except RecursionError:
         raise UsageError(f"{path} is not valid TOML: it is nested too deeply.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.") from None
+    except ValueError as error:
+        # A number of thousands of digits is no TOMLDecodeError, and Python's words on it are of no use.
+        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number has too many digits"
+        raise UsageError(f"{path} is not valid TOML: {reason}.") from None
 
 
 def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:

@@ -338,6 +338,7 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
         ("[environments.staging]\naudits = 1", "environments.staging.audits is not a known name: there are account_id"),
         ("[prod]", "prod is not a known name: the table of an environment is [environments.prod]."),
         ("environments = 3", "environments"),
+        (f"account_id = {'1' * 5000}", "is not valid TOML: a number has too many digits."),
         ("keys = []", "keys"),
         ("rotation_days = 0", "rotation_days"),
         ("[environments.staging]\nrotation_days = -1", "rotation_days"),
