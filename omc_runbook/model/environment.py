@@ -22,7 +22,7 @@ from omc_runbook.model.arn import account_in
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
-from omc_runbook.model.environment_names import PROJECT, environment_in, means_production
+from omc_runbook.model.environment_names import PROJECT, canonical, environment_in, means_production
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED, warn_once
 from omc_runbook.model.notify import Notify
@@ -42,6 +42,8 @@ GUIDE = "the guide"
 _PREFIX = "OMC_"
 _NEAR = 0.82
 """Least similarity, of 1, of a variable's name and the one that may be meant."""
+_SURELY_NEAR = 0.9
+"""Least similarity, of 1, of an environment's name and a misspelt one: preproduction is none."""
 _PARSED = 16
 """How many texts of runbook.toml are remembered with what they say."""
 
@@ -321,6 +323,8 @@ def load(
             raise unknown_environment(environment, all_names)
         if settings.discovery is None:
             _refuse_unknown(settings, all_names)
+        if not may_be_new and found is None:
+            _refuse_other_spelling(environment, settings.environments)
         filled = {name: file.names(name, found if name == environment else None) for name in all_names}
         productions = tuple(file.productions(all_names))
         keys = catalogue(settings.keys)
@@ -391,6 +395,20 @@ def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
                 else nearest(environment, names)
             )
             raise UsageError(f"{FILE_NAME}: {unknown}{way}")
+
+
+def _refuse_other_spelling(environment: str, tables: Iterable[str]) -> None:
+    """Raise UsageError for an environment whose table has another spelling: the guide's names have no account."""
+    if environment not in KNOWN or environment in (LOCAL, *tables):
+        return
+    words = {name.casefold(): name for name in tables if name.isalpha()}
+    near = difflib.get_close_matches(environment, words, 1, _SURELY_NEAR)
+    spellings = [name for name in tables if canonical(name) == environment] or [words[word] for word in near]
+    if spellings:
+        raise UsageError(
+            f'Environment "{environment}" has no table in {FILE_NAME}, but {spellings[0]} has: did you mean'
+            f" {spellings[0]}? Else add a table [environments.{environment}]."
+        )
 
 
 def refuse_impossible(environment: Environment) -> None:
@@ -504,8 +522,10 @@ def find_file(runbook_toml: str = "") -> Path | None:
             raise UsageError(f"{path} is not a file: name a runbook.toml, or omit it for the guide's names.")
         return path
     current = Path.cwd()
-    # A kernel that another JupyterLab or an editor started runs beside the notebooks: their checkout counts as well.
-    around = (current.parent,) if current.name == NOTEBOOKS else ()
+    # A kernel that another JupyterLab or an editor started runs beside the notebooks, or in a folder of theirs: their
+    # checkout counts as well.
+    inside = (each for each in (current, *current.parents) if each.name == NOTEBOOKS)
+    around = [folder for each in inside for folder in (each, each.parent)]
     folders = (current / expand(""), current / expand(NOTEBOOKS), current, current / NOTEBOOKS, *around)
     found = next((folder / FILE_NAME for folder in folders if os.path.lexists(folder / FILE_NAME)), None)
     if found and not found.is_file():

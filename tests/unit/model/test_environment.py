@@ -97,6 +97,41 @@ def test_a_file_beside_the_notebooks_is_found(folder: str, bare: Path) -> None:
     assert found.source.endswith("runbook.toml")
 
 
+@pytest.mark.parametrize("place", [".", "notebooks"])
+@pytest.mark.parametrize("folder", ["notebooks", "notebooks/mine/july"])
+def test_a_kernel_in_a_folder_of_the_notebooks_finds_their_file(
+    place: str, folder: str, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor starts it in the folder of the copy that it runs."""
+    (bare / folder).mkdir(parents=True)
+    write(bare / place, 'account_id = "123456789012"')
+    monkeypatch.chdir(bare / folder)
+    assert load("staging").expected_account == "123456789012"
+
+
+@pytest.mark.parametrize(
+    ("environment", "table", "is_meant"),
+    [
+        *(("staging", table, True) for table in ("Staging", "stg", "stage", "stagin", "Stagging")),
+        *(("production", table, True) for table in ("prod", "PRD", "live", "producton")),
+        *(("staging", table, False) for table in ("staging2", "staging-eu", "qa", "production")),
+        *(("production", table, False) for table in ("preproduction", "prod-eu", "products", "nonprod")),
+        *(("local", table, False) for table in ("Production", "locale")),
+    ],
+)
+def test_a_table_in_another_spelling_is_no_missing_guard(
+    environment: str, table: str, is_meant: bool, bare: Path
+) -> None:
+    """With the guide's names instead, any account would do; an environment of its own needs no other's table."""
+    text = f'[environments.{table}]\naccount_id = "123456789012"\n'
+    if is_meant:
+        assert f"but {table} has: did you mean {table}?" in refusal(text, bare, environment)
+        assert not load(environment, write(bare, f"{text}[environments.{environment}]\n")).expected_account
+        assert load(environment, write(bare, text), may_be_new=True).name == environment
+    else:
+        assert not load(environment, write(bare, text)).expected_account
+
+
 def test_a_table_of_one_environment_leaves_the_others(bare: Path) -> None:
     """A name set for staging is staging's alone; one set at the top is everybody's."""
     path = write(
