@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omc_runbook.model import regular_file
-from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.shell import command
 from omc_runbook.textfile import private_file
 
@@ -73,11 +73,7 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
     with ExitStack() as locks:
         for folder in dict.fromkeys((target.parent, draft.parent)):
             locks.enter_context(_lock(folder))
-        if read(target) != before:
-            event = "was changed" if before is not None else "was created"
-            raise ConflictError(
-                f"{path} {event} since the plan was made: it was not overwritten. Run again to make a new plan."
-            )
+        _refuse_changed(path, before)
         status = target.stat() if before is not None else None
         former_mode = stat.S_IMODE(status.st_mode) if status else PRIVATE
         try:
@@ -90,10 +86,24 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
                 file.write(after)
                 file.flush()
                 os.fsync(file.fileno())
+            # A disk may have taken its time, and an editor have saved the file meanwhile.
+            _refuse_changed(path, before)
             draft.replace(target)
+        except RunbookError:
+            draft.unlink(missing_ok=True)
+            raise
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise CouldNotLook(f"{path} could not be written: {error.strerror}. It is unchanged.") from None
+
+
+def _refuse_changed(path: Path, before: bytes | None) -> None:
+    """Raise ConflictError where a file has another content than the plan was made on."""
+    if read(path) != before:
+        event = "was changed" if before is not None else "was created"
+        raise ConflictError(
+            f"{path} {event} since the plan was made: it was not overwritten. Run again to make a new plan."
+        )
 
 
 def remove(path: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ import pytest
 from omc_runbook.changes import files
 from omc_runbook.changes.values import source_file
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 
 
 def test_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
@@ -39,6 +39,26 @@ def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("before", [b"A=1\n", None])
+def test_what_an_editor_saves_while_the_new_text_is_written_stays(
+    before: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk takes its time, in which a person saves the file."""
+    path, sync = tmp_path / "config.py", os.fsync
+    if before is not None:
+        path.write_bytes(before)
+
+    def save(descriptor: int) -> None:
+        path.write_bytes(b"A=1\nB=2\n")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", save)
+    with pytest.raises(ConflictError, match="since the plan was made: it was not overwritten"):
+        files.write(path, before, b"A=1\nC=3\n", None)
+    assert path.read_bytes() == b"A=1\nB=2\n"
+    assert [*tmp_path.iterdir()] == [path]
 
 
 @pytest.mark.parametrize(
