@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -43,7 +43,7 @@ _PREFIX = "OMC_"
 _NEAR = 0.82
 """Least similarity, of 1, of a variable's name and the one that may be meant."""
 _SURELY_NEAR = 0.9
-"""Least similarity, of 1, of an environment's name and a misspelt one: preproduction is none."""
+"""Least similarity, of 1, of a name and a misspelt one: preproduction is none of production."""
 _PARSED = 16
 """How many texts of runbook.toml are remembered with what they say."""
 
@@ -527,11 +527,32 @@ def find_file(runbook_toml: str = "") -> Path | None:
     inside = (each for each in (current, *current.parents) if each.name == NOTEBOOKS)
     around = [folder for each in inside for folder in (each, each.parent)]
     folders = (current / expand(""), current / expand(NOTEBOOKS), current, current / NOTEBOOKS, *around)
-    found = next((folder / FILE_NAME for folder in folders if os.path.lexists(folder / FILE_NAME)), None)
+    found = next((folder / FILE_NAME for folder in folders if _is_there(folder / FILE_NAME)), None)
+    # It may name the account that is to be guarded.
     if found and not found.is_file():
-        # It may name the account that is to be guarded.
         raise UsageError(f"{found} is not a file that can be read: remove it, or correct where it leads.")
+    for path in () if found else _misnamed(current):
+        warn_once(f"{path} is not read: its name must be {FILE_NAME}.")
     return found
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file, or a link, has this path; raises UsageError where that cannot be seen."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UsageError(f"{path} cannot be looked for: {error.strerror}.") from None
+    return True
+
+
+def _misnamed(folder: Path) -> Iterator[Path]:
+    """The files of a folder whose names are spelt about as runbook.toml's."""
+    with suppress(OSError):
+        for path in sorted(folder.iterdir()):
+            if difflib.get_close_matches(path.name.casefold(), (FILE_NAME,), 1, _SURELY_NEAR):
+                yield path
 
 
 def _content(path: Path) -> bytes:

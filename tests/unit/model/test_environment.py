@@ -109,6 +109,36 @@ def test_a_kernel_in_a_folder_of_the_notebooks_finds_their_file(
     assert load("staging").expected_account == "123456789012"
 
 
+def test_a_file_that_cannot_be_looked_for_is_no_missing_file(bare: Path) -> None:
+    """It may be in a folder that is closed to this user, or in none that a link leads to."""
+    (bare / "notebooks").symlink_to("notebooks")
+    with pytest.raises(UsageError, match=r"notebooks/runbook\.toml cannot be looked for: Too many levels"):
+        load("staging")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_told"),
+    [
+        *((name, True) for name in ("Runbook.toml", "runbooks.toml", "runbook.tml", "run-book.toml")),
+        *((name, False) for name in ("notebook.toml", "runbook.ipynb", "pyproject.toml", "runbook.toml.2026-11-30")),
+    ],
+)
+def test_a_misspelt_name_of_the_file_is_told(
+    name: str, is_told: bool, bare: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a word, the account that it names would guard nothing."""
+    (bare / name).write_text('account_id = "123456789012"')
+    warn_once.cache_clear()
+    load("staging")
+    load("production")
+    warning = f"warning: {bare / name} is not read: its name must be runbook.toml.\n"
+    assert capsys.readouterr().err == (warning if is_told else "")
+    write(bare, "")
+    warn_once.cache_clear()
+    load("staging")
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("environment", "table", "is_meant"),
     [
