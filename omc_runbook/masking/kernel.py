@@ -36,7 +36,7 @@ def install() -> None:
         if _hook is None or _hook.session is not shell.kernel.session:
             _silence_terminal()
             wire.silence()
-            shell.history_manager.enabled = False
+            _keep_no_history(shell.history_manager)
             _mask_log(shell.logger)
             _hook = _Hook(shell.kernel.session)
 
@@ -186,6 +186,26 @@ def _silence_terminal() -> None:
         if getattr(stream, "_original_stdstream_copy", None) is not None:
             os.dup2(nowhere, stream._original_stdstream_copy)
     os.close(nowhere)
+
+
+class _Unkept(dict[int, Any]):
+    """What IPython would keep of each cell; a list that it adds to is not kept either."""
+
+    def __missing__(self, number: int) -> list[Any]:
+        return []
+
+    def __setitem__(self, number: int, kept: object) -> None:
+        """Keep nothing."""
+
+    def setdefault(self, number: int, default: Any = None) -> Any:
+        """Keep nothing."""
+        return default
+
+
+def _keep_no_history(history: Any) -> None:
+    """Keep neither what cells say nor what they show, which %notebook and %history write to a file as it was."""
+    history.enabled = False
+    history.outputs = history.exceptions = history.output_hist_reprs = _Unkept()
 
 
 def _mask_terminal(shell: Any) -> None:

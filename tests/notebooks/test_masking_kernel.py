@@ -97,6 +97,18 @@ def test_what_a_client_asks_for_is_masked(kernel: Kernel) -> None:
         assert not shows(json.dumps(reply["content"]))
 
 
+def test_what_ipython_exports_has_no_value(kernel: Kernel, tmp_path: Path) -> None:
+    """%notebook and %history would write what cells have shown as it was before it was masked."""
+    for code in ("text", "print(text)", "display(text)", "raise ValueError(text)"):
+        kernel.run(code)
+    exported, history = tmp_path / "exported.ipynb", tmp_path / "history.txt"
+    assert kernel.run(f"%notebook {exported}")[-1]["content"]["status"] == "ok"
+    assert kernel.run(f"%history -o -f {history}")[-1]["content"]["status"] == "ok"
+    assert "display(text)" in exported.read_text()
+    assert "display(text)" in history.read_text()
+    assert not shows(exported.read_text() + history.read_text())
+
+
 def test_a_prompt_is_masked_and_input_still_works(kernel: Kernel) -> None:
     """getpass asks without showing the value, and what is answered arrives as it was."""
     prompts: list[str] = []
