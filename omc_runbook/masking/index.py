@@ -11,16 +11,15 @@ from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import ANSI, is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
-from omc_runbook.masking.spelling import BREAKS, LONG, PIECE, SHORT, TOKEN, pieces, shown_as, spell, without_breaks
+from omc_runbook.masking.spelling import BREAKS, LONG, PIECE, SHORT, pieces, shown_as, spell, without_breaks
 from omc_runbook.model.grouping import grouped
 
-_RUN = re.compile(rf"{TOKEN}{{{PIECE},}}")
 _CORE = re.compile(r"[A-Za-z0-9_-]+")
 _DEEPEST = 8
 """How many times longer than a value its deepest spelling may be, for the end of a stream."""
 _KNOWN = 1024
 """How many texts an index remembers the spans of."""
-_CUT = re.compile(r"[.…]{9,}|\.\.\.|…")
+_CUT = re.compile(r"[.…](?:[.…]{8,}|(?<=\.)\.\.|(?<=…))")
 """What stands for the middle or the end of a text that a program has shortened, as pydantic does; a long row is one."""
 _SHOWN = 120
 """How many characters of it a program shows before that, or after it."""
@@ -30,7 +29,12 @@ _SAYS_NOTHING = re.compile(r"[\w+.-]+://(?P<host>[^:@/?#]*)/?|-{1,5}(?:BEGIN[A-Z
 """The scheme and the host of an address, and the first line of a key file."""
 _SECRET_HOST = re.compile(r"[\w+.-]+://[^:@/?#]+(?:@|/?\Z)")
 """An address with a token before its host, or with nothing but a host."""
-_DENSE = re.compile(r"(?:%[0-9A-Fa-f]{2}|&\#\w{2,7};|(?<!\\)\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})){4}")
+_CODE = r"(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})"
+_DENSE = re.compile(
+    # What it begins with stands first, so that other text is passed over.
+    rf"[%&\\](?:(?<=%)[0-9A-Fa-f]{{2}}|(?<=&)\#\w{{2,7}};|(?<=\\)(?<!\\\\)\\*{_CODE})"
+    rf"(?:%[0-9A-Fa-f]{{2}}|&\#\w{{2,7}};|(?<!\\)\\+{_CODE}){{3}}"
+)
 """Text of which every character is escaped; a row of backslashes is tried from its first alone."""
 _DECIMAL = re.compile(r"\d\. | \.\d")
 
@@ -55,6 +59,8 @@ class Index:
         # The part of a value that no spelling changes: without any of them, escapes need not be undone.
         self._cores: set[str] = set(former._cores) if former else set()
         self._pieces: dict[str, tuple[str, int, str]] = dict(former._pieces) if former else {}
+        # Wherever a piece stands, one of these begins at every fourth character of the text.
+        self._chunks: set[str] = set(former._chunks) if former else set()
         for word in public - former._public if former else ():
             for start in range(len(word) - PIECE + 1):
                 self._pieces.pop(word[start : start + PIECE], None)
@@ -80,6 +86,7 @@ class Index:
                 # One search instead of one for each word: no piece has the mark between two words.
                 if piece not in words:
                     self._pieces.setdefault(piece, (text, start, name))
+                    self._chunks.update(piece[at : at + _STEP] for at in range(_STEP))
         # A notebook is masked again whenever it is saved, and most of it is as it was.
         self._known = lru_cache(_KNOWN)(self._all)
 
@@ -235,9 +242,9 @@ class Index:
     def _partial(self, text: str) -> Iterable[Span]:
         if not self._pieces:
             return
-        reached = 0
-        # A piece lies within one run of characters that tokens are made of: prose has few long ones.
-        for at in chain.from_iterable(range(run.start(), run.end() - PIECE + 1) for run in _RUN.finditer(text)):
+        reached, chunks = 0, self._chunks
+        hits = [at for at in range(0, len(text), _STEP) if text[at : at + _STEP] in chunks]
+        for at in chain.from_iterable(range(max(0, hit - _STEP + 1), hit + 1) for hit in hits):
             if at < reached or text[at : at + PIECE] not in self._pieces:
                 continue
             value, offset, name = self._pieces[text[at : at + PIECE]]

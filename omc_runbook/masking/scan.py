@@ -37,7 +37,9 @@ def leaks(path: Path) -> tuple[Leak, ...]:
     if content is not None:
         decoded = "\n".join(text for _, text in sorted(_texts(content), key=itemgetter(0)))
     index = registry.current()
-    spans = [*index.find(decoded, common=False), *index.find_scattered(decoded), *index.find_scattered(text)]
+    spans = index.find(decoded, common=False)
+    for each in {decoded, text}:
+        spans += index.find_scattered(each)
     unique = {Leak(path, span.name, span.end - span.start) for span in spans}
     return tuple(sorted(unique, key=lambda leak: (leak.name, -leak.characters)))
 
