@@ -260,7 +260,7 @@ class Index:
 
 def _find_whole(text: str, names: Mapping[str, str], short: Collection[str], shortest: int) -> Iterator[Span]:
     for spelling in _candidates(text, names):
-        if len(spelling) < shortest:
+        if spelling not in text or len(spelling) < shortest:
             continue
         start = text.find(spelling)
         while start >= 0:

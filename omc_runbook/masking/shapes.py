@@ -71,7 +71,8 @@ def find(text: str) -> Iterator[Span]:
         small = "".join(each if len(each.lower()) > 1 else each.lower() for each in text)
     for shape in _SHAPES:
         for mark in shape.marks:
-            yield from _find(text, small, shape, mark)
+            if mark in small:
+                yield from _find(text, small, shape, mark)
 
 
 def _find(text: str, small: str, shape: _Shape, mark: str) -> Iterator[Span]:
