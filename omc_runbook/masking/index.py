@@ -88,7 +88,7 @@ class Index:
                     self._pieces.setdefault(piece, (text, start, name))
                     self._chunks.update(piece[at : at + _STEP] for at in range(_STEP))
         # A notebook is masked again whenever it is saved, and most of it is as it was.
-        self._known = lru_cache(_KNOWN)(self._all)
+        self._known = lru_cache(_KNOWN)(self._find)
 
     # What follows from the spellings is found out where somebody asks: most indexes only look for whole values.
 
@@ -147,17 +147,18 @@ class Index:
         What only looks like a secret (`shapes`) is found too. With ``common``, values that are common words are found
         where they stand alone; otherwise not at all.
         """
-        return self._find(text, ANSI, 0, common)
+        return [*self._known(text, 0, common)]
 
     def find_scattered(self, text: str) -> list[Span]:
         """List where ``text`` shows long values (12 characters or more), wrapped or with spaces between them."""
-        return self._find(text, BREAKS, LONG, False)
+        return [*self._known(text, LONG, False)]
 
-    def _find(self, text: str, ignoring: re.Pattern[str], shortest: int, common: bool) -> list[Span]:
+    def _find(self, text: str, shortest: int, common: bool) -> list[Span]:
+        ignoring = BREAKS if shortest else ANSI
         bare = ignoring.sub("", text)
-        spans = self._known(bare, shortest, common)
+        spans = self._all(bare, shortest, common)
         if not spans or len(bare) == len(text):
-            return [*spans]
+            return spans
         positions: list[int] = []
         last = 0
         for start, end in [*(hit.span() for hit in ignoring.finditer(text)), (len(text), len(text))]:
