@@ -109,6 +109,20 @@ def test_pieces_of_a_long_value_are_masked() -> None:
         assert masked.startswith("cut ") and masked.endswith(" here")
 
 
+@pytest.mark.parametrize("before", range(9))
+def test_a_piece_is_masked_wherever_it_stands(before: int) -> None:
+    """Alone at either end of a text, and with a piece of another value right behind it."""
+    one = "".join(f"{secrets.choice('abcde')}{secrets.choice('1234')}" for _ in range(16))
+    other = "".join(f"{secrets.choice('vwxyz')}{secrets.choice('6789')}" for _ in range(16))
+    registry.register(one, "ONE")
+    registry.register(other, "OTHER")
+    filling = "." * before
+    for at in range(len(one) - 7):
+        piece = one[at : at + 8]
+        assert registry.mask(filling + piece) == f"{filling}‹ONE›"
+        assert registry.mask(filling + piece + other[-8:] + filling) == f"{filling}‹ONE›‹OTHER›{filling}"
+
+
 def test_what_a_program_cut_short_is_masked_only_where_it_is_a_values_beginning() -> None:
     """A sentence that begins as an address does goes on otherwise."""
     registry.register(f"postgresql://app:{secrets.token_hex(12)}@db", "DATABASE_URL")
