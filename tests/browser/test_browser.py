@@ -24,6 +24,7 @@ from support.jupyterlab import (
     run_cells,
     show,
     shown_by,
+    wait_until,
 )
 from support.platform_checkout import make_platform
 from support.records import an_index
@@ -176,14 +177,14 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(healthy_lab: Lab) ->
 
 def test_run_all_leads_to_the_beginning_of_the_answer(healthy_lab: Lab) -> None:
     """On a small page, where an answer is longer than what is left below the middle."""
-    healthy_lab.run_all("index", 800, 700).wait_for_function(ANSWER_BEGINS_ABOVE)
+    wait_until(healthy_lab.run_all("index", 800, 700), ANSWER_BEGINS_ABOVE)
 
 
 def test_a_saved_notebook_says_how_to_get_its_buttons_back(healthy_lab: Lab) -> None:
     """Once a cell, where JupyterLab would say of each widget that its model is not found."""
     page = healthy_lab.open("verify", 1280, 1000)
     page.evaluate(ADD_LOST_WIDGETS)
-    page.wait_for_function(f"{LOST_WIDGETS}.length === 2")
+    wait_until(page, f"{LOST_WIDGETS}.length === 2")
     texts = page.evaluate(f"{LOST_WIDGETS}.filter(node => node.checkVisibility()).map(node => {AFTER})")
     assert len(texts) == 1 and "choose Run → Run All Cells" in texts[0]
 
@@ -200,7 +201,7 @@ def test_a_key_pressed_in_a_form_is_the_forms(healthy_lab: Lab) -> None:
     assert page.evaluate(CELL_COUNT) == count and select.evaluate(IS_FOCUSED)
     page.evaluate(NOTE_SAVES)
     page.keyboard.press("Control+s")
-    page.wait_for_function("() => saves.some(state => state.startsWith('completed'))")
+    wait_until(page, "() => saves.some(state => state.startsWith('completed'))")
 
 
 def test_from_the_index_to_a_plan(healthy_lab: Lab) -> None:
@@ -210,9 +211,9 @@ def test_from_the_index_to_a_plan(healthy_lab: Lab) -> None:
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.get_by_text("Nothing is wrong in staging").wait_for()
     page.get_by_role("button", name="Open rotate", exact=True).click()
-    page.wait_for_function(SHOWS, arg="rotate-staging.ipynb")
+    wait_until(page, SHOWS, "rotate-staging.ipynb")
     panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-    page.wait_for_function(HAS_RUN)
+    wait_until(page, HAS_RUN)
     panel.get_by_role("group", name="keys", exact=True).get_by_label("SECRET_KEY", exact=False).check()
     status = panel.get_by_role("status").filter(has_text="PLAN: nothing was changed in staging")
     status.wait_for()
@@ -238,11 +239,11 @@ def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowher
     prompt.press("Enter")
     button = page.get_by_role("button", name="Write the .env", exact=True)
     button.wait_for()
-    page.wait_for_function(READY)
+    wait_until(page, READY)
     assert not platform.dotenv.exists()
     button.press("Enter")
     page.get_by_role("button", name="✓ Written", exact=True).wait_for()
-    page.wait_for_function("() => document.activeElement.closest('.jp-Cell')")
+    wait_until(page, "() => document.activeElement.closest('.jp-Cell')")
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     text, content = page.inner_text(".jp-NotebookPanel"), page.content()
     dotenv = dotenv_values(platform.dotenv)

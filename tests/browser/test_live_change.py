@@ -15,7 +15,20 @@ from typing import Any
 
 import pytest
 from support.administrator import Staging
-from support.jupyterlab import CHROMIUM, FAST, HAS_RUN, OPTIONS, READY, SLOW, lab, put, run_all, run_cells, show
+from support.jupyterlab import (
+    CHROMIUM,
+    FAST,
+    HAS_RUN,
+    OPTIONS,
+    READY,
+    SLOW,
+    lab,
+    put,
+    run_all,
+    run_cells,
+    show,
+    wait_until,
+)
 from support.runs import Desk, assert_nothing_leaked, spellings, values
 from support.small_world import until
 
@@ -59,8 +72,8 @@ class Screen:
         prompt = page.locator("input.jp-Stdin-input[type=password]")
         prompt.fill(value)
         prompt.press("Enter")
-        page.wait_for_function(HAS_RUN)
-        page.wait_for_function(READY)
+        wait_until(page, HAS_RUN)
+        wait_until(page, READY)
         self.hidden += [value, *values(self.desk.sandbox)]
         return value
 
@@ -73,7 +86,7 @@ class Screen:
         box = self.page.locator(".jp-NotebookPanel .widget-checkbox", has_text=key).first
         box.locator("input").check()
         self.button(f"Write {key} and redeploy backend, worker in staging").wait_for()
-        self.page.wait_for_function(READY)
+        wait_until(self.page, READY)
 
     @property
     def answer(self) -> str:
@@ -85,7 +98,7 @@ class Screen:
         lifecycle.set_minute(self.desk.sandbox, SLOW)
         self.button(f"Write {key} and redeploy backend, worker in staging").click()
         self.button(LEAVE).wait_for()
-        self.page.wait_for_function("document.body.innerText.includes('watching the new tasks')")
+        wait_until(self.page, "document.body.innerText.includes('watching the new tasks')")
         self.hidden += values(self.desk.sandbox)
 
     def finish(self, name: str, label: str, back_to: str = "") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.jupyterlab import FAST, HAS_RUN, READY, SLOW, lab, run_all, run_cells, show
+from support.jupyterlab import FAST, HAS_RUN, READY, SLOW, lab, run_all, run_cells, show, wait_until
 from support.runs import Desk, assert_nothing_leaked, values
 
 from omc_runbook.model.handover import FOLDER_VARIABLE
@@ -53,7 +53,7 @@ def faults(page: Any, looks: Sequence[tuple[str, int]] = LOOKS) -> list[Any]:
     for theme, width in looks:
         page.set_viewport_size({"width": width, "height": 1000})
         page.evaluate(f"jupyterapp.commands.execute('apputils:change-theme', {{theme: '{theme}'}})")
-        page.wait_for_function(f"document.body.dataset.jpThemeLight === '{str('Light' in theme).lower()}'")
+        wait_until(page, f"document.body.dataset.jpThemeLight === '{str('Light' in theme).lower()}'")
         faults_of_themes += [(theme, *fault) for fault in page.evaluate(AXE)]
         faults_of_themes += [(theme, "cut off", text) for text in page.evaluate(CUT)]
     return faults_of_themes
@@ -68,9 +68,9 @@ def test_from_the_index_to_the_fix_and_its_record(browser: Any, world: Desk, tmp
         assert "The execution role may not read the secret" in page.inner_text(SHOWN)
         assert faults(page) == []
         page.get_by_role("button", name="Open troubleshoot", exact=True).click()
-        page.wait_for_function("() => jupyterapp.shell.currentWidget.context.path === 'troubleshoot-staging.ipynb'")
-        page.wait_for_function(HAS_RUN)
-        page.wait_for_function(READY)
+        wait_until(page, "() => jupyterapp.shell.currentWidget.context.path === 'troubleshoot-staging.ipynb'")
+        wait_until(page, HAS_RUN)
+        wait_until(page, READY)
         assert faults(page) == []
         lifecycle.set_minute(world.sandbox, SLOW)
         page.get_by_role("button", name=FIX, exact=True).click()

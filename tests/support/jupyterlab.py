@@ -36,6 +36,8 @@ SLOW, FAST = 600.0, 0.5
 """Seconds that a minute of a bake time lasts: while a person acts, and while a test waits for the end."""
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 """The one without windows takes half of the other's time."""
+POLLING = 100
+"""Milliseconds until a page is asked again; at each frame, as else, it would be drawn sixty times a second for that."""
 OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -137,7 +139,7 @@ def open_notebook(page: Any, address: str) -> None:
     page.set_default_timeout(PATIENCE)
     page.goto(address)
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-    page.wait_for_function(READY)
+    wait_until(page, READY)
 
 
 def show(page: Any, path: str, *, is_anew: bool = False) -> None:
@@ -147,9 +149,14 @@ def show(page: Any, path: str, *, is_anew: bool = False) -> None:
     """
     page.evaluate(CLOSE_ALL, is_anew)
     page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', {path})", path)
-    page.wait_for_function(SHOWS, arg=path)
+    wait_until(page, SHOWS, path)
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-    page.wait_for_function(READY)
+    wait_until(page, READY)
+
+
+def wait_until(page: Any, condition: str, argument: object = None) -> None:
+    """Wait until JavaScript's expression holds on a page, or its function of the argument."""
+    page.wait_for_function(condition, arg=argument, polling=POLLING)
 
 
 def run_all(page: Any, address: str) -> None:
@@ -161,7 +168,7 @@ def run_all(page: Any, address: str) -> None:
 def run_cells(page: Any) -> None:
     """Run all cells of the notebook that a page shows."""
     page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.wait_for_function(READY)
+    wait_until(page, READY)
 
 
 def shown_by(notebook: Any) -> str:
