@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 
 from omc_runbook.aws.ec2 import AclEntry, Network, NetworkAcl
 from omc_runbook.model.shell import command
@@ -15,13 +14,13 @@ DEFAULT_RULE = 32767
 
 
 def find_blocks(
-    network: Network, subnet: str, egress: bool, others: tuple[IPv4Network, ...], ports: tuple[int, int]
+    network: Network, subnet: str, egress: bool, others: rules.Others, ports: tuple[int, int]
 ) -> Iterator[Obstacle]:
     """Yield the obstacle if a subnet's ACL denies TCP to (`egress`) or from other networks.
 
     `ports` are the first and the last port. A denial of a part of them is an obstacle that is not certain.
     """
-    acl = _acl_of(network, subnet)
+    acl = next((acl for acl in network.acls or () if subnet in acl.subnets), None)
     if acl is None or not others:
         return
     passing = rules.passes(acl.entries, egress, others, *ports)
@@ -33,29 +32,18 @@ def find_blocks(
     span = _span(ports)
     what = f"TCP {span}" if passing is False else f"all of TCP {span}"
     direction, by = "out" if egress else "in", f"{rule} decides" if entry else "no rule allows it"
-    fact = f"DescribeNetworkAcls: {acl.id} of {subnet} does not let {what} {direction} {where} ({by})."
-    allow = _allow(acl, egress, ports, ("--cidr-block", str(others[0])), entry)
+    is_ipv6 = others == rules.OVER_IPV6
+    refuses = f"lets no {what} {direction} over IPv6" if is_ipv6 else f"does not let {what} {direction} {where} ({by})"
+    fact = f"DescribeNetworkAcls: {acl.id} of {subnet} {refuses}."
+    allow = _allow(acl, egress, ports, ("--ipv6-cidr-block" if is_ipv6 else "--cidr-block", str(others[0])), entry)
     yield Obstacle(check="network-acl", subject=acl.id, facts=(fact,), command=allow, certain=passing is False)
 
 
 def find_ipv6_blocks(network: Network, subnet: str) -> Iterator[Obstacle]:
     """Yield the obstacle if a subnet's ACL lets no call over IPv6 to port 443 out, or no answer in."""
-    acl = _acl_of(network, subnet)
-    if acl is None:
-        return
     for egress, ports in ((True, (rules.HTTPS, rules.HTTPS)), (False, rules.LINUX_PORTS)):
-        entries = [each for each in acl.entries if each.egress == egress]
-        if rules.may_pass_over_ipv6(entries, *ports):
-            continue
-        direction = "out" if egress else "in"
-        fact = f"DescribeNetworkAcls: {acl.id} of {subnet} lets no TCP {_span(ports)} {direction} over IPv6."
-        entry = rules.deciding_ipv6_entry(entries, ports[0])
-        allow = _allow(acl, egress, ports, ("--ipv6-cidr-block", "::/0"), entry)
-        yield Obstacle(check="network-acl", subject=acl.id, facts=(fact,), command=allow)
-
-
-def _acl_of(network: Network, subnet: str) -> NetworkAcl | None:
-    return next((acl for acl in network.acls or () if subnet in acl.subnets), None)
+        blocks = find_blocks(network, subnet, egress, rules.OVER_IPV6, ports)
+        yield from (block for block in blocks if block.certain)
 
 
 def _span(ports: tuple[int, int]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from ipaddress import AddressValueError, IPv4Network, NetmaskValueError, collapse_addresses
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from itertools import pairwise
 
 from omc_runbook.aws.ec2 import AclEntry, Rule
@@ -20,6 +20,9 @@ NAT_PORTS = (1024, 65535)
 
 INTERNET = (IPv4Network("0.0.0.0/0"),)
 """AWS's public addresses are somewhere in it."""
+OVER_IPV6 = (IPv6Network("::/0"),)
+"""The same of IPv6, of which only all addresses together are judged."""
+Others = Sequence[IPv4Network] | Sequence[IPv6Network]
 _PRIVATE = tuple(
     IPv4Network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8")
@@ -38,7 +41,7 @@ def network_of(cidr: str) -> IPv4Network | None:
     """A CIDR as an IPv4 network; None for anything else."""
     try:
         return IPv4Network(cidr, strict=False)
-    except (AddressValueError, NetmaskValueError, ValueError):
+    except ValueError:
         return None
 
 
@@ -75,9 +78,7 @@ def https_peers(rules: Iterable[Rule]) -> tuple[str, ...]:
     return tuple(peer for rule in rules if _spans(rule, HTTPS) for peer in rule.peers)
 
 
-def passes(
-    entries: Sequence[AclEntry], egress: bool, others: Sequence[IPv4Network], first: int, last: int
-) -> bool | None:
+def passes(entries: Sequence[AclEntry], egress: bool, others: Others, first: int, last: int) -> bool | None:
     """Whether a network ACL allows TCP on the ports `first` to `last`, out to (`egress`) or in from other networks."""
     matching_entries = [entry for entry in entries if entry.egress == egress]
     edges = {port for entry in matching_entries for port in (entry.first or 0, (entry.last or 65535) + 1)}
@@ -90,32 +91,13 @@ def passes(
     return None if sizes[True] or sizes[None] else False
 
 
-def may_pass_over_ipv6(entries: Iterable[AclEntry], first: int, last: int) -> bool:
-    """Whether entries of a network ACL, in their order, let something over IPv6 pass on the ports `first` to `last`."""
-    for entry in entries:
-        nearest = min(max(first, entry.first or first), last)
-        if ":" in entry.cidr and any(_spans(entry, port) for port in (first, nearest)):
-            if entry.allow:
-                return True
-            if entry.cidr == "::/0" and _spans(entry, first) and _spans(entry, last):
-                return False
-    return False
-
-
-def deciding_ipv6_entry(entries: Iterable[AclEntry], port: int) -> AclEntry | None:
-    """The first of these entries that matches a port and all IPv6 addresses; None for none, which denies."""
-    return next((entry for entry in entries if entry.cidr == "::/0" and _spans(entry, port)), None)
-
-
-def deciding_entry(
-    entries: Sequence[AclEntry], egress: bool, others: Sequence[IPv4Network], port: int
-) -> AclEntry | None:
+def deciding_entry(entries: Sequence[AclEntry], egress: bool, others: Others, port: int) -> AclEntry | None:
     """The first entry that matches a port and all of the networks; None for none, which denies."""
     matching_entries = (entry for entry in entries if entry.egress == egress)
     return next((entry for entry in matching_entries if _spans(entry, port) and _matches(entry, others)), None)
 
 
-def _decide(entries: Iterable[AclEntry], others: Sequence[IPv4Network], port: int) -> bool | None:
+def _decide(entries: Iterable[AclEntry], others: Others, port: int) -> bool | None:
     partial = set()
     for entry in entries:
         match = _matches(entry, others) if _spans(entry, port) else False
@@ -126,7 +108,9 @@ def _decide(entries: Iterable[AclEntry], others: Sequence[IPv4Network], port: in
     return None if True in partial else False
 
 
-def _matches(entry: AclEntry, others: Sequence[IPv4Network]) -> bool | None:
+def _matches(entry: AclEntry, others: Others) -> bool | None:
+    if others == OVER_IPV6:
+        return entry.cidr == "::/0" or (None if ":" in entry.cidr else False)
     network = network_of(entry.cidr)
     if network is None:
         return False
@@ -134,7 +118,7 @@ def _matches(entry: AclEntry, others: Sequence[IPv4Network]) -> bool | None:
         if is_private(network) or (not entry.allow and network.prefixlen >= _NARROW):
             return False
         return network == INTERNET[0] or None
-    if all(other.subnet_of(network) for other in others):
+    if all(other.network_address in network and other.prefixlen >= network.prefixlen for other in others):
         return True
     return None if any(other.overlaps(network) for other in others) else False
 
