@@ -332,18 +332,21 @@ class AssumedRole(CredentialProvider):
 def _resolver(session: botocore.session.Session, region: str) -> CredentialResolver:
     """What finds credentials as botocore does, of a role with the session that another client of its profile began."""
     resolver = create_credential_resolver(session, region_name=region)
-    names = (ENDPOINT_VARIABLE, "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
     provider: Any = resolver.get_provider("assume-role")
-    provider.cache = _sessions(session.profile or "", *(os.environ.get(name, "") for name in names))
+    provider.cache = _sessions_of(session.profile or "")
     return resolver
+
+
+def _sessions_of(profile: str) -> dict[str, Any]:
+    """The sessions of roles that a profile assumes, where it is found now; "" for that of the variables, if any."""
+    names = (ENDPOINT_VARIABLE, "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    own = profile or next(filter(None, map(os.environ.get, _PROFILE_VARIABLES)), "")
+    return _sessions(own, *(os.environ.get(name, "") for name in names))
 
 
 @cache
 def _sessions(*source: str) -> dict[str, Any]:
-    """The sessions of roles that a profile assumes: all clients of this process share them, as one MFA code works once.
-
-    `source` is the profile and what else says where it is found.
-    """
+    """The same: all clients of this process share them, as one MFA code works once."""
     return {}
 
 
@@ -389,7 +392,7 @@ def _no_profile(error: ProfileNotFound, profile: str) -> str:
     """Which profile does not exist, the nearest that does, and where to correct it."""
     name = error.kwargs["profile"]
     near = nearest(name, botocore.session.Session(profile="").available_profiles)
-    variable = next((each for each in _PROFILE_VARIABLES if os.environ.get(each)), _PROFILE_VARIABLES[-1])
+    variable = next(filter(os.environ.get, _PROFILE_VARIABLES), _PROFILE_VARIABLES[-1])
     setting = "profile in runbook.toml, or OMC_PROFILE" if profile else variable
     return f'Profile "{name}" is not in the AWS configuration{near} Correct {setting}.'
 
@@ -413,17 +416,14 @@ def _no_configuration(error: ConfigParseError) -> str:
 
 def code_of(error: ClientError) -> str:
     """The error's code without the "#" prefix that some services add."""
-    return str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2] or _status_of(error)
+    code = str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2]
+    # An error without a code is such as a proxy's page.
+    return code or f"HTTP {error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', '')}".strip()
 
 
 def message_of(error: ClientError) -> str:
     """AWS's error message."""
     return str(error.response.get("Error", {}).get("Message", ""))
-
-
-def _status_of(error: ClientError) -> str:
-    """The HTTP status of an error without a code, such as a proxy's page."""
-    return f"HTTP {error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', '')}".strip()
 
 
 def on_error(*codes: str, gives: D) -> Callable[[Callable[P, T]], Callable[P, T | D]]:
@@ -539,18 +539,22 @@ def _for_profile(profile: str) -> str:
     return f" for profile {quoted(profile)}" if profile else ""
 
 
-def require(what: str, permission: str, call: Callable[[], T], do: str = "read", profile: str = "") -> T:
+def require(what: str, permission: str, call: Callable[[], T], do: str = "read", profile: str | None = None) -> T:
     """Make a call that must succeed; raises CouldNotLook for any failure, with `do` as the verb of its sentence.
 
-    Of a call that is no read, it says so where AWS may have carried it out all the same.
+    Of a call that is no read, it says so where AWS may have carried it out all the same. `profile` is as for `attempt`,
+    None where the caller does not know it.
     """
     doubt = "" if do == "read" else f" It is unknown whether {permission} took effect."
     try:
-        answer = attempt(what, permission, call, profile)
+        answer = attempt(what, permission, call, profile or "")
     except CouldNotLook as error:
         if error.kind == "credentials":
             # They may be those of a session that was revoked: the next run begins one anew.
-            _sessions.cache_clear()
+            if profile is None:
+                _sessions.cache_clear()
+            else:
+                _sessions_of(profile).clear()
         if error.kind != "no-answer":
             raise
         raise CouldNotLook(f"{error}{doubt}", kind=error.kind) from None

@@ -202,6 +202,11 @@ def test_an_mfa_code_is_asked_for_once_for_each_profile(monkeypatch: pytest.Monk
         require("the caller", "sts:GetCallerIdentity", expired)
     assert key_of(REGION, "staging") == roles["staging"]
     assert asked.count(roles["staging"]) == 4, "a session that AWS ended is not taken up again"
+    assert key_of(REGION, "production") == roles["production"]
+    with pytest.raises(CouldNotLook):
+        require("the caller", "sts:GetCallerIdentity", expired, profile="staging")
+    assert {name: key_of(REGION, name) for name in roles} == roles
+    assert [asked.count(role) for role in roles.values()] == [5, 2], "another profile's session goes on"
 
 
 @pytest.mark.parametrize(
