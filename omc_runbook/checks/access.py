@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -45,6 +44,7 @@ from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import NO_REMEDY, Remedy
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
+from omc_runbook.model.suggestions import closest
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.audit.secret_calls import ECS_TASKS
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -133,7 +133,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def _no_role(snapshot: Snapshot, name: str, services: frozenset[str]) -> Evidence:
     """That an execution role does not exist, with the one that may be meant."""
     existing = [iam.role_name(other) for other in snapshot.permissions if snapshot.permissions[other].exists]
-    similar = next(iter(difflib.get_close_matches(name, existing, n=1, cutoff=0.8)), "")
+    similar = closest(name, existing)
     instead = f"Set executionRoleArn to {similar}, register a new revision and deploy it, or create"
     way = f"{instead if similar else 'Create'} role {name} with the trust policy and permissions of the guide."
     fact = f"GetRole: there is no role {name}{f': did you mean {similar}?' if similar else '.'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator
 
@@ -30,7 +29,7 @@ from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
-from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.suggestions import closest, nearest
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.other_references import FIELD, keys_read, permission_of, references_of
@@ -281,7 +280,7 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
 def _is_near_own(snapshot: Snapshot, ref: Reference) -> bool:
     """Whether a reference to a secret that does not exist may be a misspelt one to the environment's own."""
     own = snapshot.secret_name.casefold()
-    return bool(difflib.get_close_matches(ref.secret_name.casefold(), [own], cutoff=0.8))
+    return bool(closest(ref.secret_name.casefold(), [own]))
 
 
 def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertain]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -30,7 +29,7 @@ from omc_runbook.model.parameters import first_name, split_names
 from omc_runbook.model.records import RecordSettings
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.shell import command
-from omc_runbook.model.suggestions import exists, expand, nearest
+from omc_runbook.model.suggestions import ALMOST, closest, exists, expand, nearest
 
 LOCAL = "local"
 PRODUCTION = CONFIRMED
@@ -40,10 +39,6 @@ NOTEBOOKS = "notebooks"
 GUIDE = "the guide"
 """The source of names that no file sets."""
 _PREFIX = "OMC_"
-_NEAR = 0.82
-"""Least similarity, of 1, of a variable's name and the one that may be meant."""
-_SURELY_NEAR = 0.9
-"""Least similarity, of 1, of a name and a misspelt one: preproduction is none of production."""
 _PARSED = 16
 """How many texts of runbook.toml are remembered with what they say."""
 
@@ -402,8 +397,8 @@ def _refuse_other_spelling(environment: str, tables: Iterable[str]) -> None:
     if environment not in KNOWN or environment in (LOCAL, *tables):
         return
     words = {name.casefold(): name for name in tables if name.isalpha()}
-    near = difflib.get_close_matches(environment, words, 1, _SURELY_NEAR)
-    spellings = [name for name in tables if canonical(name) == environment] or [words[word] for word in near]
+    near = closest(environment, words, ALMOST)
+    spellings = [name for name in tables if canonical(name) == environment] or ([words[near]] if near else [])
     if spellings:
         raise UsageError(
             f'Environment "{environment}" has no table in {FILE_NAME}, but {spellings[0]} has: did you mean'
@@ -468,9 +463,8 @@ def _misspelt(variables: Iterable[str]) -> Iterator[str]:
     known = [name.upper() for name in (*_Settings.model_fields, *Names.model_fields)]
     for variable in variables:
         name, *fields = variable.upper().removeprefix(_PREFIX).split("__")
-        near = [] if name in known else difflib.get_close_matches(name, known, 1, _NEAR)
-        for each in near:
-            right_name = "__".join((f"{_PREFIX}{each}", *fields))
+        if name not in known and (near := closest(name, known)):
+            right_name = "__".join((f"{_PREFIX}{near}", *fields))
             yield f"{variable} is not a variable of omc-runbook, and is ignored: did you mean {right_name}?"
 
 
@@ -551,7 +545,7 @@ def _misnamed(folder: Path) -> Iterator[Path]:
     """The files of a folder whose names are spelt about as runbook.toml's."""
     with suppress(OSError):
         for path in sorted(folder.iterdir()):
-            if difflib.get_close_matches(path.name.casefold(), (FILE_NAME,), 1, _SURELY_NEAR):
+            if closest(path.name.casefold(), (FILE_NAME,), ALMOST):
                 yield path
 
 

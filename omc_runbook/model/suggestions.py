@@ -13,6 +13,8 @@ from omc_runbook.model.handover import FOLDER_VARIABLE
 
 MOST_LISTED = 40
 """How many names an error lists where none is near."""
+CLOSE, ALMOST = 0.82, 0.875
+"""How alike, of 1, two names are of which one may be the other misspelt, and of which it certainly is."""
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
@@ -35,6 +37,11 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
         return ""
     odd_characters = letters.describe(name)
     return f": did you mean {folded[close[0]]}?" + (f" The name has {odd_characters}." if odd_characters else "")
+
+
+def closest(name: str, candidates: Iterable[str], likeness: float = CLOSE) -> str:
+    """The name that is most like another, and at least so much; "" for none."""
+    return next(iter(difflib.get_close_matches(name, [*candidates], 1, likeness)), "")
 
 
 def nearest_in(environment: str, name: str, candidates: Iterable[str]) -> str:

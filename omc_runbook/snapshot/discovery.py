@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections import Counter
@@ -20,6 +19,7 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import PRODUCTION, Environment, Names
 from omc_runbook.model.environment_names import STAGING, environment_of, main_rank
 from omc_runbook.model.grouping import batches
+from omc_runbook.model.suggestions import ALMOST, closest
 from omc_runbook.model.value_from import split_suffix
 from omc_runbook.snapshot import roles
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -27,9 +27,6 @@ from omc_runbook.snapshot.gatherer import Gatherer
 PARALLEL = 16
 MOST_CLUSTERS = 20
 """How many clusters are looked into; in an account with more, those that may be the environment's."""
-
-ALMOST = 0.9
-"""How alike two names are, by difflib's ratio, of which one may be the other misspelt."""
 
 FIELD, REGIONS = "discovery", "regions"
 
@@ -159,7 +156,7 @@ class Discovery:
         own = [each for each, mark in marks.items() if mark in ("", self.environment) and each not in others]
         # Another number is no misspelling: prod2 is not prod1.
         own = [each for each in own if re.findall(r"\d+", each) == re.findall(r"\d+", name)]
-        return next(iter(difflib.get_close_matches(name, own, 1, ALMOST)), "")
+        return closest(name, own, ALMOST)
 
     def _environment_of(self, name: str, tags: Mapping[str, str]) -> str:
         return environment_of(name, tags, self.environment)

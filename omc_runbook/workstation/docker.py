@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model import programs
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.model.shell import command
+from omc_runbook.model.suggestions import closest
 from omc_runbook.repository.checkout import Checkout
 
 PROGRAMS = (("docker", "compose"), ("docker-compose",))
@@ -117,8 +117,6 @@ _FAILED_STATES = {"created": "was not started", "paused": "is paused", "dead": "
 """States in which a container never works, as ends of a sentence."""
 
 INVALID = "a compose file is not valid"
-_NEAR = 0.8
-"""Least similarity, of 1, of an attribute and its misspelling, which is shown."""
 
 FAILURES = (
     (r"(?i)cannot connect to the docker daemon|is the docker daemon running", "no Docker engine answers: start Docker"),
@@ -462,8 +460,8 @@ def _wrong_attribute(name: str) -> str:
     """An attribute that Compose does not know where it stands, and its like; "" for a word that may be a value."""
     if name in _ATTRIBUTES:
         return f"{name}, which does not belong there"
-    near = difflib.get_close_matches(name.casefold(), _ATTRIBUTES, n=1, cutoff=_NEAR)
-    return f"{name}, and Compose knows {near[0]}" if near else ""
+    near = closest(name.casefold(), _ATTRIBUTES)
+    return f"{name}, and Compose knows {near}" if near else ""
 
 
 def _remedy(stderr: str) -> str:
