@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -229,10 +229,9 @@ def usual_duration(found: Sequence[ServiceDeployment]) -> timedelta | None:
     return durations[len(durations) // 2] if durations else None
 
 
-def newest_first(found: Any) -> tuple[ServiceDeployment, ...]:
+def newest_first(found: Iterable[ServiceDeployment]) -> tuple[ServiceDeployment, ...]:
     """Service deployments by the time of their creation; those without one, which is not AWS's, keep their order."""
-    entries = list(found)
-    return tuple(sorted(entries, key=lambda each: each.created.timestamp() if each.created else 0.0, reverse=True))
+    return tuple(sorted(found, key=lambda each: each.created.timestamp() if each.created else 0.0, reverse=True))
 
 
 def configuration_from(raw: Any) -> DeploymentConfiguration:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from omc_runbook.aws.answer import parse_object
 from omc_runbook.iam.policy import PolicyDocument
@@ -166,17 +166,13 @@ def list_regions(client: EC2Client) -> tuple[str, ...]:
     return tuple(region["RegionName"] for region in client.describe_regions()["Regions"])
 
 
-def describe_subnets(client: EC2Client, ids: Sequence[str]) -> dict[str, Subnet]:
-    """Read subnets by id; those that do not exist are left out.
+def describe_subnets(client: EC2Client, values: Sequence[str], by: str = "subnet-id") -> dict[str, Subnet]:
+    """Read subnets by id, or by another filter's values, such as those of "vpc-id"; what does not exist is left out.
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html
     """
-    return _subnets(client, ids, "subnet-id")
-
-
-def describe_subnets_of(client: EC2Client, vpcs: Sequence[str]) -> dict[str, Subnet]:
-    """Read all subnets of some VPCs."""
-    return _subnets(client, vpcs, "vpc-id")
+    found = _listed(client.get_paginator("describe_subnets"), "Subnets", values, by)
+    return {raw["SubnetId"]: Subnet(raw["SubnetId"], raw["VpcId"], raw.get("CidrBlock", "")) for raw in found}
 
 
 def describe_vpcs(client: EC2Client, ids: Sequence[str]) -> dict[str, Vpc]:
@@ -185,25 +181,19 @@ def describe_vpcs(client: EC2Client, ids: Sequence[str]) -> dict[str, Vpc]:
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcs.html
     """
     pages = client.get_paginator("describe_vpcs").paginate(VpcIds=list(ids))
-    return {raw["VpcId"]: _vpc(raw) for page in pages for raw in page["Vpcs"]}
+    vpcs = (Vpc(id=raw["VpcId"], dhcp_options=raw.get("DhcpOptionsId", "")) for page in pages for raw in page["Vpcs"])
+    return {vpc.id: vpc for vpc in vpcs}
 
 
-def describe_dns_support(client: EC2Client, vpc: str) -> bool:
-    """Whether DNS resolution is enabled in the VPC (enableDnsSupport).
-
-    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcAttribute.html
-    """
-    answer = client.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsSupport")
-    return bool(answer["EnableDnsSupport"].get("Value"))
-
-
-def describe_dns_hostnames(client: EC2Client, vpc: str) -> bool:
-    """Whether DNS hostnames are enabled in the VPC, which private DNS of endpoints needs too.
+def has_attribute(
+    client: EC2Client, vpc: str, attribute: Literal["enableDnsSupport", "enableDnsHostnames"] = "enableDnsSupport"
+) -> bool:
+    """Whether DNS resolution is enabled in the VPC, or DNS hostnames, which private DNS of endpoints needs too.
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcAttribute.html
     """
-    answer = client.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
-    return bool(answer["EnableDnsHostnames"].get("Value"))
+    answer: Any = client.describe_vpc_attribute(VpcId=vpc, Attribute=attribute)
+    return bool(answer[attribute.replace("e", "E", 1)].get("Value"))
 
 
 def names_other_dns(client: EC2Client, dhcp_options: str) -> bool:
@@ -230,8 +220,15 @@ def describe_nat_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, N
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNatGateways.html
     """
-    gateways = _listed(client.get_paginator("describe_nat_gateways"), "NatGateways", vpcs)
-    return {raw["NatGatewayId"]: _nat_gateway(raw) for raw in gateways}
+    return {
+        raw["NatGatewayId"]: NatGateway(
+            id=raw["NatGatewayId"],
+            subnet=raw.get("SubnetId", ""),
+            state=raw.get("State", ""),
+            public=raw.get("ConnectivityType", "public") == "public",
+        )
+        for raw in _listed(client.get_paginator("describe_nat_gateways"), "NatGateways", vpcs)
+    }
 
 
 def describe_internet_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, str]:
@@ -298,15 +295,6 @@ def _listed(paginator: Any, member: str, values: Sequence[str], by: str = "vpc-i
             yield from page[member]
 
 
-def _subnets(client: EC2Client, values: Sequence[str], by: str) -> dict[str, Subnet]:
-    found = _listed(client.get_paginator("describe_subnets"), "Subnets", values, by)
-    return {raw["SubnetId"]: Subnet(raw["SubnetId"], raw["VpcId"], raw.get("CidrBlock", "")) for raw in found}
-
-
-def _vpc(raw: Any) -> Vpc:
-    return Vpc(id=raw["VpcId"], dhcp_options=raw.get("DhcpOptionsId", ""))
-
-
 def _route_table(raw: Any) -> RouteTable:
     associations = raw.get("Associations", ())
     return RouteTable(
@@ -314,21 +302,15 @@ def _route_table(raw: Any) -> RouteTable:
         vpc=raw["VpcId"],
         subnets=tuple(entry["SubnetId"] for entry in associations if entry.get("SubnetId")),
         main=any(entry.get("Main") for entry in associations),
-        routes=tuple(_route(entry) for entry in raw.get("Routes", ())),
+        routes=tuple(
+            Route(_first(entry, _DESTINATIONS), _first(entry, _TARGETS), entry.get("State", "active"))
+            for entry in raw.get("Routes", ())
+        ),
     )
-
-
-def _route(raw: Any) -> Route:
-    return Route(_first(raw, _DESTINATIONS), _first(raw, _TARGETS), raw.get("State", "active"))
 
 
 def _first(raw: Any, names: Sequence[str]) -> str:
     return next((str(raw[name]) for name in names if raw.get(name)), "")
-
-
-def _nat_gateway(raw: Any) -> NatGateway:
-    public = raw.get("ConnectivityType", "public") == "public"
-    return NatGateway(raw["NatGatewayId"], raw.get("SubnetId", ""), raw.get("State", ""), public)
 
 
 def _security_group(raw: Any) -> SecurityGroup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from omc_runbook.aws import ec2 as reading
@@ -105,9 +106,10 @@ class _Reader:
         if not vpcs:
             return NOTHING
         described = self.ask("DescribeVpcs", reading.describe_vpcs, vpcs)
-        support = {vpc: self.ask("DescribeVpcAttribute", reading.describe_dns_support, vpc) for vpc in vpcs}
-        hostnames = {vpc: self.ask("DescribeVpcAttribute", reading.describe_dns_hostnames, vpc) for vpc in vpcs}
-        subnets = self.ask("DescribeSubnets", reading.describe_subnets_of, vpcs)
+        support = {vpc: self.ask("DescribeVpcAttribute", reading.has_attribute, vpc) for vpc in vpcs}
+        has_hostnames = partial(reading.has_attribute, attribute="enableDnsHostnames")
+        hostnames = {vpc: self.ask("DescribeVpcAttribute", has_hostnames, vpc) for vpc in vpcs}
+        subnets = self.ask("DescribeSubnets", partial(reading.describe_subnets, by="vpc-id"), vpcs)
         tables = self.ask("DescribeRouteTables", reading.describe_route_tables, vpcs)
         nats = self.ask("DescribeNatGateways", reading.describe_nat_gateways, vpcs)
         gateways = self.ask("DescribeInternetGateways", reading.describe_internet_gateways, vpcs)
