@@ -105,7 +105,8 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
                 "CloudTrail records the reads of that copy in that account alone. Once it is disassociated, it keeps"
                 " the values that it has now: rotate them then.",
             ]
-            remedy = remedies.end_replica(snapshot.environment.names, outsider.statement)
+            end = ("disassociate-cross-account-replica", "--cross-account-replica-arn", outsider.statement)
+            remedy = remedies.on_secret(snapshot.environment.names, *end)
             yield Evidence(outsider.principal, tuple(facts), remedy)
         elif outsider.way == "trust policy" and outsider.kind in ("account", "everybody"):
             role = outsider.role.rpartition("/")[2]
@@ -330,7 +331,8 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"ListGrants: grant {grant.id} of {key.arn} allows {', '.join(sorted(grant.operations))} to"
                 f" {grant.grantee}, a principal {whose}.",
             )
-            yield Evidence(grant.grantee, facts, remedies.revoke_grant(snapshot.environment.names, key.arn, grant.id))
+            words = ("kms", "revoke-grant", "--key-id", key.arn, "--grant-id", grant.id)
+            yield Evidence(grant.grantee, facts, remedies.in_region(snapshot.environment.names.region, *words))
 
 
 @check(

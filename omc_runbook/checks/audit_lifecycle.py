@@ -56,7 +56,8 @@ def key_not_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
     rotation = lifecycle.key_rotation if lifecycle else None
     if key and key.state == "Enabled" and rotation and not rotation.is_enabled:
         fact = f"GetKeyRotationStatus: KeyRotationEnabled is false for {key.arn}, which encrypts the secret."
-        yield Evidence(key.arn, (fact,), remedies.rotate_key(region_in(key.arn), key.arn.rpartition("/")[2]))
+        words = ("kms", "enable-key-rotation", "--key-id", key.arn.rpartition("/")[2])
+        yield Evidence(key.arn, (fact,), remedies.in_region(region_in(key.arn), *words))
 
 
 @check(
@@ -73,7 +74,7 @@ def rotation_broken(snapshot: Snapshot) -> Iterable[Evidence]:
         return
     if function and not function.exists:
         fact = f"GetFunctionConfiguration: there is no function {function.arn}, which RotationLambdaARN names."
-        yield Evidence(secret.name, (fact,), remedies.cancel_rotation(snapshot.environment.names))
+        yield Evidence(secret.name, (fact,), remedies.on_secret(snapshot.environment.names, "cancel-rotate-secret"))
     elif function and "Failed" in (function.state, function.last_update):
         reason = f": {function.reason.rstrip('.')}" if function.reason else ""
         fact = (

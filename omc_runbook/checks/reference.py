@@ -294,7 +294,8 @@ def platform_version(snapshot: Snapshot) -> Iterable[Evidence]:
                 " reads whole secrets only; 1.4.0 is the first that reads one key, or a certain version.",
                 f"DescribeTaskDefinition: {refs[0][0].label} names a key or a version for {variables}.",
             )
-            remedy = remedies.move_platform(snapshot.environment.names, service.name)
+            newest = ("--platform-version", "LATEST", "--force-new-deployment")
+            remedy = remedies.update_service(snapshot.environment.names, service.name, *newest)
             yield Evidence(service.name, facts, remedy, frozenset({service.name}))
 
 

@@ -36,11 +36,6 @@ def create(environment: Environment) -> Remedy:
     return with_runbook("create", environment, create_secret(environment.names))
 
 
-def undelete(environment: Environment) -> Remedy:
-    """Take back the deletion, by the runbook that creates the secret."""
-    return with_runbook("create", environment, restore_secret(environment.names))
-
-
 def update(environment: Environment, key: str = "", remove: str = "") -> Remedy:
     """Give a key a new value, or without a key write the whole document, by the runbook.
 
@@ -119,29 +114,29 @@ def create_secret(names: Names) -> Remedy:
 
 def restore_secret(names: Names) -> Remedy:
     """Take back the deletion."""
-    return _secret(names, "restore-secret")
+    return on_secret(names, "restore-secret")
 
 
 def delete_secret(name: str, days: int, region: str) -> Remedy:
     """Schedule the secret for deletion; for so many days it can be restored."""
     options = ("--secret-id", name, "--recovery-window-in-days", str(days))
-    return _in_region(region, "secretsmanager", "delete-secret", *options)
+    return in_region(region, "secretsmanager", "delete-secret", *options)
 
 
 def put_value(names: Names) -> Remedy:
     """Write the whole secret from a file that only you can read."""
-    return _secret(names, "put-secret-value", "--secret-string", FROM_FILE).needing(_WHOLE)
+    return on_secret(names, "put-secret-value", "--secret-string", FROM_FILE).needing(_WHOLE)
 
 
 def move_back(names: Names, to: str, from_: str) -> Remedy:
     """Give AWSCURRENT back to an earlier version."""
     move = ("--version-stage", "AWSCURRENT", "--move-to-version-id", to, "--remove-from-version-id", from_)
-    return _secret(names, "update-secret-version-stage", *move)
+    return on_secret(names, "update-secret-version-stage", *move)
 
 
 def redeploy(names: Names, service: str) -> Remedy:
     """Start new tasks, which read the secret again."""
-    return _update_service(names, service, "--force-new-deployment")
+    return update_service(names, service, "--force-new-deployment")
 
 
 def start_tasks(names: Names, service: Service) -> Remedy:
@@ -155,7 +150,7 @@ def start_tasks(names: Names, service: Service) -> Remedy:
         # ECS refuses a daemon a second task on an instance.
         percents = (0, 100) if service.is_daemon else (100, 200)
         room = "minimumHealthyPercent={},maximumPercent={}".format(*percents)
-        return _update_service(names, service.name, "--deployment-configuration", room, "--force-new-deployment")
+        return update_service(names, service.name, "--deployment-configuration", room, "--force-new-deployment")
     pauses = ", ".join(service.configuration.pauses)
     waits = (
         f"This new deployment of {service.name} will wait at {pauses} for a person: run troubleshoot then, for the"
@@ -170,7 +165,7 @@ def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateTaskProtection.html
     """
     start, end = ("update-task-protection", "--cluster", names.cluster, "--tasks"), "--no-protection-enabled"
-    calls = " && ".join(_in_region(names.region, "ecs", *start, *each, end).command for each in batches(tasks, 10))
+    calls = " && ".join(in_region(names.region, "ecs", *start, *each, end).command for each in batches(tasks, 10))
     return Remedy(
         calls,
         command_needs="First let the work end for which they are protected: within 48 hours their protection ends by"
@@ -183,7 +178,7 @@ def deploy_express(region: str, arn: str) -> Remedy:
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateExpressGatewayService.html
     """
-    return _in_region(region, "ecs", "update-express-gateway-service", "--service-arn", arn)
+    return in_region(region, "ecs", "update-express-gateway-service", "--service-arn", arn)
 
 
 def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) -> Remedy:
@@ -211,7 +206,7 @@ def combine(ways: Sequence[Remedy]) -> Remedy:
 
 def deploy(names: Names, service: str, revision: str) -> Remedy:
     """Give a service a revision of its task definition."""
-    return _update_service(names, service, "--task-definition", revision, "--force-new-deployment")
+    return update_service(names, service, "--task-definition", revision, "--force-new-deployment")
 
 
 def run_alone(names: Names, revision: str) -> Remedy:
@@ -221,17 +216,12 @@ def run_alone(names: Names, revision: str) -> Remedy:
     return run.needing("task.json is the request with which it was run before, with its network.")
 
 
-def move_platform(names: Names, service: str) -> Remedy:
-    """Start new tasks on Fargate's newest platform version."""
-    return _update_service(names, service, "--platform-version", "LATEST", "--force-new-deployment")
-
-
 def scale(names: Names, service: Service) -> Remedy:
     """Set desiredCount to 1; of a daemon, which has a task for each instance, ECS refuses that."""
     if service.is_daemon:
         see = capacity(names).command
         return Remedy(f"See `{see}` for the cluster's instances: add one that meets {service.name}'s constraints.")
-    return _update_service(names, service.name, "--desired-count", "1")
+    return update_service(names, service.name, "--desired-count", "1")
 
 
 def grant(names: Names, role: str, action: str, resource: str, of: str = "") -> Remedy:
@@ -278,14 +268,14 @@ def revoke(role: str, policy: str) -> Remedy:
 def continue_deployment(region: str, arn: str, hook: str) -> Remedy:
     """Continue a deployment which waits for a person."""
     words = ("--service-deployment-arn", arn, "--hook-id", hook, "--action", "CONTINUE")
-    return _in_region(region, "ecs", "continue-service-deployment", *words)
+    return in_region(region, "ecs", "continue-service-deployment", *words)
 
 
 def enable_execute(names: Names, service: Service) -> Remedy:
     """Start new tasks that ECS Exec can look into."""
     if service.controller != "ECS":
         return Remedy(f"Set enableExecuteCommand on {service.name}. {start_tasks(names, service).command}")
-    return _update_service(names, service.name, "--enable-execute-command", "--force-new-deployment")
+    return update_service(names, service.name, "--enable-execute-command", "--force-new-deployment")
 
 
 def let_execute(role: str) -> Remedy:
@@ -306,7 +296,7 @@ def logs(names: Names, service: str) -> Remedy:
 
 def log_group(names: Names, group: str, region: str = "") -> Remedy:
     """Read a log group's latest lines, in its region or the environment's."""
-    return _in_region(region or names.region, "logs", "tail", group, "--since", "30m")
+    return in_region(region or names.region, "logs", "tail", group, "--since", "30m")
 
 
 def log_of_function(names: Names, function: str) -> Remedy:
@@ -318,7 +308,7 @@ def log_of_function(names: Names, function: str) -> Remedy:
 
 def create_log_group(names: Names, group: str, region: str = "") -> Remedy:
     """Create a log group, in a region or the environment's."""
-    return _in_region(region or names.region, "logs", "create-log-group", "--log-group-name", group)
+    return in_region(region or names.region, "logs", "create-log-group", "--log-group-name", group)
 
 
 def use_key(region: str, key: str, *verbs: str) -> Remedy:
@@ -334,20 +324,10 @@ def use_key(region: str, key: str, *verbs: str) -> Remedy:
     return Remedy(" && ".join(f"{command('aws', 'kms', verb, '--key-id')} {id} {ends}" for verb in verbs))
 
 
-def rotate_key(region: str, key: str) -> Remedy:
-    """Let KMS renew a key's material every year; what it encrypted stays readable."""
-    return _in_region(region, "kms", "enable-key-rotation", "--key-id", key)
-
-
-def cancel_rotation(names: Names) -> Remedy:
-    """Switch the automatic rotation off; the secret and its versions stay as they are."""
-    return _secret(names, "cancel-rotate-secret")
-
-
 def tag(names: Names, tags: Sequence[str]) -> Remedy:
     """Give the secret tags, whose values are to be filled in."""
     pairs = [f"Key={each},Value=VALUE" for each in tags]
-    return _secret(names, "tag-resource", "--tags", *pairs).needing("VALUE is each tag's value.")
+    return on_secret(names, "tag-resource", "--tags", *pairs).needing("VALUE is each tag's value.")
 
 
 def trust(role: str, document: str) -> Remedy:
@@ -358,25 +338,20 @@ def trust(role: str, document: str) -> Remedy:
 
 def put_resource_policy(names: Names) -> Remedy:
     """Write the secret's own policy from a file."""
-    return _secret(names, "put-resource-policy", "--resource-policy", "file://policy.json")
+    return on_secret(names, "put-resource-policy", "--resource-policy", "file://policy.json")
 
 
 def set_resource_policy(names: Names, document: str) -> Remedy:
     """Give the secret this policy of its own, or with "" none; Secrets Manager refuses one that lets everybody in."""
     if not document:
-        return _secret(names, "delete-resource-policy")
-    return _secret(names, "put-resource-policy", "--resource-policy", document, "--block-public-policy")
+        return on_secret(names, "delete-resource-policy")
+    return on_secret(names, "put-resource-policy", "--resource-policy", document, "--block-public-policy")
 
 
 def put_key_policy(names: Names, key: str, document: str = "file://policy.json") -> Remedy:
     """Give a key this policy, by default one from a file."""
     words = ("put-key-policy", "--key-id", key, "--policy-name", "default", "--policy", document)
     return _aws(names, "kms", *words)
-
-
-def revoke_grant(names: Names, key: str, grant: str) -> Remedy:
-    """Take a grant of a key back."""
-    return _aws(names, "kms", "revoke-grant", "--key-id", key, "--grant-id", grant)
 
 
 def capacity(names: Names) -> Remedy:
@@ -387,7 +362,7 @@ def capacity(names: Names) -> Remedy:
 def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
     """See whether an image is in its repository, by its tag where it has one."""
     image = ("--image-ids", f"imageTag={tag}") if tag else ()
-    return _in_region(
+    return in_region(
         region, "ecr", "describe-images", "--repository-name", repository, *image, "--registry-id", account
     )
 
@@ -395,8 +370,8 @@ def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
 def replicate(names: Names, replica: Replica) -> Remedy:
     """Replicate the secret once more to a region, or to a replica in another account by its ARN."""
     if replica.location.startswith("arn:"):
-        return _secret(names, "associate-cross-account-replica", "--cross-account-replica-arn", replica.location)
-    again = _secret(names, "replicate-secret-to-regions", "--add-replica-regions", f"Region={replica.location}")
+        return on_secret(names, "associate-cross-account-replica", "--cross-account-replica-arn", replica.location)
+    again = on_secret(names, "replicate-secret-to-regions", "--add-replica-regions", f"Region={replica.location}")
     if not _IS_TAKEN.search(replica.message):
         return again
     return Remedy(
@@ -405,19 +380,14 @@ def replicate(names: Names, replica: Replica) -> Remedy:
     )
 
 
-def end_replica(names: Names, arn: str) -> Remedy:
-    """Replicate the secret no more to another account, which keeps the values that it has."""
-    return _secret(names, "disassociate-cross-account-replica", "--cross-account-replica-arn", arn)
-
-
 def list_versions(names: Names) -> Remedy:
     """See the secret's versions."""
-    return _secret(names, "list-secret-version-ids", "--include-deprecated")
+    return on_secret(names, "list-secret-version-ids", "--include-deprecated")
 
 
 def show_secret(names: Names) -> Remedy:
     """See the secret's metadata, without its value."""
-    return _secret(names, "describe-secret")
+    return on_secret(names, "describe-secret")
 
 
 def show_references(names: Names) -> Remedy:
@@ -443,30 +413,32 @@ def show_failed_rotations(secret: Secret) -> Remedy:
     See https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
     """
     event = "AttributeKey=EventName,AttributeValue=RotationFailed"
-    return _in_region(secret.region, "cloudtrail", "lookup-events", "--lookup-attributes", event)
+    return in_region(secret.region, "cloudtrail", "lookup-events", "--lookup-attributes", event)
 
 
 def drop_pending(secret: Secret) -> Remedy:
     """Take AWSPENDING off the version that has it."""
     words = ("update-secret-version-stage", "--secret-id", secret.name, "--version-stage", PENDING)
     version = secret.version_at(PENDING)
-    return _in_region(secret.region, "secretsmanager", *words, "--remove-from-version-id", version)
+    return in_region(secret.region, "secretsmanager", *words, "--remove-from-version-id", version)
 
 
 def _aws(names: Names, *words: str) -> Remedy:
-    return _in_region(names.region, *words)
+    return in_region(names.region, *words)
 
 
-def _secret(names: Names, verb: str, *options: str) -> Remedy:
+def on_secret(names: Names, verb: str, *options: str) -> Remedy:
     """A command on the environment's secret."""
     return _aws(names, "secretsmanager", verb, "--secret-id", names.secret, *options)
 
 
-def _in_region(region: str, *words: str) -> Remedy:
+def in_region(region: str, *words: str) -> Remedy:
+    """A command of the AWS CLI in a region."""
     return Remedy(command("aws", *words, "--region", region))
 
 
-def _update_service(names: Names, service: str, *words: str) -> Remedy:
+def update_service(names: Names, service: str, *words: str) -> Remedy:
+    """Change a service of the environment's cluster."""
     return _aws(names, "ecs", "update-service", "--cluster", names.cluster, "--service", service, *words)
 
 

@@ -48,7 +48,9 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
             "GetSecretValue is refused until the secret is restored.",
             *author_of(snapshot, "DeleteSecret"),
         )
-        yield Evidence(secret.name, facts, remedies.undelete(snapshot.environment), snapshot.consumer_names)
+        environment = snapshot.environment
+        remedy = remedies.with_runbook("create", environment, remedies.restore_secret(environment.names))
+        yield Evidence(secret.name, facts, remedy, snapshot.consumer_names)
 
 
 @check(

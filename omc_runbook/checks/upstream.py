@@ -39,25 +39,8 @@ _NO_LOGIN = re.compile(r"\A[\w+.-]+://(?![^\s/:@]*:[^\s@]+@)(?!\S*password=)")
 GENERIC = (API_KEY, CLIENT_SECRET)
 """The generic names of a key, at a provider and in the secret."""
 
-COMMON = frozenset(
-    {
-        "api",
-        "app",
-        "auth",
-        "client",
-        "first",
-        "key",
-        "main",
-        "omc",
-        "password",
-        "secret",
-        "server",
-        "token",
-        "user",
-        "value",
-    }
-)
-"""Words of a key's name that do not name a provider."""
+COMMON = frozenset(("auth", "client", "first", "main", "password", "secret", "server", "token", "user", "value"))
+"""Words of a key's name that do not name a provider, beside those of three letters or less."""
 UNMISTAKABLE = 6
 """From how many letters on a name is known within a word, as github in GithubException and not rest in restarting."""
 
