@@ -12,7 +12,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.server import ThreadedMotoServer
 
-from omc_runbook.checks import registry
+from omc_runbook.checks.check import find
 from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.worlds import build
@@ -62,5 +62,5 @@ def serve(starts_healthy: bool) -> Iterator[PlainWorld]:
 
 def needs_no_task(expected: tuple[str, ...]) -> bool:
     """Whether checks see their faults without a task."""
-    checks = [registry.find(check) for check in expected]
+    checks = [find(check) for check in expected]
     return not any(check is None or OF_TASKS.intersection(check.needs) for check in checks)

@@ -8,8 +8,7 @@ from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.checks import registry
-from omc_runbook.checks.check import Check, run_check
+from omc_runbook.checks.check import Check, find, registered, run_check
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.sandbox import faults as catalogue
@@ -24,12 +23,12 @@ MODULES = importlib.import_module("support.every_fault").MODULES
 def faults(elsewhere: Set[str]) -> list[str]:
     """The ids of the checks of AWS whose fault the sandbox cannot have, and that are not tried `elsewhere`."""
     tried = {fault.id for fault in catalogue.every()} | elsewhere
-    return [check.id for check in registry.registered() if check.family != LOCAL and check.id not in tried]
+    return [check.id for check in registered() if check.family != LOCAL and check.id not in tried]
 
 
 def rows(fault: str) -> list[tuple[str, ...]]:
     """A row for each remedy of a fault, and why it was not tried."""
-    check = registry.find(fault)
+    check = find(fault)
     assert check is not None
     finding = _find(check)
     ways = dict.fromkeys(filter(None, (finding.remedy.invocation, finding.remedy.command)))

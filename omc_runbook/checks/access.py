@@ -10,8 +10,7 @@ from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import RESOURCE_POLICY
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of, newest_call
-from omc_runbook.checks.check import Evidence, Uncertain
-from omc_runbook.checks.registry import Family
+from omc_runbook.checks.check import Evidence, Family, Uncertain
 from omc_runbook.checks.role_access import (
     ASK_ORGANIZATION,
     RoleAccess,

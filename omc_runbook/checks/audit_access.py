@@ -9,8 +9,7 @@ from typing import Any
 
 from omc_runbook.aws.iam import LastAccess
 from omc_runbook.checks import access_remedies, audit_accesses, remedies, secret_access
-from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
-from omc_runbook.checks.registry import Family
+from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Uncertain
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
 from omc_runbook.checks.self_grants import administers_iam
 from omc_runbook.iam import request_keys

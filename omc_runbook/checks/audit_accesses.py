@@ -11,8 +11,7 @@ from functools import cached_property, update_wrapper
 from omc_runbook.aws.cloudtrail import BATCH_READ, Access, issuer_of
 from omc_runbook.aws.session import USER_AGENT
 from omc_runbook.checks.audit_remedies import explain_calls
-from omc_runbook.checks.check import ECS_FIELDS, Answer, Evidence, Uncertain
-from omc_runbook.checks.registry import Family
+from omc_runbook.checks.check import ECS_FIELDS, Answer, Evidence, Family, Uncertain
 from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot.audit.accesses import WRITES
 from omc_runbook.snapshot.audit.state import Accesses

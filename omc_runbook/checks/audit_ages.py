@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from omc_runbook.aws.lambda_functions import RotationFunction
 from omc_runbook.checks import age, remedies
 from omc_runbook.checks.age import Age, AgeState
-from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
-from omc_runbook.checks.registry import Family
+from omc_runbook.checks.check import DOCUMENT, Evidence, Family, Uncertain
 from omc_runbook.checks.secret import ROTATING
 from omc_runbook.masking.document import Document
 from omc_runbook.model.arn import function_in, region_in

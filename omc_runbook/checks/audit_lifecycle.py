@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence
-from omc_runbook.checks.registry import Family
+from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.iam.policy import PolicyDocument, evaluate_resource, extend
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.findings import Remedy

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.checks import audit_remedies
 from omc_runbook.checks.alarm_routes import AlarmRoute, routes_of
-from omc_runbook.checks.check import TRAIL, Answer, Evidence, Uncertain
-from omc_runbook.checks.registry import Family
+from omc_runbook.checks.check import TRAIL, Answer, Evidence, Family, Uncertain
 from omc_runbook.model.arn import account_in
 from omc_runbook.snapshot.audit.monitoring import GAP, READ, TRAILS, is_group_elsewhere
 from omc_runbook.snapshot.state import Snapshot

@@ -7,9 +7,8 @@ from datetime import timedelta
 
 from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
+from omc_runbook.checks.check import DOCUMENT, Evidence, Family, Uncertain
 from omc_runbook.checks.key_demand import referenced_keys, secret_demands
-from omc_runbook.checks.registry import Family
 from omc_runbook.checks.spare_keys import NOTE
 from omc_runbook.checks.variable_locations import locations_of
 from omc_runbook.model.catalogue import variable_of

@@ -9,7 +9,7 @@ from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import describe, write_of
-from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
+from omc_runbook.checks.check import DOCUMENT, Evidence, Family, Uncertain
 from omc_runbook.checks.definition_source import refer_in_proxy, source_for
 from omc_runbook.checks.key_demand import (
     containers_in_force,
@@ -21,7 +21,6 @@ from omc_runbook.checks.key_demand import (
     secret_demands,
     services_reading,
 )
-from omc_runbook.checks.registry import Family
 from omc_runbook.checks.variable_locations import locations_of
 from omc_runbook.masking import hosts
 from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_in

@@ -11,10 +11,9 @@ from omc_runbook.aws.definitions import ACTIVE
 from omc_runbook.aws.ecs import EXPRESS, Deployment, Service, ServiceEvent, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import ECS_FIELDS, Evidence, Hinders, Uncertain
+from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Hinders, Uncertain
 from omc_runbook.checks.key_demand import services_of_others
 from omc_runbook.checks.other_names import correct, found_instead, is_elsewhere
-from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import after_failure, log_hint
 from omc_runbook.checks.stopped_tasks import (
     Stop,

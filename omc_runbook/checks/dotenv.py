@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import DOTENV, FILE, WORKSTATION, Evidence
-from omc_runbook.checks.registry import Family
+from omc_runbook.checks.check import DOTENV, FILE, WORKSTATION, Evidence, Family
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.repository.compose import Compose, ComposeService

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import CHECKOUT, Evidence, Uncertain
+from omc_runbook.checks.check import CHECKOUT, Evidence, Family, Uncertain
 from omc_runbook.checks.definition_source import source_of
 from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.checks.next_revision import DeclaredFault, declared_faults
-from omc_runbook.checks.registry import Family
 from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
 from omc_runbook.checks.variable_locations import (
     COMPOSE,

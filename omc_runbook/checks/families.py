@@ -23,7 +23,6 @@ from omc_runbook.checks import (
     network,
     other_sources,
     reference,
-    registry,
     running,
     secret,
     spare_keys,
@@ -31,7 +30,7 @@ from omc_runbook.checks import (
     upstream,
     workstation,
 )
-from omc_runbook.checks.check import Check
+from omc_runbook.checks.check import Check, checks_of, find
 from omc_runbook.model.environment import LOCAL
 
 ENVIRONMENT = (
@@ -65,12 +64,7 @@ AUDITED = (secret, *AUDIT)
 """Checks that an audit runs: its own, and those of the secret itself, which may be about to be deleted."""
 MACHINE = (dotenv, dotenv_quoting, local, workstation)
 """Checks of a developer's machine, run only where that was read."""
-_EVERY = registry.checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE)
-
-
-def find(id: str, family: str = "") -> Check | None:
-    """A check by its id, None for an unknown one; `family` decides where a .env and a secret share a fault's name."""
-    return registry.find(id, family)
+_EVERY = checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE)
 
 
 def every_id() -> frozenset[str]:

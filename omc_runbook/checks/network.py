@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.checks.check import Evidence, Uncertain
-from omc_runbook.checks.registry import Family
+from omc_runbook.checks.check import Evidence, Family, Uncertain
 from omc_runbook.checks.role_access import keys_of_read
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.messages.reasons import is_of_network

@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterable, Iterator
 from omc_runbook.aws import iam
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.check import Evidence, Family, Uncertain
 from omc_runbook.checks.key_demand import KeyDemand
-from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import (
     ASK_ORGANIZATION,
     EVERYBODY,

@@ -9,7 +9,7 @@ from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.check import Evidence, Family, Uncertain
 from omc_runbook.checks.definition_source import refer_in_proxy, source_of
 from omc_runbook.checks.key_demand import (
     KeyDemand,
@@ -22,7 +22,6 @@ from omc_runbook.checks.key_demand import (
     secret_demands,
     successions,
 )
-from omc_runbook.checks.registry import Family
 from omc_runbook.masking.relations import is_database_address
 from omc_runbook.model import letters, value_from
 from omc_runbook.model.catalogue import variable_of

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 
-from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
+from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Uncertain
 from omc_runbook.checks.definition_source import source_for
-from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.secretive import is_secret

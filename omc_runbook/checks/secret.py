@@ -8,9 +8,8 @@ from datetime import timedelta
 from omc_runbook.aws.secretsmanager import CURRENT, PENDING, Replica, Secret
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
-from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.checks.other_names import correct, found_instead, in_doubt, is_misnamed
-from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot

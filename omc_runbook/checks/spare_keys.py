@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.checks.content import KEY_NEEDS
 from omc_runbook.checks.definition_source import source_of
 from omc_runbook.checks.key_demand import (
@@ -22,7 +22,6 @@ from omc_runbook.checks.key_demand import (
     services_of_others,
     successions,
 )
-from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.masking.document import Member
 from omc_runbook.messages.startline import REQUIRED

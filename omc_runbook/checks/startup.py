@@ -9,9 +9,8 @@ from itertools import chain
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service, ServiceEvent
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.checks.key_demand import services_reading, successions
-from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import WORKED, Stop, of_kind, worked_stops
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import (

@@ -9,8 +9,7 @@ from itertools import pairwise
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import DOCUMENT, ECS_FIELDS, Evidence, Uncertain
-from omc_runbook.checks.registry import Family
+from omc_runbook.checks.check import DOCUMENT, ECS_FIELDS, Evidence, Family, Uncertain
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.document import differ
 from omc_runbook.masking.registry import label

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date
 
 from omc_runbook.checks import families
+from omc_runbook.checks.check import find
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.grouping import grouped
@@ -44,7 +45,7 @@ def _unused(findings: Sequence[Finding], entries: Sequence[Accepted], source: st
     for entry in entries:
         if any(finding.status == "found" and entry.covers(finding.check, finding.subject) for finding in findings):
             continue
-        check = families.find(entry.check)
+        check = find(entry.check)
         if check is None:
             ids = families.every_id()
             fact = f"There is no check {entry.check}{nearest(entry.check, ids)}"

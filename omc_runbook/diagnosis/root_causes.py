@@ -9,8 +9,7 @@ from functools import cache
 from operator import itemgetter
 
 from omc_runbook.checks import families
-from omc_runbook.checks.check import Check, run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import Check, checks_of, find, run_check
 from omc_runbook.diagnosis import acceptance
 from omc_runbook.messages.recognition import phrases_in
 from omc_runbook.model.environment import LOCAL
@@ -109,7 +108,7 @@ def _new_tasks_last(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def stops_new_tasks(finding: Finding) -> bool:
     """Whether a fault keeps new tasks from running, or shows that something does, unlike one that is over."""
-    check = families.find(finding.check, finding.family)
+    check = find(finding.check, finding.family)
     if check is None or check.needs_new_tasks or finding.severity != "error":
         return False
     return bool(check.hinders or check.hindered_by)
@@ -199,14 +198,14 @@ class _Causes:
 
     def of(self, effect: Finding) -> list[Finding]:
         """Those that explain a finding, in their order."""
-        consequence = families.find(effect.check, effect.family)
+        consequence = find(effect.check, effect.family)
         if consequence is None:
             return []
         # Where the log names a key, no other key's value made the tasks fail.
         keys = self._keys(effect.services) if effect.check in FAILURES else frozenset[str]()
         causes: list[tuple[int, Finding]] = []
         for (id_, family), by_subject in self._findings.items():
-            check = families.find(id_, family)
+            check = find(id_, family)
             # A .env and a secret share ids, and neither causes the other's faults.
             if check is None or id_ == effect.check or (family == LOCAL) != (effect.family == LOCAL):
                 continue

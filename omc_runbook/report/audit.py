@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 from omc_runbook.changes.values.former_values import FORMER_ALIVE
-from omc_runbook.checks import families, registry
+from omc_runbook.checks import families
+from omc_runbook.checks.check import checks_of
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, check_ids, unknown_reasons, with_remedies_of_causes
 from omc_runbook.model.grouping import grouped
@@ -191,7 +192,7 @@ def _origin(snapshot: Snapshot) -> str:
 
 
 def _light(question: AuditQuestion, snapshot: Snapshot, findings: Sequence[Finding]) -> Light:
-    ids = {check.id for check in registry.checks_of(*_modules(question))}.union(question.others)
+    ids = {check.id for check in checks_of(*_modules(question))}.union(question.others)
     own = [finding for finding in findings if finding.check in ids]
     problems = [finding for finding in own if finding.is_problem]
     reasons = [*dict.fromkeys((*unknown_reasons(own), *snapshot.unread(*question.parts)))]

@@ -16,8 +16,7 @@ from support.runs import client, sign_in
 
 from omc_runbook.aws import iam, organizations
 from omc_runbook.checks import audit_access
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.changes.engine.context import ChangeContext
-from omc_runbook.checks import families, remedies
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import find
 from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import Names
@@ -149,12 +150,12 @@ def causes(snapshot: Snapshot, services: frozenset[str]) -> tuple[Finding, ...]:
 
 def _spares_values(cause: Finding) -> bool:
     """Whether it keeps tasks from running, as a missing image does, and no value is ever the cause of it."""
-    check = families.find(cause.check, cause.family)
+    check = find(cause.check, cause.family)
     return check is not None and check.hinders == "tasks" and "value" not in check.hindered_by
 
 
 def _keeps_secrets(cause: Finding) -> bool:
-    check = families.find(cause.check, cause.family)
+    check = find(cause.check, cause.family)
     return check is not None and check.hinders == "secret" and not check.needs_new_tasks
 
 

@@ -9,7 +9,8 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.values.sources import KEEP, rotate_command
-from omc_runbook.checks import families, remedies
+from omc_runbook.checks import remedies
+from omc_runbook.checks.check import find
 from omc_runbook.checks.startup import keys_with_nul
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
@@ -100,7 +101,7 @@ def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]
 
 def outlasts(cause: Finding) -> bool:
     """Whether what keeps secrets from tasks goes on, whatever becomes of the secret's values."""
-    check = families.find(cause.check, cause.family)
+    check = find(cause.check, cause.family)
     # Any new version gives the staging labels other versions.
     if check is None or check.needs_new_tasks or check.id == "previous-pinned":
         return False

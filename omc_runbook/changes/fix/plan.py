@@ -24,11 +24,10 @@ from omc_runbook.changes.fix.steps import (
 from omc_runbook.changes.secret.plan import is_database_password, users, why_consumers_unknown
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.take_back import Undo
-from omc_runbook.checks import content, families, remedies
-from omc_runbook.checks.check import run_check
+from omc_runbook.checks import content, remedies
+from omc_runbook.checks.check import checks_of, find, run_check
 from omc_runbook.checks.deployment import protection_of_old
 from omc_runbook.checks.key_demand import missing_keys
-from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking.document import Member, differ
@@ -317,7 +316,7 @@ def _needs_new_tasks(snapshot: Snapshot, findings: Sequence[Finding], cause: Fin
     if cause.services and cause.services.isdisjoint(snapshot.consumer_names - protected):
         # Of an Express service, one that leaves the secret, or one that has its new tasks already.
         return False
-    check = families.find(cause.check, cause.family)
+    check = find(cause.check, cause.family)
     if check is not None and check.needs_new_tasks:
         return True
     if cause.check not in PULL_FAILURES or snapshot.network is None:

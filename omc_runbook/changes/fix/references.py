@@ -8,9 +8,9 @@ from omc_runbook.aws.definitions import ReferenceEdit
 from omc_runbook.changes.fix.ownership import may_redeploy, why_not_family, why_not_secret, why_not_service
 from omc_runbook.changes.fix.steps import Correction, UnfixedCause
 from omc_runbook.checks import reference
+from omc_runbook.checks.check import checks_of
 from omc_runbook.checks.definition_source import source_of
 from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, missing_keys, named_key
-from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot

@@ -53,8 +53,7 @@ from support.snapshots import (
 from omc_runbook.aws.kms import KmsGrant, KmsKey
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import access
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.role_access import judge_action
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument

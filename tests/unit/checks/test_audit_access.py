@@ -59,8 +59,7 @@ from omc_runbook.aws.kms import KmsGrant
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import audit_access, secret_access
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Identity
 from omc_runbook.model import value_from

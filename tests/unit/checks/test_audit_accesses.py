@@ -22,8 +22,7 @@ from support.snapshots import NOW, ROLE, healthy, with_secret
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import audit_accesses
 from omc_runbook.checks.audit_accesses import find_unusual, network_of
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.snapshot.audit.state import Audit
 
 CHECKS = by_id(checks_of(audit_accesses))

@@ -17,8 +17,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sns import Topic
 from omc_runbook.checks import audit_monitoring
 from omc_runbook.checks.audit_remedies import bucket_policy, event_pattern, filter_pattern, topic_policy
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.event_patterns import matches_filter, matches_rule
 from omc_runbook.snapshot.audit.monitoring import read_event, rule_event

@@ -39,8 +39,7 @@ from omc_runbook.aws.kms import KeyRotation
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import age, audit_ages, audit_exposure, audit_lifecycle, audit_unused
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.catalogue import Key
 from omc_runbook.report.audit_exposure import exposure

@@ -33,9 +33,8 @@ from support.snapshots import (
 
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.checks import content, spare_keys
-from omc_runbook.checks.check import run_check
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.key_demand import missing_keys, successions
-from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.masking.hosts import HostKind, StrangeHost, find_host, judge
 from omc_runbook.model import value_from

@@ -52,8 +52,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.fix.plan import plan_fix
 from omc_runbook.checks import deployment as checks
 from omc_runbook.checks import spare_keys, startup
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import with_remedies_of_causes
 from omc_runbook.snapshot import freshness

@@ -46,9 +46,8 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.steps import Grant
 from omc_runbook.checks import execute
-from omc_runbook.checks.check import run_check
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.execute import STATIC_KEYS
-from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot import roles as role_reader

@@ -23,7 +23,7 @@ from omc_runbook.checks import (
     spare_keys,
     startup,
 )
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of
 from omc_runbook.snapshot.state import Snapshot
 
 FAMILIES = (*OTHERS, *AUDIT)

@@ -15,7 +15,7 @@ from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import drift as drift_checks
-from omc_runbook.checks.check import Check, run_check
+from omc_runbook.checks.check import Check, checks_of, run_check
 from omc_runbook.checks.content import terraform_overwrote
 from omc_runbook.checks.drift import (
     compose_lacks,
@@ -31,7 +31,6 @@ from omc_runbook.checks.drift import (
     unprovided,
 )
 from omc_runbook.checks.reference import other_environment, whole_json
-from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, with_remedies_of_causes
 from omc_runbook.report import add_key, create, drift

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from omc_runbook.checks import families
-from omc_runbook.checks.check import Check
+from omc_runbook.checks.check import Check, find
 from omc_runbook.diagnosis.root_causes import CHECKS
 
 
@@ -61,7 +61,7 @@ def test_look_alikes_are_mutual(check: str) -> None:
     assert check not in alike(check)
     assert len(set(alike(check))) == len(alike(check))
     family, _, id = check.rpartition("/")
-    mine = families.find(id, family)
+    mine = find(id, family)
     assert all(other.ruled_out_by and mine in others(f"{other.family}/{other.id}") for other in others(check))
     assert {other.symptom == "local" for other in others(check)} <= {symptom(check) == "local"}
 

@@ -52,8 +52,7 @@ from omc_runbook.aws.ec2 import Network, Route
 from omc_runbook.aws.ecs import Placement
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import access, network
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import Finding

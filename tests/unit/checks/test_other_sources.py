@@ -45,8 +45,7 @@ from omc_runbook.aws.ecs import PROXY, Placement
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.checks import access, other_sources, startup
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.stopped_tasks import Stop, is_about_other
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument

@@ -36,9 +36,8 @@ from support.snapshots import (
 
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.checks import content, reference
-from omc_runbook.checks.check import run_check
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.definition_source import GUIDE_FILE
-from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.value_from import parse

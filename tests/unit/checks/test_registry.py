@@ -10,9 +10,8 @@ import pytest
 
 import omc_runbook.checks
 from omc_runbook.checks import families, secret
-from omc_runbook.checks.check import Check
+from omc_runbook.checks.check import Check, Family, checks_of, registered
 from omc_runbook.checks.families import look_alikes
-from omc_runbook.checks.registry import Family, checks_of, registered
 from omc_runbook.diagnosis.root_causes import EVERY_CHECK
 from omc_runbook.sandbox import faults
 

@@ -28,8 +28,7 @@ from support.snapshots import (
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import deployment, running
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, HeldValue
 from omc_runbook.snapshot.state import Snapshot

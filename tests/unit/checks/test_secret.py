@@ -12,9 +12,8 @@ from support.snapshots import ARN, CURRENT, NAME, NOW, healthy, service, task_de
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.secretsmanager import ListedSecret, Replica, Version
 from omc_runbook.checks import secret
-from omc_runbook.checks.check import run_check
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.other_names import found_instead, secret_in_use
-from omc_runbook.checks.registry import checks_of
 from omc_runbook.model import value_from
 from omc_runbook.snapshot.discovery import Discovery, FoundService
 

@@ -38,8 +38,7 @@ from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.checks import startup
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.stopped_tasks import stale_stops
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS, diagnose
 from omc_runbook.model.catalogue import Key

@@ -31,8 +31,7 @@ from omc_runbook.aws.ecs import Task, TaskContainer
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import deployment, reference
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding

@@ -27,8 +27,7 @@ from support.snapshots import (
 
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.checks import upstream
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot

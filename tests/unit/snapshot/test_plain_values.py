@@ -13,8 +13,7 @@ from support.snapshots import document, healthy, task, with_container, with_keys
 from omc_runbook.aws.definitions import Container, container_of
 from omc_runbook.aws.ecs import PROXY
 from omc_runbook.checks import audit_exposure
-from omc_runbook.checks.check import run_check
-from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.masking.fingerprint import fingerprint, process_key
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding
