@@ -12,19 +12,16 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of, newest_call
 from omc_runbook.checks.check import Evidence, Family, Uncertain
 from omc_runbook.checks.role_access import (
-    ASK_ORGANIZATION,
     RoleAccess,
     denied_alike,
-    exchange_of,
     judge,
     judge_beside,
     judge_key,
     judge_resource_policy,
     refused_access,
-    remedy_of,
-    remove_deny,
     undecided_denies,
 )
+from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, exchange_of, remedy_of, remove_deny
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam import request_keys

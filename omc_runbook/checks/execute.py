@@ -11,7 +11,8 @@ from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Uncertain
 from omc_runbook.checks.network import way_of
-from omc_runbook.checks.role_access import exchange_of, judge_action, keys_of, remedy_of
+from omc_runbook.checks.role_access import judge_action, keys_of
+from omc_runbook.checks.role_remedies import exchange_of, remedy_of
 from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.arn import account_in

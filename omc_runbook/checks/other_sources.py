@@ -11,15 +11,14 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family, Uncertain
 from omc_runbook.checks.key_demand import KeyDemand
 from omc_runbook.checks.role_access import (
-    ASK_ORGANIZATION,
     EVERYBODY,
     RoleAccess,
     denied_alike,
     is_grant_limited,
     judge_action,
     keys_of_call,
-    remedy_of,
 )
+from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, remedy_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import Verdict, evaluate_resource

@@ -25,7 +25,6 @@ from omc_runbook.iam.policy import (
 )
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.arn import account_in, partition_in, region_in, service_in
-from omc_runbook.model.findings import Remedy
 from omc_runbook.model.truth import Truth
 from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.once import once
@@ -47,7 +46,6 @@ Cause = Literal[
 
 BY_SIMULATION = "SimulatePrincipalPolicy"
 BY_POLICIES = "The role's policies, evaluated here"
-ASK_ORGANIZATION = Remedy("Ask the organization's administrator: no policy of this account can override it.")
 _ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 _EVERYTHING = PolicyDocument("everything", "inline", {"Statement": [_ANYTHING]})
 EVERYBODY = PolicyDocument("a policy that allows all", "resource", {"Statement": {**_ANYTHING, "Principal": "*"}})
@@ -401,65 +399,6 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
     if is_denied:
         return RoleAccess("identity-deny", f"{fact}{f', by {_list(statements)}' if simulated else ''}.", statements)
     return RoleAccess("nothing-allows", f"{fact}.", is_bounded=is_outside)
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """A task definition that names its execution role and its task role in each other's place."""
-
-    execution_role: str
-    """The name of the role that its tasks are started with."""
-    fact: str
-    remedy: Remedy
-
-
-def exchange_of(snapshot: Snapshot, role_arn: str, services: Collection[str]) -> Exchange | None:
-    """The exchange because of which a role lacks a permission; None where nothing shows one.
-
-    What shows it is an earlier revision of the family, or the environment's names of both roles.
-    """
-    names = snapshot.environment.names
-    for service in (each for each in snapshot.consumers if each.name in services):
-        for revision in snapshot.revisions(service):
-            pair = (revision.execution_role_arn, revision.task_role_arn)
-            if role_arn not in pair or not all(pair) or pair[0] == pair[1]:
-                continue
-            former = (
-                f"{each.label} names them the other way round"
-                for each in snapshot.task_definitions.values()
-                if (each.task_role_arn, each.execution_role_arn) == pair
-                and each.family == revision.family
-                and each.revision < revision.revision
-            )
-            execution, task = map(iam.role_name, pair)
-            is_named = (task, execution) == (names.execution_role, names.task_role)
-            if why := f"{task} is the environment's execution role" if is_named else next(former, ""):
-                fact = f"DescribeTaskDefinition: {revision.label} has executionRoleArn {execution}, taskRoleArn {task}"
-                way = f"In {revision.label}, exchange executionRoleArn and taskRoleArn, and deploy a new revision."
-                return Exchange(execution, f"{fact}; {why}.", Remedy(way))
-    return None
-
-
-def remove_deny(access: RoleAccess) -> str:
-    """What to do about a deny; with a Condition it may be there on purpose, for calls from elsewhere."""
-    where = ", ".join(filter(None, access.statements)) or "its policies"
-    whose = ", the role's permissions boundary" if access.cause == "boundary" else ""
-    spare = ", or let its Condition leave the tasks' calls out" if access.conditions else ""
-    return f"Remove the deny from {where}{whose}{spare}"
-
-
-def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> Remedy:
-    """What gives a role back what it lacks: a grant where nothing allows it, since no grant outdoes a Deny."""
-    if access.cause == "organization":
-        return ASK_ORGANIZATION
-    if access.cause == "identity-deny" or (access.cause == "boundary" and any(access.statements)):
-        return Remedy(f"{remove_deny(access)}.")
-    if access.cause == "boundary":
-        return Remedy(f"Allow {action} on {resource} in the role's permissions boundary.")
-    if access.is_bounded:
-        first = f"First allow {action} on {resource} in the role's permissions boundary."
-        return replace(grant, command_needs=f"{first} {grant.command_needs}".strip())
-    return grant
 
 
 def _has_grant(key: KmsKey, role_arn: str, secret: Secret) -> bool:

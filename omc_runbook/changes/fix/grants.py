@@ -8,7 +8,8 @@ from omc_runbook.aws import iam
 from omc_runbook.changes.fix.ownership import why_not_role, why_not_secret
 from omc_runbook.changes.fix.steps import Grant, UnfixedCause
 from omc_runbook.checks import remedies
-from omc_runbook.checks.role_access import exchange_of, judge_resource_policy, judge_with
+from omc_runbook.checks.role_access import judge_resource_policy, judge_with
+from omc_runbook.checks.role_remedies import exchange_of
 from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
