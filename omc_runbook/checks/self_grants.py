@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument, may_name
+from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument, leaves_open
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.iam.who_can import (
     ASSUME_ROLE,
@@ -103,7 +103,7 @@ class SelfGrants:
     def _changes(self, identity: Identity) -> Iterator[tuple[AccessVerdict, _OwnChange]]:
         """The changes of itself that are not denied, each with the verdict on its call."""
         for change in _on_itself(identity, self.found.groups):
-            if may_name(identity.policies, change.call.action, change.call.resource):
+            if leaves_open(identity.policies, change.call.action, change.call.resource):
                 verdict = self.judge.verdict(identity, change.call)
                 if verdict.decision != "denied":
                     yield verdict, change
@@ -133,7 +133,7 @@ class SelfGrants:
     def _as_reader(self, identity: Identity, action: str) -> Iterator[AccessVerdict]:
         """By signing in as somebody who reads the secret."""
         for call in self._on_readers[action] if self.judge.leaves_open(identity, action) else ():
-            if call.resource != identity.arn and may_name(identity.policies, action, call.resource):
+            if call.resource != identity.arn and leaves_open(identity.policies, action, call.resource):
                 verdict = self.judge.verdict(identity, call)
                 if verdict.decision != "denied" and (action != NEW_TRUST or self._may_assume(identity, call)):
                     yield verdict
@@ -154,7 +154,7 @@ class SelfGrants:
     ) -> Iterator[AccessVerdict]:
         """By passing a role that reads the secret to a service."""
         roles = [
-            each for each in self._roles_of[service] if may_name(identity.policies, secret_calls.PASS_ROLE, each.arn)
+            each for each in self._roles_of[service] if leaves_open(identity.policies, secret_calls.PASS_ROLE, each.arn)
         ]
         using = use(identity) if roles else None
         for role in roles if using else ():

@@ -182,10 +182,14 @@ def evaluate_resource(
     return _decide([layer], PolicyRequest(action, resource, context, frozenset(principals)))
 
 
-def leaves_open(policies: Iterable[PolicyDocument], action: str) -> bool:
-    """Whether a statement of these policies may allow an action, on whatever resource and under whatever condition."""
+def leaves_open(policies: Iterable[PolicyDocument], action: str, resource: str | None = None) -> bool:
+    """Whether a statement may allow an action, on this resource or on any, and under whatever condition."""
+
+    def may_name(statement: Mapping[str, Any]) -> bool:
+        return resource is None or _either(statement, "Resource", resource, ConditionKeys({})) is not False
+
     return any(
-        not isinstance(statement, Mapping) or statement.get("Effect") != "Deny"
+        not isinstance(statement, Mapping) or (statement.get("Effect") != "Deny" and may_name(statement))
         for policy in policies
         for _, statement in policy.statements_on(action)
     )
@@ -199,19 +203,6 @@ def denies_everywhere(policies: Iterable[PolicyDocument], action: str) -> bool:
         and set(statement) <= {"Sid", "Effect", "Action", "Resource"}
         and "*" in (texts(statement.get("Resource", [])) or ())
         and _either(statement, "Action", action, ConditionKeys({}), fold=True) is True
-        for policy in policies
-        for _, statement in policy.statements_on(action)
-    )
-
-
-def may_name(policies: Iterable[PolicyDocument], action: str, resource: str) -> bool:
-    """Whether a statement that may allow an action may name this resource, its other elements apart."""
-    return any(
-        not isinstance(statement, Mapping)
-        or (
-            statement.get("Effect") != "Deny"
-            and _either(statement, "Resource", resource, ConditionKeys({})) is not False
-        )
         for policy in policies
         for _, statement in policy.statements_on(action)
     )

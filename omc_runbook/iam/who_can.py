@@ -24,7 +24,6 @@ from omc_runbook.iam.policy import (
     is_controlled,
     is_limited_by_boundary,
     leaves_open,
-    may_name,
     session_grants,
     trusts,
 )
@@ -215,7 +214,8 @@ class Judge:
         levels = [] if identity.is_service_linked else [apply(level, request) for level in self.levels or ()]
         has_controls = is_controlled(call.action) and not identity.is_service_linked
         controls = apply(self.resource_controls, everybody) if has_controls else []
-        denying = [each for each in (*own, *bounds, *direct, *_flat(levels), *controls) if each.effect != "Allow"]
+        limits = [*(each for level in levels for each in level), *controls]
+        denying = [each for each in (*own, *bounds, *direct, *limits) if each.effect != "Allow"]
         deciding = tuple(dict.fromkeys(each.label for each in denying if each.applies))
         if deciding:
             return AccessVerdict(action=call.action, decision="denied", statements=deciding)
@@ -237,7 +237,7 @@ class Judge:
         truth = all_of((any_of(ways), organization, *map(invert, maybe_denied)))
         if truth is False:
             return AccessVerdict(action=call.action, decision="denied")
-        consulted = [*own, *bounds, *direct, *delegating, *_flat(levels), *controls]
+        consulted = [*own, *bounds, *direct, *delegating, *limits]
         allowing = tuple(dict.fromkeys(e.label for e in (*own, *direct) if e.effect == "Allow" and e.applies))
         labels = allowing or tuple(dict.fromkeys(each.label for each in consulted if each.applies is None))
         if granted and not (ways[0] or ways[1]):
@@ -347,7 +347,9 @@ def assumptions(
     )
     for identity in speakers if speakers is not None and is_by_account else identities:
         is_candidate = (
-            "*" in principals or _is_named(identity, principals) or (is_open and _may_ask_for(identity, role))
+            "*" in principals
+            or _is_named(identity, principals)
+            or (is_open and (identity.unread or leaves_open(identity.policies, ASSUME_ROLE, role.arn)))
         )
         if identity is role or not is_candidate:
             continue
@@ -422,10 +424,6 @@ def _allowed(statements: Iterable[AppliedStatement]) -> Truth:
     return any_of(each.applies for each in statements if each.effect != "Deny")
 
 
-def _flat(levels: Iterable[Iterable[AppliedStatement]]) -> list[AppliedStatement]:
-    return [statement for level in levels for statement in level]
-
-
 def _is_limited(identity: Identity, call: ResourceCall, request: PolicyRequest) -> bool:
     """Whether the boundary limits what the resource's policies allow: not where they name a user or a session."""
 
@@ -456,11 +454,6 @@ def _names_session(identity: Identity, policies: Iterable[PolicyDocument], actio
         if colon and session != "*" and matches(id, identity.id, ConditionKeys({})) is not False:
             return True
     return False
-
-
-def _may_ask_for(identity: Identity, role: Identity) -> bool:
-    """Whether its own policies may allow it to assume a role."""
-    return bool(identity.unread) or may_name(identity.policies, ASSUME_ROLE, role.arn)
 
 
 def _is_account(name: str, account: str) -> bool:
