@@ -23,7 +23,6 @@ ROWS_A_PAGE = 1000
 QUERY_SECONDS, POLL_SECONDS = 120.0, 1.0
 """How long a query may take, and how often its state is asked for."""
 _RUNNING = frozenset({"QUEUED", "RUNNING"})
-_TAKES_EVENTS = frozenset({"ENABLED"})
 _SOURCE = "secretsmanager.amazonaws.com"
 
 
@@ -48,7 +47,7 @@ class EventDataStore:
         """
         home = region_in(self.arn)
         others = sorted({*regions} - {home})
-        if self.status not in _TAKES_EVENTS:
+        if self.status != "ENABLED":
             return f"its Status is {self.status}, so that it takes no events."
         if self.selectors.takes(event) is not True:
             return "its event selectors leave out management events that read, or may."

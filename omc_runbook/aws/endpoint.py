@@ -14,7 +14,7 @@ from omc_runbook.model.handover import is_on_this_machine
 if TYPE_CHECKING:
     from botocore.session import Session
 
-AWS_DOMAINS = (
+_AWS_DOMAINS = (
     *(".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn"),
     *(".amazonaws.eu", ".amazonwebservices.eu"),
 )
@@ -33,7 +33,7 @@ def foreign_urls(session: Session) -> tuple[str, ...]:
     full, scoped = session.full_config, session.get_scoped_config()
     providers = (ConfiguredEndpointProvider(full, scoped, service) for service in _SERVICES)
     urls = dict.fromkeys(str(provider.provide() or "") for provider in providers)
-    return tuple(url for url in urls if url and not is_on_this_machine(url) and not _is_of_aws(url))
+    return tuple(url for url in urls if url and not is_on_this_machine(url) and not is_of_aws(url))
 
 
 def sentence(url: str) -> str:
@@ -51,5 +51,6 @@ def is_unencrypted(url: str) -> bool:
     return urlsplit(url).scheme == "http" and not is_on_this_machine(url)
 
 
-def _is_of_aws(url: str) -> bool:
-    return (urlsplit(url).hostname or "").endswith(AWS_DOMAINS)
+def is_of_aws(url: str) -> bool:
+    """Whether a URL is that of one of AWS's public endpoints."""
+    return (urlsplit(url).hostname or "").endswith(_AWS_DOMAINS)

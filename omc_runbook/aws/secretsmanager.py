@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
 from omc_runbook.aws.answer import pages, parse_object
-from omc_runbook.aws.endpoint import AWS_DOMAINS
+from omc_runbook.aws.endpoint import is_of_aws
 from omc_runbook.aws.session import DENIED, THROTTLED, code_of, on_error
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.value import Masked
@@ -259,8 +258,7 @@ def get_other_resource_policies(client: Any, secret_id: str) -> tuple[PolicyDocu
 
 def _lacks_call(client: Any, error: ClientError) -> bool:
     """Whether an emulator has no such call, and so one policy for each secret."""
-    is_aws = (urlsplit(client.meta.endpoint_url).hostname or "").endswith(AWS_DOMAINS)
-    return not is_aws and code_of(error) not in DENIED | THROTTLED
+    return not is_of_aws(client.meta.endpoint_url) and code_of(error) not in DENIED | THROTTLED
 
 
 @on_error("ResourceExistsException", "InvalidRequestException", gives=False)

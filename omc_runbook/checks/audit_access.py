@@ -430,8 +430,7 @@ def _is_for_administrators(steps: Sequence[Assumption]) -> bool:
 
 def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocument) -> Iterator[tuple[str, list[str]]]:
     """The labels of statements that allow reading secrets which no consumer refers to, each once with the secrets."""
-    assert snapshot.secret
-    base = snapshot.secret.arn.rpartition(":")[0]
+    base = snapshot.secret_arn.rpartition(":")[0]
     needed = {ref.rpartition(":")[2] for ref in _secrets_of(snapshot, identity)}
     siblings = [names.secret for names in snapshot.environment.others.values() if not names.secret.startswith("arn:")]
     probes = [f"{name}-AbCdEf" for name in (_ANOTHER, *siblings) if name != snapshot.secret_name]
@@ -461,14 +460,13 @@ def _may_allow(applied: AppliedStatement) -> bool:
 
 def _secrets_of(snapshot: Snapshot, identity: Identity) -> list[str]:
     """The ARNs of the secrets that the consumers with this role refer to, the environment's own first."""
-    assert snapshot.secret
     arns = (
         injection.reference.secret_pattern
         for service in snapshot.readers
         for revision, _, injection in snapshot.other_references_of(service)
         if identity.arn in (revision.execution_role_arn, revision.task_role_arn) and not injection.reference.problem
     )
-    return list(dict.fromkeys(filter(None, (snapshot.secret.arn, *arns))))
+    return list(dict.fromkeys(filter(None, (snapshot.secret_arn, *arns))))
 
 
 def _exact_statements(snapshot: Snapshot, identity: Identity, statement: dict[str, Any]) -> list[dict[str, Any]]:

@@ -67,11 +67,6 @@ MACHINE = (dotenv, dotenv_quoting, local, workstation)
 _EVERY = checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE)
 
 
-def every_id() -> frozenset[str]:
-    """The ids of all checks."""
-    return frozenset(check.id for check in _EVERY)
-
-
 def symptom(id: str, family: str = "") -> str:
     """How a person would report the fault: cannot-read, not-updating, exec-fails, local or audit; "" of none."""
     check = find(id, family)

@@ -81,10 +81,16 @@ def other_secret_denied(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another secret lacks a key that tasks need."""
     for source, demands in _sources(snapshot, is_secret=True):
-        stops = [stop for stop in fresh_stops(snapshot) if is_of_content(stop.reason) and _is_used(stop, demands)]
+        revisions = {demand.definition.arn for demand in demands}
+        own = [stop for stop in fresh_stops(snapshot) if stop.task.task_definition_arn in revisions]
+        stops = [stop for stop in own if is_of_content(stop.reason)]
         for demand in demands:
             key = demand.reference.key
-            matching_stops = [stop for stop in stops if _concerns_key(stop, key)]
+            # They say that a secret lacks this key, or has no keys at all.
+            named = f"json key {key}"
+            matching_stops = [
+                each for each in stops if named in each.reason or not points_at(each.reason, "key-missing")
+            ]
             citations = [stop for stop in matching_stops if stop.service.name == demand.service.name]
             # Of another version than the current one nothing was read.
             is_told = citations or (source.keys and not demand.reference.names_version and not matching_stops)
@@ -452,15 +458,6 @@ def _lacking(snapshot: Snapshot, source: OtherSource) -> list[Stop]:
 
 def _citations(snapshot: Snapshot, source: OtherSource) -> tuple[str, ...]:
     return tuple(stop.sentence for stop in _stops_about(snapshot, source)[:1])
-
-
-def _is_used(stop: Stop, demands: list[KeyDemand]) -> bool:
-    return any(demand.definition.arn == stop.task.task_definition_arn for demand in demands)
-
-
-def _concerns_key(stop: Stop, key: str) -> bool:
-    """Whether a stop's reason says that a secret lacks a key, or has no keys at all."""
-    return not points_at(stop.reason, "key-missing") or f"json key {key}" in stop.reason
 
 
 def _has_own(snapshot: Snapshot, demand: KeyDemand, key: str, stop: Stop) -> bool:

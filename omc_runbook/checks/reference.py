@@ -80,8 +80,9 @@ def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
 def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another account."""
     for demand, ref in _arns(snapshot):
-        home = snapshot.account
-        if ref.account != home and not _is_foreign_and_there(snapshot, ref):
+        home, foreign = snapshot.account, snapshot.foreign_secrets.get(ref.secret_arn)
+        # Of one that is there, under the key that AWS manages, kms-cross-account tells.
+        if ref.account != home and not (foreign and not foreign.kms_key_id):
             yield _evidence(snapshot, demand, f"The ARN's account is {ref.account}; the secret is in {home}.")
 
 
@@ -531,11 +532,6 @@ def _suffix(snapshot: Snapshot, name: str) -> str:
     """What follows the secret's own name in the last part of an ARN."""
     own = snapshot.secret_name
     return name.removeprefix(f"{own}-") if name.startswith(f"{own}-") else ""
-
-
-def _is_foreign_and_there(snapshot: Snapshot, ref: Reference) -> bool:
-    secret = snapshot.foreign_secrets.get(ref.secret_arn)
-    return secret is not None and not secret.kms_key_id
 
 
 def _evidence(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | None = None) -> Evidence:

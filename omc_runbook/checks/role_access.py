@@ -230,9 +230,8 @@ def _labels_read(snapshot: Snapshot, role_arn: str) -> Iterator[str]:
 
 def _call_to_read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> _Call:
     """The call by which a role reads the secret's version with a label."""
-    assert snapshot.secret
     keys = keys_of_read(snapshot, role_arn, label)
-    return _Call(role_arn, snapshot.permissions[role_arn], GET_SECRET_VALUE, snapshot.secret.arn, keys)
+    return _Call(role_arn, snapshot.permissions[role_arn], GET_SECRET_VALUE, snapshot.secret_arn, keys)
 
 
 def _judge_at(snapshot: Snapshot, call: _Call) -> RoleAccess:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date
 
-from omc_runbook.checks import families
-from omc_runbook.checks.check import find
+from omc_runbook.checks.check import find, registered
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.grouping import grouped
@@ -47,8 +46,7 @@ def _unused(findings: Sequence[Finding], entries: Sequence[Accepted], source: st
             continue
         check = find(entry.check)
         if check is None:
-            ids = families.every_id()
-            fact = f"There is no check {entry.check}{nearest(entry.check, ids)}"
+            fact = f"There is no check {entry.check}{nearest(entry.check, (each.id for each in registered()))}"
         elif {"unknown", "skipped"}.intersection(statuses.get(entry.check, ["skipped"])):
             continue
         else:

@@ -131,7 +131,8 @@ def _of_a_machine(texts: Sequence[KnownMessage], log: Sequence[StartProblem]) ->
     matching = [
         KnownMessage(
             (_ON_A_MACHINE.get(problem.check, problem.check),),
-            f"{problem.service or 'The start'} says{_about_variable(problem.variable)}: {problem.reason}.",
+            f"{problem.service or 'The start'} says{f' of {problem.variable}' if problem.variable else ''}:"
+            f" {problem.reason}.",
             (("variable", problem.variable),) if problem.variable else (),
             "This machine's present state is below.",
         )
@@ -143,10 +144,6 @@ def _of_a_machine(texts: Sequence[KnownMessage], log: Sequence[StartProblem]) ->
         if not checks.intersection(local):
             matching.append(replace(text, checks=local or text.checks))
     return tuple(matching)
-
-
-def _about_variable(variable: str) -> str:
-    return f" of {variable}" if variable else ""
 
 
 def _without_plugin(finding: Finding) -> Finding:
