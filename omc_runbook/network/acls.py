@@ -29,7 +29,7 @@ def find_blocks(
     entry = rules.deciding_entry(acl.entries, egress, others, ports[0])
     rule = f"rule {entry.number}" if entry and entry.number < DEFAULT_RULE else "rule *"
     where = f"{'to' if egress else 'from'} {others[0]}"
-    span = _span(ports)
+    span = "-".join(map(str, dict.fromkeys(ports)))
     what = f"TCP {span}" if passing is False else f"all of TCP {span}"
     direction, by = "out" if egress else "in", f"{rule} decides" if entry else "no rule allows it"
     is_ipv6 = others == rules.OVER_IPV6
@@ -44,10 +44,6 @@ def find_ipv6_blocks(network: Network, subnet: str) -> Iterator[Obstacle]:
     for egress, ports in ((True, (rules.HTTPS, rules.HTTPS)), (False, rules.LINUX_PORTS)):
         blocks = find_blocks(network, subnet, egress, rules.OVER_IPV6, ports)
         yield from (block for block in blocks if block.certain)
-
-
-def _span(ports: tuple[int, int]) -> str:
-    return "-".join(map(str, dict.fromkeys(ports)))
 
 
 def _allow(
