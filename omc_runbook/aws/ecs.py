@@ -12,8 +12,8 @@ from omc_runbook.aws import deployments
 from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.definitions import Container, Injection, container_of, log_secrets
 from omc_runbook.aws.deployments import PLAIN, ROLLING, DeploymentConfiguration, ServiceDeployment
+from omc_runbook.aws.failures import on_error
 from omc_runbook.aws.lost_answer import AnswerLost
-from omc_runbook.aws.session import on_error
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from omc_runbook.aws import channel
 from omc_runbook.aws import plugin as session_plugin
 from omc_runbook.aws.answer import InvalidResponse
-from omc_runbook.aws.session import DENIED, code_of, message_of
+from omc_runbook.aws.failures import DENIED, code_of, message_of
 
 if TYPE_CHECKING:
     from botocore.signers import RequestSigner

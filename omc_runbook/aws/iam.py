@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 from omc_runbook.aws.answer import pages, parse_object
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Identity
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.aws.answer import parse_object
-from omc_runbook.aws.session import ReadFailure, on_error
+from omc_runbook.aws.failures import ReadFailure, on_error
 from omc_runbook.iam.policy import PolicyDocument
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from omc_runbook.aws.session import code_of
+from omc_runbook.aws.failures import code_of
 from omc_runbook.model.arn import function_in
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient

@@ -6,7 +6,7 @@ import hashlib
 from base64 import b64encode
 from typing import Any
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 

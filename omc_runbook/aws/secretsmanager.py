@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.aws.answer import pages, parse_object
 from omc_runbook.aws.endpoint import is_of_aws
-from omc_runbook.aws.session import DENIED, THROTTLED, code_of, on_error
+from omc_runbook.aws.failures import DENIED, THROTTLED, code_of, on_error
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.arn import region_in

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omc_runbook.aws.answer import parse_object
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.iam.policy import PolicyDocument
 
 SUBJECT = 99

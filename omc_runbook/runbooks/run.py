@@ -12,8 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.aws import endpoint, secretsmanager
+from omc_runbook.aws.failures import look, or_none
 from omc_runbook.aws.secretsmanager import Secret
-from omc_runbook.aws.session import Clients, look, or_none
+from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext

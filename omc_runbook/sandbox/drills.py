@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.shell import command

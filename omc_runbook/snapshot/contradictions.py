@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import CURRENT, Secret, Value, Version
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 

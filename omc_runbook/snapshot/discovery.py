@@ -13,8 +13,9 @@ from typing import Any
 from omc_runbook.aws import ec2, ecs, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Cluster, Service
+from omc_runbook.aws.failures import ReadFailure, or_none
 from omc_runbook.aws.secretsmanager import ListedSecret
-from omc_runbook.aws.session import Clients, ReadFailure, configured_region, or_none
+from omc_runbook.aws.session import Clients, configured_region
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import PRODUCTION, Environment, Names
 from omc_runbook.model.environment_names import STAGING, environment_of, main_rank

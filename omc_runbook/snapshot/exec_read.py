@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from omc_runbook.aws import execute, session
+from omc_runbook.aws import execute
 from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.execute import ExecFailure
+from omc_runbook.aws.failures import ReadFailure, look
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.strength import is_strong
 from omc_runbook.masking.value import Masked
@@ -152,7 +152,7 @@ def _probe(gatherer: Gatherer, plugin: str, target: _Target, salt: str) -> exec_
     mark = secrets.token_hex(8)
     client, command = gatherer.clients("ecs"), exec_probe.command(sorted(target.variables), salt, mark, target.key)
     # Not gatherer.ask: this runs on a thread of its pool, and must not wait for another.
-    answer = session.look(
+    answer = look(
         f"the processes of task {task.id[:8]}",
         EXECUTE,
         lambda: execute.run(client, gatherer.names.cluster, task.arn, name, command, plugin, SECONDS),

@@ -11,7 +11,8 @@ from functools import partial
 from omc_runbook.aws import logs
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.failures import ReadFailure, look
+from omc_runbook.aws.session import Clients
 from omc_runbook.masking import registry
 from omc_runbook.messages.refusals import ANSWER, is_refusal
 from omc_runbook.messages.validation import find_header, read_block

@@ -10,8 +10,8 @@ from dataclasses import replace
 from omc_runbook.aws import cloudtrail, kms, organizations, secretsmanager
 from omc_runbook.aws.cloudtrail import FoundEvents
 from omc_runbook.aws.ecs import Task
+from omc_runbook.aws.failures import ReadFailure, or_none
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.iam.policy import evaluate
 from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.document import DocumentError, parse

@@ -14,7 +14,8 @@ from omc_runbook.aws import definitions, ecs
 from omc_runbook.aws.cloudtrail import REQUESTS_A_SECOND, Pace
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.failures import ReadFailure, look
+from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.grouping import batches
@@ -77,7 +78,7 @@ class Gatherer:
         self.gaps: dict[str, tuple[ReadFailure, ...]] = defaultdict(tuple)
 
     def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
-        """Start a call on another thread; `what` and `permission` are those of `session.look`."""
+        """Start a call on another thread; `what` and `permission` are those of `failures.look`."""
         other_region = "" if self.region == self.names.region else self.region
         return self.pool.submit(look, what, permission, call, other_region)
 

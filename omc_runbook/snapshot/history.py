@@ -9,8 +9,9 @@ from datetime import datetime
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import HISTORY_KEEPS, Event, FoundRecords
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
-from omc_runbook.aws.session import Clients, ReadFailure
+from omc_runbook.aws.session import Clients
 from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.content import Content

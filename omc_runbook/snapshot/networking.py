@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from omc_runbook.aws import ec2 as reading
 from omc_runbook.aws.ec2 import Network, Vpc
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.messages.reasons import is_of_network
 
 if TYPE_CHECKING:

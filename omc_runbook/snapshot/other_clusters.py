@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from omc_runbook.aws import ecs
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import OtherCluster, Snapshot
 

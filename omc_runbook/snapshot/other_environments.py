@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.failures import ReadFailure, attempt
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.masking.document import Document, DocumentError, parse
 from omc_runbook.masking.fingerprint import fingerprint

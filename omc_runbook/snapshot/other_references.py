@@ -9,8 +9,8 @@ from datetime import datetime
 
 from omc_runbook.aws import secretsmanager, ssm
 from omc_runbook.aws.ecs import PROXY, Task
+from omc_runbook.aws.failures import ReadFailure, or_none
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
-from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.masking.document import Document, DocumentError, differ, parse
 from omc_runbook.messages.reasons import is_of_content, points_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.snapshot import other_references
 from omc_runbook.snapshot.other_environments import secrets_within_reach
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE

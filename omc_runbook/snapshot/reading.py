@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from omc_runbook.aws import definitions, ecs, endpoint, kms, secretsmanager, sts
+from omc_runbook.aws.failures import ReadFailure, or_none
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import Clients, ReadFailure, or_none, require
+from omc_runbook.aws.session import Clients, require
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.arn import account_in

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from omc_runbook.aws import iam, organizations
+from omc_runbook.aws.failures import ReadFailure, look, or_none
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.organizations import Organization
-from omc_runbook.aws.session import Clients, ReadFailure, look, or_none
+from omc_runbook.aws.session import Clients
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.grouping import grouped

@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from omc_runbook.aws import managed, schedules
+from omc_runbook.aws.failures import ReadFailure, look
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Names
 from omc_runbook.model.errors import CouldNotLook

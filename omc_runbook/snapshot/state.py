@@ -12,10 +12,10 @@ from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Deployment, Service, Task
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import Document, Member

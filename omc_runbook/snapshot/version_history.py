@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from omc_runbook.aws.cloudtrail import Event
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import Version
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.content import Content
 
 

@@ -20,7 +20,7 @@ from support.small_world import environment_of, until
 from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_keys, with_secret, with_text, with_values
 from support.steps import SteppedChange
 
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.secret.restore import plan_restore

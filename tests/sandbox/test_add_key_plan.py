@@ -17,7 +17,7 @@ from support.add_key_runs import EDITED, Adder, signed_in
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.aws.definitions import Injection
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.changes.add_key.environment_plan import NOTHING, containers_for
 from omc_runbook.changes.add_key.plan import AddKeyPlan, KeyEdits, describe
 from omc_runbook.headless.notebooks import folder as notebooks

@@ -24,8 +24,8 @@ from support.snapshots import (
     with_text,
 )
 
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import Version
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.age import Age, ages, due
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change

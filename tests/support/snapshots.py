@@ -15,9 +15,9 @@ from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.deployments import CircuitBreaker, DeploymentConfiguration
 from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
 from omc_runbook.aws.execute import ExecFailure, FailureKind
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.secretsmanager import Secret, Version
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import DocumentError, parse

@@ -8,8 +8,9 @@ from functools import partial
 
 from omc_runbook.aws import definitions, managed
 from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.failures import ReadFailure, look
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.checks import remedies
 from omc_runbook.masking.document import Action

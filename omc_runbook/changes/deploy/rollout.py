@@ -13,7 +13,8 @@ from typing import Literal, Protocol
 from omc_runbook.aws import deployments, ecs
 from omc_runbook.aws.deployments import ServiceDeployment
 from omc_runbook.aws.ecs import Deployment, Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, attempt, look
+from omc_runbook.aws.failures import ReadFailure, attempt, look
+from omc_runbook.aws.session import Clients
 from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.errors import CouldNotLook

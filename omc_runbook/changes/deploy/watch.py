@@ -13,7 +13,8 @@ from typing import Literal, TypeVar
 from omc_runbook.aws import deployments, ecs
 from omc_runbook.aws.deployments import ServiceDeployment, in_words
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.failures import ReadFailure, attempt
+from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy.rollout import (
     PARALLEL,
     Clock,

@@ -11,8 +11,9 @@ from functools import partial
 from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.failures import ReadFailure, attempt, look
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
-from omc_runbook.aws.session import ReadFailure, attempt, look, make_change, require
+from omc_runbook.aws.session import make_change, require
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.engine.context import ChangeContext

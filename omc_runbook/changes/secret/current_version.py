@@ -9,8 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.failures import ReadFailure, attempt
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
-from omc_runbook.aws.session import ReadFailure, attempt, require
+from omc_runbook.aws.session import require
 from omc_runbook.model.errors import CouldNotLook
 
 if TYPE_CHECKING:

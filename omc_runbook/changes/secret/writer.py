@@ -11,8 +11,9 @@ from functools import partial
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event
+from omc_runbook.aws.failures import ReadFailure, attempt, look, or_none
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Value
-from omc_runbook.aws.session import Clients, ReadFailure, attempt, look, make_change, or_none, require
+from omc_runbook.aws.session import Clients, make_change, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.connection import Connection
 from omc_runbook.changes.database.rotation import PasswordRotation

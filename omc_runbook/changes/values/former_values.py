@@ -9,8 +9,9 @@ from datetime import datetime
 from functools import partial
 
 from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.failures import ReadFailure, look
 from omc_runbook.aws.secretsmanager import PREVIOUS
-from omc_runbook.aws.session import Clients, ReadFailure, look
+from omc_runbook.aws.session import Clients
 from omc_runbook.changes.database import connection as database_connection
 from omc_runbook.changes.database.rotation import UNFIT
 from omc_runbook.changes.secret import new_values

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from omc_runbook.aws import s3
-from omc_runbook.aws.session import ReadFailure, attempt
+from omc_runbook.aws.failures import ReadFailure, attempt
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Outcome
 from omc_runbook.report.archive import kept_records, seal, stems, summary

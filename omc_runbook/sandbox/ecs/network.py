@@ -14,7 +14,7 @@ from botocore.compat import HTTPHeaders
 from werkzeug.test import Client
 
 from omc_runbook.aws.ec2 import Network, describe_vpcs
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.model.arn import region_in
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.sandbox.account import ACCOUNT

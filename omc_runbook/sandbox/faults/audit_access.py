@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults.change import encrypt_and_grant, grant
 from omc_runbook.sandbox.faults.fault import Fault

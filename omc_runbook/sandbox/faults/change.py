@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.worlds.build import current_text, good_document
 from omc_runbook.sandbox.worlds.roles import Policy, policy

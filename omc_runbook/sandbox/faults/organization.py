@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.sandbox.account import ACCOUNT, MEMBER_ADMINISTRATOR
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.worlds.roles import policy

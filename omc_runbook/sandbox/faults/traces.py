@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults import audit_access, audit_monitoring, audit_secret, checkout, other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY

@@ -6,8 +6,8 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
+from omc_runbook.aws.failures import on_error
 from omc_runbook.aws.secretsmanager import PENDING
-from omc_runbook.aws.session import on_error
 from omc_runbook.masking.common import is_common
 from omc_runbook.masking.defects import find_defect
 from omc_runbook.masking.value import Masked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, SECRET, STAGING, World
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, STAGING, World, restore_log_group
 

@@ -12,7 +12,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import control, folders
 from omc_runbook.sandbox.account import ACCOUNT, REGION

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.aws.session import on_error
+from omc_runbook.aws.failures import on_error
 from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, STAGING, World
 

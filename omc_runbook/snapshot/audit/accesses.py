@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from omc_runbook.aws import cloudtrail_lake
 from omc_runbook.aws.cloudtrail import BATCH_READ, HISTORY_KEEPS, READS, Access, FoundAccesses, FoundRecords
 from omc_runbook.aws.cloudtrail_lake import QueryFailure
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.snapshot.audit import trail_files
 from omc_runbook.snapshot.audit.monitoring import READ

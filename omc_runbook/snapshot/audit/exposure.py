@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from omc_runbook.aws import logs
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.masking.fingerprint import fingerprint, process_key
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked

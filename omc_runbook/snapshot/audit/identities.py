@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from omc_runbook.aws import iam, kms, lambda_functions, organizations
+from omc_runbook.aws.failures import ReadFailure, or_none
 from omc_runbook.aws.iam import AccountDetails, LastAccess
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.organizations import OrganizationPolicies
-from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.iam.who_can import is_assumed_by
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities

@@ -10,8 +10,8 @@ from omc_runbook.aws import cloudtrail, cloudwatch, events, logs, sns
 from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.aws.cloudwatch import MetricAlarm
 from omc_runbook.aws.events import EventRule
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.logs import MetricFilter
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.event_patterns import Fields, matches_filter, matches_rule
 from omc_runbook.snapshot.audit.secret_names import names_of

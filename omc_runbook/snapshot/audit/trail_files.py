@@ -10,7 +10,7 @@ from functools import partial
 
 from omc_runbook.aws import cloudtrail, s3
 from omc_runbook.aws.cloudtrail import FoundAccesses
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.snapshot.audit.secret_names import names_of, replica_regions
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot

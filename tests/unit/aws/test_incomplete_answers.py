@@ -22,7 +22,8 @@ from support.spoiling_proxy import FAULTS, Fault, Proxy, closed, cut, page, prox
 import omc_runbook.aws
 from omc_runbook.aws import ecs, execute
 from omc_runbook.aws.answer import MEMBERS, InvalidResponse
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.failures import ReadFailure, attempt
+from omc_runbook.aws.session import Clients
 from omc_runbook.checks.running import REASONS
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.environment import load

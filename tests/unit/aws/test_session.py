@@ -30,16 +30,8 @@ from IPython.core.error import StdinNotImplementedError
 from support.moto_environment import REGION, Wire, between, mock_aws
 
 from omc_runbook.aws.answer import InvalidResponse
-from omc_runbook.aws.session import (
-    Clients,
-    ReadFailure,
-    attempt,
-    configured_region,
-    look,
-    make_change,
-    partition_of,
-    require,
-)
+from omc_runbook.aws.failures import ReadFailure, attempt, look
+from omc_runbook.aws.session import Clients, configured_region, make_change, partition_of, require
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.model.environment import load

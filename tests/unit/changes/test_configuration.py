@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.moto_platform import CHECKOUTS
 
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.changes.configuration import file
 from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames, combine
 from omc_runbook.model.environment import load

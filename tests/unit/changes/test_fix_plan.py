@@ -46,8 +46,8 @@ from support.snapshots import (
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import EXPRESS
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute

@@ -50,8 +50,8 @@ from support.snapshots import (
     with_tasks,
 )
 
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsGrant, KmsKey
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import access
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.role_access import judge_action

@@ -54,10 +54,10 @@ from support.snapshots import (
 from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.ecs import TaskContainer
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.iam import LastAccess
 from omc_runbook.aws.kms import KmsGrant
 from omc_runbook.aws.secretsmanager import Replica
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import audit_access, secret_access
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.iam.policy import PolicyDocument

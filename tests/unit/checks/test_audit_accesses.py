@@ -19,7 +19,7 @@ from support.faults.audit_accesses import (
 )
 from support.snapshots import NOW, ROLE, healthy, with_secret
 
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.checks import audit_accesses
 from omc_runbook.checks.audit_accesses import find_unusual, network_of
 from omc_runbook.checks.check import checks_of, run_check

@@ -13,7 +13,7 @@ from support.faults.audit_monitoring import ALARM, FAULTS, FILTER, RULE, TOPIC, 
 from support.snapshots import healthy
 
 from omc_runbook.aws.cloudtrail import EVERY_MANAGEMENT_EVENT, Selector, Selectors
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.sns import Topic
 from omc_runbook.checks import audit_monitoring
 from omc_runbook.checks.audit_remedies import bucket_policy, event_pattern, filter_pattern, topic_policy

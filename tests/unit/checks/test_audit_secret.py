@@ -35,9 +35,9 @@ from support.snapshots import (
     with_text,
 )
 
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KeyRotation
 from omc_runbook.aws.secretsmanager import Version
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import age, audit_ages, audit_exposure, audit_lifecycle, audit_unused
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.iam.policy import PolicyDocument

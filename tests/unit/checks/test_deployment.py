@@ -47,8 +47,8 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.ecs import ServiceEvent
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import Version
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.fix.plan import plan_fix
 from omc_runbook.checks import deployment as checks
 from omc_runbook.checks import spare_keys, startup

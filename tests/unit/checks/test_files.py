@@ -13,7 +13,7 @@ from support.faults import content
 from support.files import write_files
 from support.platform_checkout import Platform, make_platform
 
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.checks import drift as drift_checks
 from omc_runbook.checks.check import Check, checks_of, run_check
 from omc_runbook.checks.content import terraform_overwrote

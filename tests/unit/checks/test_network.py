@@ -50,7 +50,7 @@ from support.snapshots import (
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.ec2 import Network, Route
 from omc_runbook.aws.ecs import Placement
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.checks import access, network
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.root_causes import diagnose

@@ -14,8 +14,8 @@ from support.files import write_files
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.aws.definitions import Container, Injection
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.drift import settings_lacks, terraform_ahead, terraform_lacks
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding

@@ -42,7 +42,7 @@ from support.snapshots import (
 
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.ecs import PROXY, Placement
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.checks import access, other_sources, startup
 from omc_runbook.checks.check import checks_of, run_check

@@ -45,8 +45,8 @@ from support.snapshots import (
 
 from omc_runbook.aws.definitions import Container, Injection, describe_task_definition
 from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.value_from import parse

@@ -26,7 +26,7 @@ from support.snapshots import (
     with_tasks,
 )
 
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.checks import deployment, running
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.root_causes import diagnose

@@ -28,8 +28,8 @@ from support.snapshots import (
 
 from omc_runbook.aws.definitions import container_of
 from omc_runbook.aws.ecs import Task, TaskContainer
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import deployment, reference
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.complaint import read_complaint

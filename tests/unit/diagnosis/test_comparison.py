@@ -11,7 +11,7 @@ from support import snapshots
 from support.snapshots import CHANGED, NOW
 
 from omc_runbook.aws.definitions import Container
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.diagnosis import comparison
 from omc_runbook.diagnosis.comparison import KeyDifference, RevisionDifference, SharedValue
 from omc_runbook.masking.fingerprint import new_key

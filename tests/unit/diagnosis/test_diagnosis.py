@@ -45,7 +45,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.ecs import TaskContainer
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.checks.check import DEEPER
 from omc_runbook.diagnosis.root_causes import CHECKS, audit, diagnose, relate
 from omc_runbook.model.catalogue import Key, default_keys

@@ -11,7 +11,7 @@ from datetime import timedelta
 from support.outcomes import an_outcome
 from support.snapshots import healthy, rotated, simulated, stuck, with_permissions
 
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.changes.deploy.failure import cancelled
 from omc_runbook.diagnosis.complaint import Complaint
 from omc_runbook.diagnosis.root_causes import diagnose

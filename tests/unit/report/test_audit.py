@@ -12,9 +12,9 @@ from support.faults.audit_monitoring import monitored
 from support.faults.audit_secret import FUNCTION, KMS_ARN, audited, encrypted, rotating
 from support.snapshots import NOW, healthy, with_secret
 
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import Replica, Version
-from omc_runbook.aws.session import ReadFailure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.diagnosis.root_causes import AUDITED_CHECKS
 from omc_runbook.model.findings import Finding

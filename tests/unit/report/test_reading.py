@@ -11,7 +11,8 @@ from botocore.stub import Stubber
 from support.terminal import Terminal
 
 from omc_runbook.aws.calls import Calls
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.failures import ReadFailure, attempt
+from omc_runbook.aws.session import Clients
 from omc_runbook.headless import notebooks
 from omc_runbook.report.display import reading
 from omc_runbook.report.display.reading import FleetProgress, ReadProgress, follow, on_terminal

@@ -16,7 +16,7 @@ from support.large_world import large
 from support.outcomes import an_outcome
 from support.snapshots import DEPLOYED, NOW
 
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.environment import load

@@ -27,7 +27,8 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws import secretsmanager
-from omc_runbook.aws.session import Clients, ReadFailure
+from omc_runbook.aws.failures import ReadFailure
+from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.add_key.environment_plan import values_of
 from omc_runbook.changes.add_key.key import NewKey

@@ -26,7 +26,8 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.ecs import Task, TaskContainer
-from omc_runbook.aws.session import Clients, ReadFailure
+from omc_runbook.aws.failures import ReadFailure
+from omc_runbook.aws.session import Clients
 from omc_runbook.checks.check import run_check
 from omc_runbook.diagnosis.root_causes import CHECKS
 from omc_runbook.masking.value import Masked

@@ -15,7 +15,7 @@ from support.snapshots import NOW, deployment, healthy, stopped, with_service, w
 
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement
-from omc_runbook.aws.session import ReadFailure
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.networking import has_network_failure, read
 from omc_runbook.snapshot.state import Snapshot

@@ -1,0 +1,336 @@
+"""What a failed call means: which permission is missing, what to sign in to, and what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Literal, ParamSpec, TypeVar, overload
+from urllib.parse import urlsplit
+
+from botocore.credentials import ProcessProvider
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    NoRegionError,
+    PaginationError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from omc_runbook.aws.answer import InvalidResponse
+from omc_runbook.aws.calls import TookTooLong
+from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
+from omc_runbook.model.parameters import quoted
+from omc_runbook.model.shell import command, unset_commands
+
+P = ParamSpec("P")
+T = TypeVar("T")
+D = TypeVar("D")
+
+DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized"}
+)
+THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+    }
+)
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+INVALID = frozenset(
+    {
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "IncompleteSignature",
+        "AuthFailure",
+        "MissingAuthenticationToken",
+    }
+)
+_SKEWED = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
+_WRONG_TIME = ("Signature expired:", "Signature not yet current:")
+"""How the message of SignatureDoesNotMatch or InvalidSignatureException begins where the clock is to blame."""
+
+_SERVER_ERRORS = (
+    *("InternalError", "InternalFailure", "InternalServerError", "InternalServerException", "InternalServiceError"),
+    *("ServerException", "ServiceFailure", "ServiceUnavailable", "ServiceUnavailableException", "Unavailable"),
+    *("DependencyTimeoutException", "InternalException", "KMSInternalException", "ServiceException"),
+)
+"""What services call an error of their own."""
+_DELETION = "Somebody may have scheduled its deletion meanwhile: run troubleshoot, which can cancel that."
+_GONE = "The secret, or this version of it, was deleted meanwhile: run verify."
+_NEXT = {
+    **{("", code): "The error is AWS's own: run again in a minute." for code in _SERVER_ERRORS},
+    ("secretsmanager:PutSecretValue", "ResourceNotFoundException"): _GONE,
+    ("secretsmanager:UpdateSecretVersionStage", "ResourceNotFoundException"): _GONE,
+    ("secretsmanager:PutSecretValue", "InvalidRequestException"): _DELETION,
+    ("secretsmanager:UpdateSecretVersionStage", "InvalidRequestException"): _DELETION,
+    ("ecs:DescribeTaskDefinition", "ClientException"): (
+        "It was deleted, or its family has no ACTIVE revision: let what starts it start an ACTIVE one."
+    ),
+    ("iam:PutRolePolicy", "LimitExceeded"): (
+        "The inline policies of a role have 10,240 characters together at most: remove one that it no longer needs, or"
+        " allow the same in a managed policy."
+    ),
+    ("", "DecryptionFailure"): "KMS could not decrypt it: see the state of its KMS key, then run again.",
+    ("", "EncryptionFailure"): "KMS could not encrypt it: see the state of its KMS key, then run again.",
+    ("secretsmanager:PutSecretValue", "LimitExceededException"): (
+        "Either the secret has 20 staging labels, on all its versions: remove one that is no longer needed, then run"
+        " again. Or it has about 100 versions, and Secrets Manager removes none that is younger than 24 hours: run"
+        " again when the oldest are."
+    ),
+    ("secretsmanager:UpdateSecretVersionStage", "LimitExceededException"): (
+        "A secret has 20 staging labels at most, on all its versions: remove one that is no longer needed, then run"
+        " again."
+    ),
+}
+"""What to do about errors whose code alone does not say so, by action ("" for any) and code."""
+
+
+@dataclass(frozen=True)
+class ReadFailure:
+    """Something that could not be read, and the permission that would help.
+
+    `what` names it within a sentence; `code` is AWS's error code, or for "no-answer" and "incomplete" a sentence, such
+    as that an answer cannot have everything. `denied_by`
+    is where an explicit deny is, by AWS's message, such as "a resource-based policy": no permission overrides it.
+    """
+
+    what: str
+    permission: str
+    code: str
+    kind: Literal["denied", "throttled", "failed", "no-answer", "incomplete"]
+    denied_by: str = ""
+    may_have_happened: bool = field(default=False, compare=False)
+    """Whether AWS may have carried it out in spite of the failure: the answer was lost, or is an error of AWS's own."""
+
+    @property
+    def sentence(self) -> str:
+        """What could not be read, why, and what next."""
+        return self.sentence_for("read")
+
+    def sentence_for(self, verb: str) -> str:
+        """The same sentence with another verb than "read", such as "change"."""
+        if self.denied_by:
+            missing = f"the permission {self.permission} is missing, since an explicit deny in {self.denied_by}"
+            return f"Could not {verb} {self.what}: {self.code}; {missing} forbids {self.permission}."
+        if self.kind == "denied":
+            return f"Could not {verb} {self.what}: {self.code}; the permission {self.permission} is missing."
+        if self.kind == "throttled":
+            return f"Could not {verb} {self.what}: {self.code} outlasted the retries; run again in a minute."
+        if self.kind == "incomplete":
+            return f"Could not {verb} {self.what}: {self.code}"
+        if self.kind == "no-answer":
+            return f"Could not {verb} {self.what}: {self.code} Check the network, then run again."
+        next_step = _NEXT.get((self.permission, self.code)) or _NEXT.get(("", self.code), "")
+        return f"Could not {verb} {self.what}: {self.permission} failed with {self.code}. {next_step}".rstrip()
+
+
+def code_of(error: ClientError) -> str:
+    """The error's code without the "#" prefix that some services add."""
+    code = str(error.response.get("Error", {}).get("Code", "")).rpartition("#")[2]
+    # An error without a code is such as a proxy's page.
+    return code or f"HTTP {error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', '')}".strip()
+
+
+def message_of(error: ClientError) -> str:
+    """AWS's error message."""
+    return str(error.response.get("Error", {}).get("Message", ""))
+
+
+def on_error(*codes: str, gives: D) -> Callable[[Callable[P, T]], Callable[P, T | D]]:
+    """Let a function return `gives` where AWS answers one of its calls with an error of one of these codes."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T | D]:
+        @wraps(function)
+        def call(*args: P.args, **options: P.kwargs) -> T | D:
+            try:
+                return function(*args, **options)
+            except ClientError as error:
+                if code_of(error) in codes:
+                    return gives
+                raise
+
+        return call
+
+    return decorate
+
+
+def attempt(what: str, permission: str, call: Callable[[], T], profile: str = "") -> T | ReadFailure:
+    """Make a call; an AccessDenied, lasting throttling, another error or an invalid response becomes a ReadFailure.
+
+    `what` names what is read, within a sentence; `permission` is the action that the call needs, and `profile` the
+    configured one that signs in for it, if any. Raises CouldNotLook where no call would succeed: no credentials,
+    expired ones, no network.
+    """
+    for_profile = _for_profile(profile)
+    login = f"`{command('aws', 'sso', 'login', *(('--profile', profile) if profile else ()))}`"
+    try:
+        return call()
+    except ClientError as error:
+        if sentence := _refused_credentials(code_of(error), message_of(error), profile):
+            raise CouldNotLook(sentence, kind="credentials") from None
+        return _failure(what, permission, error)
+    except (InvalidResponse, PaginationError) as error:
+        # botocore raises the other one where a page names itself as the next.
+        named = error if isinstance(error, InvalidResponse) and error.operation else None
+        invalid = named or InvalidResponse(permission)
+        return ReadFailure(what, invalid.operation, str(invalid), "no-answer", may_have_happened=True)
+    except TookTooLong as error:
+        return ReadFailure(what, permission, str(error), "no-answer", may_have_happened=True)
+    except (NoCredentialsError, PartialCredentialsError):
+        set_up = f"`{command('aws', 'configure', 'sso', '--profile', profile)}`"
+        way = f"set it up, such as with {set_up}" if profile else f"set AWS_PROFILE or run {login}"
+        sentence = f"No AWS credentials were found{for_profile}: {way}, then run again."
+        raise CouldNotLook(sentence, kind="credentials") from None
+    except (TokenRetrievalError, SSOError):
+        sentence = f"The AWS sign-in has expired{for_profile}: run {login}, then run again."
+        raise CouldNotLook(sentence, kind="credentials") from None
+    except NoRegionError:
+        raise UsageError("No region is set: set region in runbook.toml.") from None
+    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
+        # Its text has the whole header.
+        if _INVALID_HEADER in str(error):
+            raise CouldNotLook(no_credentials(profile, *_LINE_BREAK)) from None
+        raise CouldNotLook(_unreachable(permission, error), kind="no-answer") from None
+    except OSError as error:
+        if not error.filename:
+            raise
+        # A quoted credential_process is one name with its options, which may be secret.
+        program, *options = str(error.filename).split()
+        name = f"{program} …" if options else program
+        raise CouldNotLook(no_credentials(profile, f"{name}: {error.strerror}")) from None
+    except (EOFError, NotImplementedError):
+        raise CouldNotLook(no_credentials(profile, *_NOBODY_ANSWERS)) from None
+    except BotoCoreError as error:
+        if isinstance(error, CredentialRetrievalError) and error.kwargs.get("provider") == ProcessProvider.METHOD:
+            raise CouldNotLook(no_credentials(profile, *PROCESS_FAILS)) from None
+        raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
+
+
+def look(what: str, permission: str, call: Callable[[], T], region: str = "") -> T | ReadFailure:
+    """As `attempt`, for one look of many: that it has no answer does not end the run.
+
+    In another `region` than the run's own, nothing does: a mistyped one has no endpoint, and one that is not enabled
+    for the account accepts no credentials. See
+    https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
+    """
+    try:
+        return attempt(what, permission, call)
+    except CouldNotLook as error:
+        if not region and error.kind != "no-answer":
+            raise
+        doubt = f" If they are accepted elsewhere, {region} is not enabled for the account."
+        return ReadFailure(what, permission, f"{error}{doubt if error.kind == 'credentials' else ''}", "incomplete")
+
+
+_NOBODY_ANSWERS = (
+    "their profile asks for an MFA code, and nobody can be asked here",
+    "Sign in at a terminal and export the session's credentials, or use a profile without mfa_serial",
+)
+"""Why, and what to do: getpass found no terminal and an ended input, or a kernel without a person."""
+WRONG_VARIABLE = (
+    "a variable that says where they are, such as AWS_CONTAINER_CREDENTIALS_FULL_URI, has no valid value",
+    "Correct it",
+)
+_INVALID_HEADER = "Invalid header value"
+_LINE_BREAK = (
+    "a key's id or the session token has a line break within or at its end",
+    "Remove it where they are set, such as in a file with Windows' line ends",
+)
+PROCESS_FAILS = ("credential_process fails, or prints something else", "Run that program by hand to see why")
+"""Why, and what to do: what the program says may hold a password, and so is not shown."""
+
+
+def no_credentials(profile: str, reason: str, way: str = "Correct the AWS configuration") -> str:
+    """Why botocore cannot read the credentials that the AWS configuration or its variables name."""
+    return f"The AWS credentials{_for_profile(profile)} cannot be read: {reason}. {way}, then run again."
+
+
+def _for_profile(profile: str) -> str:
+    return f" for profile {quoted(profile)}" if profile else ""
+
+
+@overload
+def or_none(answer: ReadFailure) -> None: ...
+@overload
+def or_none(answer: T | ReadFailure) -> T | None: ...
+def or_none(answer: Any) -> Any:
+    """The answer, or None where it could not be read."""
+    return None if isinstance(answer, ReadFailure) else answer
+
+
+_PERFORM = re.compile(r"is not authorized to perform: ([\w-]+:\w+)")
+_ENCRYPTING = frozenset({"CreateSecret", "PutSecretValue", "PutObject"})
+"""Operations that encrypt, where KMS refuses them without saying what."""
+_EXPLICIT_DENY = re.compile(
+    r"explicit deny in (an? (?:identity-based|resource-based|session|VPC endpoint|(?:service|resource) control) policy"
+    r"|a permissions boundary)"
+)
+
+
+def _refused_credentials(code: str, message: str, profile: str) -> str:
+    """What to do where AWS refuses credentials, or this machine's time, so; "" for what it says of anything else."""
+    if code in _SKEWED or message.startswith(_WRONG_TIME):
+        return f"This machine's clock differs from AWS's by minutes ({code}): set it, then run again."
+    if code in EXPIRED:
+        for_profile = _for_profile(profile)
+        return f"The AWS credentials have expired{for_profile} ({code}): sign in again, then run again."
+    if code in INVALID:
+        where = f"correct profile {quoted(profile)}" if profile else "check AWS_PROFILE or AWS_ACCESS_KEY_ID"
+        return f"AWS does not accept these credentials ({code}): {where}."
+    return ""
+
+
+def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
+    code = code_of(error)
+    # Of several calls made together, the failed operation names the permission.
+    missing = f"{permission.partition(':')[0]}:{error.operation_name}"
+    if code in DENIED:
+        message = message_of(error)
+        # A call may need another permission too, such as iam:PassRole or a key's.
+        match = _PERFORM.search(message)
+        of_key = "kms:GenerateDataKey" if error.operation_name in _ENCRYPTING else "kms:Decrypt"
+        permission = match[1] if match else of_key if "KMS" in message else missing
+        explicit = _EXPLICIT_DENY.search(message)
+        return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
+    if code in THROTTLED:
+        # Not carried out, although the status of S3 and EC2 is 503.
+        return ReadFailure(what, missing, code, "throttled")
+    is_lost = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= FIRST_SERVER_ERROR
+    return ReadFailure(what, missing, code, "failed", may_have_happened=is_lost)
+
+
+def _unreachable(permission: str, error: BotoCoreError) -> str:
+    """Why AWS was not reached; a sandbox that has ended leaves its variables in the shell."""
+    endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
+    if isinstance(error, EndpointConnectionError) and urlsplit(endpoint).hostname in ("127.0.0.1", "localhost"):
+        unset, in_fish = unset_commands(*(name for name in SANDBOX_VARIABLES if name in os.environ))
+        return (
+            f"AWS cannot be reached: nothing answers at {ENDPOINT_VARIABLE} ({endpoint}). If that was a sandbox, it no"
+            f" longer runs, and its variables are still set: run `{unset}`, in fish `{in_fish}`, or start another."
+        )
+    call = error.kwargs.get("operation") or permission
+    return f"AWS cannot be reached: {call} has no answer. {_first_line(error)} Check the network, then run again."
+
+
+def _first_line(error: BotoCoreError) -> str:
+    return str(error).splitlines()[0].rstrip(".") + "."
