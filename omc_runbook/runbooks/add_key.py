@@ -13,7 +13,8 @@ from omc_runbook.runbooks import key_addition, plan_review, unfinished
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks.actions import DEPLOY, MORE_TO_CHANGE, READ, REGISTER_DEFINITION, WRITE, Actions
 from omc_runbook.runbooks.form import form
-from omc_runbook.runbooks.key_addition import FAMILIES, Snapshots, closing, look, plan
+from omc_runbook.runbooks.key_addition import FAMILIES, Snapshots, closing, look
+from omc_runbook.runbooks.new_key import plan
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import review_several as review
 from omc_runbook.runbooks.run import Run, diagnose
