@@ -1,32 +1,27 @@
-"""The state of an onboarding: its sandbox, the answers with their marks, its drills, and the displays of all that."""
+"""The state of an onboarding: its sandbox, the answers with their marks, and the displays that follow them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.masking import kernel
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Finding
 from omc_runbook.model.handover import OUTCOME_VARIABLE
-from omc_runbook.report import local_setup as local_report
 from omc_runbook.report import onboarding as report
-from omc_runbook.report import troubleshoot as troubleshoot_report
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.rich_display import Group, RichDisplay
+from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.onboarding import Mark
-from omc_runbook.runbooks import local_setup, quiz, troubleshoot
+from omc_runbook.runbooks import quiz
 from omc_runbook.runbooks.frontend import Frontend, is_available, shows_widgets
 from omc_runbook.runbooks.page import Cells
 from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.quiz import QUESTIONS, Question
-from omc_runbook.runbooks.run import diagnose
 from omc_runbook.textfile import private_file
 
 DRILLS = ("no-permission", "deployment-paused", "misspelt")
@@ -165,66 +160,3 @@ class Course:
         display = make()
         self._cells.keep(name, display)
         return display
-
-
-@dataclass
-class CourseDrill:
-    """A fault that is in force, and what was seen of it; `number` counts from 0."""
-
-    course: Course
-    number: int
-    symptom: str
-    repository: str
-    hints: list[str] = field(default_factory=list)
-    points: int = 10
-
-    @property
-    def head(self) -> RichDisplay:
-        """The symptom, and the hints that were taken."""
-        hints = report.hints(self.hints, self.points) if self.hints else None
-        return Group(report.symptom(self.number + 1, len(DRILLS), self.symptom), hints)
-
-    def look(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
-        """What can be seen without a diagnosis, and the findings that it leads to."""
-        with self.course.practice.entered():
-            return self._look_at_checkout() if self.repository else self._look_at_staging()
-
-    def hint(self) -> None:
-        hint = self.course.practice.ask("hint")
-        self.hints, self.points = hint["hints"], hint["points"]
-
-    def answer(self, fault: str, is_own: bool) -> RichDisplay:
-        """Grade an answer, which repairs the fault; a person's own counts for the card."""
-        subject, practice = f"Drill {self.number + 1}: {self.symptom}", self.course.practice
-        if fault:
-            graded = practice.ask("answer", fault, *(() if is_own else ("--no-card",)))
-            mark = Mark(subject, fault, graded["right"], graded["told"])
-        else:
-            stopped = practice.ask("drill", "--stop")
-            mark = Mark(subject, "", False, f"Not answered. It was {stopped['fault']}.")
-        self.course.keep(DRILLS[self.number], mark)
-        return report.solution(mark)
-
-    def _look_at_checkout(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
-        run = local_setup.begin("local", self.course.runbook_toml, self.repository, "", True)
-        snapshot = local_setup.look(run)
-        tables = Group(local_report.inventory(snapshot), local_report.variables(snapshot))
-        return tables, diagnose(snapshot)
-
-    def _look_at_staging(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
-        run, complaint = troubleshoot.begin("staging", self.course.runbook_toml), read_complaint()
-        snapshot = troubleshoot.look(run, complaint)
-        return troubleshoot_report.state(snapshot, complaint), troubleshoot.diagnose(snapshot, complaint)
-
-
-def start_drill(course: Course, number: int) -> CourseDrill:
-    """Break a drill's fault secretly; the first one needs the healthy world."""
-    if number == 0:
-        course.practice.tell("mend")
-    broken = course.practice.ask("break", DRILLS[number], "--secretly")
-    return CourseDrill(course, number, broken["symptom"], broken["repository"])
-
-
-def root_cause(findings: Sequence[Finding]) -> str:
-    """The first root cause's id; "" where there is none."""
-    return next((finding.check for finding in findings if finding.is_unexplained), "")

@@ -19,13 +19,13 @@ from omc_runbook.report.troubleshoot import evidence
 from omc_runbook.runbooks import add_key as add_key_runbook
 from omc_runbook.runbooks import conclude as ending
 from omc_runbook.runbooks import create as create_runbook
+from omc_runbook.runbooks import drill, panels, quiz
 from omc_runbook.runbooks import local_setup as local_setup_runbook
-from omc_runbook.runbooks import panels, quiz
 from omc_runbook.runbooks import rotate as rotate_runbook
 from omc_runbook.runbooks import update as update_runbook
 from omc_runbook.runbooks import verify as verify_runbook
 from omc_runbook.runbooks.actions import Actions
-from omc_runbook.runbooks.course import COUNT, DRILLS, Course, PossibleFault, root_cause, start_drill
+from omc_runbook.runbooks.course import COUNT, DRILLS, Course, PossibleFault
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.run import now
@@ -188,9 +188,9 @@ def drills(course: Course) -> RichDisplay | panels.DrillPanel:
         return panel
     parts: list[RichDisplay] = []
     for number in range(len(DRILLS)):
-        started = start_drill(course, number)
+        started = drill.start(course, number)
         _, findings = started.look()
-        fault = course.fault_of(number, root_cause(findings))
+        fault = course.fault_of(number, drill.root_cause(findings))
         parts += [started.head, evidence(findings), started.answer(fault, is_own=False)]
     return Group(*parts)
 

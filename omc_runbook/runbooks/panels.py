@@ -11,7 +11,9 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import Group, RichDisplay, publish, update
 from omc_runbook.report.troubleshoot import evidence
-from omc_runbook.runbooks.course import DRILLS, Course, CourseDrill, start_drill
+from omc_runbook.runbooks import drill
+from omc_runbook.runbooks.course import DRILLS, Course
+from omc_runbook.runbooks.drill import CourseDrill
 from omc_runbook.runbooks.frontend import FULL_WIDTH, is_available, make_group_name, make_row, show_widget
 from omc_runbook.runbooks.quiz import LETTERS, Question, grade
 
@@ -137,7 +139,7 @@ class DrillPanel:
     def _begin(self) -> None:
         completed = len(self._past)
         if completed < len(DRILLS):
-            self._drill, self._tables = start_drill(self._course, completed), None
+            self._drill, self._tables = drill.start(self._course, completed), None
             self._family.value = ""
 
     def _do_look(self) -> None:
