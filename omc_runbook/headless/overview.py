@@ -86,7 +86,10 @@ def write(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> 
 
 
 def environments(records: Sequence[KeptRecord], expected: Iterable[ScheduleState]) -> list[EnvironmentRecords]:
-    """What records, the newest first, say of each environment; the sandbox's are not those of the same name in AWS."""
+    """What the records say of each environment; `records` are the newest first.
+
+    The sandbox's environments are not those of the same name in AWS.
+    """
     late = grouped((state.environment, state) for state in expected)
     runs: dict[tuple[str, bool], list[tuple[KeptRun, Outcome | None]]] = {}
     locations: dict[tuple[str, bool], str] = {}

@@ -125,7 +125,10 @@ def _refuse_unreadable(folder: Path) -> None:
 
 
 def print_check(record_place: RecordPlace) -> int:
-    """Print what became of each record, by its seal, and give the exit code; raises UsageError where there is none."""
+    """Print what became of each record, by its seal, and give the exit code.
+
+    Raises UsageError where there is no record, or a folder cannot be read, and as `print_records` does.
+    """
     try:
         states = record_place.bucket.check() if record_place.bucket else kept_records.check(record_place.folder)
     except OSError as error:

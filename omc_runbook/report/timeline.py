@@ -57,7 +57,10 @@ class TimelineRow:
 
 
 class Timeline(Picture):
-    """When versions of the secret, deployments and tasks began: a picture in Jupyter, else text."""
+    """When versions were created, deployments began and tasks started: a picture in Jupyter, else text.
+
+    It has a row for the secret, and one for each of `lines_of`.
+    """
 
     alt = "Versions of the secret, deployments and tasks in time"
 

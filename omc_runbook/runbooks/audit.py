@@ -123,7 +123,10 @@ MOST_DAYS = HISTORY_KEEPS.days
 
 @takes_parameters
 def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Run:
-    """Begin on a list of environments; raises UsageError for days without events, and as `reach_some` does."""
+    """Begin on the environments of a list, which is mostly one; of several, some may be out of reach.
+
+    Raises UsageError for days of which no events can be read, and as `reach_some` does.
+    """
     if days < 1:
         raise UsageError("days must be at least 1. Nothing was read.")
     started, names = now(), split_names("environment", environment) or (environment,)
@@ -166,7 +169,11 @@ def pickers(run: Run, environment: str) -> tuple[Picker, ...]:
 
 @takes_parameters
 def diagnose(snapshots: Snapshots, ask_issuers: bool = False) -> AuditFindings:
-    """Run an audit's checks on each snapshot; `ask_issuers` also sends former values to where they were accepted."""
+    """Run every check of an audit on each snapshot; of an environment that was not read, that is the finding.
+
+    With `ask_issuers`, former values of keys with a `check` are sent to where they used to be accepted, to see whether
+    they still are.
+    """
     found = {name: root_causes.audit(snapshot) for name, snapshot in snapshots.items()}
     if ask_issuers:
         for name, snapshot in snapshots.items():

@@ -19,7 +19,10 @@ _PREFIXES = ("AWS_", "OMC_")
 
 
 class Practice:
-    """A running sandbox, with an example checkout; `end` stops it, and so does the end of this process."""
+    """A running sandbox, with an example checkout of the platform; `end` stops it, and so does the end of this process.
+
+    Raises what `ask` raises where it cannot be started.
+    """
 
     def __init__(self, world: str = "healthy") -> None:
         reading, writing = os.pipe()

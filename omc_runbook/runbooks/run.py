@@ -199,7 +199,10 @@ class LocalTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A runbook begun on environments, the main one first, or on this machine; a notebook displays it as a banner."""
+    """A runbook begun on one environment, on several, or on this machine; a notebook displays it as a banner.
+
+    It has targets, the main one first, or a local target.
+    """
 
     runbook: str
     started: datetime

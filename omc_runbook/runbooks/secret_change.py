@@ -90,7 +90,10 @@ def gather(
 
 
 def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> SecretPlan:
-    """Plan to write values and remove listed keys; raises as `plan_update` does, UsageError for another's value."""
+    """Plan to write new values and to remove the keys of a list with commas.
+
+    Raises as `plan_update` does, and UsageError for a value that another environment has too.
+    """
     target, update = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.redeploy_stale)
     changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)

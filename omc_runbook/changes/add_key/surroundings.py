@@ -272,8 +272,12 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
     for workflow in checkout.workflows.files:
         located = partial(OtherLocation, file=workflow.file.name)
         for line, addition in workflow.rendered(secrets, key.name):
-            reason = "This step renders the task definition: the next deployment from there loses a reference that it"
-            yield located(line=line, reason=f"{reason} does not name.", addition=addition)
+            yield located(
+                line=line,
+                reason="This step renders the task definition: the next deployment from there loses a reference that it"
+                " does not name.",
+                addition=addition,
+            )
         if workflow.mentions(key.name):
             continue
         if line := workflow.dotenv_line(secrets):
@@ -285,8 +289,12 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
             )
         line, addition = workflow.echoed(secrets, key.name)
         if line:
-            reason = "This pipeline writes the application's .env from its variables, of which this has to be one"
-            yield located(line=line, reason=f"{reason} too: without it {_without_key(key)}.", addition=addition)
+            yield located(
+                line=line,
+                reason=f"This pipeline writes the application's .env from its variables, of which this has to be one"
+                f" too: without it {_without_key(key)}.",
+                addition=addition,
+            )
 
 
 def _twins(checkout: Checkout, key: NewKey, edits: Sequence[Edit]) -> Iterator[OtherLocation]:

@@ -122,7 +122,10 @@ def _changes_of(plan: DotenvPlan) -> Iterator[Change]:
 
 
 def start(checkout: Checkout, variables: Collection[str], sleep: Callable[[float], None] = time.sleep) -> StartResult:
-    """Start the application with docker compose and read its log, or say why not; raises what `sleep` raises."""
+    """Start the application with docker compose and read its log, or say why that is not possible here.
+
+    Raises what `sleep` raises, with which it waits for the log.
+    """
     root = checkout.root
     program = docker.find_compose(root)
     if program is None:

@@ -143,7 +143,10 @@ def may_go_back(findings: Sequence[Finding]) -> bool:
 
 
 def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHistory) -> FixPlan:
-    """Plan fixes of root causes; uncertain ones are left alone. `history` is needed where `may_go_back` is true."""
+    """Plan fixes of the root causes among a snapshot's findings; uncertain ones are left alone.
+
+    `history` has the kept versions, where `may_go_back` is true.
+    """
     causes = [finding for finding in findings if finding.is_unexplained]
     corrections, grants = [*plan_corrections(snapshot, causes)], [*plan_grants(snapshot, causes)]
     corrected = [finding for each in corrections if isinstance(each, Correction) for finding in each.because]

@@ -428,7 +428,10 @@ def _losses(snapshot: Snapshot, changes: Iterable[KeyChange]) -> Iterator[str]:
 
 
 def why_not_writable(secret: Secret, version: str = "") -> str:
-    """Why nobody may write a secret and make `version` current: something else writes it; "" where one may."""
+    """Why nobody may write a secret here: something else gives it its values; "" where one may.
+
+    `version` is the id of the version that would become current.
+    """
     if secret.owning_service:
         return (
             f"{secret.name} is managed by the AWS service {secret.owning_service} (OwningService), which writes it:"

@@ -102,7 +102,11 @@ def judge(
 
 
 def find_alive(snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Try the newest former values of each key with a `check`, on request alone: one finding a key; writes nothing."""
+    """Try the newest former values of each key that has a `check` where they used to be accepted; writes nothing.
+
+    One finding a key, as by `attempt`, from an audit's history of versions. The former values leave this machine, so
+    this runs only on request.
+    """
     history, content = snapshot.audit.history, snapshot.current
     document = content.document if content else None
     if history is None or document is None:

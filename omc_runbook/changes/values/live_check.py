@@ -69,7 +69,11 @@ def destinations(plan: SecretPlan, environment: Environment) -> tuple[str, ...]:
 
 
 def find_refused(environment: Environment, plan: SecretPlan) -> tuple[Finding, ...]:
-    """Try a restored version's values of changed keys with a `check`: one finding a key; the version is in force."""
+    """Try the values that a restored version has for its changed keys with a `check`.
+
+    One finding a key: clear where the value is accepted, found where it is refused, as one that was revoked since, else
+    unknown. Raises nothing: the version is in force.
+    """
     return tuple(
         _judge_restored(environment, document, change.key, value)
         for change, document, value in _checked(plan, environment.keys)
