@@ -143,11 +143,13 @@ def test_several_references_of_a_revision_become_one_new_revision() -> None:
     assert [edit.variable for edit in step.edits] == ["SECRET_KEY", "OPENAI_API_KEY"]
 
 
-@pytest.mark.parametrize("other", ["alone", "EXTERNAL"])
+@pytest.mark.parametrize("other", ["alone", "EXTERNAL", "production's"])
 def test_a_revision_that_something_else_uses_too_is_corrected_for_the_services_of_ecs(other: str) -> None:
-    """What a run may not deploy, a task outside a service or one of another controller, gets no task."""
+    """What a run may not deploy gets no task: one outside a service, another controller's, another environment's."""
     worker = next(service for service in healthy().services if service.name == "worker")
     twin = replace(worker, name="scheduler", arn=f"{worker.arn}-2", controller=other)
+    if other == "production's":
+        twin = replace(twin, name="production-scheduler", controller=worker.controller)
     snapshot = run_alone(healthy()) if other == "alone" else replace(healthy(), services=(*healthy().services, twin))
     plan = planned(with_reference(snapshot, "worker", "SECRET_KEY", NAME))
     (step,) = plan.steps
