@@ -1197,11 +1197,12 @@ def test_the_keys_policy_and_grants_are_a_way_in(action: str) -> None:
     assert finding.subject == "eve" and f"may call {action} by" in finding.evidence[0]
 
 
-def test_a_users_keys_are_a_way_in() -> None:
-    """Who may create an access key for somebody who reads the secret can read it."""
-    snapshot = audited(None, user("alice", READS), granting("iam:CreateAccessKey", f"{OWN}:user/*"))
+@pytest.mark.parametrize("action", ["iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile"])
+def test_a_users_keys_are_a_way_in(action: str) -> None:
+    """Who may create an access key or a password for somebody who reads the secret can read it."""
+    snapshot = audited(None, user("alice", READS), granting(action, f"{OWN}:user/*"))
     [finding] = found_in(snapshot)["can-become-reader"]
-    assert "may call iam:CreateAccessKey by" in finding.evidence[0]
+    assert f"may call {action} by" in finding.evidence[0]
 
 
 def test_another_version_of_its_own_policy_is_a_way_in() -> None:
