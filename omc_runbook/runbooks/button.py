@@ -40,7 +40,6 @@ REFRESH_SECONDS = 0.5
 BACK, LEAVE = "Stop and put the former version back", "Stop watching (the deployment goes on)"
 AGAIN = "Run all cells again to see the current state."
 
-
 Offer = Callable[[ChangeState], "Sequence[Choice]"]
 """The buttons for a change that broke off."""
 

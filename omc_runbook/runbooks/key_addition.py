@@ -34,7 +34,6 @@ FAMILIES = ("secret", "reference", "content", "deployment", "drift")
 
 NAME_IT = "Nothing was planned: the parameter key does not name the new key yet."
 
-
 _NO_PLAN = PlanInWords(notes=(NAME_IT,))
 """The plan of a run without a key."""
 

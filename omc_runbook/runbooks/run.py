@@ -36,7 +36,7 @@ from omc_runbook.model.findings import (
     status_of,
     with_remedies_of_causes,
 )
-from omc_runbook.model.handover import COMMAND_VARIABLE
+from omc_runbook.model.handover import COMMAND_VARIABLE, is_on_this_machine
 from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.model.unread_target import UnreadTarget
 from omc_runbook.report import answer
@@ -94,6 +94,16 @@ class Target:
     def endpoint(self) -> str:
         """The URL of the AWS endpoint."""
         return self.clients.endpoint
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on where calls go, where that is neither AWS nor this machine."""
+        return tuple(map(endpoint.sentence, self.clients.foreign_endpoints))
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether the endpoint is on this machine."""
+        return is_on_this_machine(self.endpoint)
 
     def describe_secret(self, id: str) -> Secret | None:
         """A secret, as it is now; None where it could not be read, or does not exist."""

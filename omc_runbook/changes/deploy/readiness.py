@@ -28,7 +28,6 @@ CERTAIN: frozenset[Kind] = frozenset({"image", "start", "command", "log", "volum
 OUTSIDE_THE_SECRET = ("reference", "access", "network")
 """The families of what keeps secrets from tasks and is not in the secret."""
 
-
 _LACKING = re.compile(r"slim|alpine|distroless|chainguard")
 """Images that come without curl."""
 _MOVING = re.compile(r"(latest|stable|edge|main|master|dev|develop|staging|production|prod)\Z", re.IGNORECASE)

@@ -39,7 +39,6 @@ MOST_FORMER = 3
 CONNECTION_LIMIT = re.compile(r"(?i)too many|connection slots")
 """What PostgreSQL says where it refuses a login only for now, after it has accepted the password."""
 
-
 _of = partial(
     Finding, check="old-value-alive", family="secret", title="The former value still works", severity="warning"
 )

@@ -28,7 +28,6 @@ SUBMISSION, SMTPS = 587, 465
 TIMEOUT = 10.0
 """Seconds for each answer."""
 
-
 HOST_AND_PORT = re.compile(r"\A(?P<host>.+?)(?::(?P<port>\d{1,5}))?\Z")
 
 Verdict = tuple[Literal["accepted", "refused", "unknown"], str]

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from omc_runbook.model.findings import OutcomeStatus
-from omc_runbook.model.handover import is_on_this_machine
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.table import wrap
 
 if TYPE_CHECKING:
-    from omc_runbook.aws.session import Clients
     from omc_runbook.aws.sts import Caller
     from omc_runbook.model.environment import Environment
 
@@ -104,8 +102,16 @@ class Site(Protocol):
         """The caller's identity."""
 
     @property
-    def clients(self) -> Clients:
-        """The clients of its AWS endpoint."""
+    def endpoint(self) -> str:
+        """The URL of the AWS endpoint."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on where calls go, where that is neither AWS nor this machine."""
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether the endpoint is on this machine."""
 
 
 def where(runbook: str, sites: Sequence[Site], notes: Sequence[str] = ()) -> Banner:
@@ -113,11 +119,8 @@ def where(runbook: str, sites: Sequence[Site], notes: Sequence[str] = ()) -> Ban
 
     It is red if one of them is production, or calls go elsewhere than to AWS, and striped in the sandbox.
     """
-    # Whoever has clients has imported it; other banners need none of botocore.
-    from omc_runbook.aws import endpoint
-
-    warnings = dict.fromkeys(endpoint.sentence(url) for site in sites for url in site.clients.foreign_endpoints)
-    is_sandbox = any(is_on_this_machine(site.clients.endpoint) for site in sites)
+    warnings = dict.fromkeys(sentence for site in sites for sentence in site.warnings)
+    is_sandbox = any(site.is_sandbox for site in sites)
     is_production = any(site.environment.is_production for site in sites)
     style: Style = "production" if is_production or warnings else "sandbox" if is_sandbox else "plain"
     names = ", ".join(site.environment.name for site in sites)
@@ -134,7 +137,7 @@ def _where(site: Site, is_one_of_several: bool) -> tuple[str, ...]:
     return (
         f"{of} {caller.account}, region {names.region}, as {caller.arn}{source}",
         *((_AS_ROLE,) if caller.source else ()),
-        f"Endpoint {site.clients.endpoint}",
+        f"Endpoint {site.endpoint}",
         f"Secret {names.secret}, cluster {names.cluster}, {site.environment.origin}",
     )
 
