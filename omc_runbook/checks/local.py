@@ -22,7 +22,7 @@ from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, PLACEHOLDER, SETTING, TEMPLATE_DEFAULT
 from omc_runbook.model.secretive import is_secret
-from omc_runbook.model.suggestions import ALMOST, closest
+from omc_runbook.model.suggestions import closest
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
@@ -33,6 +33,8 @@ _SERVER = re.compile(rf"(?i)(?<![a-z0-9])(?:{'|'.join(ALIASES)})(?![a-z])")
 _LITERAL_LOCAL = re.compile(rf"""["']{LOCAL}["']""")
 LOGIN = re.compile(r"://\S+@")
 """A URL with a password, which is no word to guess first."""
+_NEAR = 0.87
+"""Least likeness, of 1, of a variable and its misspelling: one letter of eight is another."""
 SETTINGS_CHECKS = frozenset({"settings-refused", "required-empty", "changethis"})
 
 
@@ -461,7 +463,7 @@ def is_slip(name: str, other: str) -> bool:
     letters, other_letters = (re.sub(r"[-_.\d]", "", each.casefold()) for each in (name, other))
     if letters == other_letters:
         return re.sub(r"\D", "", name) == re.sub(r"\D", "", other)
-    return min(len(letters), len(other_letters)) > 5 and bool(closest(other_letters, [letters], ALMOST))
+    return min(len(letters), len(other_letters)) > 5 and bool(closest(other_letters, [letters], _NEAR))
 
 
 def _is_elsewhere(workstation: Workstation) -> bool:

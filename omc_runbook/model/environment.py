@@ -39,6 +39,8 @@ NOTEBOOKS = "notebooks"
 GUIDE = "the guide"
 """The source of names that no file sets."""
 _PREFIX = "OMC_"
+_NEAR = 0.82
+"""Least likeness, of 1, of a variable and the one that may be meant: more than of another program's."""
 _PARSED = 16
 """How many texts of runbook.toml are remembered with what they say."""
 
@@ -463,7 +465,7 @@ def _misspelt(variables: Iterable[str]) -> Iterator[str]:
     known = [name.upper() for name in (*_Settings.model_fields, *Names.model_fields)]
     for variable in variables:
         name, *fields = variable.upper().removeprefix(_PREFIX).split("__")
-        if name not in known and (near := closest(name, known)):
+        if name not in known and (near := closest(name, known, _NEAR)):
             right_name = "__".join((f"{_PREFIX}{near}", *fields))
             yield f"{variable} is not a variable of omc-runbook, and is ignored: did you mean {right_name}?"
 

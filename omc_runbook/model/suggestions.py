@@ -13,8 +13,11 @@ from omc_runbook.model.handover import FOLDER_VARIABLE
 
 MOST_LISTED = 40
 """How many names an error lists where none is near."""
-CLOSE, ALMOST = 0.82, 0.875
-"""How alike, of 1, two names are of which one may be the other misspelt, and of which it certainly is."""
+CLOSE, ALMOST = 0.8, 0.9
+"""How alike, of 1, two names are of which one may be the other misspelt, and of which it certainly is.
+
+bulid is as like build as the first; stagingeu is less like staging than the second.
+"""
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

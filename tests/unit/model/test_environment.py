@@ -121,6 +121,7 @@ def test_a_file_that_cannot_be_looked_for_is_no_missing_file(bare: Path) -> None
     [
         *((name, True) for name in ("Runbook.toml", "runbooks.toml", "runbook.tml", "run-book.toml")),
         *((name, False) for name in ("notebook.toml", "runbook.ipynb", "pyproject.toml", "runbook.toml.2026-11-30")),
+        *((name, False) for name in ("runbook-eu.toml", "my-runbook.toml")),
     ],
 )
 def test_a_misspelt_name_of_the_file_is_told(
@@ -145,6 +146,7 @@ def test_a_misspelt_name_of_the_file_is_told(
         *(("staging", table, True) for table in ("Staging", "stg", "stage", "stagin", "Stagging")),
         *(("production", table, True) for table in ("prod", "PRD", "live", "producton")),
         *(("staging", table, False) for table in ("staging2", "staging-eu", "qa", "production")),
+        *(("staging", table, False) for table in ("stagingeu", "qastaging")),
         *(("production", table, False) for table in ("preproduction", "prod-eu", "products", "nonprod")),
         *(("local", table, False) for table in ("Production", "locale")),
     ],

@@ -632,6 +632,13 @@ def test_config_refused(tmp_path: Path, dotenv: str, text: str | None, reason: s
             "validating /c.yml: services.s additional properties 'env_files' not allowed",
             r"a compose file is not valid: services\.s has env_files, and Compose knows env_file",
         ),
+        *(
+            (
+                f"validating /c.yml: services.s additional properties '{wrong}' not allowed",
+                rf"a compose file is not valid: services\.s has {wrong}, and Compose knows {right}",
+            )
+            for wrong, right in (("bulid", "build"), ("imgae", "image"), ("prots", "ports"))
+        ),
         (
             "validating /c.yml: services.s additional properties 'sk_live_x' not allowed",
             r"a compose file is not valid: services\.s",
