@@ -12,7 +12,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.server import ThreadedMotoServer
 
-from omc_runbook.checks.check import find
+from omc_runbook.checks.families import find
 from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.worlds import build

@@ -8,7 +8,8 @@ from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.checks.check import Check, find, registered, run_check
+from omc_runbook.checks.check import Check, registered, run_check
+from omc_runbook.checks.families import find
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.sandbox import faults as catalogue

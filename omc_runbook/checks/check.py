@@ -219,12 +219,6 @@ def registered() -> tuple[Check, ...]:
     return tuple(_REGISTERED.values())
 
 
-def find(id: str, family: str = "") -> Check | None:
-    """A check by its id, None for an unknown one; where a .env and a secret share it, the one of the family's side."""
-    is_local = family == LOCAL
-    return _REGISTERED.get((is_local, id)) or _REGISTERED.get((not is_local, id))
-
-
 def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     """Run a check on a snapshot: what it found and what it could not see, else that it is clear."""
     finding = partial(Finding, check=check.id, family=check.family, title=check.title)

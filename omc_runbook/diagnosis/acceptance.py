@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date
 
-from omc_runbook.checks.check import find, registered
+from omc_runbook.checks.check import registered
+from omc_runbook.checks.families import find
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.grouping import grouped

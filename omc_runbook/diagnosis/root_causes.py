@@ -9,7 +9,8 @@ from functools import cache
 from operator import itemgetter
 
 from omc_runbook.checks import families
-from omc_runbook.checks.check import Check, checks_of, find, run_check
+from omc_runbook.checks.check import Check, checks_of, run_check
+from omc_runbook.checks.families import find
 from omc_runbook.diagnosis import acceptance
 from omc_runbook.messages.recognition import phrases_in
 from omc_runbook.model.environment import LOCAL

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import find
+from omc_runbook.checks.families import find
 from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import Names

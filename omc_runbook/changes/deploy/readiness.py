@@ -10,7 +10,7 @@ from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.values.sources import KEEP, rotate_command
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import find
+from omc_runbook.checks.families import find
 from omc_runbook.checks.startup import keys_with_nul
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind

@@ -25,8 +25,9 @@ from omc_runbook.changes.secret.plan import is_database_password, users, why_con
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.take_back import Undo
 from omc_runbook.checks import content, remedies
-from omc_runbook.checks.check import checks_of, find, run_check
+from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.deployment import protection_of_old
+from omc_runbook.checks.families import find
 from omc_runbook.checks.key_demand import missing_keys
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.diagnosis import root_causes

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from omc_runbook.checks import families
-from omc_runbook.checks.check import Check, find
+from omc_runbook.checks.check import Check
+from omc_runbook.checks.families import find
 from omc_runbook.diagnosis.root_causes import CHECKS
 
 

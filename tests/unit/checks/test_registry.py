@@ -2,6 +2,8 @@
 
 import ast
 import pkgutil
+import subprocess
+import sys
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
@@ -55,6 +57,12 @@ def test_every_family_is_put_once() -> None:
     modules = (*families.ENVIRONMENT, *families.REPOSITORY, *families.AUDIT, *families.MACHINE)
     assert len({*modules}) == len(modules) and all(checks_of(module) for module in modules)
     assert Counter(map(name, registered())) == Counter(map(name, EVERY_CHECK))
+
+
+def test_what_asks_for_a_check_by_its_id_knows_all() -> None:
+    """Also where nothing else has imported the modules of the checks."""
+    code = "from omc_runbook.diagnosis import acceptance; assert acceptance.find('no-permission')"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_ids_never_change() -> None:
