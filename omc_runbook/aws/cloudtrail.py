@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from omc_runbook.aws.answer import InvalidResponse, pages, parse_object
@@ -87,7 +86,8 @@ def lookup_events(
     return look_up(client, name, since, limit).events(resource, since).events
 
 
-def _parse(body: Mapping[str, Any], time: datetime) -> Event:
+def _parse(text: str, time: datetime) -> Event:
+    body = json.loads(text)
     request = body.get("requestParameters") or {}
     response = body.get("responseElements") or {}
     stages = request.get("versionStages") or [request.get("versionStage")]
@@ -208,20 +208,13 @@ class FoundRecords:
     entries: tuple[Mapping[str, Any], ...]
     cut_at: datetime | None = None
 
-    @cached_property
-    def records(self) -> tuple[Mapping[str, Any], ...]:
-        """The record of each entry; raises InvalidResponse for an entry without a time, or a record that is none."""
-        if not all("EventTime" in entry for entry in self.entries):
-            raise InvalidResponse("")
-        return tuple(parse_object(entry.get("CloudTrailEvent", "")) for entry in self.entries)
-
     def events(self, resource: str, since: datetime) -> FoundEvents:
         """Those since a time that name a resource, such as a secret by its name or its ARN."""
         # CloudTrail's times have whole seconds.
         since, pattern = since.replace(microsecond=0), _naming(resource)
         found = (
-            _parse(record, entry["EventTime"])
-            for entry, record in zip(self.entries, self.records, strict=True)
+            _parse(entry["CloudTrailEvent"], entry["EventTime"])
+            for entry in self.entries
             if entry["EventTime"] >= since
             and (
                 pattern.search(entry["CloudTrailEvent"])
@@ -235,10 +228,11 @@ class FoundRecords:
 
         A batch read with filters is among them whatever it filters by.
         """
+        records = ((json.loads(entry["CloudTrailEvent"]), entry.get("Resources", ())) for entry in self.entries)
         found = (
             parse_access(record)
-            for entry, record in zip(self.entries, self.records, strict=True)
-            if concerns(record, secret) or any(of.get("ResourceName") in secret for of in entry.get("Resources", ()))
+            for record, resources in records
+            if concerns(record, secret) or any(each.get("ResourceName") in secret for each in resources)
         )
         return FoundAccesses(tuple(found), self.cut_at)
 
@@ -270,13 +264,18 @@ def look_up(client: CloudTrailClient, name: str, since: datetime, limit: int, pa
 
     entries: list[Any] = []
     for page in pages(call, "NextToken"):
-        entries += page["Events"]
+        entries += map(_readable, page["Events"])
         if len(entries) >= limit:
             break
-    found = FoundRecords(tuple(entries), entries[-1].get("EventTime") if page.get("NextToken") and entries else None)
-    # What cannot be read is no answer to this call; later it would belong to none.
-    _ = found.records
-    return found
+    return FoundRecords(tuple(entries), entries[-1]["EventTime"] if page.get("NextToken") and entries else None)
+
+
+def _readable(entry: Any) -> Any:
+    """An entry with its time and its record, as it is; raises InvalidResponse for another, which is read only later."""
+    if "EventTime" not in entry or "CloudTrailEvent" not in entry:
+        raise InvalidResponse("")
+    parse_object(entry["CloudTrailEvent"])
+    return entry
 
 
 def read_log_file(body: bytes, names: Collection[str], secret: Collection[str]) -> tuple[Access, ...]:
