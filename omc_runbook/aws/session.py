@@ -219,7 +219,7 @@ def _sessions_of(profile: str) -> dict[str, Any]:
 
 @cache
 def _sessions(*source: str) -> dict[str, Any]:
-    """The same: all clients of this process share them, as one MFA code works once."""
+    """The sessions from one source, which all clients of this process share: one MFA code works once."""
     return {}
 
 
