@@ -286,8 +286,12 @@ class Outcome:
         return self.is_plan and not self.blockers
 
     def applied_by(self, command: str) -> str:
-        """What applies the plan: `command`, or one that a note has instead, as where a database must change too."""
-        return next((each for each in self.notes if each.startswith(COMMAND)), command)
+        """What applies the plan: `command`, or one that a note of a rotation has instead, which changes a database too.
+
+        Others may plan more than that one changes; and a plan's file is applied exactly, or not at all.
+        """
+        noted = self.notes if self.runbook == "rotate" and not self.plan_file else ()
+        return next((each for each in noted if each.startswith(COMMAND)), command)
 
     @property
     def exit_code(self) -> int:

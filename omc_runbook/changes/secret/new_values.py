@@ -142,7 +142,7 @@ def renew(
     if key and database_url is None:
         source = {} if values_from == RENEW else {"values_from": values_from}
         both = sources.rotate_command(
-            snapshot.environment, keys=",".join(keys) or key, **source, database_url_from="env:NAME"
+            snapshot.environment, keys=",".join(keys or values) or key, **source, database_url_from="env:NAME"
         )
         notes += (
             f"{key} must change in the database too, or new tasks cannot log in. If it has not changed there, apply"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -127,6 +128,15 @@ def test_a_database_password_alone_names_the_command_that_changes_both(
     assert "in the database too" in notes[0] and notes[1:] == (command,)
     lines = summary.summarise(an_outcome(runbook="rotate", plan=("It would change.",), notes=notes), "a.html", "")
     assert next(each.text for each in lines if each.style == "command") == f"→ {command}"
+
+
+def test_the_command_that_changes_the_database_too_has_all_keys_of_the_source(tmp_path: Path) -> None:
+    """Also where none was named."""
+    file = tmp_path / "new.env"
+    file.write_text(f"SECRET_KEY={secrets.token_hex(32)}\nPOSTGRES_PASSWORD={secrets.token_hex(24)}\n")
+    file.chmod(0o600)
+    notes = renew(cast("Clients", None), healthy(), (), f"file:{file}").notes
+    assert " -p keys SECRET_KEY,POSTGRES_PASSWORD " in notes[1]
 
 
 @pytest.mark.parametrize("by_restore", [True, False])

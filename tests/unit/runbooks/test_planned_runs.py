@@ -22,7 +22,7 @@ from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.model.findings import Finding, Outcome, PlanReference
 from omc_runbook.report import verify
 from omc_runbook.report.archive.summary import end, summarise
 from omc_runbook.runbooks import key_addition, secret_change
@@ -74,6 +74,9 @@ def test_a_plan_that_needs_a_database_ends_with_the_command_that_changes_both() 
     both = "omc-runbook run rotate -p keys POSTGRES_PASSWORD -p database_url_from env:NAME -p apply true"
     outcome = replace(DRY, notes=("POSTGRES_PASSWORD must change in the database too.", both), findings=(CLEAR,))
     assert summary(outcome).splitlines()[-2] == f"  Apply it: {both}"
+    # It has neither the plan in a file that somebody reviewed, nor what an update removes.
+    for other in (replace(outcome, plan_file=PlanReference("1a2b", "", "")), replace(outcome, runbook="update")):
+        assert other.applied_by("omc-runbook run it") == "omc-runbook run it"
 
 
 @pytest.mark.parametrize(
