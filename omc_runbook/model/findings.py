@@ -93,6 +93,8 @@ NO_OUTCOME = "The run ended without an outcome: run verify to check the environm
 _REVISION = re.compile(r"((?:^|: )[\w-]+):\d+(?= )")
 """A task definition and its revision: a subject's beginning, or after the environment where there are several."""
 _FAILED_READ = re.compile(r"Could not read (.+?): (.+)", re.DOTALL)
+_NO_ANSWER = re.compile(r"AWS cannot be reached: ([\w-]+:\w+) has no answer\. (.+)", re.DOTALL)
+_ENDPOINT = re.compile(r'(?: on| from| to the)? endpoint URL: "[^"]*"')
 _SENTENCE = re.compile(r"[A-Z][a-z]* .*\.", re.DOTALL)
 
 
@@ -437,6 +439,9 @@ def merge_reads(sentences: Iterable[str], most: int = sys.maxsize) -> list[str]:
 def _failure_and_read(sentence: str) -> tuple[str, str]:
     """Why something could not be read, and what; of another sentence itself and ""."""
     found = _FAILED_READ.fullmatch(sentence)
+    if found and (lost := _NO_ANSWER.fullmatch(found[2])):
+        # One network is gone, whichever service was called.
+        return f"AWS cannot be reached. {_ENDPOINT.sub('', lost[2])}", f"{found[1]} ({lost[1]})"
     return (found[2], found[1]) if found else (sentence, "")
 
 

@@ -417,6 +417,24 @@ def test_a_failure_without_a_name_is_merged_with_the_reads_that_failed_so() -> N
     assert merge_reads(sentences[:1]) == ["There was no answer."]
 
 
+def test_a_network_that_is_gone_is_told_once() -> None:
+    """With each call that it kept from an answer; an address of each service says no more."""
+    begin, end = "AWS cannot be reached: ", "Check the network, then run again."
+    sentences = [
+        f'Could not read {what}: {begin}{call} has no answer. {why} endpoint URL: "https://{call[:3]}/". {end}'
+        for what, call, why in (
+            ("secret x", "secretsmanager:DescribeSecret", "Read timeout on"),
+            ("the services of y", "ecs:DescribeServices", "Read timeout on"),
+            ("role z", "iam:GetRole", "Could not connect to the"),
+        )
+    ]
+    assert merge_reads(sentences) == [
+        "Could not read secret x (secretsmanager:DescribeSecret), the services of y (ecs:DescribeServices): AWS cannot"
+        f" be reached. Read timeout. {end}",
+        f"Could not read role z (iam:GetRole): AWS cannot be reached. Could not connect. {end}",
+    ]
+
+
 def test_an_audit_says_of_which_of_several_environments_nothing_is_known_and_when_that_ends() -> None:
     """What was open there stays open and is not new afterwards; what another one has is reported meanwhile."""
 
