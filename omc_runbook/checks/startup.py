@@ -310,7 +310,7 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
         trust = Remedy(f"Let ecs-tasks.amazonaws.com assume the task role {name} in its trust policy.")
         return remedies.combine([trust, start])
     action, arn = denied_source(stop.reason)
-    if arn and definition and snapshot.secret_arn and not _is_named(snapshot, stop):
+    if arn and definition and snapshot.secret_arn and not _is_named(snapshot, stop, arn):
         way = Remedy(
             f"Allow the execution role {iam.role_name(definition.execution_role_arn)} {action} on {arn}, or correct"
             f" that ARN: {definition.label} does not name it, so that a file which its tasks start with does, such as a"
@@ -327,13 +327,16 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
     return remedies.combine([way, start])
 
 
-def _is_named(snapshot: Snapshot, stop: Stop) -> bool:
-    """Whether a stop's reason is about the environment's secret, or about what its definition or service refers to."""
+def _is_named(snapshot: Snapshot, stop: Stop, arn: str) -> bool:
+    """Whether a refused ARN is the environment's secret, or what the task's definition or service refers to.
+
+    A reference may lack the six characters that end a secret's ARN.
+    """
     definition = snapshot.definition(stop.task)
     of_proxy = [(proxy, each) for proxy in stop.service.proxy for each in proxy.log_secrets]
     references = [*(definition.references if definition else ()), *of_proxy]
     names = {name for _, each in references for name in resources_of(each.reference, snapshot)}
-    return any(mentions(stop.reason, name) for name in {*names, snapshot.secret_arn})
+    return any(mentions(stop.reason, name) or name == arn[:-7] for name in {*names, snapshot.secret_arn})
 
 
 def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:

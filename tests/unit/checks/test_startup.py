@@ -28,6 +28,7 @@ from support.snapshots import (
     with_container,
     with_definition,
     with_keys,
+    with_reference,
     with_service,
     with_tasks,
     with_text,
@@ -217,6 +218,13 @@ def test_where_to_look(id: str, reason: str, where: str) -> None:
         healthy(), "worker", lambda old: replace(old, image=f"{ECR}:9", log_group="/ecs/w", log_prefix="ecs")
     )
     assert where in found(id, stuck(snapshot, "worker", reason)).remedy.command
+
+
+def test_an_incomplete_reference_names_the_secret_that_aws_names_in_full() -> None:
+    """No file is to blame for it, also where the secret itself could not be read."""
+    snapshot = with_reference(healthy(), "worker", "SECRET_KEY", f"{STRANGE.rpartition('-')[0]}:KEY::")
+    remedy = found("pull-failed", stuck(snapshot, "worker", f"{PULL}{DENIED} {STRANGE} because")).remedy
+    assert remedy.command.startswith("aws ecs update-service")
 
 
 @pytest.mark.parametrize("id", ["task-exits", "health-check"])
