@@ -238,6 +238,8 @@ def look(what: str, permission: str, call: Callable[[], T], region: str = "") ->
     except CouldNotLook as error:
         if not region and error.kind != "no-answer":
             raise
+        if region and error.kind == "no-answer":
+            return ReadFailure(what, permission, f"{permission} has no answer from {region}.", "no-answer")
         doubt = f" If they are accepted elsewhere, {region} is not enabled for the account."
         return ReadFailure(what, permission, f"{error}{doubt if error.kind == 'credentials' else ''}", "incomplete")
 

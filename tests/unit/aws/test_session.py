@@ -418,6 +418,9 @@ def test_one_look_without_an_answer_does_not_end_the_run(problem: Exception) -> 
     assert isinstance(answer, ReadFailure)
     assert answer.sentence.startswith("Could not read record a: AWS cannot be reached: s3:GetObject has no answer. ")
     assert answer.sentence.count("Check the network") == 1
+    elsewhere = look("record a", "s3:GetObject", call, "eu-wset-1")
+    assert isinstance(elsewhere, ReadFailure)
+    assert elsewhere.sentence.endswith(" has no answer from eu-wset-1. Check the network, then run again.")
     refused: Any = {"Error": {"Code": "ExpiredToken"}}
     with pytest.raises(CouldNotLook, match="have expired"):
         look("record a", "s3:GetObject", Mock(side_effect=ClientError(refused, "GetObject")))
