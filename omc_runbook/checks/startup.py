@@ -311,8 +311,9 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
         return remedies.combine([trust, start])
     action, arn = denied_source(stop.reason)
     if arn and definition and snapshot.secret_arn and not _is_named(snapshot, stop, arn):
+        allow = "Remove what denies" if "explicit deny" in stop.reason else "Allow"
         way = Remedy(
-            f"Allow the execution role {iam.role_name(definition.execution_role_arn)} {action} on {arn}, or correct"
+            f"{allow} the execution role {iam.role_name(definition.execution_role_arn)} {action} on {arn}, or correct"
             f" that ARN: {definition.label} does not name it, so that a file which its tasks start with does, such as a"
             " credential spec."
         )

@@ -207,6 +207,7 @@ def test_what_is_no_secrets_problem_says_so() -> None:
         ("pull-failed", f"{ASSUME} '{TASK_ROLE}' that was provided", "assume the task role ohmycoins-staging-ecs-task"),
         ("pull-failed", f"{ASSUME} '{ROLE}' that was provided", "aws ecs update-service"),
         ("pull-failed", f"{PULL}{DENIED} {STRANGE} because", f"GetSecretValue on {STRANGE}, or correct that ARN: ohmy"),
+        ("pull-failed", f"{PULL}{DENIED} {STRANGE} with an explicit deny", "Remove what denies the execution role"),
         ("pull-failed", f"{PULL}{DENIED} {ARN} because", "aws ecs update-service"),
         ("volume", f"unable to configure EBS volume: {ASSUME} '{STRANGE}'", "AmazonECSInfrastructureRolePolicyForVol"),
         ("volume", "VolumeError: Agent could not create task's volume resources", "the file system, its mount"),
