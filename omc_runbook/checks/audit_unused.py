@@ -32,7 +32,7 @@ PRICE = 0.40
 )
 def key_unused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A key of the secret is used nowhere."""
-    if not secret_demands(snapshot):
+    if not secret_demands(snapshot) and not snapshot.unread("services"):
         cluster = snapshot.environment.names.cluster
         yield Uncertain("", (f"No service of {cluster} refers to the secret: who uses its keys is not known.",))
     for key in unused_keys(snapshot):
@@ -89,7 +89,7 @@ def unused_keys(snapshot: Snapshot) -> Iterator[str]:
     """The keys that no task definition refers to and, as far as a checkout was read, no file asks for."""
     demands = [demand.reference for demand in secret_demands(snapshot)]
     document = snapshot.document
-    is_known = all(snapshot.definition(service) for service in snapshot.consumers)
+    is_known = all(snapshot.definition(service) for service in snapshot.consumers) and not snapshot.unread("services")
     # Who takes the whole secret may use every key.
     if not demands or document is None or not is_known or not all(each.key for each in demands):
         return
@@ -104,6 +104,9 @@ def unused_keys(snapshot: Snapshot) -> Iterator[str]:
 
 def unused_secrets(snapshot: Snapshot) -> Iterator[ListedSecret]:
     """The environment's other secrets that nothing refers to and nobody has read for `UNUSED`."""
+    if snapshot.unread("services", "task_definitions"):
+        # What was not read may refer to them.
+        return
     environment, before = snapshot.environment, snapshot.taken - UNUSED
     known = {names.secret for names in environment.others.values()} | {snapshot.secret_name, environment.names.secret}
     references = [

@@ -53,7 +53,8 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     lacking = {(each.subject, each.services): each for each in (*_asked_for(snapshot), *_dropped(snapshot))}
     yield from lacking.values()
     referenced = referenced_keys(snapshot).union(key for key, _ in lacking)
-    if not referenced or not all(snapshot.definition(service) for service in snapshot.consumers):
+    is_known = all(snapshot.definition(service) for service in snapshot.consumers) and not snapshot.unread("services")
+    if not referenced or not is_known:
         return
     if snapshot.deleted_status:
         # What the deleted service referred to is its own finding's business.

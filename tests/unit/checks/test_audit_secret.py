@@ -38,7 +38,7 @@ from support.snapshots import (
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KeyRotation
 from omc_runbook.aws.secretsmanager import Version
-from omc_runbook.checks import age, audit_ages, audit_exposure, audit_lifecycle, audit_unused
+from omc_runbook.checks import age, audit_ages, audit_exposure, audit_lifecycle, audit_unused, spare_keys
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.catalogue import Key
@@ -188,6 +188,17 @@ def test_without_a_service_no_key_is_clear() -> None:
     snapshot = replace(audited(), services=(), service_names=())
     [finding] = run_check(CHECKS["key-unused"], snapshot)
     assert (finding.status, "No service of ohmycoins-staging refers" in finding.evidence[0]) == ("unknown", True)
+
+
+@pytest.mark.parametrize("id", ["key-unused", "secret-unused", "key-unreferenced"])
+def test_nothing_is_unused_where_not_all_services_were_read(id: str) -> None:
+    """Of which each may use it: AWS may have answered for the first ten alone."""
+    gap = ReadFailure("the services of the cluster", "ecs:DescribeServices", "It was closed.", "incomplete")
+    snapshot = FAULTS[id].make(audited()) if id in FAULTS else audited()
+    _, *others = snapshot.services
+    check = by_id(checks_of(audit_unused, spare_keys))[id]
+    found = run_check(check, replace(snapshot, services=tuple(others), gaps={"services": (gap,)}))
+    assert [(each.status, each.evidence) for each in found] == [("unknown", (gap.sentence,))]
 
 
 @pytest.mark.parametrize("where", ["history", "files"])
