@@ -91,7 +91,7 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
     output = _run(repository, "rev-parse", "--is-inside-work-tree", "--is-shallow-repository", "--glob=refs/stas[h]")
     answers = output.out.split()
     if output.obstacle or answers[:1] != ["true"]:
-        is_broken = output.code != 0 and any((folder / ".git").exists() for folder in (repository, *repository.parents))
+        is_broken = output.code != 0 and _has_git(repository)
         problem = _unreadable(repository, "rev-parse", output.code) if is_broken else ""
         return GitStatus(is_work_tree=False, obstacle=output.obstacle or problem)
     tracked = _run(repository, "ls-files", "-z", "--", name)
@@ -124,9 +124,12 @@ def read_committed(repository: Path, name: str) -> bytes | None:
     return os.fsencode(output.out) if output.code == 0 else None
 
 
-def is_ignored(folder: Path, name: str) -> bool:
-    """Whether an ignore rule matches a file by its path within a folder; False where git cannot tell."""
-    return _run(folder, "check-ignore", "--quiet", "--", f"./{name}").code == 0
+def is_ignored(repository: Path, name: str) -> bool | None:
+    """Whether an ignore rule matches a file by its path within a checkout; None where git cannot tell."""
+    # From the file's own folder, git also tells of one in a submodule or behind a link.
+    folder, own_name = (repository / name).parent, Path(name).name
+    code = _run(folder, "check-ignore", "--quiet", "--", f"./{own_name}").code
+    return code == 0 if code in (0, 1) or not _has_git(folder) else None
 
 
 def find_versions(repository: Path, names: Collection[str], holds_values: Callable[[str], bool]) -> Versions:
@@ -288,6 +291,10 @@ def reverse(repository: Path, patch: Path, *options: str) -> bool:
     """Revert a patch without context lines; False where git refuses."""
     options = (*options, "--reverse", "--unidiff-zero", "--whitespace=nowarn")
     return _run(repository, "apply", *options, "--", str(patch)).code == 0
+
+
+def _has_git(folder: Path) -> bool:
+    return any((each / ".git").exists() for each in (folder, *folder.parents))
 
 
 def _is_work_tree(repository: Path) -> bool:

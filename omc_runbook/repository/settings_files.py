@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,8 @@ from omc_runbook.textfile.file import SourceFile, read_if_readable
 
 ENDINGS = (".toml", ".json", ".yaml", ".yml")
 """What the names of files end with that every library reads alike; INI has dialects."""
+
+_ANY_FOLDER = re.compile(r"(?m)^(!?)(?=[^/\s#][^/\n]*/?[ \t\r]*$)")
 
 
 def read_tables(file: SourceFile, path: Sequence[str] = ()) -> Mapping[str, Any]:
@@ -38,12 +41,17 @@ def read_tables(file: SourceFile, path: Sequence[str] = ()) -> Mapping[str, Any]
 def is_left_out(repository: Path, name: str) -> bool:
     """Whether git ignores a file, or a .dockerignore keeps it or a folder of it out, so that a task may lack it.
 
-    What git tracks is in every clone, whatever a .gitignore says; without git nothing is ignored.
+    What git tracks is in every clone, whatever a .gitignore says; without a repository nothing is ignored. Where git
+    refuses, or is not installed, the text of each .gitignore counts.
     """
-    path = PurePosixPath(name)
-    ignores = ((folder, read_if_readable(repository, str(folder / ".dockerignore"))) for folder in path.parents)
-    return git.is_ignored(repository, name) or any(
-        is_ignored(file.text, str(path.relative_to(folder))) for folder, file in ignores if file
+    path, ignored_by_git = PurePosixPath(name), git.is_ignored(repository, name)
+    names = (".dockerignore",) if ignored_by_git is False else (".dockerignore", ".gitignore")
+    ignores = [(each, read_if_readable(repository, str(each / ignore))) for each in path.parents for ignore in names]
+    return bool(ignored_by_git) or any(
+        # A pattern of git without a slash is for a name in any folder.
+        is_ignored(_ANY_FOLDER.sub(r"\1**/", file.text) if file.name.endswith(".gitignore") else file.text, own)
+        for folder, file in ignores
+        if file and (own := str(path.relative_to(folder)))
     )
 
 

@@ -383,3 +383,30 @@ def test_a_file_of_settings_is_left_out_as_git_says(tmp_path: Path, files: dict[
     assert is_left_out(repository, name) is ("conf/.dockerignore" in files)
     shutil.rmtree(repository / ".git")
     assert is_left_out(repository, name) is ("conf/.dockerignore" in files)
+
+
+@pytest.mark.parametrize("rule", ["*.toml\n", "/conf/*\n", "*.yaml\n"])
+@pytest.mark.parametrize("reason", ["not installed", "no such folder"])
+def test_where_git_cannot_tell_the_text_of_a_gitignore_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, reason: str
+) -> None:
+    """As in an image without git, or a linked work tree whose repository is not there."""
+    repository = make(tmp_path / "app")
+    write_files(repository, {"conf/a.toml": "A = 1\n", ".gitignore": rule})
+    if reason == "not installed":
+        monkeypatch.setenv("PATH", str(tmp_path / "home"))
+    else:
+        shutil.rmtree(repository / ".git")
+        (repository / ".git").write_text("gitdir: /nowhere\n")
+    assert is_left_out(repository, "conf/a.toml") is (rule != "*.yaml\n")
+
+
+def test_a_file_in_a_submodule_or_behind_a_link_is_left_out_as_git_says(tmp_path: Path) -> None:
+    """Of the checkout's own folder, git refuses to tell."""
+    repository, inner = make(tmp_path / "app"), make(tmp_path / "inner")
+    git(repository, "submodule", "--quiet", "add", str(inner), "sub")
+    (repository / "link").symlink_to("conf")
+    write_files(repository, {"conf/a.toml": "", "conf/b.toml": "", ".gitignore": "/conf/a.toml\n"})
+    write_files(repository / "sub", {"a.toml": "", "b.toml": "", ".gitignore": "a.toml\n"})
+    names = [f"{folder}/{name}.toml" for folder in ("link", "sub") for name in "ab"]
+    assert [is_left_out(repository, name) for name in names] == [True, False, True, False]
