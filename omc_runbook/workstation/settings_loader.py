@@ -122,10 +122,14 @@ class _Report:
 def _reads_file(kind: type[Any]) -> bool:
     """Whether a class has an env_file, and its sources are not without it; they are looked at, not called."""
     method = getattr(getattr(kind, "settings_customise_sources", None), "__func__", None)
-    specification = inspect.getfullargspec(method) if method else None
-    names = {"dotenv_settings", *(filter(None, (specification.varargs, specification.varkw)) if specification else ())}
-    loaded = [str(each.argval) for each in (dis.get_instructions(method) if method else ()) if "LOAD" in each.opname]
-    is_used = method is None or any(name in each for each in loaded for name in names)
+    is_used = not inspect.isfunction(method)
+    if method and not is_used:
+        specification = inspect.getfullargspec(method)
+        # Python 3.13 loads two names by one instruction.
+        loaded = [each.argval for each in dis.get_instructions(method) if "LOAD" in each.opname]
+        names = {str(name) for each in loaded for name in (each if isinstance(each, tuple) else (each,))}
+        is_used = not names.isdisjoint((specification.varargs, specification.varkw))
+        is_used = is_used or any("dotenv" in name.casefold() for name in names)
     return is_used and getattr(kind, "model_config", {}).get("env_file") is not None
 
 

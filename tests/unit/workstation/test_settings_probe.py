@@ -168,11 +168,15 @@ def test_where_the_file_is_looked_for(tmp_path: Path, env_file: str, expected: l
         ("**others", "env_settings", False),
         ("**others", "env_settings, *others.values()", True),
         ("**others", 'env_settings, others["dotenv_settings"]', True),
+        ("**_", "env_settings", False),
+        ("**_", "env_settings, pydantic_settings.DotEnvSettingsSource(settings_cls)", True),
     ],
 )
 def test_the_file_that_no_source_reads(tmp_path: Path, parameters: str, sources: str, reads: bool) -> None:
     """What starts the application gives it the variables then."""
-    method = f"""class Settings(BaseSettings):
+    method = f"""import pydantic_settings
+
+    class Settings(BaseSettings):
         @classmethod
         def settings_customise_sources(cls, settings_cls, init_settings, env_settings, {parameters}):
             return {sources},
@@ -182,6 +186,19 @@ def test_the_file_that_no_source_reads(tmp_path: Path, parameters: str, sources:
     repository = make(tmp_path, "SECRET_KEY=k\nPOSTGRES_PASSWORD=p\n", config=config)
     loaded = load_settings(repository, repository / ".env")
     assert (loaded.ok, bool(loaded.env_files)) == (True, reads)
+
+
+def test_a_method_without_python_code_may_read_the_file(tmp_path: Path) -> None:
+    """Such as a partial function, or a compiled one."""
+    partial = """import functools
+
+    class Settings(BaseSettings):
+        settings_customise_sources = classmethod(functools.partial(lambda *_, **sources: tuple(sources.values())))
+"""
+    config = CONFIG.replace("class Settings(BaseSettings):\n", partial)
+    repository = make(tmp_path, "SECRET_KEY=k\nPOSTGRES_PASSWORD=p\n", config=config)
+    loaded = load_settings(repository, repository / ".env")
+    assert (loaded.ok, bool(loaded.env_files)) == (True, True)
 
 
 def test_each_variable_that_is_refused(tmp_path: Path) -> None:
