@@ -120,6 +120,10 @@ def values_for(
             notes += [] if entry.value.same_as(present[name]) else [f"{name} has a value already, which stays."]
         else:
             values[name] = entry
+    # No reader of a .env gives a line the value of a later one.
+    lines = {name: number for number, name in enumerate(present)}
+    references = {name: {each for each, _ in find_references(text)} - {name} for name, text in present.items()}
+    refers_below = {name for name in present if any(lines.get(each, 0) > lines[name] for each in references[name])}
     if values_from != KEEP:
         # The file may have the value already, under a misspelt name or in a duplicate line.
         names_with_value = {right_name for _, right_name in misspellings(workstation)}
@@ -131,7 +135,8 @@ def values_for(
         names_with_value |= {
             name
             for name, text in present.items()
-            if stands_for_another(name, text) and not (name in added_names and values_from == GENERATE)
+            if stands_for_another(name, text)
+            and not (name in added_names and (values_from == GENERATE or name in refers_below))
         }
         for name in (*empty_names, *public_secrets):
             if name not in values and name not in names_with_value:
@@ -140,10 +145,11 @@ def values_for(
     required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
     missing_names = [name for name in (*empty_names, *(n for n in required if n not in present)) if name in required]
     filled = {*values, *(present.keys() - {*empty_names})}
+    filled |= {name for name in {*added_names} - refers_below if not filled.isdisjoint(references.get(name, ()))}
     missing_names = [
         name
         for name in dict.fromkeys(missing_names)
-        if name not in values and not set_by_compose(workstation, name, filled)
+        if name not in filled and not set_by_compose(workstation, name, filled)
     ]
     if values_from == PROMPT:
         values |= _prompt(workstation, missing_names)
@@ -159,13 +165,15 @@ def is_set(workstation: Workstation, name: str, text: str) -> bool:
     # The line may have had the name in another case.
     others = (each for each in (file.bindings if file else ()) if each.name.casefold() == name.casefold())
     binding = (file.find(name) if file else None) or next(others, None)
-    if file is None or binding is None or not binding.has_braces:
+    if binding and not binding.has_braces:
         return is_text_of_value(text)
-    names = {each for each, _ in find_references(text)} - {name}
     # After a colon, python-dotenv has read nothing.
     default = "".join(each.resolve({}) for each in parse_variables(text))
-    is_mine = is_text_of_value(text) or is_text_of_value(default) or is_value(binding.for_python)
-    return is_mine or not names.isdisjoint(file.assigned_names)
+    has_text = is_text_of_value(text) or is_text_of_value(default)
+    if has_text or file is None or binding is None:
+        return has_text
+    names = {each for each, _ in find_references(text)} - {name}
+    return is_value(binding.for_python) or not names.isdisjoint(file.assigned_names)
 
 
 def stands_for_another(name: str, text: str) -> bool:

@@ -491,6 +491,34 @@ def test_a_reference_with_a_public_default_or_to_nothing_is_replaced(text: str, 
     assert text not in platform.dotenv.read_text() and len(str(values(platform)["SECRET_KEY"])) >= 32
 
 
+@pytest.mark.parametrize("is_below", [True, False])
+def test_a_template_s_reference_to_another_line_is_copied_where_that_line_is_above(
+    is_below: bool, platform: Platform
+) -> None:
+    """Of a later line nobody reads the value, so that a generated one is better; neither is missing then."""
+    line, text = "FIRST_SUPERUSER_PASSWORD=${SECRET_KEY}\n", platform.template.read_text()
+    lines = [each for each in text.splitlines(keepends=True) if not each.startswith("FIRST_SUPERUSER_PASSWORD=")]
+    platform.template.write_text("".join([line, *lines] if is_below else [*lines, line]))
+    platform.dotenv.unlink()
+    plan = plan_file(platform)
+    write_file(plan)
+    assert [each.variable for each in plan.missing] == ["OPENAI_API_KEY"]
+    assert (line in platform.dotenv.read_text()) is not is_below
+    loaded = dotenv_values(platform.dotenv)
+    assert len(str(loaded["FIRST_SUPERUSER_PASSWORD"])) >= 32
+    assert (loaded["FIRST_SUPERUSER_PASSWORD"] == loaded["SECRET_KEY"]) is not is_below
+
+
+@pytest.mark.parametrize("default", ["localhost", "changethis"])
+def test_a_template_s_reference_with_a_default_has_that_value(default: str, platform: Platform) -> None:
+    """A placeholder is none."""
+    text = platform.template.read_text()
+    platform.template.write_text(re.sub(r"(?m)^SMTP_HOST=.*$", f"SMTP_HOST=${{OMC_HOST:-{default}}}", text))
+    platform.dotenv.unlink()
+    write_file(plan_file(platform))
+    assert dotenv_values(platform.dotenv)["SMTP_HOST"] == default.replace("changethis", "")
+
+
 @pytest.mark.parametrize("text", ["op://Development/app/key", "${DIRENV_KEY}"])
 def test_generate_replaces_a_reference_of_the_template(text: str, platform: Platform) -> None:
     """Whoever asks for it has no program that resolves references."""
