@@ -50,9 +50,8 @@ _HOLDS_IN_HCL = re.compile(
 _INITIAL = re.compile(r'\s*(?:resource\s+"aws_secretsmanager_secret_version"|variable)\b')
 _REPETITION = re.compile(r'^\s*"?(?:count|for_each)"?\s*[=:]', re.MULTILINE)
 _DEFINITION = re.compile(r'"containerDefinitions"\s*:')
-_MODULE_LIST = re.compile(r"\bmodule\.([\w-]+)\.[\w-]*(?:keys|names|secrets|variables|env)\b")
-"""What an expression takes of a module that names keys or variables."""
-_OUTPUTS = re.compile(r"(?ms)^(?:output|locals)\b.*?^\}")
+_MODULE_LIST = re.compile(r"\bmodule\.([\w-]+)\.([\w-]*(?:keys|names|secrets|variables|env))\b")
+"""What an expression takes of a module that names keys or variables: the module's name, and its output's."""
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 
 
@@ -170,17 +169,20 @@ def _find_others(files: TerraformFiles) -> tuple[SourceFile, ...]:
 
 
 def _outputs(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> Iterator[SourceFile]:
-    """Yield the outputs and local values of the checkout's modules that lists are made from; other lines are empty."""
+    """Yield the files of the checkout's modules whose outputs lists are made from: all but these values is blank."""
     for folder in map(terraform.folder, dict.fromkeys(file.path.parent for file in files)):
-        names = {name for file in folder.files for name in _MODULE_LIST.findall(file.text)}
+        taken = {names for file in folder.files for names in _MODULE_LIST.findall(file.text)}
         for block in folder.of_type("module"):
-            source = source_of(block)
-            if names.intersection(block.labels) and source.startswith(LOCAL):
-                for file in terraform.folder(target(folder.path, source)).files:
-                    text = ""
-                    for block_text in _OUTPUTS.finditer(file.text):
-                        text += "\n" * (file.text.count("\n", 0, block_text.start()) - text.count("\n")) + block_text[0]
-                    yield replace(file, raw=text.encode())
+            source, names = source_of(block), {output for name, output in taken if name in block.labels}
+            if names and source.startswith(LOCAL):
+                module = terraform.folder(target(folder.path, source))
+                outputs = [each.expression("value") for name in names for each in module.of_type("output", name)]
+                reached = module.locals_in("\n".join(each.source for each in outputs if each))
+                values = [*filter(None, outputs), *(each.value for each in module.locals if each.name in reached)]
+                for file in module.files:
+                    kept = {at for each in values if each.file.name == file.name for at in range(each.start, each.end)}
+                    text = (each if each == "\n" or at in kept else " " for at, each in enumerate(file.text))
+                    yield replace(file, raw="".join(text).encode())
 
 
 def _seems_to_hold(name: str, line: str) -> bool:

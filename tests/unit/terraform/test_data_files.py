@@ -158,3 +158,20 @@ def test_what_a_module_does_with_a_key_besides_its_outputs_gives_no_list_of_it(t
     call = 'module "k" {\n  source = "./k"\n}\n'
     write_files(tmp_path, {"main.tf": definition(OF_KEYS.format("module.k.keys"), call), "k/a.tf": module})
     assert read_task_definitions(tmp_path).mention(KEY) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f'output "keys" {{ value = concat(local.more, ["A"]) }}\nlocals {{\n  more = ["{KEY}"]\n}}\n', 3),
+        (f'output "keys" {{ value = ["A", "{KEY}"] }}\n', 1),
+        (f'output "keys" {{\n  value = ["A"]\n}}\noutput "worker_keys" {{\n  value = ["{KEY}"]\n}}\n', 0),
+        (f'locals {{\n  days = {{ {KEY} = 30 }}\n}}\noutput "keys" {{\n  value = ["A"]\n}}\n', 0),
+        (f'output "keys" {{\n  description = "without {KEY}"\n  value = ["A"]\n}}\n', 0),
+    ],
+)
+def test_only_the_output_that_a_list_is_made_from_has_its_keys(tmp_path: Path, text: str, line: int) -> None:
+    """What the module keeps for another service, or knows of a key besides, passes it to nobody here."""
+    call = 'module "k" {\n  source = "./k"\n}\n'
+    write_files(tmp_path, {"main.tf": definition(OF_KEYS.format("module.k.keys"), call), "k/a.tf": text})
+    assert read_task_definitions(tmp_path).mention(KEY) == (f"k/a.tf, line {line}" if line else "")
