@@ -432,8 +432,12 @@ class Classes:
         (value,) = returned if len(returned) == 1 else (None,)
         if method is None or not isinstance(value, ast.Tuple | ast.List):
             return SOURCES
+        # Another decorator may change what is returned.
+        if not {"classmethod", "override"}.issuperset(map(last_name, method.decorator_list)):
+            return SOURCES
         names = [each.id if isinstance(each, ast.Name) else "" for each in value.elts]
-        calls = [each for each in value.elts if isinstance(each, ast.Call) and self.name(each.func) in _FILE_SOURCES]
+        kinds = _FILE_SOURCES.keys() - self._names_of_others
+        calls = [each for each in value.elts if isinstance(each, ast.Call) and self.name(each.func) in kinds]
         known = [name for name in names if name in SOURCES]
         if len(known) + len(calls) < len(names):
             return SOURCES

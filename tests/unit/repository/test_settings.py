@@ -569,6 +569,17 @@ def test_what_a_method_that_orders_the_sources_leaves_out(
     assert any("leaves env_settings out" in each for each in parsed.ambiguities) is not reads
 
 
+def test_what_another_decorator_or_an_own_source_returns_is_not_known() -> None:
+    """It may read the .env; typing's `override` changes nothing."""
+    options = "    model_config = SettingsConfigDict(env_file='.env')\n    A: str\n\n"
+    for decorator, files in (("with_file", (".env",)), ("typing.override", ())):
+        method = SOURCES.format("init_settings, env_settings").replace("    def", f"    @{decorator}\n    def")
+        assert read(options + method).env_files == files
+    own = "class TomlConfigSettingsSource(PydanticBaseSettingsSource):\n    pass\n\n"
+    method = SOURCES.format("init_settings, TomlConfigSettingsSource(settings_cls)")
+    assert read(options + method, own + HEAD).env_files == (".env",)
+
+
 def test_a_source_that_only_one_return_has_may_be_none(tmp_path: Path) -> None:
     """As on a developer's machine alone."""
     order = ORDER.replace("{}", "YamlConfigSettingsSource(settings_cls, 'c.yaml')")
