@@ -81,11 +81,19 @@ def test_a_path_is_one_word_in_each_schedule(tmp_path: Path) -> None:
         (SCHEDULES / "omc-runbook-verify@.service").read_text().replace("OnFailure=omc-runbook-mail@%n.service\n", "")
     )
     program.rename(tmp_path / "a run")
-    for path, is_right in ((f'"{tmp_path}/a run"', True), (f"{tmp_path}/a run", False)):
-        unit.write_text(text.replace(INSTALLED, path))
+    started_in, blank = "WorkingDirectory=/var/lib/omc-runbook", f"WorkingDirectory={tmp_path}/a %%h"
+    quoted = f'"{tmp_path}/a run"'
+    for path, there, is_right in (
+        (quoted, blank, True),
+        (f"{tmp_path}/a run", blank, False),
+        (quoted, f'WorkingDirectory="{tmp_path}/a"', False),
+    ):
+        assert started_in in text
+        unit.write_text(text.replace(INSTALLED, path).replace(started_in, there))
         unit.chmod(0o644)
         assert (_run(_program("systemd-analyze"), "verify", unit)[1] == "") is is_right
-    assert "in double quotes, and `%` is `%%`" in (SCHEDULES / "README.md").read_text()
+    advice = " ".join((SCHEDULES / "README.md").read_text().split())
+    assert "in double quotes, and `%` is `%%`; its `WorkingDirectory` takes the blank without quotes" in advice
 
 
 @pytest.mark.parametrize(("old", "new", "is_right"), [("", "", True), ("17 * * * *", "17 24 * * *", False)])
