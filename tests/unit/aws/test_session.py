@@ -36,6 +36,7 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.findings import merge_reads
 from omc_runbook.report.display.banner import where
 from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.snapshot import reading
@@ -418,6 +419,10 @@ def test_one_look_without_an_answer_does_not_end_the_run(problem: Exception) -> 
     assert isinstance(answer, ReadFailure)
     assert answer.sentence.startswith("Could not read record a: AWS cannot be reached: s3:GetObject has no answer. ")
     assert answer.sentence.count("Check the network") == 1
+    other = look("role z", "iam:GetRole", call)
+    assert isinstance(other, ReadFailure)
+    # The network is gone once, whichever calls have no answer.
+    assert len(merge_reads((answer.sentence, other.sentence))) == 1
     elsewhere = look("record a", "s3:GetObject", call, "eu-wset-1")
     assert isinstance(elsewhere, ReadFailure)
     assert elsewhere.sentence.endswith(" has no answer from eu-wset-1. Check the network, then run again.")
