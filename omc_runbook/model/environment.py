@@ -454,7 +454,7 @@ class _File:
 
 
 def _parse(path: Path | None) -> _File:
-    for misnamed in () if path else _misnamed(Path.cwd()):
+    if path is None and (misnamed := _misnamed(Path.cwd())):
         warn_once(f"{misnamed} is not read: its name must be {FILE_NAME}.")
     variables = frozenset(pair for pair in os.environ.items() if pair[0].upper().startswith(_PREFIX))
     return _parse_content(path, _content(path) if path else b"", variables)
@@ -527,8 +527,6 @@ def find_file(runbook_toml: str = "") -> Path | None:
     # It may name the account that is to be guarded.
     if found and not found.is_file():
         raise UsageError(f"{found} is not a file that can be read: remove it, or correct where it leads.")
-    for path in () if found else _misnamed(current):
-        warn_once(f"{path} is not read: its name must be {FILE_NAME}.")
     return found
 
 
@@ -543,12 +541,13 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _misnamed(folder: Path) -> Iterator[Path]:
-    """The files of a folder whose names are spelt about as runbook.toml's."""
+def _misnamed(folder: Path) -> Path | None:
+    """The file of a folder whose name is spelt about as runbook.toml's; None for none."""
+    names: dict[str, str] = {}
     with suppress(OSError):
-        for path in sorted(folder.iterdir()):
-            if closest(path.name.casefold(), (FILE_NAME,), ALMOST):
-                yield path
+        names = {each.name.casefold(): each.name for each in folder.iterdir()}
+    near = closest(FILE_NAME, names, ALMOST)
+    return folder / names[near] if near else None
 
 
 def _content(path: Path) -> bytes:

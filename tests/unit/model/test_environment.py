@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.model.environment import Environment, load
+from omc_runbook.model.environment import Environment, known_names, load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import warn_once
 from omc_runbook.model.suggestions import did_you_mean, nearest
@@ -130,6 +130,9 @@ def test_a_misspelt_name_of_the_file_is_told(
     """Without a word, the account that it names would guard nothing."""
     (bare / name).write_text('account_id = "123456789012"')
     warn_once.cache_clear()
+    # Nothing comes between what a person types and its completion.
+    known_names()
+    assert not capsys.readouterr().err
     load("staging")
     load("production")
     warning = f"warning: {bare / name} is not read: its name must be runbook.toml.\n"
