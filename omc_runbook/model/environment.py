@@ -398,7 +398,8 @@ def _refuse_other_spelling(environment: str, tables: Iterable[str]) -> None:
     """Raise UsageError for an environment whose table has another spelling: the guide's names have no account."""
     if environment not in KNOWN or environment in (LOCAL, *tables):
         return
-    words = {name.casefold(): name for name in tables if name.isalpha()}
+    # One letter more may be a slip; two, as in stagingeu, are an environment of its own.
+    words = {name.casefold(): name for name in tables if name.isalpha() and abs(len(name) - len(environment)) < 2}
     near = closest(environment, words, ALMOST)
     spellings = [name for name in tables if canonical(name) == environment] or ([words[near]] if near else [])
     if spellings:

@@ -150,7 +150,8 @@ def test_a_misspelt_name_of_the_file_is_told(
         *(("production", table, True) for table in ("prod", "PRD", "live", "producton")),
         *(("staging", table, False) for table in ("staging2", "staging-eu", "qa", "production")),
         *(("staging", table, False) for table in ("stagingeu", "qastaging")),
-        *(("production", table, False) for table in ("preproduction", "prod-eu", "products", "nonprod")),
+        *(("production", table, False) for table in ("preproduction", "prod-eu", "productionus", "nonprod")),
+        ("production", "products", False),
         *(("local", table, False) for table in ("Production", "locale")),
     ],
 )
