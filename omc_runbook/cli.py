@@ -362,7 +362,7 @@ def policy(
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
     record_place = places.find(record, values["environment"], values["runbook_toml"])
     least = least_policy(name, values["environment"], values["runbook_toml"], applies)
-    settings = load(first_name(values["environment"]), values["runbook_toml"])
+    settings = load(first_name(values["environment"]), values["runbook_toml"], calls_aws=False)
     if record_place.bucket:
         least = with_records(least, record_place.bucket, publishing.remembers(name, settings))
     least = with_notifications(least, publishing.topics(name, settings))

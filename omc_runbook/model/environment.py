@@ -301,14 +301,19 @@ def read_configured(runbook_toml: str = "") -> Configured:
 
 
 def load(
-    environment: str, runbook_toml: str = "", may_be_new: bool = False, found: FoundEnvironment | None = None
+    environment: str,
+    runbook_toml: str = "",
+    may_be_new: bool = False,
+    found: FoundEnvironment | None = None,
+    calls_aws: bool = True,
 ) -> Environment:
     """Load an environment's names from the guide, runbook.toml and OMC_… variables, each overriding the one before.
 
     `runbook_toml` is a path, or "" for the runbook.toml in the folder in which `omc-runbook lab` was started, in the
     working folder or beside the notebooks, if any. With `may_be_new` an environment of any name is known, and so it is
     with `[discovery]`; `found` is the environment as that has found it. Raises UsageError for an unknown environment,
-    and for a file that cannot be read or has unknown names.
+    for one whose table has another spelling, unless AWS is not called, and for a file that cannot be read or has
+    unknown names.
     """
     path = find_file(runbook_toml)
     with _explained(path):
@@ -320,7 +325,7 @@ def load(
             raise unknown_environment(environment, all_names)
         if settings.discovery is None:
             _refuse_unknown(settings, all_names)
-        if not may_be_new and found is None:
+        if calls_aws and not may_be_new and found is None:
             _refuse_other_spelling(environment, settings.environments)
         filled = {name: file.names(name, found if name == environment else None) for name in all_names}
         productions = tuple(file.productions(all_names))

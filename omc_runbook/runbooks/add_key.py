@@ -59,7 +59,7 @@ def pickers(
     values_from: str,
 ) -> tuple[Picker, ...]:
     """What the form offers: the checkout, the key, what it is like, and where it is added."""
-    own = load(environment, runbook_toml)
+    own = load(environment, runbook_toml, calls_aws=False)
     return (
         Picker("repository", repository, hint=own.repository or "path of the platform's checkout"),
         Picker("key", key, hint="NEW_API_KEY"),

@@ -66,7 +66,7 @@ def pickers(
     environment: str, runbook_toml: str, repository: str, values_from: str, python: str, backup: bool
 ) -> tuple[Picker, ...]:
     """What the form offers: the checkout, where values come from, and with whose they are compared."""
-    peer = load(environment, runbook_toml)
+    peer = load(environment, runbook_toml, calls_aws=False)
     compared = {**{name: name for name in sorted({peer.name, *peer.others} - {LOCAL})}, LOCAL: "none: local"}
     return (
         Picker("repository", repository, hint=peer.repository or "path of the platform's checkout"),
@@ -89,7 +89,7 @@ def begin(
 
     Raises UsageError for a wrong environment, file, folder or interpreter.
     """
-    peer = load(environment, runbook_toml)
+    peer = load(environment, runbook_toml, calls_aws=False)
     local = peer if environment == LOCAL else load(LOCAL, runbook_toml)
     registry.exempt(public_words(peer) | public_words(local))
     root = find_root(repository or peer.repository)
@@ -99,7 +99,7 @@ def begin(
     checkout = replace(checkout, template=tracked or checkout.template)
     local = replace(local, names=peer.names.model_copy(update={"secret": local.names.secret}))
     machine = LocalTarget(environment=local, parameter=environment, python=program, allow_code=allow_code)
-    target = _compare_with(peer, machine)
+    target = _compare_with(peer, machine, runbook_toml)
     run = Run(runbook="local_setup", started=started, checkout=checkout, local_target=target)
     run.announce()
     return unfinished.with_unfinished(run)
@@ -200,7 +200,7 @@ def closing(
     return Closing(run, plan, "Write the .env", displays, may_apply, confirm, plan.is_empty, state)
 
 
-def _compare_with(peer: Environment, target: LocalTarget) -> LocalTarget:
+def _compare_with(peer: Environment, target: LocalTarget, runbook_toml: str) -> LocalTarget:
     """The local target with the environment to compare values with, or with the reason why there is none."""
     if peer.name == LOCAL:
         return replace(target, why_alone="environment is local, so AWS was not called.")
@@ -208,6 +208,7 @@ def _compare_with(peer: Environment, target: LocalTarget) -> LocalTarget:
     try:
         if not clients.has_credentials:
             return replace(target, why_alone="there are no AWS credentials here.")
+        peer = load(peer.name, runbook_toml)
         return replace(target, peer=Target(peer, clients, identify(clients, peer)))
     except CouldNotLook as error:
         return replace(target, why_unread=f"Local values could not be compared with other environments': {error}")

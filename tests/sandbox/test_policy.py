@@ -159,6 +159,8 @@ def test_a_runbook_that_needs_nothing_says_so(desk: Desk) -> None:
     for runbook in notebooks.paths().keys() - NEEDY:
         process = desk.call([str(COMMAND), "policy", runbook, "environment=local"])
         assert (process.returncode, process.stdout) == (0, "") and f"{runbook} needs no permission" in process.stderr
+    process = desk.call([str(COMMAND), "policy", "local_setup"], OMC_ENVIRONMENTS__STAGE__REGION="ap-southeast-2")
+    assert process.returncode == 0 and "local_setup needs no permission" in process.stderr
 
 
 def test_a_policy_allows_no_more_than_one_environment(desk: Desk) -> None:

@@ -12,6 +12,7 @@ from support.other_checkouts import make_checkout
 
 from omc_runbook.changes.dotenv.plan import plan_dotenv
 from omc_runbook.diagnosis import root_causes
+from omc_runbook.model.errors import UsageError
 from omc_runbook.runbooks import local_setup
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import docker
@@ -159,6 +160,21 @@ def test_what_compose_sets_is_not_asked_for(desk: Path, value: str, asked: list[
     (desk / "compose.yaml").write_text(f"services: {{app: {service}}}\n")
     run = local_setup.begin("local", "", str(desk))
     assert [each.variable for each in local_setup.plan(run, local_setup.look(run), "").missing] == asked
+
+
+def test_an_environment_whose_table_has_another_spelling_is_refused_where_aws_is_called(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newcomer without AWS account compares with none."""
+    (desk / "runbook.toml").write_text("[environments.stage]\n")
+    monkeypatch.chdir(desk)
+    target = local_setup.begin("staging", "", str(desk)).local_target
+    assert target and target.why_alone == "there are no AWS credentials here."
+    assert [*local_setup.pickers("staging", "", str(desk), "", "", False)]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with pytest.raises(UsageError, match="did you mean stage"):
+        local_setup.begin("staging", "", str(desk))
 
 
 def test_a_default_that_asks_the_environment_is_required(desk: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from unittest.mock import create_autospec
 
 import pytest
@@ -84,6 +85,18 @@ def test_texts_and_boxes_are_as_the_parameters() -> None:
     assert [*offered["environments"].options] == ["production", "staging"] and offered["environments"].chosen == ()
     compared = local_setup.pickers("local", "", "", "", "", False)[2]
     assert [*compared.options] == ["production", "staging", "local"] and compared.chosen == ("local",)
+
+
+def test_a_key_for_others_needs_no_table_of_the_default_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environments that are named have theirs."""
+    (tmp_path / "runbook.toml").write_text("[environments.stage]\n[environments.prod]\n")
+    monkeypatch.chdir(tmp_path)
+    offered = {
+        each.parameter: each for each in add_key.pickers("staging", "stage,prod", "", "", "NEW", True, "int", "")
+    }
+    assert offered["environments"].chosen == ("stage", "prod")
 
 
 def test_a_form_is_empty_where_nobody_is(capsys: pytest.CaptureFixture[str]) -> None:
