@@ -484,7 +484,8 @@ def _parse_content(path: Path | None, content: bytes, variables: frozenset[tuple
     for name, text in sorted(variables):
         # A script may set it from a variable of its own that is not there: that takes no guard away.
         if not text and re.fullmatch(rf"{_PREFIX}(ENVIRONMENTS__.+__)?ACCOUNT_ID", name.upper()):
-            raise UsageError(f"{name} is invalid: account_id must be {_PATTERNS['account_id']}.")
+            right = _PATTERNS["account_id"]
+            raise UsageError(f"{name} is invalid: account_id must be {right}, and it is empty. Set it, or unset it.")
     table = table_of(path, content) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
     return _File(_Settings(**table), shared, _AllVariables().model_dump(exclude_none=True))
@@ -543,7 +544,8 @@ def _is_there(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise UsageError(f"{path} cannot be looked for: {error.strerror}.") from None
+        way = "Name a runbook.toml, or run in another folder."
+        raise UsageError(f"{path} cannot be looked for: {error.strerror}. {way}") from None
     return True
 
 

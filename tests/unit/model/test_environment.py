@@ -112,8 +112,12 @@ def test_a_kernel_in_a_folder_of_the_notebooks_finds_their_file(
 def test_a_file_that_cannot_be_looked_for_is_no_missing_file(bare: Path) -> None:
     """It may be in a folder that is closed to this user, or in none that a link leads to."""
     (bare / "notebooks").symlink_to("notebooks")
-    with pytest.raises(UsageError, match=r"notebooks/runbook\.toml cannot be looked for: Too many levels"):
+    with pytest.raises(
+        UsageError, match=r"notebooks/runbook\.toml cannot be looked for: Too many levels.*\. Name a runbook"
+    ):
         load("staging")
+    (bare / "own").mkdir()
+    assert load("staging", write(bare / "own", "")).name == "staging"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,8 @@ def test_a_variable_reaches_one_environment(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_empty_variable_takes_no_guard_away(variable: str, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A script may set it from a variable of its own that is not there."""
     monkeypatch.setenv(variable, "")
-    with pytest.raises(UsageError, match=f"{variable} is invalid: account_id must be an account id of 12 digits"):
+    sentence = f"{variable} is invalid: account_id must be an account id of 12 digits, and it is empty. Set it, or"
+    with pytest.raises(UsageError, match=sentence):
         load("staging", write(bare, '[environments.staging]\naccount_id = "123456789012"\n'))
 
 
