@@ -18,7 +18,6 @@ import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from moto.core.base_backend import BackendDict
@@ -186,12 +185,14 @@ def main() -> int:
             return 1
     _log_to(directory / "server.log")
 
-    # A signal may come while its own lock is held, which an Event does not survive.
-    stop = SimpleQueue[None]()
+    # A signal that comes just before a wait for a lock or a queue does not end it: a byte in a pipe does.
+    stop, stopping = os.pipe()
+    os.set_blocking(stopping, False)
+    signal.set_wakeup_fd(stopping, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.put(None))
+        signal.signal(number, lambda *_: None)
     if options.attached:
-        threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+        threading.Thread(target=_stop_at_end_of_input, args=(stopping,), daemon=True).start()
     # What exists by now stays, and a call leaves little: the garbage collector need not search it each time.
     gc.freeze()
     gc.set_threshold(_GARBAGE)
@@ -200,7 +201,7 @@ def main() -> int:
     sandbox.agent.start()
     threading.Thread(target=sandbox.server.serve_forever, daemon=True).start()
     _report(options.ready, f"ready {sandbox.port}")
-    stop.get()
+    os.read(stop, 1)
     CHANNELS.end()
     sandbox.agent.end()
     if sandbox.database is not None:
@@ -210,11 +211,11 @@ def main() -> int:
     return 0
 
 
-def _stop_at_end_of_input(stop: SimpleQueue[None]) -> None:
-    """Wait until nobody can write to standard input any more, then stop the server."""
+def _stop_at_end_of_input(stopping: int) -> None:
+    """Wait until nobody can write to standard input any more, then stop the server by a byte, as a signal does."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    stop.put(None)
+    os.write(stopping, b"\0")
 
 
 def _log_to(path: Path) -> None:

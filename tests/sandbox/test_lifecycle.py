@@ -114,7 +114,8 @@ def report(*message):
     sys.settrace(interrupt)
 
 tell, server._report = server._report, report
-sys.exit(server.main())
+# As the module itself ends.
+os._exit(server.main())
 """
     reading, writing = os.pipe()
     options = ["--port", "0", "--state", str(own_directory / f"omc-sandbox-{os.getuid()}"), "--ready", str(writing)]
