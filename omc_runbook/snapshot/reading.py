@@ -158,13 +158,9 @@ _SecretReads = tuple[
 """What DescribeSecret says, the versions, and the current value; None for what was not asked."""
 
 
-def _contradictions(
-    name: str,
-    secret: Future[secretsmanager.Secret | ReadFailure | None],
-    versions: Future[tuple[secretsmanager.Version, ...] | ReadFailure] | None,
-    value: Future[secretsmanager.Value | ReadFailure | None] | None,
-) -> Iterator[tuple[str, ReadFailure]]:
+def _contradictions(name: str, reads: _SecretReads) -> Iterator[tuple[str, ReadFailure]]:
     """What of a secret, its versions and its value contradicts another of them, by the snapshot's field."""
+    secret, versions, value = reads
     found = secret.result()
     if isinstance(found, ReadFailure):
         return
@@ -209,14 +205,16 @@ class _Reading(Gatherer):
         if cache:
             cache.store(revisions.values())
         tasks = self.join("tasks", task_batches)
-        if [*_contradictions(name, *of_secret)]:
+        contradicting = [*_contradictions(name, of_secret)]
+        if contradicting:
             # For some seconds, a read may be of before a write.
             of_secret = self._ask_secret(name, without)
+            contradicting = [*_contradictions(name, of_secret)]
         secret, versions, value = of_secret
         found_secret = self.keep("secret", secret, None)
         found_versions = self.keep("versions", versions, ())
         found_value = self.keep("contents", value, None)
-        for field, failure in _contradictions(name, *of_secret):
+        for field, failure in contradicting:
             self.record(field, (failure,))
         if task_lists and "tasks" not in self.gaps:
             self.record("tasks", contradictions.in_tasks(cluster, services, tasks))
