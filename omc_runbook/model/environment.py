@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from omc_runbook.model import regular_file
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.arn import account_in
 from omc_runbook.model.audit import AuditSettings
@@ -27,15 +25,14 @@ from omc_runbook.model.handover import CONFIRMED, warn_once
 from omc_runbook.model.notify import Notify
 from omc_runbook.model.parameters import first_name, split_names
 from omc_runbook.model.records import RecordSettings
+from omc_runbook.model.runbook_file import FILE_NAME, find_file, find_misnamed, read_content, table_of
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.shell import command
-from omc_runbook.model.suggestions import ALMOST, closest, exists, expand, nearest
+from omc_runbook.model.suggestions import ALMOST, closest, nearest
 
 LOCAL = "local"
 PRODUCTION = CONFIRMED
 KNOWN = (LOCAL, "staging", PRODUCTION)
-FILE_NAME = "runbook.toml"
-NOTEBOOKS = "notebooks"
 GUIDE = "the guide"
 """The source of names that no file sets."""
 _PREFIX = "OMC_"
@@ -460,10 +457,10 @@ class _File:
 
 
 def _parse(path: Path | None) -> _File:
-    if path is None and (misnamed := _misnamed(Path.cwd())):
+    if path is None and (misnamed := find_misnamed(Path.cwd())):
         warn_once(f"{misnamed} is not read: its name must be {FILE_NAME}.")
     variables = frozenset(pair for pair in os.environ.items() if pair[0].upper().startswith(_PREFIX))
-    return _parse_content(path, _content(path) if path else b"", variables)
+    return _parse_content(path, read_content(path) if path else b"", variables)
 
 
 def _misspelt(variables: Iterable[str]) -> Iterator[str]:
@@ -513,71 +510,8 @@ def _explained(path: Path | None) -> Iterator[None]:
 def known_names() -> tuple[str, ...]:
     """The environments that `load` knows without a parameter; raises UsageError for a file that cannot be read."""
     path = find_file()
-    own = table_of(path, _content(path)).get("environments", {}) if path else {}
+    own = table_of(path, read_content(path)).get("environments", {}) if path else {}
     return tuple(dict.fromkeys((*KNOWN, *(own if isinstance(own, dict) else ()))))
-
-
-def find_file(runbook_toml: str = "") -> Path | None:
-    """The runbook.toml that `load` reads; None where there is none. Raises UsageError for what is no file."""
-    if runbook_toml:
-        path = expand(runbook_toml)
-        if not exists(path) or not path.is_file():
-            raise UsageError(f"{path} is not a file: name a runbook.toml, or omit it for the guide's names.")
-        return path
-    current = Path.cwd()
-    # A kernel that another JupyterLab or an editor started runs beside the notebooks, or in a folder of theirs: their
-    # checkout counts as well.
-    inside = (each for each in (current, *current.parents) if each.name == NOTEBOOKS)
-    around = [folder for each in inside for folder in (each, each.parent)]
-    folders = (current / expand(""), current / expand(NOTEBOOKS), current, current / NOTEBOOKS, *around)
-    found = next((folder / FILE_NAME for folder in folders if _is_there(folder / FILE_NAME)), None)
-    # It may name the account that is to be guarded.
-    if found and not found.is_file():
-        raise UsageError(f"{found} is not a file that can be read: remove it, or correct where it leads.")
-    return found
-
-
-def _is_there(path: Path) -> bool:
-    """Whether a file, or a link, has this path; raises UsageError where that cannot be seen."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        way = "Name a runbook.toml, or run in another folder."
-        raise UsageError(f"{path} cannot be looked for: {error.strerror}. {way}") from None
-    return True
-
-
-def _misnamed(folder: Path) -> Path | None:
-    """The file of a folder whose name is spelt about as runbook.toml's; None for none."""
-    names: dict[str, str] = {}
-    with suppress(OSError):
-        names = {each.name.casefold(): each.name for each in folder.iterdir()}
-    near = closest(FILE_NAME, names, ALMOST)
-    return folder / names[near] if near else None
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return regular_file.read_whole(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def table_of(path: Path, content: bytes) -> dict[str, Any]:
-    """What a runbook.toml's content has; raises UsageError where it is not valid TOML."""
-    try:
-        # Some editors begin a file with a byte order mark.
-        return tomllib.loads(content.decode().removeprefix("\ufeff"))
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not valid TOML: it is not UTF-8 text.") from None
-    except RecursionError:
-        raise UsageError(f"{path} is not valid TOML: it is nested too deeply.") from None
-    except ValueError as error:
-        # A number of thousands of digits is no TOMLDecodeError, and Python's words on it are of no use.
-        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number has too many digits"
-        raise UsageError(f"{path} is not valid TOML: {reason}.") from None
 
 
 def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:

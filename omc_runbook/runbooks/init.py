@@ -13,9 +13,10 @@ from omc_runbook.changes.configuration import file, names
 from omc_runbook.changes.configuration.file import ConfigurationPlan, write
 from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames
 from omc_runbook.model import environment as environments
-from omc_runbook.model.environment import FILE_NAME, LOCAL, PRODUCTION, Environment
+from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
 from omc_runbook.model.environment_names import STAGING, canonical
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
+from omc_runbook.model.runbook_file import FILE_NAME, find_file
 from omc_runbook.model.suggestions import did_you_mean, expand
 from omc_runbook.report import init as report
 from omc_runbook.repository.checkout import find_root
@@ -67,7 +68,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
 
 def plan(found: Sequence[EnvironmentNames], runbook_toml: str = "") -> ConfigurationPlan:
     """Plan runbook.toml: the one in force, else a new one in the working folder; raises as `file.plan` does."""
-    path = expand(runbook_toml) if runbook_toml else environments.find_file() or Path.cwd() / FILE_NAME
+    path = expand(runbook_toml) if runbook_toml else find_file() or Path.cwd() / FILE_NAME
     return file.plan(path, [each for each in found if not each.is_empty])
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from omc_runbook.changes import files
 from omc_runbook.changes.configuration import toml_text
 from omc_runbook.changes.configuration.names import EnvironmentNames
-from omc_runbook.model.environment import table_of
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.runbook_file import table_of
 from omc_runbook.model.shell import command
 from omc_runbook.textfile.diff import unified_diff
 
