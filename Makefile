@@ -18,7 +18,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-INTERPRETERS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+INTERPRETERS := $(or $(PYTHON),python3.13 python3.14 python3.12 python3.11 python3)
 # Debian's interpreters come without ensurepip unless python3-venv is there too.
 SUITS := import ensurepip, sys, venv; ensurepip.version(); sys.exit(sys.version_info < (3, 11))
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
