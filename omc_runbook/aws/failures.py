@@ -105,13 +105,17 @@ _NEXT = {
 """What to do about errors whose code alone does not say so, by action ("" for any) and code."""
 
 
+NO_ANSWER, CHECK_NETWORK = "AWS cannot be reached:", "Check the network, then run again."
+"""What a sentence on a call without an answer begins and ends with."""
+
+
 @dataclass(frozen=True)
 class ReadFailure:
     """Something that could not be read, and the permission that would help.
 
-    `what` names it within a sentence; `code` is AWS's error code, or for "no-answer" and "incomplete" a sentence, such
-    as that an answer cannot have everything. `denied_by`
-    is where an explicit deny is, by AWS's message, such as "a resource-based policy": no permission overrides it.
+    `what` names it within a sentence; `code` is AWS's error code, or for "no-answer" and "incomplete" sentences,
+    such as that an answer cannot have everything, and what next. `denied_by` is where an explicit deny is, by AWS's
+    message, such as "a resource-based policy": no permission overrides it.
     """
 
     what: str
@@ -121,6 +125,11 @@ class ReadFailure:
     denied_by: str = ""
     may_have_happened: bool = field(default=False, compare=False)
     """Whether AWS may have carried it out in spite of the failure: the answer was lost, or is an error of AWS's own."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether `code` says in sentences why it could not be read, and what next."""
+        return self.kind in ("no-answer", "incomplete")
 
     @property
     def sentence(self) -> str:
@@ -136,10 +145,8 @@ class ReadFailure:
             return f"Could not {verb} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":
             return f"Could not {verb} {self.what}: {self.code} outlasted the retries; run again in a minute."
-        if self.kind == "incomplete":
+        if self.is_told:
             return f"Could not {verb} {self.what}: {self.code}"
-        if self.kind == "no-answer":
-            return f"Could not {verb} {self.what}: {self.code} Check the network, then run again."
         next_step = _NEXT.get((self.permission, self.code)) or _NEXT.get(("", self.code), "")
         return f"Could not {verb} {self.what}: {self.permission} failed with {self.code}. {next_step}".rstrip()
 
@@ -193,9 +200,9 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         # botocore raises the other one where a page names itself as the next.
         named = error if isinstance(error, InvalidResponse) and error.operation else None
         invalid = named or InvalidResponse(permission)
-        return ReadFailure(what, invalid.operation, str(invalid), "no-answer", may_have_happened=True)
+        return ReadFailure(what, invalid.operation, f"{invalid} {CHECK_NETWORK}", "no-answer", may_have_happened=True)
     except TookTooLong as error:
-        return ReadFailure(what, permission, str(error), "no-answer", may_have_happened=True)
+        return ReadFailure(what, permission, f"{error} {CHECK_NETWORK}", "no-answer", may_have_happened=True)
     except (NoCredentialsError, PartialCredentialsError):
         set_up = f"`{command('aws', 'configure', 'sso', '--profile', profile)}`"
         way = f"set it up, such as with {set_up}" if profile else f"set AWS_PROFILE or run {login}"
@@ -238,8 +245,10 @@ def look(what: str, permission: str, call: Callable[[], T], region: str = "") ->
     except CouldNotLook as error:
         if not region and error.kind != "no-answer":
             raise
-        if region and error.kind == "no-answer":
-            return ReadFailure(what, permission, f"{permission} has no answer from {region}.", "no-answer")
+        if error.kind == "no-answer":
+            # Of another region, how its name was not found says less than the name.
+            away = f"{NO_ANSWER} {permission} has no answer from {region}. {CHECK_NETWORK}"
+            return ReadFailure(what, permission, away if region else str(error), "no-answer")
         doubt = f" If they are accepted elsewhere, {region} is not enabled for the account."
         return ReadFailure(what, permission, f"{error}{doubt if error.kind == 'credentials' else ''}", "incomplete")
 
@@ -331,7 +340,7 @@ def _unreachable(permission: str, error: BotoCoreError) -> str:
             f" longer runs, and its variables are still set: run `{unset}`, in fish `{in_fish}`, or start another."
         )
     call = error.kwargs.get("operation") or permission
-    return f"AWS cannot be reached: {call} has no answer. {_first_line(error)} Check the network, then run again."
+    return f"{NO_ANSWER} {call} has no answer. {_first_line(error)} {CHECK_NETWORK}"
 
 
 def _first_line(error: BotoCoreError) -> str:

@@ -93,7 +93,7 @@ NO_OUTCOME = "The run ended without an outcome: run verify to check the environm
 _REVISION = re.compile(r"((?:^|: )[\w-]+):\d+(?= )")
 """A task definition and its revision: a subject's beginning, or after the environment where there are several."""
 _FAILED_READ = re.compile(r"Could not read (.+?): (.+)", re.DOTALL)
-_NO_ANSWER = re.compile(r"AWS cannot be reached: ([\w-]+:\w+) has no answer\. (.+)", re.DOTALL)
+_NO_ANSWER = re.compile(r"AWS cannot be reached: ([\w-]+:\w+) has no answer(?: from ([\w-]+))?\. (.+)", re.DOTALL)
 _ENDPOINT = re.compile(r'(?: on| from| to the)? endpoint URL: "[^"]*"')
 _SENTENCE = re.compile(r"[A-Z][a-z]* .*\.", re.DOTALL)
 
@@ -441,7 +441,8 @@ def _failure_and_read(sentence: str) -> tuple[str, str]:
     found = _FAILED_READ.fullmatch(sentence)
     if found and (lost := _NO_ANSWER.fullmatch(found[2])):
         # One network is gone, whichever service was called.
-        return f"AWS cannot be reached. {_ENDPOINT.sub('', lost[2])}", f"{found[1]} ({lost[1]})"
+        where = f" in {lost[2]}" if lost[2] else ""
+        return f"AWS cannot be reached{where}. {_ENDPOINT.sub('', lost[3])}", f"{found[1]} ({lost[1]})"
     return (found[2], found[1]) if found else (sentence, "")
 
 

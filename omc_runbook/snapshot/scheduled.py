@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from omc_runbook.aws import managed, schedules
-from omc_runbook.aws.failures import ReadFailure, look
+from omc_runbook.aws.failures import CHECK_NETWORK, ReadFailure, look
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
@@ -54,7 +54,8 @@ def find(
         try:
             yield what, answer.result(PATIENCE)
         except TimeoutError:
-            yield what, ReadFailure(what, permission, f"There was no answer within {PATIENCE:.0f} s.", "no-answer")
+            why = f"There was no answer within {PATIENCE:.0f} s. {CHECK_NETWORK}"
+            yield what, ReadFailure(what, permission, why, "no-answer")
         except CouldNotLook as error:
             yield what, ReadFailure(what, permission, str(error), "incomplete")
 

@@ -426,6 +426,13 @@ def test_one_look_without_an_answer_does_not_end_the_run(problem: Exception) -> 
     elsewhere = look("record a", "s3:GetObject", call, "eu-wset-1")
     assert isinstance(elsewhere, ReadFailure)
     assert elsewhere.sentence.endswith(" has no answer from eu-wset-1. Check the network, then run again.")
+    # One kind of failure has one text, wherever it happens.
+    assert answer.kind == elsewhere.kind == "no-answer"
+    assert elsewhere.sentence.startswith("Could not read record a: AWS cannot be reached: s3:GetObject has no answer")
+    role = look("role z", "iam:GetRole", call, "eu-wset-1")
+    assert isinstance(role, ReadFailure)
+    assert len(merge_reads((elsewhere.sentence, role.sentence))) == 1
+    assert len(merge_reads((elsewhere.sentence, other.sentence))) == 2
     refused: Any = {"Error": {"Code": "ExpiredToken"}}
     with pytest.raises(CouldNotLook, match="have expired"):
         look("record a", "s3:GetObject", Mock(side_effect=ClientError(refused, "GetObject")))
