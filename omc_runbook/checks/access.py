@@ -462,13 +462,15 @@ def _context_of_ecs(snapshot: Snapshot) -> Keys:
         "aws:SourceArn": f"arn:{caller.partition}:ecs:{region}:{caller.account}:*",
     }
     if snapshot.organization is not None:
-        source["aws:SourceOrgID"] = snapshot.organization or ()
+        source |= request_keys.of_organization(snapshot.organization, "Source")
     return {**request_keys.of_service(ECS_TASKS, snapshot.taken), **source}
 
 
 def _doubt(snapshot: Snapshot, role: str, *facts: str) -> Uncertain:
     """What cannot be judged of a role, with why the account's organization is unknown where that decides."""
-    unread = snapshot.unread("organization") if any("orgid" in fact.casefold() for fact in facts) else ()
+    unread = (
+        snapshot.unread("organization") if any(request_keys.OF_AN_ORGANIZATION.search(fact) for fact in facts) else ()
+    )
     return Uncertain(role, (*facts, *unread))
 
 

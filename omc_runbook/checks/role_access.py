@@ -516,7 +516,7 @@ def keys_of(snapshot: Snapshot, role_arn: str, permissions: Permissions | None) 
     role = permissions.role if permissions else None
     keys = request_keys.of_role(role_arn, role.id, role.tags) if role else request_keys.of_role(role_arn)
     if snapshot.organization is not None:
-        keys["aws:PrincipalOrgID"] = snapshot.organization or ()
+        keys |= request_keys.of_organization(snapshot.organization, "Principal")
     return {**keys, **request_keys.of_task(snapshot.taken)}
 
 
@@ -566,8 +566,9 @@ def _key_context(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Keys:
 
 def _organization_of(snapshot: Snapshot, resource: str) -> Keys:
     """The organization of a resource, where it is the caller's account that has it."""
-    is_known = snapshot.organization is not None and account_in(resource) == snapshot.caller.account
-    return {"aws:ResourceOrgID": snapshot.organization or ()} if is_known else {}
+    if snapshot.organization is None or account_in(resource) != snapshot.caller.account:
+        return {}
+    return request_keys.of_organization(snapshot.organization, "Resource")
 
 
 def _list(names: Sequence[str]) -> str:

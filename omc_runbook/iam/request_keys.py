@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -32,9 +33,13 @@ _NOT_OF_A_SERVICE = (
 UNCERTAIN = ("aws:TokenIssueTime", *_OF_OTHER_SESSIONS, *OF_A_CHAIN)
 """What AWS does not document for ECS's calls: where a task was refused, they may have had something else."""
 _NOT_BY_A_SERVICE = ("aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp")
+OF_AN_ORGANIZATION = re.compile(r"(?i)org(?:id|paths)\b")
+"""How the keys end that tell an account's organization."""
 OF_AN_ENDPOINT = (*_NOT_BY_A_SERVICE, "aws:SourceVpcArn", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths")
 """What only calls through an endpoint of a VPC have."""
-_NOT_OF_A_READ = ("aws:TagKeys", "aws:RequestTag/*", "aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID")
+_NOT_OF_A_READ = (
+    *("aws:TagKeys", "aws:RequestTag/*", "aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths"),
+)
 
 
 def of_role(arn: str, id: str = "", tags: Mapping[str, str] | None = None, session: str = SESSION) -> Keys:
@@ -50,6 +55,15 @@ def of_role(arn: str, id: str = "", tags: Mapping[str, str] | None = None, sessi
         **_tags(("aws:PrincipalTag",), tags),
     }
     return {**keys, "aws:userid": f"{id}:{session}"} if id else keys
+
+
+def of_organization(id: str, *of: str) -> Keys:
+    """The keys of an organization of these ("Principal", "Resource"), by its id; "" outside one.
+
+    The units above an account, by which AWS has its paths, are unknown within one.
+    """
+    paths = {} if id else {f"aws:{each}OrgPaths": () for each in of}
+    return {**paths, **{f"aws:{each}OrgID": id or () for each in of}}
 
 
 def of_time(moment: datetime) -> Keys:

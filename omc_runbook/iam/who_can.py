@@ -309,7 +309,7 @@ class Judge:
                 # Only its sessions that a provider's token began have the key.
                 del keys["aws:FederatedProvider"]
         if self.organization is not None:
-            keys["aws:PrincipalOrgID"] = keys["aws:ResourceOrgID"] = self.organization or ()
+            keys |= request_keys.of_organization(self.organization, "Principal", "Resource")
         if self.time is not None:
             keys |= request_keys.of_time(self.time)
         return keys

@@ -58,7 +58,7 @@ def context_of(principal: Principal, region: str, keys: Context | None = None) -
         context |= request_keys.of_task(datetime.now(UTC))
     return {
         **context,
-        **dict.fromkeys(("aws:PrincipalOrgID", "aws:ResourceOrgID"), principal.organization or ()),
+        **request_keys.of_organization(principal.organization, "Principal", "Resource"),
         "aws:RequestedRegion": region,
         "aws:SourceIp": "127.0.0.1",
         **request_keys.of_time(datetime.now(UTC)),

@@ -12,6 +12,7 @@ from omc_runbook.aws.cloudtrail import FoundEvents
 from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.failures import ReadFailure, or_none
 from omc_runbook.aws.kms import KmsKey
+from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import evaluate
 from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.document import DocumentError, parse
@@ -106,7 +107,7 @@ def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
     policies += [each for role in permissions for each in (*(role.policies or ()), role.boundary)]
     policies += [each.role.trust for each in permissions if each.role]
     policies += [source.policy for source in snapshot.other_sources.values()]
-    if "orgid" not in json.dumps([policy.document for policy in policies if policy]).casefold():
+    if not request_keys.OF_AN_ORGANIZATION.search(json.dumps([policy.document for policy in policies if policy])):
         return None
     what, permission = "the account's organization", "organizations:DescribeOrganization"
     found = gatherer.keep("organization", gatherer.read(what, permission, organizations.describe), None)

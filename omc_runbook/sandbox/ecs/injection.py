@@ -96,7 +96,7 @@ def _execution_role(task: EcsTask, definition: TaskDefinition, has_secrets: bool
     context = request_keys.of_service(_ECS, datetime.now(UTC)) | {
         "aws:SourceAccount": account,
         "aws:SourceArn": f"arn:{PARTITION}:ecs:{task.region_name}:{account}:*",
-        "aws:SourceOrgID": session.organization or (),
+        **request_keys.of_organization(session.organization, "Source"),
     }
     if role is not None and role.arn == arn:
         policy = PolicyDocument("the trust policy", "trust", parse_policy(role.assume_role_policy_document))

@@ -81,7 +81,7 @@ def audited(snapshot: Snapshot | None = None, *others: Identity, **changes: Any)
     identities = (*own, *others)
     used = {each.arn: last_access(NOW - timedelta(days=1)) for each in identities}
     accesses = {**used, **changes.pop("last_accesses", {})}
-    found = Identities(identities=identities, organization="", last_accesses=accesses, **changes)
+    found = Identities(identities=identities, last_accesses=accesses, **{"organization": "", **changes})
     return replace(base, audit=Audit(days=90, identities=found))
 
 

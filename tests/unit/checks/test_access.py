@@ -721,6 +721,17 @@ def test_the_accounts_organization_decides(organization: str | None, decided: st
     assert answer.status == decided
 
 
+@pytest.mark.parametrize("key", ["aws:PrincipalOrgPaths", "aws:ResourceOrgPaths"])
+@pytest.mark.parametrize(("organization", "decided"), [("", "found"), ("o-1", "unknown"), (None, "unknown")])
+def test_an_account_outside_an_organization_is_on_none_of_its_paths(
+    organization: str | None, decided: str, key: str
+) -> None:
+    """Inside one, the units above the account are not read."""
+    depends = own_policy(statement("Deny", "*") | {"Condition": {"ForAllValues:StringNotLike": {key: "o-1/r-1/*"}}})
+    [answer] = run_check(CHECKS["resource-deny"], replace(depends(healthy()), organization=organization))
+    assert answer.status == decided
+
+
 @pytest.mark.parametrize(
     ("effect", "operator", "value", "check"),
     [

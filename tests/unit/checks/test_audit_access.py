@@ -887,10 +887,11 @@ def test_who_reads_the_previous_version_alone_is_named(label: str, is_found: boo
 
 
 def test_whether_somebody_reads_the_previous_version_can_be_unknown() -> None:
-    """By a condition key that nothing here tells."""
+    """By a condition key that nothing here tells: the units of an organization above the account."""
     keys = {"secretsmanager:VersionStage": "AWSPREVIOUS", "aws:PrincipalOrgPaths": "o-abcdef1234/r-1/"}
     alice = user("alice", policy("p", allowing(GET_SECRET_VALUE, "*", Condition={"StringEquals": keys})))
-    reason = unknown_in(in_production(audited(None, alice)))["human-may-read"]
+    snapshot = in_production(audited(None, alice, organization="o-abcdef1234"))
+    reason = unknown_in(snapshot)["human-may-read"]
     assert reason.startswith("Whether it may read AWSPREVIOUS: ") and "Depends on aws:PrincipalOrgPaths" in reason
 
 
