@@ -114,8 +114,15 @@ class Service:
     """Secrets that ECS reads for the log driver of Service Connect's proxy."""
     proxy_logs: tuple[Container, ...] = ()
     """What stands for that proxy in each deployment, with what its log driver's options have in plain text."""
+    task_sets: tuple[str, ...] = ()
+    """ARNs of the revisions of its task sets beside `task_definition_arn`, such as CodeDeploy's green one.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskSet.html
+    """
     is_family: bool = False
     """Whether it stands for the tasks of one family that run outside a service, and is none itself."""
+    other_cluster: str = ""
+    """The name of its cluster, where that is not the environment's own: no runbook deploys it."""
     configuration: DeploymentConfiguration = PLAIN
     service_deployments: tuple[ServiceDeployment, ...] = ()
     """Those that were read, newest first."""
@@ -434,12 +441,13 @@ def _service(raw: Any) -> Service:
     first = sets[0] if sets else {}
     strategy = raw.get("capacityProviderStrategy") or first.get("capacityProviderStrategy")
     configuration = raw.get("deploymentConfiguration") or {}
+    in_force = raw.get("taskDefinition") or first.get("taskDefinition", "")
     return Service(
         arn=raw["serviceArn"],
         name=raw["serviceName"],
         desired=raw.get("desiredCount", 0),
         running=raw.get("runningCount", 0),
-        task_definition_arn=raw.get("taskDefinition") or first.get("taskDefinition", ""),
+        task_definition_arn=in_force,
         controller=EXPRESS
         if raw.get("resourceManagementType") == "ECS"
         else raw.get("deploymentController", {}).get("type", "ECS"),
@@ -470,6 +478,15 @@ def _service(raw: Any) -> Service:
             if deployment.get("serviceConnectConfiguration")
         ),
         configuration=deployments.configuration_from(configuration),
+        task_sets=tuple(
+            dict.fromkeys(
+                each["taskDefinition"]
+                for each in sets
+                # The tasks of one that is DRAINING are on their way out.
+                if each.get("computedDesiredCount") and each.get("status") != "DRAINING"
+                if each["taskDefinition"] != in_force
+            )
+        ),
     )
 
 

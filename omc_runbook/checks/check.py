@@ -12,7 +12,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
 from omc_runbook.model.grouping import grouped
-from omc_runbook.snapshot.state import Part, Snapshot
+from omc_runbook.snapshot.state import Part, Snapshot, in_cluster
 from omc_runbook.workstation.workstation import NOT_LOADED, Workstation
 
 ALL_OR_NOTHING = frozenset(
@@ -347,6 +347,10 @@ def _remedy(check: Check, answer: Evidence, snapshot: Snapshot) -> Remedy:
     if check.hinders in ("secret", "calls", "value"):
         affected = [service for service in snapshot.consumers if service.name in answer.services]
         remedy = remedies.then_start_tasks(environment.names, remedy, affected)
+        for other in snapshot.elsewhere:
+            names = other.environment.names
+            there = [each for each in other.consumers if in_cluster(each.name, names.cluster) in answer.services]
+            remedy = remedies.then_start_tasks(names, remedy, there)
     return (
         remedies.with_runbook(check.fixed_by, environment, remedy) if check.fixed_by and not remedy.runbook else remedy
     )

@@ -60,6 +60,10 @@ class DefinitionSource:
             where = f", where SECRET_ARN is {arn or f'the ARN of {names.secret}'}" if "SECRET_ARN" in instead else ""
         return self._correct(names, f"set valueFrom{of} to {instead}{where}")
 
+    def write(self, names: Names, what: str, instead: str) -> Remedy:
+        """Let what refers to another secret be this text or what it says, and register a new revision."""
+        return self._correct(names, f"set {what} to {instead}")
+
     def rename(self, names: Names, variable: str, instead: str) -> Remedy:
         """Correct a variable's name beside its reference, and register a new revision."""
         return self._correct(names, f'set name = "{instead}" instead of "{variable}" in secrets')

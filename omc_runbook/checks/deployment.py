@@ -32,7 +32,7 @@ from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest, nearest_in
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.held_values import OTHER
-from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.state import Snapshot, in_cluster
 
 check = Family("deployment", symptom="not-updating", looks_like=("old-value",))
 
@@ -265,7 +265,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for other in snapshot.elsewhere:
         names, services = other.environment.names, {service.name: service for service in other.services}
         for answer in _old_values(other):
-            subject = f"{answer.subject} of cluster {names.cluster}"
+            subject = in_cluster(answer.subject, names.cluster)
             if isinstance(answer, Evidence):
                 # No runbook of this environment deploys it.
                 start = remedies.start_tasks(names, services[answer.subject])

@@ -13,6 +13,7 @@ from omc_runbook.aws.ecs import PROXY, Service
 from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
+from omc_runbook.model.suggestions import closest
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.once import once
@@ -114,12 +115,28 @@ def all_demands(snapshot: Snapshot) -> tuple[KeyDemand, ...]:
     )
     of_proxies = (
         KeyDemand(service, definition, proxy, injection)
-        for service in snapshot.services
+        for service in (*snapshot.services, *snapshot.services_elsewhere)
         if (definition := snapshot.definition(service))
         for proxy in service.proxy
         for injection in proxy.log_secrets
     )
     return (*of_tasks, *of_proxies)
+
+
+@once
+def other_demands(snapshot: Snapshot) -> tuple[KeyDemand, ...]:
+    """Every reference of a reader to another secret or a parameter, also of what becomes no variable."""
+    return tuple(
+        KeyDemand(service, revision, container, injection)
+        for service in snapshot.readers
+        for revision, container, injection in snapshot.other_references_of(service)
+    )
+
+
+def is_near_own(snapshot: Snapshot, reference: Reference) -> bool:
+    """Whether a reference to another secret may be a misspelt one to the environment's own."""
+    own = snapshot.secret_name.casefold()
+    return bool(closest(reference.secret_name.casefold(), [own]))
 
 
 def services_reading(snapshot: Snapshot, key: str) -> frozenset[str]:
@@ -146,7 +163,8 @@ def _references(snapshot: Snapshot) -> tuple[tuple[Service, Reference], ...]:
         for definition in snapshot.revisions(service)
         for _, injection in definition.references
     )
-    of_proxies = ((service, injection) for service in snapshot.services for injection in service.proxy_secrets)
+    services = (*snapshot.services, *snapshot.services_elsewhere)
+    of_proxies = ((service, injection) for service in services for injection in service.proxy_secrets)
     pairs = (*of_tasks, *of_proxies)
     return tuple((service, each.reference) for service, each in pairs if snapshot.is_own(each.reference))
 

@@ -9,7 +9,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.model.environment_names import PROJECT
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.discovery import Discovery
-from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.state import Snapshot, in_cluster
 
 
 def found_instead(snapshot: Snapshot) -> Iterator[str]:
@@ -121,4 +121,4 @@ def consumers_elsewhere(snapshot: Snapshot) -> tuple[str, ...]:
     if found is None or snapshot.service_names is not None:
         return ()
     users = (each for each in found.services if snapshot.secret_name in each.keys_by_secret)
-    return tuple(f"{each.name} of cluster {each.cluster}" for each in users)
+    return tuple(in_cluster(each.name, each.cluster) for each in users)

@@ -9,7 +9,7 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family, Uncertain
-from omc_runbook.checks.key_demand import KeyDemand
+from omc_runbook.checks.key_demand import KeyDemand, is_near_own, other_demands
 from omc_runbook.checks.role_access import (
     EVERYBODY,
     RoleAccess,
@@ -27,8 +27,7 @@ from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
-from omc_runbook.model.suggestions import closest, nearest
-from omc_runbook.model.value_from import Reference
+from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.other_references import FIELD, keys_read, permission_of, references_of
 from omc_runbook.snapshot.other_sources import OtherSource
@@ -219,11 +218,7 @@ def _not_shown(snapshot: Snapshot) -> Iterator[tuple[OtherSource, list[KeyDemand
 @once
 def _demands(snapshot: Snapshot) -> dict[str, list[KeyDemand]]:
     """The references to other sources, by what they name."""
-    return grouped(
-        (injection.reference.source, KeyDemand(service, revision, container, injection))
-        for service in snapshot.readers
-        for revision, container, injection in snapshot.other_references_of(service)
-    )
+    return grouped((demand.reference.source, demand) for demand in other_demands(snapshot))
 
 
 def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) -> str:
@@ -232,7 +227,7 @@ def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) 
     if secret is None:
         if source.namesake:
             return f"DescribeSecret: there is no secret {ref.secret_arn}; the secret of that name is {source.namesake}."
-        near = f": did you mean {snapshot.secret_name}?" if _is_near_own(snapshot, ref) else "."
+        near = f": did you mean {snapshot.secret_name}?" if is_near_own(snapshot, ref) else "."
         return f"DescribeSecret: there is no secret {ref.secret_arn}{near}"
     if secret.deleted:
         return f"DescribeSecret: {secret.name} has DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC: it cannot be read."
@@ -273,18 +268,12 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
             f"Write {command(source.namesake)} into the reference to {variable} in the place of that ARN, register a"
             " new revision and deploy it; policies that name the former ARN need the new one, too."
         )
-    if snapshot.secret and _is_near_own(snapshot, source.reference):
+    if snapshot.secret and is_near_own(snapshot, source.reference):
         return Remedy(
             f"If {snapshot.secret_name} is meant, write {snapshot.secret.arn} into the reference to {variable} in the"
             " place of that ARN, register a new revision and deploy it; else create the secret, and redeploy."
         )
     return Remedy(f"Create the secret, or correct the reference to {variable}, and redeploy.")
-
-
-def _is_near_own(snapshot: Snapshot, ref: Reference) -> bool:
-    """Whether a reference to a secret that does not exist may be a misspelt one to the environment's own."""
-    own = snapshot.secret_name.casefold()
-    return bool(closest(ref.secret_name.casefold(), [own]))
 
 
 def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertain]:

@@ -17,8 +17,10 @@ from omc_runbook.checks.key_demand import (
     containers_in_force,
     exchanged_key,
     is_meant_whole,
+    is_near_own,
     keys_by_variable,
     named_key,
+    other_demands,
     secret_demands,
     successions,
 )
@@ -26,7 +28,7 @@ from omc_runbook.masking.relations import is_database_address
 from omc_runbook.model import letters, value_from
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
-from omc_runbook.model.findings import Remedy
+from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.once import once
@@ -46,14 +48,40 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secre
 @check(
     "arn-malformed",
     looks_like=("invalid-reference",),
-    ruled_out_by="DescribeTaskDefinition: each ARN in valueFrom has 7 or 10 fields",
-    fixed_by="troubleshoot",
+    ruled_out_by="DescribeTaskDefinition: each valueFrom is the whole ARN of a secret or parameter, or a name",
 )
 def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is malformed."""
-    for demand in secret_demands(snapshot):
-        if demand.reference.problem:
-            yield _evidence(snapshot, demand, f"The valueFrom is malformed: {demand.reference.problem}.")
+    for demand in (*secret_demands(snapshot), *other_demands(snapshot)):
+        is_lost = demand.reference.has_no_region and not snapshot.is_own(demand.reference)
+        no_region = f"no region is called {demand.reference.region}" if is_lost else ""
+        if problem := demand.reference.problem or no_region:
+            is_whole = demand.injection in demand.container.whole_secrets
+            is_own = snapshot.is_own(demand.reference) and not is_whole
+            is_guessed = is_near_own(snapshot, demand.reference) and not is_whole
+            remedy = None if is_own or is_guessed else _whole_arn(snapshot, demand)
+            found = _evidence(snapshot, demand, f"The valueFrom is malformed: {problem}.", remedy)
+            # No runbook decides what a reference to another secret means.
+            way = remedies.with_runbook("troubleshoot", snapshot.environment, found.remedy) if is_own else found.remedy
+            yield replace(found, remedy=way)
+
+
+def _whole_arn(snapshot: Snapshot, demand: KeyDemand) -> Remedy:
+    """Write another source's ARN in full into a malformed reference, as it is meant where its text shows that."""
+    ref, is_whole = demand.reference, demand.injection in demand.container.whole_secrets
+    meant = ref.secret_arn if is_whole else f"{ref.secret_arn}:{ref.key}:{ref.stage}:{ref.version_id}"
+    is_short = not is_whole and value_from.is_short_version(ref.version_id)
+    if not ref.secret_arn and ":ssm:" in ref.text:
+        meant = "the name of its parameter, or the whole ARN"
+    elif ref.has_no_region or not ref.secret_arn or value_from.parse(meant).problem or is_short:
+        meant = "the whole ARN of its secret" + ("" if is_whole else ", with :KEY:: after it for one key")
+    else:
+        meant = f'"{meant}"'
+    what = demand.variable if is_whole else f"valueFrom of {demand.variable}"
+    if demand.is_of_proxy:
+        return Remedy(f"Set {what} to {meant}, in {demand.service.name}'s Service Connect.")
+    source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
+    return source.write(snapshot.environment.names, what, meant)
 
 
 @check(
@@ -547,21 +575,24 @@ def _evidence(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy |
         option, service = demand.variable.rpartition(" ")[2], demand.service.name
         where = f"serviceConnectConfiguration of {service}, logConfiguration: {option}"
         value_from = f"{snapshot.secret_arn or snapshot.secret_name}:{key}::"
-        mend = refer_in_proxy(service, demand.variable, value_from)
+        mend = remedy or refer_in_proxy(service, demand.variable, value_from)
     else:
         where = f"{demand.definition.label}, container {demand.container.name}: {demand.variable}"
         source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
         mend = remedy or source.refer_to(names, key, demand.variable, arn)
-    if key == "KEY":
+    if key == "KEY" and not remedy:
         mend = mend.needing("KEY stands for the key that the option needs.")
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)
     return Evidence(demand.subject, facts, mend, frozenset({demand.service.name}))
 
 
 def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
-    """A pin is a warning while its version can be read, and keeps tasks from starting when it cannot."""
+    """A pin is a warning while its version can be read, and keeps tasks from starting when it cannot.
+
+    A label of one's own is a remark while it is on the current version: it may be how values are released.
+    """
     ref, secret = demand.reference, snapshot.secret
-    problem = ""
+    problem, is_own_label = "", bool(ref.stage) and not ref.version_id and not ref.stage.startswith("AWS")
     if secret and "versions" not in snapshot.gaps:
         labelled = secret.version_at(ref.stage) if ref.stage else ref.version_id
         if not labelled or (ref.version_id and not any(version.id == ref.version_id for version in snapshot.versions)):
@@ -570,5 +601,8 @@ def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
             problem = (
                 f"that version does not have the label {ref.stage}, and Secrets Manager refuses to read it by both"
             )
-    tail = problem or "a new value never reaches this variable"
-    return replace(_evidence(snapshot, demand, f"{fact}: {tail}."), severity="error" if problem else "warning")
+    once = "reaches this variable only once somebody moves that label"
+    tail = problem or f"a new value {once if is_own_label else 'never reaches this variable'}"
+    is_current = is_own_label and "" != snapshot.version_at(ref.stage) == snapshot.current_id
+    severity: Severity = "error" if problem else "info" if is_current else "warning"
+    return replace(_evidence(snapshot, demand, f"{fact}: {tail}."), severity=severity)

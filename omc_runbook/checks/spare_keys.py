@@ -53,7 +53,8 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     lacking = {(each.subject, each.services): each for each in (*_asked_for(snapshot), *_dropped(snapshot))}
     yield from lacking.values()
     referenced = referenced_keys(snapshot).union(key for key, _ in lacking)
-    is_known = all(snapshot.definition(service) for service in snapshot.consumers) and not snapshot.unread("services")
+    is_read = not snapshot.unread("services", "other_clusters")
+    is_known = is_read and all(snapshot.definition(service) for service in snapshot.consumers)
     if not referenced or not is_known:
         return
     if snapshot.deleted_status:

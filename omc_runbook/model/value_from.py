@@ -12,6 +12,9 @@ from omc_runbook.model import letters
 Kind = Literal["secretsmanager", "ssm"]
 
 _ARN = re.compile(r"^arn:(?P<partition>[a-z-]+):(?P<service>[a-z0-9-]+):(?P<region>[^:]*):(?P<account>[^:]*):")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
+_PARAMETER = re.compile(rf"arn:[a-z-]+:ssm:{_REGION.pattern}:([0-9]{{12}}:parameter|:parameter/aws)/[^:\s]+(:[^:\s]+)?")
+"""A parameter's ARN, with its version or label where it names one; AWS's own public ones, /aws/…, have no account."""
 _SUFFIX = re.compile(r"^(?P<name>.+)-(?P<suffix>[A-Za-z0-9]{6})$")
 _UNFILLED = re.compile(r"\$\{[^}]*\}?|\{\{[^}]*\}*")
 _SPACE = re.compile(r"\s")
@@ -67,6 +70,11 @@ class Reference:
     def secret_pattern(self) -> str:
         """The secret's ARN as a policy can name it, with ?????? for a suffix that it lacks; "" for an SSM parameter."""
         return f"{self.secret_arn}-??????" if self.is_partial else self.secret_arn
+
+    @property
+    def has_no_region(self) -> bool:
+        """Whether it is a secret's ARN with a region that none can be, such as ap_southeast_2."""
+        return bool(self.region) and not _REGION.fullmatch(self.region)
 
     @property
     def source(self) -> str:
@@ -128,7 +136,8 @@ def means_secret(reference: Reference, name: str, keys: Collection[str], arn: st
     `keys` are those that it may hold, `arn` is its own, where it exists: it shows whether a reference was cut off.
     """
     if reference.problem:
-        return name in letters.skeleton(reference.text) or not (reference.secret_name or ":secret:" in reference.text)
+        names_other = reference.secret_name or ":secret:" in reference.text or ":ssm:" in reference.text
+        return name in letters.skeleton(reference.text) or not names_other
     if reference.kind == "ssm":
         # Names of SSM parameters that mean something have a path or an ARN; a bare one was meant for the secret.
         if reference.text.startswith(("/", "arn:")):
@@ -159,6 +168,8 @@ def _ssm_problem(text: str) -> str:
         return "a secret's ARN begins with arn:PARTITION:secretsmanager:"
     if "://" in text:
         return "it is a page's address, where a secret's ARN belongs"
+    if ":ssm:" in text and text.startswith("arn:") and not _PARAMETER.fullmatch(text):
+        return "it is no whole ARN of an SSM parameter, arn:PARTITION:ssm:REGION:ACCOUNT:parameter/NAME"
     if (match := _ARN.match(text)) and match["service"] != "ssm":
         return f"it is an ARN of {match['service']}, where a secret's or an SSM parameter's belongs"
     return ""

@@ -60,18 +60,21 @@ def of_variable(snapshot: Snapshot, task: Task, container: Container, injection:
 
 
 def _refers_otherwise(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> bool:
-    """Whether a task runs another revision than its consumer, which takes a variable from another key or version."""
+    """Whether a task runs another revision than its consumer, which takes a variable from elsewhere, or lacks it."""
     consumer, revision = _consumers(snapshot).get(task.service), snapshot.definition(task)
-    if not (consumer and revision) or revision is snapshot.definition(consumer):
+    # Service Connect's proxy is in no revision.
+    if not (consumer and revision) or revision.arn == _arn_in_force(consumer, task) or container in consumer.proxy:
         return False
+    # A container may have had another name.
+    same = [each for each in revision.containers if each.name == container.name] or revision.containers
     own = {
         _source(each)
         for other, each in snapshot.own_references(revision)
-        if (other.name, each.variable) == (container.name, injection.variable)
+        if other in same and each.variable == injection.variable
     }
     # What it takes by AWSCURRENT is the present value, whatever a revision that may be stuck refers to.
     has_present = (injection.reference.key, CURRENT, "") in own and by_times(snapshot, task) == "fresh"
-    return bool(own) and not has_present and _source(injection) not in own
+    return not has_present and _source(injection) not in own
 
 
 def _of_variable(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> Freshness:
@@ -90,7 +93,7 @@ def _of_variable(snapshot: Snapshot, task: Task, container: Container, injection
 
 
 def has_other_references(snapshot: Snapshot, task: Task) -> bool:
-    """Whether a task's revision takes a variable from another key or version of the secret than that in force."""
+    """Whether a task's revision lacks a variable of the one in force, or takes it from another key or version."""
     return any(_refers_otherwise(snapshot, task, *pair) for pair in _references(snapshot, task))
 
 
@@ -332,7 +335,15 @@ def _worst(answers: Iterable[Freshness]) -> Freshness:
 def _references(snapshot: Snapshot, task: Task) -> tuple[tuple[Container, Injection], ...]:
     """The references to the secret that a task should have: its consumer's, else its own revision's."""
     consumer = _consumers(snapshot).get(task.service)
-    return snapshot.references_of(consumer) if consumer else snapshot.own_references(snapshot.definition(task))
+    if consumer is None:
+        return snapshot.own_references(snapshot.definition(task))
+    return snapshot.references_of(consumer, _arn_in_force(consumer, task))
+
+
+def _arn_in_force(consumer: Service, task: Task) -> str:
+    """The ARN of the revision that a task should run: of its task set, or of its service."""
+    arn = task.task_definition_arn
+    return arn if arn in consumer.task_sets else consumer.task_definition_arn
 
 
 @once

@@ -23,8 +23,11 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     found = read_services(gatherer, snapshot)
     snapshot = replace(snapshot, other_clusters=found)
     with_secret = {each.environment.names.cluster for each in snapshot.elsewhere if each.consumers}
+    revisions = (each.revisions(service) for each in snapshot.elsewhere for service in each.consumers)
+    of_others = {revision.arn: revision for several in revisions for revision in several}
     return replace(
         snapshot,
+        task_definitions={**of_others, **snapshot.task_definitions},
         other_clusters=tuple(_with_tasks(gatherer, each) if each.name in with_secret else each for each in found),
     )
 
@@ -38,7 +41,8 @@ def read_services(gatherer: Gatherer, snapshot: Snapshot) -> tuple[OtherCluster,
         listed = gatherer.keep(FIELD, clusters, ())
     services = gatherer.services_of(FIELD, sorted({*names.clusters, *listed} - {"*", names.cluster}))
     gatherer.record(FIELD, (_absent(cluster) for cluster, found in services.items() if found is None))
-    arns = {each.task_definition_arn for found in services.values() for each in found or ()}
+    all_services = [each for found in services.values() for each in found or ()]
+    arns = {arn for each in all_services for arn in (each.task_definition_arn, *each.task_sets)}
     definitions = gatherer.task_definitions(FIELD, arns - snapshot.task_definitions.keys())
     known = {**snapshot.task_definitions, **definitions}
     return tuple(

@@ -77,7 +77,7 @@ def document(snapshot: Snapshot, actions: Iterable[str], with_other_keys: bool =
     for permission in sorted(needed):
         resources = _searched(snapshot, permission) if searches else _resources(snapshot, permission)
         if permission == "iam:GetRole" and "ecs:ExecuteCommand" in needed:
-            task_roles = {each.task_role_arn for each in snapshot.task_definitions.values()} - {""}
+            task_roles = {each.task_role_arn for each in snapshot.own_definitions} - {""}
             resources = tuple(sorted({*resources, *task_roles}))
         by_resource.setdefault(resources, []).append(permission)
     statements = [
@@ -111,7 +111,7 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         others = other_references.references_of(snapshot) if is_needed else ()
         return (own, *(each.secret_pattern for each in others if each.secret_pattern))
     if permission == "ecs:RegisterTaskDefinition":
-        families = {definition.family for definition in snapshot.task_definitions.values()} or {names.task_family}
+        families = {definition.family for definition in snapshot.own_definitions} or {names.task_family}
         return tuple(f"{base}:task-definition/{family}:*" for family in sorted(families))
     if service == "ecs":
         more = names.clusters if permission in _OF_OTHER_CLUSTERS else ()
@@ -121,7 +121,7 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         short = (each.arn for each in snapshot.services if each.arn.count("/") == 1 and "service" in _KINDS[permission])
         return (*(f"{base}:{kind}/{cluster}{end}" for kind, end in kinds for cluster in clusters), *short)
     if permission == "iam:PassRole":
-        definitions = snapshot.task_definitions.values()
+        definitions = snapshot.own_definitions
         passed = {arn for each in definitions for arn in (each.execution_role_arn, each.task_role_arn) if arn}
         return tuple(sorted(passed or _roles_by_name(snapshot)))
     if service == "iam":
@@ -135,7 +135,7 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     if service == "kms" and snapshot.secret and snapshot.secret.kms_key_id.startswith("arn:"):
         return (snapshot.secret.kms_key_id,)
     if service == "logs":
-        containers = [each for known in snapshot.task_definitions.values() for each in known.containers]
+        containers = [each for known in snapshot.own_definitions for each in known.containers]
         groups = {(each.log_region or names.region, each.log_group) for each in containers if each.log_group}
         start = f"arn:{caller.partition}:logs"
         arns = tuple(f"{start}:{region}:{caller.account}:log-group:{group}:*" for region, group in sorted(groups))

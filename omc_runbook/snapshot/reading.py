@@ -253,7 +253,7 @@ class _Reading(Gatherer):
             snapshot = replace(snapshot, deleted_status=self._deleted_status(snapshot.service_names))
         complete = self.task_definitions("task_definitions", self._partial & needed_whole(snapshot))
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **complete})
-        in_use = {arn for service in snapshot.services for arn in snapshot.failed_arns(service)}
+        in_use = {arn for each in snapshot.services for arn in (*each.task_sets, *snapshot.failed_arns(each))}
         for service in snapshot.consumers:
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}
             in_use |= {task.task_definition_arn for task in snapshot.running(service)}
@@ -268,10 +268,10 @@ class _Reading(Gatherer):
         snapshot = replace(
             snapshot, newest_revisions=self._newest(families[:most]), families_left_out=max(len(families) - most, 0)
         )
-        others = other_references.Reading(self, snapshot)
         if not snapshot.left_out:
             # What changes values names the services of other clusters by itself; an audit judges no tasks.
             snapshot = other_clusters.read(self, snapshot)
+        others = other_references.Reading(self, snapshot)
         if snapshot.has_failures:
             snapshot = replace(snapshot, left_out=snapshot.left_out - {"policies", "roles"})
         secret, key = snapshot.secret, None

@@ -214,8 +214,8 @@ class Snapshot:
     def readers(self) -> tuple[Service, ...]:
         """All that read the secret: consumers, services that leave it, Express services, and others as services.
 
-        The others are the families of tasks that were run, by their owner's name, and EventBridge's rules and
-        schedules.
+        The others are the families of tasks that were run, by their owner's name, EventBridge's rules and schedules,
+        and the services of other clusters.
         """
         express = filter(self._refers, self.express_services)
         outside = (task for task in self.tasks if not task.service and self.own_references(self.definition(task)))
@@ -228,7 +228,16 @@ class Snapshot:
         for each in self.scheduled:
             if self.own_references(self.definition(each)):
                 alone.append(_as_service(each.origin, each.task_definition_arn))
-        return (*self.consumers, *self.leaving, *express, *alone)
+        return (*self.consumers, *self.leaving, *express, *alone, *self.services_elsewhere)
+
+    @cached_property
+    def services_elsewhere(self) -> tuple[Service, ...]:
+        """The services of other clusters that refer to the secret, as far as they are judged here."""
+        return tuple(
+            _of_other_cluster(service, other.environment.names.cluster)
+            for other in self.elsewhere
+            for service in other.consumers
+        )
 
     @cached_property
     def elsewhere(self) -> tuple[Snapshot, ...]:
@@ -269,12 +278,21 @@ class Snapshot:
 
     @property
     def execution_roles(self) -> tuple[str, ...]:
-        """ARNs of the readers' execution roles; the environment's role where no task definition could be read."""
+        """ARNs of the readers' execution roles; the environment's where none of its task definitions could be read."""
         arns = {revision.execution_role_arn for revision in self.revisions_in_use} - {""}
-        if not self.revisions_in_use:
+        if not any(self.revisions(service) for service in self.readers if not service.other_cluster):
             name = self.environment.names.execution_role
-            arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"}
+            arns.add(f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}")
         return tuple(sorted(arns))
+
+    @property
+    def own_definitions(self) -> tuple[TaskDefinition, ...]:
+        """The revisions that were read, without those that only services of other clusters have."""
+        own: tuple[Service | ScheduledTask | Task, ...]
+        own = (*self.services, *self.express_services, *self.scheduled, *self.tasks)
+        of_others = {arn for each in self.other_clusters for arn in each.task_definitions}
+        of_others -= {each.task_definition_arn for each in own}
+        return tuple(revision for arn, revision in self.task_definitions.items() if arn not in of_others)
 
     @property
     def has_failures(self) -> bool:
@@ -299,8 +317,8 @@ class Snapshot:
         return definition.containers if definition else ()
 
     def revisions(self, service: Service) -> tuple[TaskDefinition, ...]:
-        """A service's revision in force and, after a rollback, the one that failed; those that were read."""
-        arns = [service.task_definition_arn, *self.failed_arns(service)]
+        """Those read of its revision in force, of its task sets' and, after a rollback, of the one that failed."""
+        arns = [service.task_definition_arn, *service.task_sets, *self.failed_arns(service)]
         return tuple(self.task_definitions[arn] for arn in dict.fromkeys(arns) if arn in self.task_definitions)
 
     @cached_property
@@ -324,10 +342,14 @@ class Snapshot:
     def _refers(self, service: Service) -> bool:
         return any(self.own_references(revision) for revision in self.revisions(service))
 
-    def references_of(self, service: Service) -> tuple[tuple[Container, Injection], ...]:
-        """What a service's tasks take from the secret: its revision in force, and its Service Connect proxy."""
+    def references_of(self, service: Service, *arns: str) -> tuple[tuple[Container, Injection], ...]:
+        """What a service's tasks take from the secret: by its revision in force and its task sets', and by its proxy.
+
+        `arns` are those of the revisions that are meant instead; the proxy is Service Connect's.
+        """
+        revisions = map(self.task_definitions.get, arns or (service.task_definition_arn, *service.task_sets))
         of_proxy = ((proxy, each) for proxy in service.proxy for each in proxy.log_secrets)
-        own = self.own_references(self.definition(service))
+        own = (pair for revision in revisions for pair in self.own_references(revision))
         return (*own, *(pair for pair in of_proxy if self.is_own(pair[1].reference)))
 
     def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
@@ -420,6 +442,24 @@ class Snapshot:
     def _tasks_of(self) -> Mapping[str, Sequence[Task]]:
         """The tasks by their owner's name."""
         return grouped((task.owner, task) for task in self.tasks)
+
+
+def in_cluster(service: str, cluster: str) -> str:
+    """How a service of another cluster is called, by its name: the environment's own may have one of that name."""
+    return f"{service} of cluster {cluster}"
+
+
+def _of_other_cluster(service: Service, cluster: str) -> Service:
+    """What of a service of another cluster is judged here: its deployments and tasks are not."""
+    return replace(
+        _as_service(in_cluster(service.name, cluster), service.task_definition_arn, service.running),
+        other_cluster=cluster,
+        proxy_secrets=service.proxy_secrets,
+        task_sets=service.task_sets,
+        placement=service.placement,
+        launch_type=service.launch_type,
+        capacity_providers=service.capacity_providers,
+    )
 
 
 def _as_service(name: str, task_definition_arn: str, running: int = 0) -> Service:

@@ -18,7 +18,7 @@ from omc_runbook.model.findings import is_sentence
 from omc_runbook.snapshot import other_clusters, scheduled
 from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
 from omc_runbook.snapshot.scheduled import arn_of_cluster
-from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.state import Snapshot, in_cluster
 
 DAEMON, EXPRESS = "daemon", "Express service"
 
@@ -64,9 +64,8 @@ def find_scheduled(
     """
     for what, tasks in scheduled.find(clients, caller, snapshot.environment.names, snapshot.taken):
         if isinstance(tasks, ReadFailure):
-            has_answer = tasks.kind not in ("no-answer", "incomplete")
             why = f", so that tasks which they start are not named: {tasks.sentence}"
-            yield "", f"Not looked at{why}" if has_answer else f"Not looked at: {what}. {tasks.code}"
+            yield "", f"Not looked at: {what}. {tasks.code}" if tasks.is_told else f"Not looked at{why}"
             continue
         for task in tasks:
             yield from _scheduled(clients, snapshot, task, removed)
@@ -104,9 +103,8 @@ def _in_other_clusters(
             # What ECS deploys takes a command, what CodeDeploy does a sentence.
             way = remedies.start_tasks(names.model_copy(update={"cluster": cluster.name}), service).command
             how = f"others are started. {way}" if is_sentence(way) else f"it is redeployed: {way}"
-            yield from _affected(
-                snapshot, changed, f"service {service.name} of cluster {cluster.name}", definition, how
-            )
+            what = f"service {in_cluster(service.name, cluster.name)}"
+            yield from _affected(snapshot, changed, what, definition, how)
 
 
 def _scheduled(

@@ -15,7 +15,7 @@ from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
-REFERENCES = frozenset(check.id for check in checks_of(reference) if check.fixed_by) | {"whole-json"}
+REFERENCES = frozenset(check.id for check in checks_of(reference) if check.fixed_by) | {"arn-malformed", "whole-json"}
 """Checks whose findings are about one reference."""
 KEYS = frozenset({"key-case", "key-misspelt"})
 """Checks whose findings are about a key in references."""
@@ -68,10 +68,14 @@ def _refers_well(snapshot: Snapshot, demand: KeyDemand) -> bool:
 
 
 def _why_not(snapshot: Snapshot, demand: KeyDemand) -> str:
-    if not demand.in_force:
+    if demand.service.other_cluster:
+        return f"Cluster {demand.service.other_cluster} is not this environment's: deploy a corrected revision there."
+    if not demand.in_force and demand.definition.arn not in demand.service.task_sets:
         return (
             f"{demand.definition.label} was rolled back and is not in force: correct it at its source, then deploy it."
         )
+    if not snapshot.is_own(demand.reference):
+        return f"{demand.variable} takes its value from another secret or a parameter: a person decides from which."
     if demand.is_of_proxy:
         return f"It is in the serviceConnectConfiguration of {demand.service.name}, which no revision corrects."
     if snapshot.secret is None:

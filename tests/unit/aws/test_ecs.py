@@ -106,6 +106,20 @@ def test_the_primary_task_set_speaks_for_its_service() -> None:
     assert described(taskSets=sets).task_definition_arn == "new"
 
 
+def test_other_task_sets_count_as_long_as_tasks_are_wanted_of_them() -> None:
+    """Not one scaled to nothing, nor one whose tasks are being stopped."""
+    wanted = {"status": "ACTIVE", "computedDesiredCount": 2}
+    sets = [
+        {**wanted, "status": "PRIMARY", "taskDefinition": "blue"},
+        {**wanted, "taskDefinition": "green"},
+        {**wanted, "taskDefinition": "blue"},
+        {**wanted, "taskDefinition": "scaled-in", "computedDesiredCount": 0},
+        {**wanted, "taskDefinition": "former", "status": "DRAINING"},
+    ]
+    assert described(taskDefinition="blue", taskSets=sets).task_sets == ("green",)
+    assert described(taskSets=sets).task_sets == ("green",)
+
+
 @pytest.mark.parametrize(
     ("members", "has_failed"),
     [

@@ -30,6 +30,7 @@ from support.snapshots import (
     rotated,
     simulated,
     stuck,
+    task_definition,
     with_container,
     with_definition,
     with_held_value,
@@ -65,7 +66,7 @@ from omc_runbook.report import fix as report
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
-from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.state import OtherCluster, Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11112222-3333-4444-5555-666677778888"
@@ -117,6 +118,53 @@ def test_a_wrong_reference_becomes_the_full_arn_with_its_key_and_nothing_else_ch
     text = report.plan(plan).to_text()
     assert f"{WRONG[check]} → {RIGHT}" in " ".join(text.split()) and "Terraform" in text
     assert "--task-definition ohmycoins-staging-worker:7" in report.undo(plan, None).to_text()
+
+
+@pytest.mark.parametrize(
+    "value_from",
+    [
+        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:shared/db-AbC123:password:",
+        f"{RIGHT.replace('app-secrets', 'api-secrets')}:",
+        f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter:level",
+    ],
+)
+def test_no_fix_lets_a_variable_come_from_another_secret_than_it_did(value_from: str) -> None:
+    """Although the secret has a key of the variable's name: its value is another one."""
+    plan = planned(with_reference(healthy(), "worker", "SECRET_KEY", value_from))
+    assert not plan.steps and reasons(plan) == {
+        "arn-malformed": "SECRET_KEY takes its value from another secret or a parameter: a person decides from which."
+    }
+    [cause] = [
+        each
+        for each in root_causes.diagnose(with_reference(healthy(), "worker", "SECRET_KEY", value_from))
+        if each.is_root_cause
+    ]
+    assert not cause.remedy.runbook
+
+
+def test_a_reference_of_a_task_set_is_left_to_what_deploys_it() -> None:
+    """It was not rolled back: its tasks run, or are to."""
+    revision = task_definition("worker", ("SECRET_KEY",), 8)
+    wrong = Injection("SECRET_KEY", parse(WRONG["suffix-stale"]))
+    revision = replace(revision, containers=(replace(revision.containers[0], secrets=(wrong,)),))
+    snapshot = replace(healthy(), task_definitions={**healthy().task_definitions, revision.arn: revision})
+    changes: dict[str, Any] = {"controller": "CODE_DEPLOY", "deployments": (), "task_sets": (revision.arn,)}
+    why = reasons(planned(with_service(snapshot, "worker", **changes)))["suffix-stale"]
+    assert why == "worker is deployed by CODE_DEPLOY, which needs the new revision."
+
+
+def test_a_reference_in_another_cluster_is_left_to_whoever_deploys_there() -> None:
+    """It is in a service, though in none of the environment's."""
+    revision = task_definition("reports", ("SECRET_KEY",))
+    wrong = Injection("SECRET_KEY", parse(WRONG["suffix-stale"]))
+    revision = replace(revision, containers=(replace(revision.containers[0], secrets=(wrong,)),))
+    there = replace(healthy().services[0], task_definition_arn=revision.arn)
+    other = OtherCluster("reports", (there,), (), {revision.arn: revision})
+    known = {**healthy().task_definitions, revision.arn: revision}
+    plan = planned(replace(healthy(), other_clusters=(other,), task_definitions=known))
+    assert not plan.steps and reasons(plan) == {
+        "suffix-stale": "Cluster reports is not this environment's: deploy a corrected revision there."
+    }
 
 
 @pytest.mark.parametrize("field", ["AWSCURRENT", ""])

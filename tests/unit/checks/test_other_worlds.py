@@ -32,6 +32,7 @@ from support.snapshots import (
     stopped,
     stuck,
     task,
+    task_definition,
     with_container,
     with_definition,
     with_keys,
@@ -43,8 +44,8 @@ from support.snapshots import (
     without_key,
 )
 
-from omc_runbook.aws.definitions import Container, Injection, describe_task_definition
-from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
+from omc_runbook.aws.definitions import Container, Injection, TaskDefinition, describe_task_definition
+from omc_runbook.aws.ecs import ServiceEvent, Task, TaskContainer
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.diagnosis.root_causes import diagnose
@@ -641,6 +642,36 @@ def test_what_a_worker_was_refused_counts_whenever_it_ended(line: str, cause: st
     tasks = [stopped("worker", EXIT, end, **{**ended(0), "started": end - timedelta(minutes=14)}) for end in ends]
     snapshot = with_tasks(healthy(), *tasks)
     assert cause in root_causes(replace(snapshot, log_lines={task.id: (line,) for task in tasks}))
+
+
+def beside(snapshot: Snapshot, service: str, revision: TaskDefinition, *tasks: Task) -> Snapshot:
+    """A service that another controller deploys, with a task set of another revision beside the primary one."""
+    known = {**snapshot.task_definitions, revision.arn: revision}
+    changes: dict[str, Any] = {"controller": "CODE_DEPLOY", "deployments": (), "task_sets": (revision.arn,)}
+    return with_tasks(with_service(replace(snapshot, task_definitions=known), service, **changes), *tasks)
+
+
+@pytest.mark.parametrize("service", ["worker", "frontend"])
+def test_the_references_of_a_task_set_are_judged(service: str) -> None:
+    """Such as of CodeDeploy's green one, also where the revision in force has none of the secret."""
+    [cause] = [
+        each
+        for each in diagnose(beside(healthy(), service, task_definition(service, ("LOST_KEY",), 8)))
+        if each.is_problem and each.severity == "error"
+    ]
+    assert cause.check == "key-missing" and cause.services == frozenset({service})
+
+
+@pytest.mark.parametrize("service", ["worker", "frontend"])
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_the_tasks_of_a_task_set_are_judged_by_its_own_revision(service: str, is_stale: bool) -> None:
+    """What another task set's revision takes from the secret, they do not lack."""
+    revision = task_definition(service, ("SECRET_KEY",), 8)
+    created = DEPLOYED - timedelta(days=2) if is_stale else NOW - timedelta(hours=1)
+    green = task(service, created, task_definition_arn=revision.arn, deployment_id="ecs-svc/green")
+    snapshot = beside(healthy(), service, revision, green)
+    found = [finding for finding in diagnose(snapshot) if finding.check == "not-forced" and finding.status != "clear"]
+    assert [(finding.status, *finding.services) for finding in found] == ([("found", service)] if is_stale else [])
 
 
 def test_a_failed_deployment_that_another_one_follows() -> None:

@@ -35,6 +35,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.definitions import Container, Injection
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.checks import content, reference
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.definition_source import GUIDE_FILE
@@ -98,6 +99,77 @@ def test_a_pin_that_cannot_be_read_is_an_error(fields: str, severity: str, fact:
     refused = stuck(snapshot, "worker", "ResourceInitializationError: unable to pull secrets or registry auth: a")
     causes = [each.check for each in diagnose(refused) if each.is_root_cause]
     assert causes[0] == ("version-pinned" if severity == "error" else "pull-failed")
+
+
+@pytest.mark.parametrize(
+    ("stage", "version", "severity", "fact"),
+    [
+        ("AWSPREVIOUS", PREVIOUS, "warning", "a new value never reaches this variable"),
+        ("stable", PREVIOUS, "warning", "a new value reaches this variable only once somebody moves that label"),
+        ("stable", CURRENT, "info", "a new value reaches this variable only once somebody moves that label"),
+        ("stable", "", "error", "has no such version"),
+    ],
+)
+def test_a_label_that_somebody_moves_is_no_fault_while_it_is_on_the_current_version(
+    stage: str, version: str, severity: str, fact: str
+) -> None:
+    """AWSPREVIOUS, which moves by itself, never is."""
+    stages = {PREVIOUS: ("AWSPREVIOUS",), CURRENT: ("AWSCURRENT",)}
+    if version and stage not in stages[version]:
+        stages[version] += (stage,)
+    snapshot = with_secret(refers(f"{ARN}:SECRET_KEY:{stage}:")(healthy()), stages=stages)
+    [found] = run_check(CHECKS["previous-pinned"], snapshot)
+    assert (found.severity, fact in found.evidence[1]) == (severity, True)
+
+
+SHARED = f"{ARN.rpartition(':')[0]}:shared/db-AbC123"
+
+
+REFUSED = "ResourceInitializationError: unable to pull secrets or registry auth: unexpected ARN format with parameters"
+
+
+@pytest.mark.parametrize(
+    ("value_from", "remedy"),
+    [
+        (f"{SHARED}:password:", f'"{SHARED}:password::"'),
+        (f"{SHARED}:password", f'"{SHARED}:password::"'),
+        (f"{SHARED}:password:AWSCURRENT", f'"{SHARED}:password:AWSCURRENT:"'),
+        (f"{SHARED}:password::::", f'"{SHARED}:password::"'),
+        (f"{SHARED}:password::word:", "the whole ARN of its secret, with :KEY:: after it for one key"),
+        (SHARED.replace("shared", "sh$red"), "the whole ARN of its secret, with :KEY:: after it for one key"),
+        (SHARED.replace("arn:aws:", "aws:"), "the whole ARN of its secret, with :KEY:: after it for one key"),
+        (SHARED.replace("ap-", "1ap-"), "the whole ARN of its secret, with :KEY:: after it for one key"),
+        ("arn:aws:ssm:ap-southeast-2:parameter/omc/level", "the name of its parameter, or the whole ARN"),
+        ("arn:aws:ssm:ap-southeast-2:123456789012:parameter/omc/level:", "the name of its parameter, or the whole ARN"),
+        (f"{ARN.replace('staging', 'stagging')}:SECRET_KEY:", '"${var.secrets_arn}:SECRET_KEY::"'),
+    ],
+)
+@pytest.mark.parametrize("desired", [0, 1])
+def test_a_malformed_reference_to_another_secret_is_the_cause(value_from: str, remedy: str, desired: int) -> None:
+    """With how it is meant, where its text shows that; also before a task fails of it."""
+    snapshot = with_service(refers(value_from)(healthy()), "worker", desired=desired, running=desired)
+    [cause] = [each for each in diagnose(snapshot) if each.is_root_cause and each.check != "desired-zero"]
+    assert (cause.check, cause.severity, cause.services) == ("arn-malformed", "error", {"worker"})
+    assert remedy in cause.remedy.command
+    refused = stuck(snapshot, "worker", REFUSED)
+    assert next(each.check for each in diagnose(refused) if each.is_root_cause) == "arn-malformed"
+    assert not [each for each in diagnose(refused) if each.check == "pull-failed" and each.is_unexplained]
+
+
+def test_the_malformed_reference_to_a_registrys_login_is_the_cause() -> None:
+    """It has no key, and no variable."""
+    login = Injection("repositoryCredentials", parse(SHARED.replace(":secret:", ":secrets:")))
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, registry_secrets=(login,)))
+    [cause] = [each for each in diagnose(snapshot) if each.is_root_cause]
+    assert cause.check == "arn-malformed" and "set repositoryCredentials to" in cause.remedy.command
+
+
+def test_a_label_of_ones_own_is_a_fault_where_the_secret_could_not_be_read() -> None:
+    """Nothing then shows that it is on the current version."""
+    refused = ReadFailure("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
+    snapshot = refers(f"{ARN}:SECRET_KEY:stable:")(healthy())
+    snapshot = replace(snapshot, secret=None, versions=(), gaps={"secret": (refused,), "versions": (refused,)})
+    assert [each.severity for each in run_check(CHECKS["previous-pinned"], snapshot)] == ["warning"]
 
 
 def test_another_accounts_secret_is_wrong_under_any_key() -> None:

@@ -83,6 +83,10 @@ def test_the_last_three_fields_may_be_empty(end: str, fields: tuple[str, str, st
         ("arn:aws:s3:::omc-staging/app.env", "an ARN of s3"),
         ("https://console.aws.amazon.com/secretsmanager/secret?name=omc", "a page's address"),
         ("", "empty"),
+        (f"arn:aws:ssm:ap_southeast_2:{ACCOUNT}:parameter/level", "no whole ARN of an SSM parameter"),
+        (f"arn:aws:ssm:ap-southeast-2:{ACCOUNT}:parameter/level ", "no whole ARN of an SSM parameter"),
+        ("arn:aws:ssm:ap-southeast-2:1234:parameter/level", "no whole ARN of an SSM parameter"),
+        ("arn:aws:ssm:ap-southeast-2::parameter/level", "no whole ARN of an SSM parameter"),
     ],
 )
 def test_a_malformed_reference_says_what_is_wrong(text: str, reason: str) -> None:
@@ -97,6 +101,9 @@ def test_a_malformed_reference_says_what_is_wrong(text: str, reason: str) -> Non
         "/ohmycoins/staging/SECRET_KEY",
         f"arn:aws:ssm:ap-southeast-2:{ACCOUNT}:parameter/ohmycoins/SECRET_KEY",
         f"arn:aws-cn:ssm:cn-north-1:{ACCOUNT}:parameter/SECRET_KEY",
+        f"arn:aws:ssm:ap-southeast-2:{ACCOUNT}:parameter/ohmycoins/SECRET_KEY:3",
+        f"arn:aws:ssm:ap-southeast-2:{ACCOUNT}:parameter/aws/reference/secretsmanager/shared/db_1+=.@-",
+        "arn:aws:ssm:ap-southeast-2::parameter/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
         "SECRET_KEY",
         "arn:aws:secretsmanager",
     ],

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -612,6 +613,25 @@ def test_a_task_of_another_revision_has_what_that_refers_to(controller: str, ref
         underway = replace(completed, rollout="IN_PROGRESS", created=NOW - timedelta(minutes=1))
         snapshot = with_service(snapshot, "worker", deployments=(underway,))
         assert {each.status for each in run_check(not_forced, snapshot)} == {"clear"}, "it will be replaced"
+
+
+@pytest.mark.parametrize("has_variable", ["from the secret", "in plain text", "not at all"])
+def test_a_task_of_another_revision_may_lack_a_variable(has_variable: str) -> None:
+    """It has no value of the secret there, whenever it started; one that is to be replaced is no finding."""
+    snapshot = healthy()
+    revision = snapshot.task_definitions[definition_arn("worker")]
+    [container] = revision.containers
+    without = tuple(each for each in container.secrets if each.variable != "SECRET_KEY")
+    changes: dict[str, Any] = {} if has_variable == "from the secret" else {"secrets": without}
+    if has_variable == "in plain text":
+        changes["environment"] = (*container.environment, "SECRET_KEY")
+    old = replace(revision, arn=definition_arn("worker", 6), revision=6, containers=(replace(container, **changes),))
+    one = task("worker", created=NOW - timedelta(minutes=30), task_definition_arn=old.arn, deployment_id="ecs-svc/6")
+    known = {**snapshot.task_definitions, old.arn: old}
+    snapshot = with_tasks(replace(snapshot, task_definitions=known), one)
+    answer = "fresh" if has_variable == "from the secret" else "undecidable"
+    assert freshness.of(snapshot, one) == freshness.of_key(snapshot, one, "SECRET_KEY") == answer
+    assert freshness.of_key(snapshot, one, "OPENAI_API_KEY") == "fresh"
 
 
 @pytest.mark.parametrize("key", ["SECRET_KEY", "OPENAI_API_KEY"])
