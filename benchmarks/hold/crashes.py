@@ -29,6 +29,8 @@ RERUNS = 2
 MOMENTS, FEW_MOMENTS, SAMPLE = 200, 4, 1
 """Random moments in the long profile and in the short one, and the points of each runbook in the short one."""
 PRODUCTION_SECRET = "ohmycoins-production-app-secrets"
+UNUSED = "UNUSED_TOKEN"
+"""A key that no task gets, to be removed."""
 FAULTS = ("no-permission", "bare-name", "not-forced")
 Check = Callable[[], str]
 
@@ -45,8 +47,11 @@ Prepare = Callable[[Workplace, random.Random], Change]
 
 
 def _update(workplace: Workplace, draw: random.Random) -> Change:
-    new = {**workplace.members(), "SMTP_PASSWORD": workplace.draw_value()}
-    words = ("values_from=env:NEW_VALUE", "keys=SMTP_PASSWORD", "apply=true")
+    members = workplace.members()
+    text = json.dumps({**members, UNUSED: workplace.draw_value()})
+    workplace.world.secretsmanager.put_secret_value(SecretId=workplace.secret, SecretString=text)
+    new = {**members, "SMTP_PASSWORD": workplace.draw_value()}
+    words = ("values_from=env:NEW_VALUE", "keys=SMTP_PASSWORD", f"remove={UNUSED}", "apply=true")
     return Change(words, lambda: workplace.wrong_secret(new) or workplace.wrong_tasks())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,7 @@ from omc_runbook.model.parameters import split_names
 from omc_runbook.report import changes, verify
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.listing import Listing
+from omc_runbook.runbooks import own_record
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays, button_label, end_label
@@ -71,12 +73,13 @@ def gather(
     """Take new values from a source for the keys: a list with commas, or "due" for the keys in `due`.
 
     Raises as `new_values.renew` and `rotation.url_from` do, and as `new_values.refuse_loss` for a rotation and for
-    generated values. Nothing is written.
+    generated values; UsageError where a killed run has removed its source file. Nothing is written.
     """
     are_due = due is not None and keys.strip() == age.DUE
     names = tuple(due or ()) if are_due else split_names("keys", keys)
     if due is not None and age.DUE in names:
         raise UsageError(f"keys has {age.DUE} and names: write {age.DUE} alone, or the names. Nothing was written.")
+    _refuse_removed(run, values_from)
     url = rotation.url_from(database_url_from)
     offered = SOURCES if due is None else OF_ROTATION
     new = new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due, offered)
@@ -89,19 +92,35 @@ def gather(
     return new
 
 
-def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> SecretPlan:
-    """Plan to write new values and to remove the keys of a list with commas.
+def _refuse_removed(run: Run, values_from: str) -> None:
+    """Refuse a source file that a change has removed, which was killed before it ended: with how that is finished."""
+    path = source_file.path_of(values_from)
+    if path is None or os.path.lexists(path):
+        return
+    for _, state in own_record.unfinished(run):
+        if state.secret and state.parameters.get("values_from", "").strip() == values_from.strip():
+            begun = f"{state.runbook}, begun {state.started:%Y-%m-%d %H:%M:%S} UTC"
+            raise UsageError(
+                f"{path} does not exist: {begun} with its values, has not ended. To finish that: {state.go_on}"
+            )
 
-    Raises as `plan_update` does, and UsageError for a value that another environment has too.
+
+def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> SecretPlan:
+    """Plan to write new values and to remove the keys of a list with commas; those that are gone already get a note.
+
+    Raises as `plan_update` and `new_values.find_removed` do, and UsageError for a value that another environment has.
     """
-    target, update = run.target, plan_update(snapshot, new.values, split_names("remove", remove), new.redeploy_stale)
+    target, names = run.target, split_names("remove", remove)
+    gone = new_values.find_removed(target.clients, snapshot, [name for name in names if name not in new.values])
+    rest = [name for name in names if name not in gone]
+    update = plan_update(snapshot, new.values, rest, new.redeploy_stale)
     changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
     removed = [change.key for change in update.changed if change.action == "removed"]
     started: tuple[tuple[str, str], ...] = ()
     if update.changed:
         started = tuple(not_redeployed.find_scheduled(target.clients, target.caller, snapshot, removed))
-    notes = (*new.notes, *update.notes, *notes)
+    notes = (*new.notes, *(f"{name} is removed already." for name in gone), *update.notes, *notes)
     # Without its key, a task that EventBridge starts would not start.
     unseen = tuple(each for each in started if removed and not each[0])
     readiness = (*update.readiness, *(sentence for _, sentence in started))

@@ -7,6 +7,7 @@ import os
 import pty
 import secrets
 import shlex
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -24,10 +25,12 @@ from support.update_process import fingerprint
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks import remedies
 from omc_runbook.headless import notebooks as headless_notebooks
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.notebooks import folder as notebooks
+from omc_runbook.masking.value import Masked
 from omc_runbook.model import errors
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.runbooks import run as runbooks_run
@@ -58,6 +61,20 @@ class Updater(Desk):
         path.touch(0o600)
         path.write_text(json.dumps(new))
         return path
+
+
+KILLED = """
+import os, signal, sys
+from omc_runbook import cli
+from omc_runbook.changes.values import source_file
+consume = source_file.consume
+def kill(*arguments):
+    consume(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+source_file.consume = kill
+sys.exit(cli.main())
+"""
+"""The command, killed right after it has removed the file with the new values."""
 
 
 @pytest.fixture
@@ -381,6 +398,52 @@ def test_keys_are_removed_when_named_and_only_then(own: KeptSecret) -> None:
     assert secret_change.apply(run, plan, False) is None and own.text == before
     assert secret_change.apply(run, plan, True)
     assert own.text == before.replace(',\n "SMTP_PORT": 587', "")
+
+
+def test_a_key_that_the_last_change_removed_is_removed_already(own: KeptSecret) -> None:
+    """The same change again is nothing to do, also after a kill; a name that no version had is refused as before."""
+    run = runbooks_run.begin("update", "staging")
+    secret_change.apply(run, secret_change.plan(run, run.look(), NewValues({}), "SMTP_PORT"), True)
+    after, snapshot = own.text, run.look()
+    again = secret_change.plan(run, snapshot, NewValues({}), " SMTP_PORT ")
+    assert not again.changed and "SMTP_PORT is removed already" in " ".join(again.notes)
+    with pytest.raises(UsageError, match="SMTP_PROT cannot be removed, it is not in the secret"):
+        secret_change.plan(run, snapshot, NewValues({}), "SMTP_PORT,SMTP_PROT")
+    value = NewValues({"SMTP_PORT": NewValue(Masked("587", "SMTP_PORT"), "a test")})
+    with pytest.raises(UsageError, match="SMTP_PORT is both set and removed"):
+        secret_change.plan(run, snapshot, value, "SMTP_PORT")
+    assert own.text == after
+
+
+def test_whether_a_key_was_removed_is_not_known_where_the_version_before_cannot_be_read(own: KeptSecret) -> None:
+    """The error names the key, which may be misspelt, beside the permission."""
+    own.put(SMTP_PORT=25)
+    run = runbooks_run.begin("update", "staging")
+    snapshot, before = run.look(), own.text
+    wire = {"action": "secretsmanager:GetSecretValue", "error": "AccessDeniedException", "count": 1}
+    lifecycle.ask(own.sandbox, "POST", "wire", wire)
+    with pytest.raises(CouldNotLook, match=r"^SMTP_PROT is not in the secret.* secretsmanager:GetSecretValue"):
+        secret_change.plan(run, snapshot, NewValues({}), "SMTP_PROT")
+    assert own.text == before
+
+
+def test_a_run_that_was_killed_after_it_removed_its_source_file_says_how_it_is_finished(
+    own: KeptSecret, desk: Updater
+) -> None:
+    """The same command again finds no file; the other one, pasted, ends the change. Another file is only not there."""
+    path = desk.source(SECRET_KEY=(new := secrets.token_hex(32)))
+    words = ("run", "update", "-p", "values_from", "file:new.json", "-p", "apply", "true", "--record", str(desk.record))
+    killed = desk.call([sys.executable, "-c", KILLED, *words])
+    assert killed.returncode == -signal.SIGKILL and not path.exists() and own.members["SECRET_KEY"] == new
+    again = desk.run("-p", "values_from", "file:new.json", "-p", "apply", "true")
+    assert again.returncode == 3 and "new.json does not exist: update, begun " in again.stderr, again.stderr
+    command = again.stderr.strip().partition("To finish that: ")[2]
+    assert command.startswith("omc-runbook run rotate -p environment staging -p values_from keep")
+    other = desk.run("-p", "values_from", "file:other.json", "-p", "apply", "true")
+    assert other.returncode == 3 and "begun" not in other.stderr
+    finished = desk.call([str(COMMAND), *shlex.split(command)[1:], "--record", str(desk.record)])
+    assert finished.returncode == 0 and not own.labels() and not [*desk.record.glob("*.state.json")]
+    assert "begun" not in desk.run("-p", "values_from", "file:new.json").stderr
 
 
 def test_production_wants_its_name_as_well(own: KeptSecret) -> None:

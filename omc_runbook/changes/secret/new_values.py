@@ -18,6 +18,7 @@ from omc_runbook.changes.secret.plan import (
     is_withdrawn,
     only_passwords,
     own_labels,
+    present_key,
     version_id_of,
 )
 from omc_runbook.changes.values import encryption, sources
@@ -28,7 +29,7 @@ from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import Action, Document, Member, compare
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.snapshot.follow_ups import contents_of
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -207,6 +208,23 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
         is_certain = former is not None and version_id_of(previous, former, after.value) == version
         return UnfinishedChange(version, base, False, after, former if former and is_certain else before, is_certain)
     return None
+
+
+def find_removed(clients: Clients, snapshot: Snapshot, names: Sequence[str]) -> tuple[str, ...]:
+    """Those names of keys that only the version before the current one has: the last change removed them already.
+
+    Raises CouldNotLook where that version cannot be read.
+    """
+    document = document_of(snapshot)
+    lacking = [name for name in names if present_key(name, document) not in document.keys]
+    try:
+        former = _document(clients, snapshot, snapshot.previous_id) if lacking else None
+    except CouldNotLook as error:
+        key = sources.printable_key(lacking[0], document.keys)
+        raise CouldNotLook(
+            f"{key} is not in the secret, and whether the last change removed it is unknown. {error}"
+        ) from None
+    return tuple(name for name in lacking if former and present_key(name, former) in former.keys)
 
 
 def _what_becomes_of(unfinished: UnfinishedChange, values: Mapping[str, NewValue]) -> str:

@@ -252,7 +252,7 @@ def plan_update(
     """
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     changed_values = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
-    remove = tuple(_present_key(key, document) for key in remove)
+    remove = tuple(present_key(key, document) for key in remove)
     _refuse_conflicts(snapshot, document.keys, new, remove)
     text = document.replace({key: entry.value for key, entry in changed_values.items()}, remove)
     _refuse_exchanged(document, parse(text), changed_values, catalogue)
@@ -521,7 +521,7 @@ def _is_unchanged(member: Member | None, entry: NewValue) -> bool:
     return member is not None and member.kind == entry.kind and member.injected.same_as(entry.value)
 
 
-def _present_key(name: str, document: Document) -> str:
+def present_key(name: str, document: Document) -> str:
     """The key of a name in a list, which loses blanks at its ends, and may have numbers for what is not seen.
 
     A value that stands in the place of a key has the label that is shown of it. Of keys that differ in blanks alone the
