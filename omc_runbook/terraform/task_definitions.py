@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -98,11 +99,12 @@ class TaskDefinitions:
         word = re.compile(rf"(?<![\w-]){re.escape(variable)}(?![\w-])")
         for file in (*self.files, *self.other_files):
             is_initial = False
+            name_of = _column_of_names(file)
             for number, line in enumerate(file.text.split("\n"), 1):
                 # The initial value of the secret names the key too.
                 begins = _INITIAL.match(line) and not line.rstrip().endswith("}")
                 is_initial = bool(begins) or (is_initial and not line.startswith("}"))
-                code = _COMMENT.sub("", line)
+                code = name_of(_COMMENT.sub("", line))
                 if not is_initial and word.search(code) and (file.name, number) not in is_read:
                     return f"{file.name}, line {number}"
         return ""
@@ -183,6 +185,21 @@ def _outputs(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> Iterat
                     kept = {at for each in values if each.file.name == file.name for at in range(each.start, each.end)}
                     text = (each if each == "\n" or at in kept else " " for at, each in enumerate(file.text))
                     yield replace(file, raw="".join(text).encode())
+
+
+def _column_of_names(file: SourceFile) -> Callable[[str], str]:
+    """What gives of a line of CSV the name of a variable, where the first line says in which column that is."""
+    header = _cells(file.text.partition("\n")[0].lower()) if file.name.endswith(".csv") else []
+    column = next((header.index(each) for each in ("name", "variable") if each in header), None)
+    return lambda line: line if column is None else "".join(_cells(line)[column : column + 1])
+
+
+def _cells(line: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line]), [])]
+    except csv.Error:
+        # Of a cell that is longer than Python reads.
+        return []
 
 
 def _seems_to_hold(name: str, line: str) -> bool:

@@ -151,6 +151,15 @@ def test_a_refusal_names_what_the_list_is_made_from(
     assert read_task_definitions(tmp_path).mention(KEY) == ""
 
 
+def test_a_csv_s_other_column_names_no_variable(tmp_path: Path) -> None:
+    """There the key is that of a variable of another name, so that no container gets it by its own."""
+    rows = '[for row in csvdecode(file("${path.module}/keys.csv")) : row.name]'
+    write_files(tmp_path, {"main.tf": definition(OF_KEYS.format(rows)), "keys.csv": f"key,name\n{KEY},OTHER\n"})
+    assert read_task_definitions(tmp_path).mention(KEY) == ""
+    (tmp_path / "keys.csv").write_text(f'"key","name"\n"b","{KEY}"\n')
+    assert read_task_definitions(tmp_path).mention(KEY) == "keys.csv, line 2"
+
+
 def test_what_a_module_does_with_a_key_besides_its_outputs_gives_no_list_of_it(tmp_path: Path) -> None:
     """A module that makes a secret of it passes it to nobody."""
     secret = f'resource "aws_secretsmanager_secret_version" "a" {{\n  secret_string = "{KEY}"\n}}\n'
