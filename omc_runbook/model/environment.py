@@ -411,6 +411,15 @@ def _refuse_other_spelling(environment: str, tables: Iterable[str]) -> None:
         )
 
 
+def form_of(field: str, value: str) -> str:
+    """What runbook.toml takes for a name, where a value is no such name; "" where it is one."""
+    try:
+        Names.model_validate({field: value})
+    except ValidationError:
+        return _PATTERNS[field].removeprefix(f"{_A_NAME}, ")
+    return ""
+
+
 def refuse_impossible(environment: Environment) -> None:
     """Raise UsageError where what fills a placeholder makes a name that AWS refuses."""
     try:

@@ -13,6 +13,7 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, default_keys, variable_of
+from omc_runbook.model.environment import form_of
 from omc_runbook.model.environment_names import common_prefix, without_environment
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted
@@ -110,7 +111,10 @@ def combine(
     for field in FIELDS:
         cluster = next((each.value for each in found if each.field == "cluster"), "")
         name = _decide(field, declared.names.get(field) if declared else None, aws, region, cluster)
-        if name:
+        if name and (form := form_of(field, name.value)):
+            why = f'"{name.value}" ({"; ".join(name.sources)}) is no name that AWS takes: it must be {form}.'
+            missing.append(MissingName(field, why))
+        elif name:
             found.append(name)
         else:
             missing.append(MissingName(field, _why_missing(field, declared, aws)))

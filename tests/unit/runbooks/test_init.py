@@ -71,6 +71,21 @@ def test_a_name_that_no_table_can_have_is_refused(name: str, wire: Wire) -> None
     assert not wire.operations
 
 
+def test_a_name_that_aws_cannot_have_is_not_written(tmp_path: Path) -> None:
+    """Each later run would refuse the file for it."""
+    files = {
+        "infra/main.tf": 'resource "aws_ecs_cluster" "main" {\n  name = "coins staging"\n}\n'
+        'resource "aws_secretsmanager_secret" "app" {\n  name = "/coins/staging/app"\n}\n'
+    }
+    found = init.find("staging", str(write_files(tmp_path / "checkout", files)))
+    (names,) = found
+    assert (names.find("cluster"), names.find("secret")) == ("", "/coins/staging/app")
+    (why,) = (each.why for each in names.missing if each.field == "cluster")
+    assert why.startswith('"coins staging" (main.tf:2) is no name that AWS takes: it must be of letters, digits and _-')
+    init.write(init.plan(found), has_consent=False)
+    assert load("staging").names.secret == "/coins/staging/app"
+
+
 @pytest.mark.parametrize(("stack", "environment"), [(name, "staging") for name in STACKS] + [("layers", "production")])
 @pytest.mark.long
 def test_with_the_names_of_any_checkout_verify_finds_nothing(stack: str, environment: str, tmp_path: Path) -> None:
