@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from omc_runbook.report.archive.state import ChangeState
@@ -83,7 +84,9 @@ def _parts(state: ChangeState, current: str) -> Iterator[RichDisplay]:
     headline = f"{description}, is under way." if is_alive else f"{description}, was not finished."
     yield Banner(style, headline, tuple(_lines(state, is_alive, current)))
     if state.rollouts:
-        yield Bars(state.rollouts, with_revisions=False)
+        # Nobody knows how long a deployment lasts that nobody watches.
+        rollouts = state.rollouts if is_alive else [replace(each, began=None) for each in state.rollouts]
+        yield Bars(rollouts, with_revisions=False)
     if not is_alive:
         ways = (("finish it", state.go_on), ("take it back", state.go_back))
         entries = [Entry(name, command=command) for name, command in ways if command]
@@ -103,6 +106,8 @@ def _lines(state: ChangeState, is_alive: bool, current: str) -> Iterator[str]:
         yield f"Done: {'; '.join(state.changes)}."
     if current:
         yield current
+    if state.rollouts and not is_alive:
+        yield "What it last saw of its deployments is below: they may have gone on since."
 
 
 def _step(state: ChangeState) -> str:

@@ -39,6 +39,7 @@ REFRESH_SECONDS = 0.5
 """How often the progress of a change is shown anew."""
 BACK, LEAVE = "Stop and put the former version back", "Stop watching (the deployment goes on)"
 AGAIN = "Run all cells again to see the current state."
+ELSEWHERE = f"It has ended, in another window or by another run. {AGAIN}"
 
 Offer = Callable[[ChangeState], "Sequence[Choice]"]
 """The buttons for a change that broke off."""
@@ -107,6 +108,8 @@ class Buttons:
         self.begins_with: str | None = None
         """The word with which the first button presses itself; None where a person does that."""
         self._label, self._again = "", self._choices
+        self.left: StateFile | None = None
+        """The state of the change that the buttons go on with; None where they begin one."""
         self._enabled: list[Any] = []
 
     _name = ""
@@ -190,7 +193,7 @@ class Buttons:
         self._page.hold(self._name)
 
         def run() -> None:
-            self._label, self._again = "", self._choices
+            self._label = ""
             work()
             if self._label:
                 button.description, button.button_style = self._label, ""
@@ -206,8 +209,16 @@ class Buttons:
         _start_thread(run, "runbook")
 
     def _break_off(self, choice: Choice) -> None:
-        """Offer buttons again, after an error."""
-        self._arm(self._again)
+        """Offer buttons again, after an error: those of the change that broke off, unless that has ended since."""
+        begun = choice.live.kept if choice.live else None
+        if begun and begun.read():
+            self.left = begun
+        self._arm(() if self._has_ended else self._again)
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether the change that the buttons go on with was finished or taken back elsewhere."""
+        return self.left is not None and self.left.read() is None
 
     def _work(self, choice: Choice) -> None:
         with self._area, self._status.following(choice.live) if choice.live else nullcontext():
@@ -222,6 +233,8 @@ class Buttons:
                 raise
 
     def _do(self, act: Act) -> str:
+        if self._has_ended:
+            raise UsageError(f"{ELSEWHERE} Nothing was done.")
         word = self._field.value.strip()
         if word != self.word:
             raise UsageError(f"This is {self.word}: type {self.word} beside the button first. Nothing was done.")
@@ -256,8 +269,13 @@ class Panel(Buttons, InteractiveDisplay):
         page: Page | None = None,
     ) -> None:
         super().__init__(after(state), word, page)
-        self._file, self._state, self._describe, self._after = file, state, describe, after
+        self.left, self._state, self._describe, self._after = file, state, describe, after
         self._name = file.stem
+
+    @property
+    def _file(self) -> StateFile:
+        assert self.left is not None
+        return self.left
 
     def to_html(self) -> str:
         """Render it as HTML."""
@@ -315,11 +333,12 @@ class Panel(Buttons, InteractiveDisplay):
         self._arm(())
 
     def _break_off(self, choice: Choice) -> None:
-        live = choice.live
-        state = live.file.read() if live and live.file else None
-        if live and live.file and state:
-            self._file = live.file
-        self._offer(state or self._file.read() or self._state)
+        super()._break_off(choice)
+        state = self._file.read()
+        if state:
+            self._offer(state)
+        else:
+            self._close(ELSEWHERE)
 
     def _dismiss(self, word: str) -> Generator[object, None, str]:
         self._file.remove()

@@ -36,6 +36,8 @@ OUTDATED = "The cells above are still those of the run before this one."
 
 OLD_PLAN = "The cells above “Change it” are out of date: run all cells again for a new plan."
 
+DEAD = "If the kernel has ended since then, run all cells again: that shows what was done, and how to go on."
+
 NOT_OF_IT = "This notebook's plan was not applied: an unfinished change was completed instead. The last cell says how."
 
 
@@ -50,15 +52,15 @@ class _Pointers:
 
 
 BELOW = _Pointers(
-    under_way="Under way: the progress is below, and the result will be here.",
-    see_progress="Under way: the last cell shows the progress, and has the buttons that stop it.",
+    under_way="the progress is below, and the result will be here.",
+    see_progress="the last cell shows the progress, and has the buttons that stop it.",
     unfinished="It is not finished. Why, what was done and how to continue are below.",
     nothing_done=f"{NOTHING_DONE} The reason is below.",
 )
 
 ABOVE = _Pointers(
-    under_way="Under way: the progress is below the parameters, and the result will be here.",
-    see_progress="Under way: the progress is below the parameters, with the buttons that stop it.",
+    under_way="the progress is below the parameters, and the result will be here.",
+    see_progress="the progress is below the parameters, with the buttons that stop it.",
     unfinished="It is not finished. Why, what was done and how to continue are below the parameters.",
     nothing_done=f"{NOTHING_DONE} The reason is below the parameters.",
 )
@@ -78,6 +80,13 @@ def button_label(act: str, services: Sequence[str], environment: str) -> str:
     redeploy = f"redeploy {listed(services)}" if services else ""
     act_and_redeploy = " and ".join(filter(None, (act, redeploy)))
     return f"{act_and_redeploy[:1].upper()}{act_and_redeploy[1:]} in {environment}"
+
+
+def _why(error: str, then: str) -> str:
+    """The first sentence of an error, and what follows of it, unless the sentence says that nothing was done."""
+    reason = error.partition(". ")[0].rstrip(".")
+    is_said = then == NOTHING_DONE and reason.endswith((": nothing was done", ": nothing was written"))
+    return f"{reason}." if is_said else f"{reason}. {then}"
 
 
 class Closing:
@@ -166,8 +175,11 @@ class Closing:
         stale, by_name = dict.fromkeys(cells.displays), dict[str, object]()
         page.version += 1
         cells.is_outdated = not is_own
+        begun = f"Under way since {now():%H:%M:%S} UTC"
         for name in stale:
-            cells.replace(name, Banner("plain", pointers.under_way if name == ANSWER else pointers.see_progress))
+            # A saved page still says so where the kernel that would replace it was killed.
+            where, lines = (pointers.under_way, (DEAD,)) if name == ANSWER else (pointers.see_progress, ())
+            cells.replace(name, Banner("plain", f"{begun}: {where}", lines))
         try:
             while True:
                 try:
@@ -201,8 +213,7 @@ class Closing:
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
                 then = NOTHING_DONE if see == pointers.nothing_done else SEE_END
-                why = f"{end.partition('. ')[0].rstrip('.')}. {then}"
-                cells.replace(name, Banner("bad", see if name == ANSWER else why))
+                cells.replace(name, Banner("bad", see if name == ANSWER else _why(end, then)))
 
     def _begin(self, live: LiveChange) -> None:
         own_record.begin(live, self._state)
@@ -241,4 +252,6 @@ class Closing:
         if choices:
             from IPython.display import display
 
-            display(Buttons(choices, self._run.word))
+            buttons = Buttons(choices, self._run.word)
+            buttons.left = self._live.kept
+            display(buttons)

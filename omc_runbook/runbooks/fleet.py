@@ -138,7 +138,7 @@ def look(fleet: Fleet) -> Runs:
 
     An environment that could not be looked at is among them, with the reason.
     """
-    records, key = os.environ.get(PLACE_VARIABLE, "") or str(own_record.folder().absolute()), fingerprint.new_key()
+    records, key = os.environ.get(PLACE_VARIABLE, "") or str(own_record.folder()), fingerprint.new_key()
     names = ",".join(each.name for each in fleet.environments)
     parameters = {"environment": fleet.environment, "environments": names, "runbook_toml": fleet.runbook_toml}
     main = places.signs_in(FLEET, parameters)

@@ -50,11 +50,18 @@ class LiveChange:
         self.on_change: Callable[[], None] = lambda: None
         """Called after each change."""
         self._wishes = SimpleQueue[Wish]()
+        self._is_kept = False
+        """Whether the file is this change's: another one may have its name until then."""
 
     @property
     def has_begun(self) -> bool:
         """Whether it has come to its first step."""
         return self.state is not None and bool(self.state.steps)
+
+    @property
+    def kept(self) -> StateFile | None:
+        """Its file, once that is on disk."""
+        return self.file if self._is_kept else None
 
     def announce(self, step: str) -> None:
         """Note that a step begins; raises as `sleep` does."""
@@ -95,7 +102,7 @@ class LiveChange:
     def restart(self, state: ChangeState, file: StateFile | None, is_watched: bool) -> None:
         """Go on with another change, in a file of its own; `is_watched` shows its roll-outs where it runs."""
         self.state, self.file, self.note, self.record, self.changes = state, file, "", None, ()
-        self._wishes = SimpleQueue()
+        self._wishes, self._is_kept = SimpleQueue(), False
         self._show = Progress() if is_watched else lambda rollouts, lines: None
 
     def end(self) -> None:
@@ -104,8 +111,8 @@ class LiveChange:
         if open_rollouts:
             reasons = " ".join(f"{each.service}: {each.reason}" for each in open_rollouts)
             self._note(lambda state: replace(state, ended=reasons))
-        elif self.file:
-            self.file.remove()
+        elif self.kept:
+            self.kept.remove()
 
     def fail(self, error: RunbookError) -> None:
         """Note why it broke off; its file stays where something of it may be in force."""
@@ -113,8 +120,8 @@ class LiveChange:
             # What was done before it, and what is current, the state itself says.
             headline, mark, _ = str(error).partition(". ")
             self._note(lambda state: replace(state, ended=headline + mark.strip()))
-        elif self.file:
-            self.file.remove()
+        elif self.kept:
+            self.kept.remove()
 
     def is_open(self, error: RunbookError) -> bool:
         """Whether something of a change that broke off may be in force."""
@@ -130,7 +137,10 @@ class LiveChange:
         if self.file:
             # A full disk must not abort a roll-out.
             with suppress(OSError):
-                self.file.write(self.state)
+                if self._is_kept:
+                    self.file.write(self.state)
+                else:
+                    self.file, self._is_kept = self.file.begin(self.state), True
 
     def _obey(self, step: str, seconds: float = 0) -> None:
         """Follow a wish that is there, or comes within so many seconds."""

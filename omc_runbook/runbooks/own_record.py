@@ -39,9 +39,12 @@ HEADINGS = {
 
 
 def folder() -> Path:
-    """The folder with the records and the states of changes: that of `omc-runbook run`, or a person's own."""
+    """The folder with the records and the states of changes: that of `omc-runbook run`, or a person's own.
+
+    It is absolute: a cell may change the working folder while a change is under way.
+    """
     path = os.environ.get(STATE_VARIABLE)
-    return Path(path).parent if path else expand(RECORDS)
+    return (Path(path).parent if path else expand(RECORDS)).absolute()
 
 
 def unfinished(run: Run) -> list[tuple[StateFile, ChangeState]]:
@@ -90,7 +93,10 @@ def _is_done_by(own: ChangeState, other: ChangeState) -> bool:
 
 
 def _is_same(own: ChangeState, other: ChangeState) -> bool:
-    return own.runbook == other.runbook and own.parameters.get("key") == other.parameters.get("key")
+    """Whether two changes are of the same runbook, key and checkout, as far as both name one."""
+    checkouts = {each.parameters["repository"] for each in (own, other) if each.parameters.get("repository")}
+    is_of_key = own.parameters.get("key") == other.parameters.get("key")
+    return own.runbook == other.runbook and is_of_key and len(checkouts) < 2
 
 
 def _has_label(run: Run, state: ChangeState) -> bool:
@@ -115,7 +121,8 @@ def _leave(live: LiveChange, run: Run, outcome: Outcome, displays: Mapping[str, 
         with temporary.folder("run") as drafts:
             draft = Record(Path(drafts), live.file.stem)
             outcome = records.mask(outcome)
-            record = kept_records.save(_notebook(run, outcome, displays), outcome, draft, Record(folder(), draft.stem))
+            kept = Record(live.file.path.parent, draft.stem)
+            record = kept_records.save(_notebook(run, outcome, displays), outcome, draft, kept)
         live.note, live.record = f"Record: {record.page}", record.page
     except (OSError, ValueError, CouldNotLook) as error:
         live.note = f"No record was kept, though the change took place: {error}"

@@ -373,6 +373,9 @@ class Run:
         """The state of a change that this run begins; `details` are what is known of it."""
         outcome = self._outcome((), None, None, {})
         parameters = own_parameters.to_finish(self.runbook) if self.parameters is None else self.parameters
+        if self.checkout and parameters:
+            # A variable or the folder that named it may not be there where the change is finished.
+            parameters = {**parameters, "repository": str(self.checkout.root)}
         again = self._command or own_parameters.go_on(self.runbook, parameters, self.word)
         own = {"runbook": self.runbook, "go_on": again, "parameters": parameters, "word": self.word}
         entries: dict[str, Any] = own | details | own_process()

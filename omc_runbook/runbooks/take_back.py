@@ -50,9 +50,14 @@ def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Gen
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         run.may_change(may_apply, confirm)
         contexts = {target.environment.name: target.context(live) for target in run.targets}
+        secrets = {target.environment.name: target.environment.names.secret for target in run.targets}
         reversal, journal = Reversal(contexts, state.undo, state.rollouts), Journal(live.tell)
         execute(reversal.steps(), live.announce, journal)
-        result = ChangeResult(changes=tuple(journal.changes), rollbacks=reversal.rollouts, is_back=reversal.is_complete)
+        if reversal.is_complete and not live.has_begun:
+            # Where all is as before already, reading that was the work, and the killed change is over.
+            live.announce("look")
+        subject = state.parameters.get("key") or secrets.get(state.environment, run.environment.names.secret)
+        result = reversal.cancelled(ChangeResult(changes=tuple(journal.changes)), subject)
         headline = "Taken back." if reversal.is_complete else "Not all of it was taken back."
         yield "result", Banner("good" if reversal.is_complete else "unsure", headline, (reversal.sentence,))
         yield "outcome", run.conclude((), result, plan)

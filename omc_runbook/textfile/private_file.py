@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,6 +38,22 @@ def create(path: Path, content: bytes) -> None:
             # Without hard links the name is taken first, and the file is empty for a moment.
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE))
             draft.replace(path)
+
+
+def create_unique(stem: str, path_of: Callable[[str], Path], content: bytes) -> str:
+    """Create a file by `create` under a stem, or under the first of "STEM-2" and so on that is free; gives that.
+
+    Runs may begin in the same second. Raises OSError.
+    """
+    unique, number = stem, 1
+    while True:
+        try:
+            create(path_of(unique), content)
+        except FileExistsError:
+            number += 1
+            unique = f"{stem}-{number}"
+        else:
+            return unique
 
 
 @contextmanager

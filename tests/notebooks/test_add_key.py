@@ -29,6 +29,7 @@ from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model import parameters
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
+from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import add_key as report
 from omc_runbook.runbooks import add_key, key_addition, secret_change
 from omc_runbook.runbooks import run as runbooks_run
@@ -116,7 +117,7 @@ def take_back(desk: Adder, commands: str) -> None:
             assert process.returncode == 0, (words, process.stdout, process.stderr)
 
 
-def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
+def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the tasks to the secret, and as well by a button of another process; a file edited since stays."""
     before, text, references = here.edited(), here.text, here.references()
     run = here.begun()
@@ -146,8 +147,12 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     template.write_text(template.read_text().replace(here.key, f"{here.key}_TOO"))
     assert here.text != text
     (choice,) = offers(run, run.state(undo=plan.undos(here.platform.root / ".git")))
+    path = here.work / "outcome.json"
+    monkeypatch.setenv(OUTCOME_VARIABLE, str(path))
     message = "".join(each.to_text() for each in choice.act(""))  # type: ignore[attr-defined]
     assert f"{EDITED[1]} stays as it is" in message and "Not all of it was taken back" in message
+    assert "was stopped, and not taken back" in message and "Nothing is wrong" not in message
+    assert json.loads(path.read_text())["status"] == "findings"
     assert (here.text, here.references(), here.key in here.edited()[EDITED[0]]) == (text, references, False)
 
 

@@ -139,7 +139,7 @@ def test_harm_to_the_secret_is_refused_before_anything_is_done(
         f.check for f in key_addition.merge(key_addition.judge(plan, snapshots, snapshots, None)) if f.is_problem
     }
     assert "Terraform will not be applied" in report.steps(plan).to_text()
-    with pytest.raises(UsageError, match="Nothing was done"):
+    with pytest.raises(UsageError, match=r"^Terraform .*\. Nothing was done\."):
         key_addition.apply(run, plan, True)
     assert here.tree() == before and here.aws() == aws
 

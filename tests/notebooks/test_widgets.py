@@ -119,6 +119,42 @@ def displays(apply, confirm, live):
 closing = Closing(run, Plan(), "Write it", displays, True, "", False)
 closing.show("result")
 """
+LEFT = """
+from datetime import UTC, datetime
+from pathlib import Path
+from omc_runbook.report.archive.state import ChangeState, StateFile
+from omc_runbook.runbooks.button import Panel
+names = {"environment": "staging", "account": "1", "region": "", "endpoint": ""}
+state = ChangeState(runbook="rotate", started=datetime.now(UTC), steps=("watch",), **names)
+file = StateFile(Path.cwd() / "rotate-staging-1.state.json")
+file.write(state)
+Panel(file, state, lambda each: Banner("bad", "It was not finished."), lambda each: [Choice("Take it back", roll)], "")
+"""
+BROKEN = """
+from datetime import UTC, datetime
+from pathlib import Path
+from omc_runbook.model.change import Change
+from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.report.archive.state import ChangeState, StateFile
+from omc_runbook.runbooks.live_change import LiveChange
+live = LiveChange()
+def begin(word):
+    names = {"environment": "staging", "account": "1", "region": "", "endpoint": ""}
+    state = ChangeState(runbook="rotate", started=datetime.now(UTC), **names)
+    live.restart(state, StateFile(Path.cwd() / "rotate-staging-2.state.json"), is_watched=False)
+    live.announce("move")
+    live.tell(Change(key="SECRET_KEY", action="changed", version="v"))
+    yield Banner("good", "It begins.")
+    error = CouldNotLook("AWS is gone.")
+    live.fail(error)
+    raise error
+def refuse(word):
+    yield Banner("good", "It looks.")
+    raise UsageError("Somebody else has changed the secret.")
+after = lambda state: [Choice("Take it back", roll), Choice("Finish it", refuse)]
+button = Button([Choice("Write it", begin, live, after)], "")
+button
+"""
 READ = """
 import threading, time, types
 from omc_runbook.aws.session import Clients
@@ -534,6 +570,35 @@ def test_a_fix_that_another_kernel_left_is_finished_by_its_panel(
     }
 
 
+def test_the_buttons_of_a_change_that_another_window_has_ended_do_nothing_more(lab: Lab) -> None:
+    """What was finished there is not taken back here, and the panel says so; while it is left, its buttons work."""
+    for is_left in (True, False):
+        lab.run(f"words.clear()\n{LEFT}")
+        (back,) = (each for row in lab.rows for each in row if lab.is_button(each, "Take it back"))
+        assert "It was not finished." in lab.html
+        lab.run("" if is_left else "file.remove()")
+        lab.press(back)
+        assert lab.run(f"assert words == {[''] * is_left}")["status"] == "ok"
+        assert ("Nothing was done." in lab.area["text/plain"]) is not is_left
+    assert "It was not finished." not in lab.html.splitlines()[-1] and "It has ended" in lab.html
+    assert not any(lab.is_button(each, "Take it back") for row in lab.rows for each in row)
+
+
+def test_a_change_that_broke_off_and_ended_in_another_window_is_not_taken_back_here(lab: Lab) -> None:
+    """The last cell's buttons, too: they go, and say why; a refusal alone leaves them as they are."""
+    lab.run(BROKEN)
+    lab.press(lab.button("Write it"))
+    lab.press(lab.button("Finish it"))
+    labels = [lab.look(each)[0] for each in lab.row if each in lab.buttons]
+    assert labels == ["Take it back", "Finish it"] and "Somebody else has changed" in lab.area["text/plain"]
+    back = next(each for each in lab.row if lab.is_button(each, "Take it back"))
+    lab.run("live.file.remove()")
+    lab.press(back)
+    assert lab.run("assert words == []")["status"] == "ok"
+    assert "It has ended" in lab.area["text/plain"] and "Nothing was done." in lab.area["text/plain"]
+    assert not [each for each in lab.row if each in lab.buttons]
+
+
 def test_a_choice_in_the_form_sets_its_parameter_and_plans_again(lab: Lab) -> None:
     """It reaches the browser as Python, without apply; filling the form is no choice, and leaves its widgets alone."""
     lab.run(FORM)
@@ -594,7 +659,8 @@ def test_a_change_that_apply_begins_can_be_stopped_too(lab: Lab) -> None:
     assert "Not started yet" in lab.page and lab.buttons == []
     lab.run("closing.answer()")
     lab.await_button("Stop watching (the deployment goes on)")
-    assert "Under way" in lab.page and "Not started yet" not in lab.page
+    assert "Under way since " in lab.page and "Not started yet" not in lab.page
+    assert "If the kernel has ended since then, run all cells again" in lab.page
     lab.press(lab.button("Stop watching (the deployment goes on)"))
     assert "It was stopped." in lab.page and "This is so." in lab.page and "Under way" not in lab.page
     assert lab.look(lab.button("✓ Stopped")) == ("✓ Stopped", False)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,8 +33,10 @@ from omc_runbook.changes.take_back import Undo
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE
 from omc_runbook.report import changes
 from omc_runbook.report import fix as report
+from omc_runbook.report.archive.state import StateFile
 from omc_runbook.runbooks import fix, take_back, troubleshoot
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.run import Run
@@ -173,7 +176,9 @@ def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing
 
 
 @pytest.mark.parametrize("fault", ["no-permission", "suffix-stale", "not-json"])
-def test_a_fix_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: Sandbox, fault: str) -> None:
+def test_a_fix_is_taken_back_by_a_person_who_watches_it(
+    world: World, sandbox: Sandbox, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also by a button of another process, from the state on disk: what it changed is as it was, but for new tasks."""
     # A circuit breaker would go forward again, since the tasks of what is taken back fail: at a moment of its own.
     off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
@@ -198,14 +203,29 @@ def test_a_fix_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: S
     with pytest.raises(Interrupted):
         fix.apply(run, plan, True, live=SteppedChange(kill))
     (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
+    monkeypatch.setenv(OUTCOME_VARIABLE, str(tmp_path / "outcome.json"))
     texts = [each.to_text() for each in choice.act("")]  # type: ignore[attr-defined]
     assert "Taken back." in texts[0] and unlike(state_of(world), before) == []
+    # What was wrong before is wrong again, and nothing was looked at.
+    assert "was stopped and taken back" in texts[1] and "Nothing is wrong" not in texts[1]
+    outcome = json.loads((tmp_path / "outcome.json").read_text())
+    assert (outcome["status"], outcome["root_causes"]) == ("findings", ["change-cancelled"])
+    # Once more there is nothing to do, and what is on disk of the killed change goes.
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "own.state.json"))
+    killed = StateFile(tmp_path / "killed.state.json")
+    killed.write(replace(run.state(undo=plan.undos("staging")), ended="Interrupted."))
+    (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
+    assert "as before already" in next(choice.act("")).to_text() and killed.read()  # type: ignore[call-overload]
+    assert list(choice.act("")) and not [*tmp_path.glob("*.state.json")]
     # From the notebook of another environment, too, with that one's word.
     elsewhere = runbooks_run.begin("troubleshoot", "production")
     (choice,) = take_back.offers(elsewhere, run.state(undo=plan.undos("staging")))
     with pytest.raises(UsageError, match="production is among them"):
         next(choice.act(""))  # type: ignore[call-overload]
-    assert "as before already" in next(choice.act("production")).to_text()  # type: ignore[attr-defined]
+    assert "as before already" in next(steps := choice.act("production")).to_text()  # type: ignore[attr-defined]
+    assert list(steps)
+    [finding] = json.loads((tmp_path / "outcome.json").read_text())["findings"]
+    assert finding["subject"] == plan.secret_name
 
 
 @pytest.mark.parametrize(

@@ -184,15 +184,8 @@ def keep(draft: Record, record: Record) -> Record:
 
 def _reserve(record: Record, notebook: bytes) -> Record:
     """The record under a name that no other run uses, reserved by its notebook."""
-    unique, number = record, 1
-    while True:
-        try:
-            private_file.create(unique.notebook, notebook)
-        except FileExistsError:
-            number += 1
-            unique = replace(record, stem=f"{record.stem}-{number}")
-        else:
-            return unique
+    stem = private_file.create_unique(record.stem, lambda stem: replace(record, stem=stem).notebook, notebook)
+    return replace(record, stem=stem)
 
 
 def write_page(notebook: Any, outcome: Outcome, record: Record) -> None:

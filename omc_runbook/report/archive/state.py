@@ -124,6 +124,18 @@ class StateFile:
         """The name that its record has, too."""
         return self.path.name.removesuffix(STATE_SUFFIX)
 
+    def begin(self, state: ChangeState) -> StateFile:
+        """Write a new file, mode 600, and give it: under the next number where another change has this name.
+
+        Two kernels may begin the same runbook in one second. Raises OSError.
+        """
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+        def path_of(stem: str) -> Path:
+            return self.path.with_name(f"{stem}{STATE_SUFFIX}")
+
+        return StateFile(path_of(private_file.create_unique(self.stem, path_of, state.to_json().encode())))
+
     def write(self, state: ChangeState) -> None:
         """Replace the file, mode 600, atomically; raises OSError."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

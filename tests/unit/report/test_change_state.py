@@ -153,6 +153,16 @@ def test_the_page_says_what_is() -> None:
         assert STATE.go_on in text and STATE.go_back in text
 
 
+def test_what_a_killed_change_last_saw_of_its_deployments_is_not_told_as_how_they_are() -> None:
+    """They go on without it, and no clock runs on in its name."""
+    rolling = replace(ROLLOUT, state="rolling", began=datetime.now(UTC) - timedelta(minutes=7), took=None)
+    alive = replace(STATE, rollouts=(rolling,))
+    texts = [ChangeToFinish(each).to_text() for each in (alive, replace(alive, process=0))]
+    sentence = "What it last saw of its deployments is below: they may have gone on since."
+    assert [sentence in " ".join(text.split()) for text in texts] == [False, True]
+    assert ["7:0" in text for text in texts] == [True, False]
+
+
 def test_a_wish_that_comes_while_another_is_read_is_for_the_next_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

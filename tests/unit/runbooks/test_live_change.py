@@ -58,6 +58,30 @@ def test_its_state_is_on_disk_from_its_first_step_until_its_end(tmp_path: Path) 
     assert [*tmp_path.iterdir()] == []
 
 
+def test_two_changes_that_begin_in_one_second_keep_a_file_each(tmp_path: Path) -> None:
+    """Two kernels run the same runbook: one that is refused removes its own file alone, and none before a step."""
+    first, second, refused = live_at(tmp_path), live_at(tmp_path), live_at(tmp_path)
+    for live in (first, second):
+        # What a killed run has done may come before the first step of one that finishes it.
+        live.show([Rollout("backend", "ecs-svc/1", "family:7", "rolling", 2)], [])
+        live.announce("stage")
+        live.announce("move")
+    assert (
+        first.file
+        and second.file
+        and {path.name for path in tmp_path.iterdir()}
+        == {
+            first.file.path.name,
+            second.file.path.name,
+        }
+    )
+    assert (first.file.stem, second.file.stem) == ("rotate", "rotate-2")
+    for live in (second, refused):
+        live.fail(ConflictError("Somebody else changed the secret."))
+    assert [path.name for path in tmp_path.iterdir()] == ["rotate.state.json"]
+    assert first.file.read() == first.state
+
+
 def test_its_state_has_the_roll_outs_of_each_environment(tmp_path: Path) -> None:
     """Those of the next one do not replace those of the one before, which another process may have to take back."""
     live, rollout = live_at(tmp_path, "watch"), Rollout("backend", "ecs-svc/1", "family:7", "rolling", 2)

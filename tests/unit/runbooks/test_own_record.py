@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.model.findings import Outcome
-from omc_runbook.model.handover import STATE_VARIABLE
+from omc_runbook.model.handover import FOLDER_VARIABLE, STATE_VARIABLE
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.runbooks import own_record
 from omc_runbook.runbooks.conclude import Ending
@@ -27,11 +27,19 @@ NAMES = {"environment": "production", "account": "1", "region": "", "endpoint": 
 RUN: Any = SimpleNamespace(target=SimpleNamespace())
 
 
-def is_left(folder: Path, killed: ChangeState, failure: str = "", runbook: str = "", steps: Sequence[str] = ()) -> bool:
+def is_left(
+    folder: Path,
+    killed: ChangeState,
+    failure: str = "",
+    runbook: str = "",
+    steps: Sequence[str] = (),
+    parameters: Mapping[str, str] | None = None,
+) -> bool:
     """Whether a killed run's state is still there after a run, which found nothing to do or took these steps."""
     file = StateFile(folder / "killed.state.json")
     file.write(killed)
     own = replace(killed, runbook=runbook or killed.runbook, steps=tuple(steps))
+    own = own if parameters is None else replace(own, parameters=parameters)
     outcome = Outcome(runbook=own.runbook, started=NOW, finished=NOW, failure=failure, **NAMES)
     own_record.end(LiveChange(own), RUN, {"outcome": Ending(outcome)})
     return file.path.exists()
@@ -51,6 +59,19 @@ def test_a_change_that_was_killed_after_it_was_done_is_over_when_the_next_run_fi
 
 
 @pytest.mark.parametrize(
+    ("own", "is_over"),
+    [("/srv/one", True), ("/srv/two", False), ("", True)],
+    ids=["the same", "another", "none named"],
+)
+@pytest.mark.parametrize("steps", [(), ("write",)], ids=["nothing to do", "done"])
+def test_a_change_of_another_checkout_is_not_over(folder: Path, own: str, is_over: bool, steps: Sequence[str]) -> None:
+    """Only its own state says how the edits of that checkout are finished or taken back."""
+    killed = replace(KILLED, runbook="add_key", parameters={"key": "NEWS_KEY", "repository": "/srv/one"})
+    parameters = {"key": "NEWS_KEY", "repository": own}
+    assert is_left(folder, killed, steps=steps, parameters=parameters) is not is_over
+
+
+@pytest.mark.parametrize(
     ("labels", "is_over"),
     [(["AWSCURRENT"], True), (["omc-runbook-1234"], False), (["omc-runbook-withdrawn-1234"], True), ([], True)],
 )
@@ -66,3 +87,23 @@ def test_a_version_with_our_label_is_not_over(
     killed = replace(KILLED, runbook="update", secret="s", former="version-1", new="version-2")
     assert is_left(folder, killed) is not is_over
     assert is_left(folder, killed, failure="New tasks fail.", runbook="restore", steps=["stage"]) is not is_over
+
+
+def test_a_change_keeps_its_state_where_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another cell may change the working folder meanwhile: that is no end of the change."""
+    for name in (STATE_VARIABLE, FOLDER_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(own_record, "is_in_ipython", lambda: True)
+    monkeypatch.setattr(own_record.kernel, "allows_input", lambda: True)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    live, run = LiveChange(), SimpleNamespace(state=lambda: KILLED)
+    own_record.begin(live, KILLED)
+    live.announce("create")
+    ((file, _),) = own_record.unfinished(run)  # type: ignore[arg-type]
+    monkeypatch.chdir(tmp_path / "other")
+    live.announce("watch")
+    state = file.read()
+    assert state and state.steps[-1] == "watch" and not [*Path.cwd().iterdir()]
+    live.end()
+    assert file.read() is None

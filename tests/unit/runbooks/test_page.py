@@ -70,12 +70,18 @@ def a_run() -> Run:
     return Run(runbook="rotate", started=datetime(2026, 7, 1, tzinfo=UTC), targets=(target,))
 
 
-def closing(run: Run, names: tuple[str, ...], fails: bool = False, is_refused: bool = False) -> Closing:
+def closing(
+    run: Run,
+    names: tuple[str, ...],
+    fails: bool = False,
+    is_refused: bool = False,
+    refusal: str = "AWS is gone. Try again.",
+) -> Closing:
     """The last part of a runbook with these displays."""
 
     def displays(apply: bool, confirm: str, live: LiveChange) -> Displays:
         if apply and is_refused:
-            raise CouldNotLook("AWS is gone. Try again.")
+            raise CouldNotLook(refusal)
         if apply:
             live.announce("move")
             live.tell(Change(key="SECRET_KEY", action="changed", version="version-2"))
@@ -164,3 +170,20 @@ def test_the_other_buttons_of_a_page_wait_and_then_show_what_is() -> None:
     before = page.version
     page.outdate(Banner("plain", "It has ended."), "a panel")
     assert last.calls[2:] == ["settle"] and panel.calls == [] and page.version > before and page.cells.is_outdated
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "main.tf was changed since the plan was made: nothing was done. Run again to make a new plan.",
+        "main.tf is not a regular file: nothing was written.",
+    ],
+)
+def test_a_cell_says_once_that_nothing_was_done(cells: dict[str, str], refusal: str) -> None:
+    """The reason may say so itself."""
+    own = closing(a_run(), ("result", ANSWER), is_refused=True, refusal=refusal)
+    for name in ("result", ANSWER):
+        own.show(name)
+    with pytest.raises(CouldNotLook):
+        pressed(own)
+    assert "✗ main.tf " in cells["result"] and cells["result"].casefold().count("nothing was ") == 1

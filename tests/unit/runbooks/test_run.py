@@ -545,3 +545,17 @@ def test_that_no_key_is_due_is_said() -> None:
     """The parameters were set, and there is nothing to do."""
     new = secret_change.gather(a_run("staging"), healthy(), "renew", "due", due=())
     assert secret_change.NOTHING_DUE in new.notes
+
+
+def test_a_change_of_a_checkout_is_finished_there_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command names the checkout, which may have come from a variable or be named relatively."""
+    named = {"environment": "staging", "repository": "../platform"}
+    local = replace(a_run("staging"), runbook="local_setup", checkout=Mock(root=tmp_path))
+    for parameters in ({"environment": "staging"}, named):
+        monkeypatch.setattr(run.own_parameters, "to_finish", lambda runbook, found=parameters: dict(found))
+        state = local.state()
+        assert state.parameters["repository"] == str(tmp_path) and f"-p repository {tmp_path}" in state.go_on
+    monkeypatch.setattr(run.own_parameters, "to_finish", lambda runbook: {})
+    assert local.state().go_on == "Run local_setup again, with the same parameters."
