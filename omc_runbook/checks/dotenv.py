@@ -172,6 +172,8 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     for line in open_quotes(workstation_of(snapshot)):
         if file.compose_kind == "unterminated":
             fact = f"Line {line}: Docker Compose rejects the whole file, python-dotenv skips the line."
+        elif line in file.unreadable:
+            fact = f"Line {line}: nothing closes it, so that python-dotenv skips the line."
         else:
             fact = f"Line {line}: a later quote closes it: Docker Compose and python-dotenv lose the lines between."
         lost = ", ".join(name for name in file.hidden_names)
@@ -321,11 +323,15 @@ def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name has the wrong case, each with the right name."""
     variables = workstation.known_variables
     folded, compose = {name.casefold(): name for name in variables}, workstation.checkout.compose
-    # Compose would lose the value of a ${NAME} that is written so.
-    exact = variables.union(compose.interpolated if compose else ())
+    # Compose would lose the value of what it reads so.
+    exact = variables.union(compose.used if compose else ())
+    names = {each.name for each in workstation.bindings}
     for binding in workstation.bindings:
         right = folded.get(binding.name.casefold(), binding.name)
-        if binding.name not in exact and right != binding.name:
+        read = workstation.name_for_compose(binding.name)
+        if read not in names:
+            yield binding, read
+        elif binding.name not in exact and right != binding.name:
             yield binding, right
 
 

@@ -103,8 +103,9 @@ def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
     workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
     _, config = compose_of(snapshot)
     service = _raw_service(workstation)
-    if service and not config.error:
-        for binding in file.bindings:
+    if service:
+        # Where Compose refuses its files, such as an older one for this format, it reads no line.
+        for binding in () if config.error else file.bindings:
             if binding.quote or binding.has_braces or binding.has_hash or binding.is_comment:
                 fact = (
                     f"Line {binding.line}: format: raw keeps its quotes, ${{…}} and comment for service {service.name}."

@@ -66,6 +66,11 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         remedy = by_hand or by_setup(snapshot, write, _source(workstation, name))
         facts = (f"{state}; {why}.", *set_by_compose(workstation, name))
         yield Evidence(name, facts, remedy, severity="info" if len(facts) > 1 else None)
+    for binding in overriding_lines(workstation):
+        if is_blank(binding.for_python):
+            fact = f"{binding.name} is empty, which overrides the file of secrets_dir that has its value."
+            way = f"Put # before {binding.name}= in {workstation.path}."
+            yield Evidence(binding.name, (fact,), by_setup(snapshot, way))
     for subject, name, value, path in _effective_values(workstation):
         is_emptied = path != workstation.path and is_blank(value) and not is_blank(workstation.value(name))
         if is_emptied and name in workstation.required:
@@ -120,6 +125,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(subject, (fact,), way, severity="error" if name in required else "warning")
             continue
         is_meant = key is None and not is_secret(name) and value.matches(SETTING)
+        is_meant |= workstation.is_none(name, value)
         if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT) and not is_meant:
             what = "a command, which no reader of a .env runs" if value.matches(COMMAND) else "a placeholder"
             fact = f"{name} has {what}: the application uses the text as its value."
@@ -200,10 +206,11 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     workstation = workstation_of(snapshot)
     if workstation.settings_result and workstation.settings_result.obstacle:
         yield Uncertain("Settings", (f"Settings could not be loaded: {workstation.settings_result.obstacle}",))
+    refused = refused_empty(workstation)
     for problem in _unexplained(workstation):
         subject = problem.variable or "Settings"
         fact = f"Settings, loaded with this .env: {subject}: {problem.reason}."
-        if problem.variable in refused_empty(workstation):
+        if problem.variable in refused:
             where = f"Put # before {problem.variable}= in {workstation.path}: Settings accepts no empty string for it."
             # The plan knows it only from Settings.
             yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where, allow_code="true"))
@@ -322,7 +329,7 @@ def _effective_values(workstation: Workstation) -> Iterator[tuple[str, str, Mask
 
 
 def set_by_compose(workstation: Workstation, name: str, planned: Collection[str] = ()) -> tuple[str, ...]:
-    """A sentence where Docker Compose builds a variable's value from text and other variables; else ().
+    """A sentence where Docker Compose builds a variable's value from text and other variables, or mounts it; else ().
 
     `planned` are other variables that get a value.
     """
@@ -335,9 +342,11 @@ def set_by_compose(workstation: Workstation, name: str, planned: Collection[str]
         and all(n in planned or not is_blank(workstation.value(n)) for n in {*each.interpolates} - each.defaults)
         for each in settings
     )
-    if service is None or not is_set:
+    is_mounted = not is_used and workstation.checkout.is_mounted(name)
+    if service is None or not (is_set or is_mounted):
         return ()
-    return (f"Docker Compose sets it for service {service.name}: only a start without Docker lacks it.",)
+    way = "mounts it as a file" if is_mounted else "sets it"
+    return (f"Docker Compose {way} for service {service.name}: only a start without Docker lacks it.",)
 
 
 def encrypted_names(workstation: Workstation) -> tuple[str, ...]:
@@ -380,6 +389,7 @@ def doubtful_required(workstation: Workstation) -> Iterator[tuple[str, str]]:
     for each in checkout.settings.fields:
         name = workstation.dotenv_name(each.variables[0])
         is_open = each.required and bool(each.doubt) and each.has_known_names and name not in workstation.required
+        is_open = is_open and not workstation.is_given_elsewhere(name)
         if is_open and is_blank(workstation.value(name)):
             yield name, each.doubt
 
@@ -405,9 +415,22 @@ def misspellings(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
 
 def refused_empty(workstation: Workstation) -> frozenset[str]:
     """Optional variables that Settings refuses because they are there and empty."""
-    bindings = (workstation.binding(problem.variable) for problem in _unexplained(workstation))
+    # A check that compares fields would refuse it as a comment, too.
+    unexplained = (each for each in _unexplained(workstation) if not each.is_of_several)
+    problems = (each for each in unexplained if each.reason != REASONS["missing"])
+    bindings = (workstation.binding(each.variable) for each in problems)
     optional = (each for each in bindings if each and each.name not in workstation.required)
     return frozenset(each.name for each in optional if each.for_python is not None and is_blank(each.for_python))
+
+
+def overriding_lines(workstation: Workstation) -> Iterator[Binding]:
+    """The lines of the .env without a value that override a file of secrets_dir, which has one."""
+    ignores_empty = workstation.checkout.settings.ignore_empty
+    for each in workstation.bindings:
+        value = each.for_python
+        is_read = value is not None and not (is_blank(value) and ignores_empty)
+        if is_read and not is_value(value) and workstation.overrides_secret_file(each.name):
+            yield each
 
 
 def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
@@ -423,7 +446,8 @@ def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
         *(
             name
             for name, value in _values(workstation)
-            if not (is_value(value) or is_blank(value)) or workstation.is_reference(name, value)
+            if not (is_value(value) or is_blank(value) or workstation.is_none(name, value))
+            or workstation.is_reference(name, value)
         ),
         *(binding.name for binding in comment_values(workstation)),
         *(binding.name for binding, _ in misspellings(workstation)),

@@ -116,10 +116,12 @@ def _variables(locations: VariableLocations) -> Iterator[str]:
     yield from (name for _, name in locations.alone_in_lists())
     template, compose = locations.checkout.template, locations.checkout.compose
     read = (locations.used(field) for field in locations.checkout.settings.fields if field.has_known_names)
-    yield from (name for name in read if template and locations.is_secret(name) and not template.find(name))
+    yield from (name for name in read if template and locations.is_secret(name) and not locations.in_template(name))
     for entry in locations.checkout.template_entries:
         if locations.is_secret(entry.name) and not entry.commented_out and not is_of_others(entry.name):
-            yield entry.name
+            # Where Settings read both cases, it is the same variable.
+            field = locations.checkout.settings.find(entry.name)
+            yield entry.name if field is None or locations.checkout.settings.case_sensitive else entry.name.upper()
     yield from (
         name
         for name in (compose.required if compose and template else ())
@@ -230,7 +232,7 @@ def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
 
 def _is_for_compose(locations: VariableLocations, row: VariableDrift) -> bool:
     """Whether the application's service in Compose lacks a variable that it should have."""
-    entry = locations.checkout.template_entry(row.variable)
+    entry = locations.checkout.template_entry_for(row.variable)
     is_expected = bool(row.variable in locations.required or row.doubt) or (
         row.is_injected and entry is not None and not entry.commented_out
     )

@@ -61,6 +61,8 @@ class VariableLocations:
             for demand in all_demands(snapshot)
             if demand.in_force
             and demand.is_variable
+            # What another cluster runs may be another application.
+            and not demand.service.other_cluster
             # A task that runs a service's family without it may run an older revision.
             and not (demand.service.is_family and demand.definition.family in families)
         ]
@@ -243,7 +245,7 @@ class VariableLocations:
 
     def in_template(self, variable: str) -> str:
         """How the template has it: "", "set", "empty" or "optional"."""
-        entry = self.checkout.template_entry(variable)
+        entry = self.checkout.template_entry_for(variable)
         if entry is None:
             return ""
         return "optional" if entry.optional else "set" if entry.value else "empty"
@@ -272,7 +274,7 @@ class VariableLocations:
     def in_compose(self, variable: str) -> str:
         """How the application's service of compose gets it: "", "env_file", "environment" or "secrets"."""
         service = self.service
-        if service and self.checkout.settings.secret_files and variable.casefold() in service.secret_files:
+        if self.checkout.is_mounted(variable):
             return "secrets"
         if service and any(setting.variable == variable for setting in service.environment):
             return "environment"

@@ -25,7 +25,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.placeholders import REFERENCE
+from omc_runbook.model.placeholders import CIPHERTEXT, REFERENCE
 from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.repository.git import GitStatus
@@ -313,7 +313,7 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
             continue
         value = Masked(entry.value, entry.name)
         # A program that a secret manager starts gets the value, which the template does not have.
-        is_real = is_value(value) and not value.matches(REFERENCE)
+        is_real = is_value(value) and not any(map(value.matches, (REFERENCE, CIPHERTEXT)))
         if template and is_real and digits_of_guesses(value) > OPAQUE:
             fact = f"{template.file.name}, line {entry.line}: {entry.name} has no placeholder."
             remedy = Remedy(f"Write a placeholder there, and give {entry.name} a new value everywhere it is used.")

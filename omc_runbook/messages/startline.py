@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REQUIRED = "required-empty"
 REFUSED = "settings-refused"
@@ -27,6 +27,8 @@ class StartProblem:
     reason: str
     service: str = ""
     """What wrote it: the name before compose's bar, without the replica's number; "" where there is none."""
+    is_of_several: bool = field(default=False, compare=False)
+    """Whether a check of the whole class says so, which compares the variable with others."""
 
 
 class KnownVariables:

@@ -105,4 +105,4 @@ def _problem_of(error: FieldError, names: KnownVariables) -> StartProblem:
     # A field of a model within Settings is filled by a variable that has both names.
     variable = names.of(error.location.replace(".", "__")) or names.of(error.variable)
     variable = variable or ("" if error.is_foreign else error.variable or names.within(error.message))
-    return StartProblem(error.check, variable, error.reason)
+    return StartProblem(error.check, variable, error.reason, is_of_several=not error.location)

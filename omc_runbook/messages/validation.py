@@ -40,6 +40,11 @@ _KINDS = {
     "it is not a valid date or time": "date_parsing datetime_parsing time_parsing time_delta_parsing"
     " datetime_from_date_parsing date_from_datetime_parsing",
     "it is not a valid UUID": "uuid_parsing uuid_type",
+    "it is not a valid IP address": "ip_any_address ip_v4_address ip_v6_address ip_any_network ip_any_interface"
+    " value_error.ipvanyaddress value_error.ipv4address value_error.ipv6address",
+    "there is no such file or folder": "path_not_file path_not_directory value_error.path.not_exists"
+    " value_error.path.not_a_file value_error.path.not_a_directory",
+    "it is not a valid size": "byte_size byte_size_unit",
     "a validator of Settings refuses it": "value_error assertion_error type_error",
     "it is not a valid e-mail address": "value_error.email",
     "Settings has no such field and forbids others": "extra_forbidden value_error.extra",

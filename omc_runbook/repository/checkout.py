@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.model.suggestions import expand, is_folder
 from omc_runbook.repository.code_files import find_words, named_files
-from omc_runbook.repository.compose import NAMES, Compose, ComposeService, read_compose
+from omc_runbook.repository.compose import NAMES, SECRETS, Compose, ComposeService, read_compose
 from omc_runbook.repository.dotenv_loading import find_loaded_files
 from omc_runbook.repository.environment_reads import (
     EnvironmentRead,
@@ -96,10 +98,16 @@ class Checkout:
             return name in self.reads
         return all(each.variable != due for each in self.environment_reads)
 
-    @property
+    @cached_property
     def application(self) -> ComposeService | None:
         """The service of Compose that runs the application; None without one."""
         return self.compose.application() if self.compose else None
+
+    def is_mounted(self, variable: str) -> bool:
+        """Whether Compose gives the application a file of this name in the folder where Settings read values from."""
+        is_read = SECRETS in map(posixpath.normpath, self.settings.secrets_dirs)
+        files = self.application.secret_files if self.application and is_read else ()
+        return self.settings.takes_file(variable, files)
 
     @property
     def template_entries(self) -> tuple[TemplateEntry, ...]:
@@ -109,6 +117,17 @@ class Checkout:
     def template_entry(self, variable: str) -> TemplateEntry | None:
         """The template's line for a variable; None without a template, or without a line."""
         return self.template.find(variable) if self.template else None
+
+    def template_entry_for(self, variable: str) -> TemplateEntry | None:
+        """The template's line for a variable, or for another name of the same field of Settings, in its case or not."""
+        field = self.settings.find(variable)
+        names = [variable]
+        if field and variable not in field.nested:
+            names += [each for each in field.variables if each not in field.nested]
+        if found := next(filter(None, map(self.template_entry, names)), None):
+            return found
+        folded = {each.casefold() for each in names} if field and not self.settings.case_sensitive else set()
+        return next((each for each in self.template_entries if each.name.casefold() in folded), None)
 
     def lists_with(self, variables: Collection[str]) -> tuple[VariableList, ...]:
         """The lists in workflows and Compose files that give an application one of these variables.

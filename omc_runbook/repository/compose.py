@@ -8,6 +8,7 @@ import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class ComposeService:
     mounts_secrets: bool = False
     """Whether it mounts secrets or configs of Compose, which may be the .env, or what Settings reads instead."""
     secret_files: frozenset[str] = frozenset()
-    """The files that it gets from Compose's secrets, by their names in SECRETS in small letters."""
+    """The files that it gets from Compose's secrets, by their names in SECRETS."""
     names: tuple[str, ...] = ()
     """Its other host names: container_name, hostname, network aliases."""
     awaits_end_of: frozenset[str] = frozenset()
@@ -116,23 +117,34 @@ class Compose:
     settings: str = ""
     """The path of Settings within the checkout, or of the folder of what reads variables; "" for none."""
 
-    @property
+    @cached_property
     def used(self) -> frozenset[str]:
         """Every variable that a file interpolates, or passes through to a service."""
         passed = (each.variable for service in self.services for each in service.environment if each.value is None)
         return frozenset((*self.interpolated, *passed))
+
+    @cached_property
+    def used_in_any_case(self) -> Mapping[str, str]:
+        """Those variables by their names in small letters."""
+        return {name.casefold(): name for name in sorted(self.used, reverse=True)}
 
     def is_of_image(self, variable: str) -> bool:
         """Whether another service with an env_file runs an image of others that is called as a variable begins.
 
         Such as PGADMIN_DEFAULT_PASSWORD for dpage/pgadmin4.
         """
-        word, application = variable.partition("_")[0].casefold(), self.application()
+        word = variable.partition("_")[0].casefold()
+        return len(word) > 2 and word in self._images_of_others
+
+    @cached_property
+    def _images_of_others(self) -> frozenset[str]:
+        """The first words of the names of the images that other services with an env_file run."""
+        application = self.application()
         # The application's worker may run the image that another service builds.
         own = {each.image for each in self.services if each.context or each == application}
         images = {each.image for each in self.services if each.env_files and not each.context} - own
         names = (each.rpartition("/")[2].casefold() for each in images if not _WITHOUT_VARIABLES.search(each))
-        return len(word) > 2 and word in (re.split(r"\d*(?:[^a-z0-9]|$)", name)[0] for name in names)
+        return frozenset(re.split(r"\d*(?:[^a-z0-9]|$)", name)[0] for name in names)
 
     def find(self, name: str) -> ComposeService | None:
         """The service of this name."""
@@ -363,7 +375,7 @@ def _secret_files(secrets: Any) -> Iterator[str]:
         name = (each.get("target") or each.get("source")) if isinstance(each, Mapping) else each
         folder, file = posixpath.split(posixpath.join(SECRETS, str(name)))
         if folder == SECRETS:
-            yield file.casefold()
+            yield file
 
 
 def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeService:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.letters import FILES_NAMED, listed
-from omc_runbook.repository.compose import SECRETS
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
 from omc_runbook.repository.environment_reads import find_environment_reads, find_open_prefixes
@@ -194,9 +193,9 @@ def settings_of(classes: Classes) -> SettingsSource:
         env_prefix="" if effective["env_prefix_target"] == "alias" else str(effective["env_prefix"] or ""),
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
+        none_text=str(effective["env_parse_none_str"] or ""),
         nested_delimiter=next(filter(None, (_delimiter(classes, each) for each in (name, *others))), ""),
-        secret_files=FILES in sources
-        and SECRETS in (each.rstrip("/") for each in file_names(options.get("secrets_dir")) or ()),
+        secrets_dirs=(file_names(options.get("secrets_dir")) or ()) if FILES in sources else (),
         from_json=options.get("enable_decoding", True) is True and not classes.other_sources(lineage)[1],
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
         conditions=tuple(_conditions(classes, fields)),
@@ -306,6 +305,7 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             is_conditional=is_conditional,
             doubt=next(filter(None, doubts), ""),
             default=declaration.default,
+            has_least_length=declaration.has_least_length,
             has_known_names=not any(options.get(option) is COMPUTED for option in NAMING)
             and None not in declaration.aliases,
         )
@@ -335,6 +335,14 @@ class _Declaration:
         value = self.statement.value
         is_open = value is None or is_value(value, ...) or self.classes.field_call(value) in self.calls
         return is_open and not any(map(has_default, self.calls))
+
+    @property
+    def has_least_length(self) -> bool:
+        """Whether Field(), constr() or the like gives it a `min_length`."""
+        annotation = self.classes.constant(self.statement.annotation) or self.statement.annotation
+        calls = (*self.calls, *(each for each in ast.walk(annotation) if isinstance(each, ast.Call)))
+        lengths = (each.value for call in calls for each in call.keywords if each.arg == "min_length")
+        return any(not isinstance(each, ast.Constant) or bool(each.value) for each in lengths)
 
     @property
     def default(self) -> str:

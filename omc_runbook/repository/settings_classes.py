@@ -53,6 +53,9 @@ _FILE_SOURCES = {
 _PRIVATE = re.compile(r"(?i)(?:^|[^a-z])(?:secrets?|local|private)(?:[^a-z]|$)")
 """The name of a file that each machine may have with other settings."""
 
+IN_SECRETS_DIR = "a file in secrets_dir"
+"""What may have the value of a field that neither a variable nor the .env has."""
+
 DEEPEST = 40
 """The deepest nesting of constants, and of the expressions in them, that is followed."""
 
@@ -71,6 +74,7 @@ OPTIONS = {
     "env_prefix_target": "variable",
     "case_sensitive": False,
     "env_ignore_empty": False,
+    "env_parse_none_str": None,
     "enable_decoding": True,
     "env_nested_delimiter": None,
     "env_nested_max_split": None,
@@ -406,7 +410,7 @@ class Classes:
 
     def _find_other_sources(self, lineage: list[ast.ClassDef]) -> tuple[Mapping[tuple[str, ...], bool], str]:
         if self.options(lineage).get("secrets_dir"):
-            return {}, "a file in secrets_dir"
+            return {}, IN_SECRETS_DIR
         method = _customising(lineage)
         given, others = dict[tuple[str, ...], bool](), list[str]()
         if method is None:

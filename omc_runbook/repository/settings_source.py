@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +51,8 @@ class Field:
     """Whether what reads it may run on a developer's machine, unless DJANGO_SETTINGS_MODULE is set there."""
     default: str = field(default="", repr=False)
     """Its default, where that is a text in the source."""
+    has_least_length: bool = False
+    """Whether its value has a `min_length`, which an empty text has not."""
 
     @property
     def reason(self) -> str:
@@ -79,10 +81,12 @@ class SettingsSource:
     env_prefix: str = ""
     case_sensitive: bool = True
     ignore_empty: bool = False
+    none_text: str = ""
+    """The text that the main class takes for None, as "null"; "" for none."""
     nested_delimiter: str = ""
     """What stands in a variable's name between a field and a part of its value; "" where parts have no variables."""
-    secret_files: bool = False
-    """Whether the main class reads a field's value from a file of its name in /run/secrets, too."""
+    secrets_dirs: tuple[str, ...] = ()
+    """The folders in which the main class reads a field's value from a file of its name, too; as in the source."""
     from_json: bool = False
     """Whether the main class certainly reads a list from JSON: it has no source of its own and no option against it."""
     computed_options: tuple[str, ...] = ()
@@ -126,6 +130,10 @@ class SettingsSource:
     def takes(self, variable: str) -> bool:
         """Whether the code takes a variable without naming it."""
         return variable.isascii() and variable.isidentifier() and variable.startswith(self.open_prefixes)
+
+    def takes_file(self, variable: str, files: Collection[str]) -> bool:
+        """Whether one of some files in a folder of secrets_dir has a variable's name, in the case that counts."""
+        return self._cased(variable) in map(self._cased, files)
 
     def find_whole(self, variable: str) -> Field | None:
         """The field of whose value a variable is a part; None for none."""

@@ -6,16 +6,19 @@ import os
 import pwd
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key, provider_keys
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.suggestions import at_home
 from omc_runbook.repository import git
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.code_files import read_text
 from omc_runbook.repository.compose import NAMES as COMPOSE_FILES
+from omc_runbook.repository.compose import find_references
 from omc_runbook.repository.compose_tree import OptionalPath
 from omc_runbook.repository.settings_search import SettingsClass, find_settings_outside
 from omc_runbook.repository.template import NAMES as TEMPLATES
@@ -84,6 +87,7 @@ def read_workstation(
         private_keys=read_dotenv(checkout.root / _PRIVATE_KEYS, os.environ, public),
         dangling_target=path.resolve() if dotenv is None and path.is_symlink() else None,
         stray_files=stray_files,
+        secret_files=frozenset(_secret_files(checkout)),
         read_instead=None if path.exists() else next(_misnamed_files(checkout, True), None),
         missing_env_files=tuple(dict.fromkeys(_missing_env_files(checkout))),
         published_files=tuple(
@@ -98,7 +102,7 @@ def read_workstation(
         is_code_withheld=bool(dotenv and checkout.settings.file and not allow_code),
         compose_program=program or docker.expected_compose(checkout.root),
         compose_config=config.result() if config else None,
-        shell=_shell(dotenv),
+        shell=_shell(checkout, dotenv),
         owner=_own_name(),
     )
 
@@ -172,6 +176,15 @@ def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
     yield from later_files(checkout, path, "", service.env_files if service else ())
 
 
+def _secret_files(checkout: Checkout) -> Iterator[str]:
+    """The names of the files in which Settings find values; those that Compose mounts are in the container alone."""
+    starts = {checkout.root / checkout.settings.folder, checkout.root}
+    for folder in (start / at_home(name) for name in checkout.settings.secrets_dirs for start in starts):
+        with suppress(PermissionError):
+            files = [each for each in folder.iterdir() if each.is_file()] if folder.is_dir() else []
+            yield from (each.name for each in files if each.stat().st_size)
+
+
 def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:
     backend = checkout.root / checkout.settings.folder
     for folder in (backend, backend / "app", checkout.root.parent):
@@ -221,6 +234,7 @@ def _is_published(root: Path, file: Path) -> bool:
     return status.tracked or bool(status.commits)
 
 
-def _shell(dotenv: Dotenv | None) -> dict[str, Masked]:
+def _shell(checkout: Checkout, dotenv: Dotenv | None) -> dict[str, Masked]:
     names = {binding.name for binding in dotenv.bindings} if dotenv else set()
+    names |= {name for entry in checkout.template_entries for name, _ in find_references(entry.value)}
     return {name: Masked(os.environ[name], name) for name in sorted(names & os.environ.keys())}

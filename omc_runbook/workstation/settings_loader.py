@@ -46,6 +46,8 @@ class _Report:
         self.packages = packages
         self.started: list[type[Any]] = []
         self.instances: dict[type[Any], Any] = {}
+        self.files: dict[type[Any], Any] = {}
+        """The files that calls name, which override the option of their class."""
 
     def watch(self) -> None:
         """Record each BaseSettings that is instantiated: an import that fails leaves no module to inspect."""
@@ -57,6 +59,7 @@ class _Report:
         def fill(settings: Any, *arguments: Any, **options: Any) -> None:
             kind = type(settings)
             self.started.append(kind)
+            self.files |= {kind: options["_env_file"]} if "_env_file" in options else {}
             if self.dotenv and _reads_file(kind):
                 options.setdefault("_env_file", self.dotenv)
             elif self.dotenv:
@@ -114,6 +117,7 @@ class _Report:
     def _describe(self, kind: type[Any]) -> dict[str, Any]:
         config = getattr(kind, "model_config", {})
         names = self.dotenv or config.get("env_file") if _reads_file(kind) else None
+        names = self.files.get(kind, names)
         paths = [Path(each).expanduser() for each in _as_list(names)]
         files = [path.parent.resolve() / path.name for path in paths]
         return {"variables": _all_variables(kind), "env_files": [[str(each), each.is_file()] for each in files]}
@@ -346,6 +350,8 @@ def main(module: str, name: str, dotenv: str, packages: list[str]) -> None:
     """
     report = _Report(os.dup(1), name, [*filter(None, dotenv.split("\n"))], packages)
     os.dup2(2, 1)
+    # Settings may parse arguments, of which the application gets none.
+    del sys.argv[1:]
     sys.excepthook = report.fail
     sys.path.insert(0, str(Path.cwd()))
     sys.path += packages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -18,6 +18,7 @@ from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
 from omc_runbook.model.secretive import is_issued, is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.git import GitStatus
+from omc_runbook.repository.settings_classes import IN_SECRETS_DIR
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.workstation import docker
 from omc_runbook.workstation.docker import ComposeConfig
@@ -72,7 +73,7 @@ class Workstation:
     compose_config: ComposeConfig | None
     """The configuration that Docker Compose resolves with it; None if Compose was not run."""
     shell: Mapping[str, Masked]
-    """Variables of the .env that are set in this process's environment too."""
+    """Variables of the .env, and those that values of the template refer to, that are set in this process too."""
     start_messages: tuple[StartProblem, ...] | None = None
     """Messages in the logs of the application and its database after a start; None if they were not started."""
     started: bool | None = None
@@ -87,6 +88,8 @@ class Workstation:
     """Why they were not."""
     published_files: tuple[Path, ...] = ()
     """Stray files, or the target of a linked .env, that git tracks or has in its history."""
+    secret_files: frozenset[str] = frozenset()
+    """Names of the files in the folders of secrets_dir that are not empty."""
     overriding_files: tuple[Dotenv, ...] = ()
     """Other files that Settings or Compose read after the .env, so that they override it."""
     private_keys: Dotenv | None = None
@@ -143,21 +146,22 @@ class Workstation:
         for variable, why in self._required_by_catalogue(values):
             if not self._is_told(variable, reasons):
                 reasons.setdefault(self.dotenv_name(variable), why)
-        reasons = {name: why for name, why in reasons.items() if not self.is_set_later(name)}
+        provided = {name for name in reasons if self.is_set_later(name) or self.is_given_elsewhere(name)}
+        reasons = {name: why for name, why in reasons.items() if name not in provided}
         for name in self.checkout.compose.required if self.checkout.compose else ():
             reasons.setdefault(name, "Compose refuses to start without it")
         return reasons
 
     def _required_by_fields(self) -> Iterator[tuple[str, str]]:
         for field in self.checkout.settings.fields:
-            if field.required and field.has_known_names and not self._is_doubtful(field):
-                names = (each for each in self._variables_of(field) if not self._is_optional(each, field))
-                yield from ((each, field.reason) for each in names)
+            for name in self._variables_of(field) if field.required and field.has_known_names else ():
+                if not (self._is_doubtful(name, field) or self._is_optional(name, field)):
+                    yield name, field.reason
 
     def _variables_of(self, field: Field) -> list[str]:
         """The variables that a required field needs: a nested model's one of JSON, or one for each of its fields."""
         name = self.dotenv_name(field.variables[0])
-        inner = [each for each, is_required in field.nested.items() if is_required]
+        inner = [self.dotenv_name(each) for each, is_required in field.nested.items() if is_required]
         if inner and not self.binding(name):
             return inner
         return [] if field.nested else [name]
@@ -177,8 +181,11 @@ class Workstation:
                 yield self.dotenv_name(condition.required), reason
 
     def _required_by_catalogue(self, values: Mapping[str, Masked]) -> Iterator[tuple[str, str]]:
-        """Of the variables that Settings or the template has."""
-        variables = self.known_variables
+        """Of the variables that Settings, where their names are known, or the template has."""
+        unnamed = {
+            name for each in self.checkout.settings.fields if not each.has_known_names for name in each.variables
+        }
+        variables = (self.checkout.reads - unnamed) | {entry.name for entry in self.checkout.template_entries}
         for name, key in self.keys.items():
             variable = variable_of(name, self.keys)
             if variable in variables and (why := self._why_required(key, values)):
@@ -198,10 +205,17 @@ class Workstation:
         if field is None:
             return False
         is_known = not reasons.keys().isdisjoint({*field.variables} - {variable})
-        return is_known or (field.required and self._is_doubtful(field))
+        return is_known or (field.required and self._is_doubtful(variable, field))
 
-    def _is_doubtful(self, field: Field) -> bool:
-        return bool(field.doubt) or self._is_left_out(field)
+    def _is_doubtful(self, name: str, field: Field) -> bool:
+        """Whether Settings may do without a variable of a field."""
+        # What the .env has overrides a file of secrets_dir, even where it is empty.
+        is_settled = IN_SECRETS_DIR in field.doubt and not self._lacks(name)
+        return (bool(field.doubt) and not is_settled) or self._is_left_out(field)
+
+    def _lacks(self, name: str) -> bool:
+        """Whether Settings find no line for a variable in the .env."""
+        return self.binding(name) is None or (self.checkout.settings.ignore_empty and is_blank(self.value(name)))
 
     def is_set_later(self, name: str) -> bool:
         """Whether files that are read after the .env give a variable a value: not where somebody gets the .env's."""
@@ -215,6 +229,26 @@ class Workstation:
         reads_none = settings.env_files == () and not self.checkout.loaded_files
         by_compose = all(_is_set_by(files, name) for files in self._later_for_services)
         return by_compose and (by_settings or reads_none)
+
+    def is_given_elsewhere(self, name: str) -> bool:
+        """Whether Settings get a variable from a file of secrets_dir, or had it without a line of the .env."""
+        field, compose = self.checkout.settings.find(name), self.checkout.compose
+        # Another service has the line of the .env alone.
+        if field is None or name in field.nested or (compose and (name in compose.used or compose.is_of_image(name))):
+            return False
+        is_loaded = field.required and not field.nested and self._is_optional(name, field)
+        return is_loaded or self._is_in_secret_file(field) or any(map(self.checkout.is_mounted, field.variables))
+
+    def overrides_secret_file(self, name: str) -> bool:
+        """Whether a line of the .env for a variable comes before a file of secrets_dir, here or in the container."""
+        field, service = self.checkout.settings.find(name), self.checkout.application
+        if field is None or not self.is_given_elsewhere(name):
+            return False
+        is_passed = service is not None and (service.env_file_names is None or service.mounts_checkout)
+        return is_passed or self._is_in_secret_file(field)
+
+    def _is_in_secret_file(self, field: Field) -> bool:
+        return any(self.checkout.settings.takes_file(each, self.secret_files) for each in field.variables)
 
     @cached_property
     def _later_for_settings(self) -> tuple[Dotenv, ...]:
@@ -245,8 +279,7 @@ class Workstation:
         result, settings = self.settings_result, self.checkout.settings
         is_loaded = result is not None and result.ok and not result.obstacle and field.owner == settings.name
         is_other_file = bool(self.dotenv_paths) and self.path not in self.dotenv_paths
-        lacks = self.binding(name) is None or (settings.ignore_empty and is_blank(self.value(name)))
-        return is_loaded and not is_other_file and lacks
+        return is_loaded and not is_other_file and self._lacks(name)
 
     def _chosen(self, chooser: str, options: Iterable[str], values: Mapping[str, Masked]) -> str | None:
         """Which of some values a variable has; "" for none of them, None where its value is unknown."""
@@ -277,12 +310,40 @@ class Workstation:
     def dotenv_name(self, variable: str) -> str:
         """The .env's variable that fills the same field of Settings, else the template's; `variable` without one."""
         field = self.checkout.settings.find(variable)
+        template_names = [entry.name for entry in self.checkout.template_entries]
         if field is None or variable in field.nested:
-            return variable
+            return self.spelling_of(variable, template_names)
         names = [each for each in field.variables if each not in field.nested]
         entries = filter(None, map(self.checkout.template_entry, (variable, *names)))
         offered = [entry.name for entry in sorted(entries, key=lambda entry: entry.commented_out)]
-        return next((each for each in names if self.binding(each)), next(iter(offered), variable))
+        name = next((each for each in names if self.binding(each)), next(iter(offered), variable))
+        return self.spelling_of(name, template_names)
+
+    def spelling_of(self, variable: str, lines: Collection[str]) -> str:
+        """The name, of some lines, that Settings read as a variable in whatever case; `variable` without one."""
+        settings, compose = self.checkout.settings, self.checkout.compose
+        is_exact = settings.case_sensitive or (compose is not None and variable in compose.used)
+        if variable in lines or is_exact or settings.find(variable) is None:
+            return variable
+        return next((each for each in lines if each.casefold() == variable.casefold()), variable)
+
+    def name_for_compose(self, name: str) -> str:
+        """The case in which Compose reads a variable that Settings read in any; `name` where it reads no other."""
+        settings, compose = self.checkout.settings, self.checkout.compose
+        if compose is None or name in compose.used or settings.case_sensitive or settings.find(name) is None:
+            return name
+        return compose.used_in_any_case.get(name.casefold(), name)
+
+    def none_text(self, name: str) -> str:
+        """The text that Settings take for None as a variable's value; "" for none, and where Compose reads it too."""
+        settings, compose = self.checkout.settings, self.checkout.compose
+        is_used = compose is not None and name in compose.used
+        return "" if is_used or settings.find(name) is None else settings.none_text
+
+    def is_none(self, name: str, value: Masked | None) -> bool:
+        """Whether Settings take a variable's value for None."""
+        text = self.none_text(name)
+        return text != "" and value is not None and value.same_as(text)
 
     @cached_property
     def known_variables(self) -> frozenset[str]:
@@ -329,7 +390,10 @@ class Workstation:
         bindings = self._bindings_by_name.get(variable.casefold(), ())
         exact = [each for each in bindings if each.name == variable]
         # In which order a container has them, which Compose gives both, is not known.
-        if settings.case_sensitive or (exact and (self.checkout.application or not settings.find(variable))):
+        # Compose requires one case alone.
+        is_for_compose = self.checkout.compose is not None and variable in self.checkout.compose.required
+        is_exact = (exact or is_for_compose) and settings.find(variable) is None
+        if settings.case_sensitive or is_exact or (exact and self.checkout.application):
             return next(iter(exact), None)
         values = ((each, each.for_python) for each in bindings)
         with_value = [

@@ -776,6 +776,24 @@ def test_containers_of_which_nothing_is_known_are_unknown(
     assert words in result.shown and "? Nothing had to be written." in result.shown
 
 
+@pytest.mark.parametrize(("service", "exit_code", "status"), [("db", 2, "unknown"), ("backend", 0, "clear")])
+def test_an_application_that_its_profile_leaves_out_is_not_started(
+    service: str, exit_code: int, status: str, docker: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    """docker compose up ends with 0 for the other services; whether the application works with the .env is unknown."""
+    platform.write_dotenv()
+    text = platform.compose.read_text()
+    platform.compose.write_text(text.replace("  backend:\n", "  backend:\n    profiles: [app]\n", 1))
+    (platform.root.parent / "log").write_text("db-1  | LOG:  database system is ready to accept connections\n")
+    docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
+    docker.setattr(executor, "SETTLED_SECONDS", 0)
+    docker.setenv("STANDIN_DOCKER_PS", json.dumps(RUNNING | {"Service": service}))
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.status("compose-up")) == (exit_code, status)
+    words = "docker compose up -d succeeded, but leaves out service backend, whose profile app is not active."
+    assert (words in result.shown) is (status == "unknown")
+
+
 def test_an_application_that_has_said_what_it_refuses_is_not_awaited(
     docker: pytest.MonkeyPatch, platform: Platform
 ) -> None:

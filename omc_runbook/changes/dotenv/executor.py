@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from omc_runbook.model.change import Change
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.repository import git
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.compose import ComposeService
 from omc_runbook.workstation import docker
 from omc_runbook.workstation.workstation import DOTENV
 
@@ -159,12 +160,20 @@ def start(checkout: Checkout, variables: Collection[str], sleep: Callable[[float
         failure = failed[0].failure or "has ended (exit code 0)"
         message = f"{up} succeeded, but service {failed[0].service} {failure}."
         return _explain(StartResult(up, message, ok=False), [failed[0].service], program, checkout, variables)
-    why_unclear = ""
+    why_unclear = _why_left_out(checkout.application, containers, up)
     starting = [each.service for each in containers if each.health == STARTING]
     if starting and not is_refused:
         look = docker.command_for(program, checkout, "ps")
         why_unclear = f"The health check of service {starting[0]} has not passed within {LOG_SECONDS} s: `{look}`."
     return StartResult(up, why_unclear, problems, ok=True)
+
+
+def _why_left_out(application: ComposeService | None, containers: Iterable[docker.ComposeContainer], up: str) -> str:
+    """A sentence where the application has no container, since none of its profiles is active; else ""."""
+    if not application or not application.profiles or application.name in (each.service for each in containers):
+        return ""
+    name, profiles = application.name, ", ".join(application.profiles)
+    return f"{up} succeeded, but leaves out service {name}, whose profile {profiles} is not active."
 
 
 def _explain(

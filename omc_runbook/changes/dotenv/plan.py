@@ -25,11 +25,11 @@ from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATED, KEEP
 from omc_runbook.checks.dotenv import miscased, open_quotes, spellings
 from omc_runbook.checks.dotenv_quoting import NAMED, misread_names, refers_to_another
-from omc_runbook.checks.local import encrypted_names, misspellings, refused_empty
+from omc_runbook.checks.local import encrypted_names, misspellings, overriding_lines, refused_empty
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect
 from omc_runbook.model.errors import ConflictError, UsageError
-from omc_runbook.model.placeholders import ENCRYPTED
+from omc_runbook.model.placeholders import CIPHERTEXT, ENCRYPTED
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
 from omc_runbook.repository.template import NAMES, find_conflict
 from omc_runbook.textfile.diff import hunks
@@ -37,7 +37,7 @@ from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
 from omc_runbook.workstation.dotenv import COMMENT, LOCKED
 from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes, is_shown
-from omc_runbook.workstation.workstation import Workstation
+from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:=?[ \t]*(?P<rest>.*)$")
 JSON_TYPE = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
@@ -136,11 +136,14 @@ def _read_again(workstation: Workstation) -> bytes | None:
     return before
 
 
-def _comments(commented_out: Collection[str], added_names: Collection[str]) -> Iterator[str]:
+def _comments(workstation: Workstation, commented_out: Collection[str], added_names: Collection[str]) -> Iterator[str]:
     """What becomes a comment, one sentence each."""
     for name in sorted(commented_out):
         way = "added as a comment" if name in added_names else "commented out"
-        yield f"{name} is {way}: Settings does not accept an empty text for it."
+        why = "Settings does not accept an empty text for it"
+        if workstation.is_given_elsewhere(name):
+            why = "a file of secrets_dir has its value, which it would override"
+        yield f"{name} is {way}: {why}."
 
 
 def _effects(
@@ -153,6 +156,16 @@ def _effects(
     logins = [name for name in ("SMTP_USER", "SMTP_PASSWORD") if name in emptied]
     if logins and _literals(text).get("SMTP_HOST"):
         yield MAIL_NOTE.format(names=" and ".join(logins))
+
+
+def _encrypted_notes(template: str, text: str, added_names: Collection[str]) -> Iterator[str]:
+    """What to know of encrypted values that come from the template."""
+    names = [name for name, value in _literals(text).items() if name in added_names and CIPHERTEXT.search(value)]
+    if names:
+        yield (
+            f"{template} has {', '.join(names)} encrypted: unless something decrypts it for the application, write the"
+            " value into the .env afterwards."
+        )
 
 
 def _first_notes(
@@ -179,7 +192,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     obstacle = _obstacle(workstation, before or b"")
     if obstacle:
         return DotenvPlan(workstation, before, before or b"", obstacle=obstacle)
-    base = template.file.text.replace("\r\n", "\n").replace("\r", "\n")
+    base = _named_for_compose(workstation, template.file.text.replace("\r\n", "\n").replace("\r", "\n"))
     text, mends = (base, ()) if before is None else _repair(workstation, before.decode("utf-8"))
     # python-dotenv takes a quote after a colon for a part of the name.
     if before is not None and (opened := _open_quote(workstation, workstation.path.name, text)):
@@ -192,7 +205,11 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         # A required variable's old value, which somebody commented out, stays so.
         text = base if before is None else dotenv_edit.uncomment(text, source_names)
         added_names, text = _merge(workstation, base, text) if before is not None else (_names(text), text)
+        lines = _names(text)
         generated_names = [] if values_from == KEEP else [name for name in required if is_generated(workstation, name)]
+        generated_names = [workstation.spelling_of(name, lines) for name in generated_names]
+        source = source.spelled_as(workstation, lines)
+        source_names = [workstation.spelling_of(name, lines) for name in source_names]
         text = _append(workstation, text, (*source_names, *generated_names))
         present = _literals(text)
         added_names |= {
@@ -211,15 +228,16 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         names = misread_names(workstation) - _misread_for_colon(workstation) if before is not None else ()
         former, text = text, dotenv_edit.replace_odd_blanks(text, names)
         mends += ("A space replaces the tab or other blank before a comment.",) if before and text != former else ()
-        commented_out = _names_to_comment_out(workstation, text, emptied, added_names)
+        commented_out = _names_to_comment_out(workstation, text, emptied, added_names) - new_values.keys()
         text = dotenv_edit.comment_out(text, commented_out)
     except ValueError as error:
         return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
     if before is not None:
-        mends += tuple(_comments(commented_out, added_names))
+        mends += tuple(_comments(workstation, commented_out, added_names))
     # What is required and empty in the template has no value from there.
     without_value = {*emptied, *missing_names}
     changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
+    notes += tuple(_encrypted_notes(template.file.name, text, added_names))
     notes += tuple(_effects(workstation, text, [name for name in new_values if name not in added_names], emptied))
     notes += tuple(_first_notes(workstation, template.file.name, text, missing)) if before is None else ()
     notes += source_file.precautions(values_from)
@@ -254,7 +272,11 @@ def _obstacle(workstation: Workstation, before: bytes) -> str:
     file, template = workstation.dotenv, workstation.checkout.template
     if template and (conflict := find_conflict(template.file.name, template.file.text)):
         return conflict
-    if file is None and template and any(ENCRYPTED.match(each.value) for each in template.entries):
+    if (
+        file is None
+        and template
+        and any(ENCRYPTED.match(each.value) for each in template.entries if not each.commented_out)
+    ):
         return f"{template.file.name} is encrypted by sops or dotenvx: decrypt it to {workstation.path} with that tool."
     if file is None:
         return _open_quote(workstation, template.file.name, template.file.text) if template else ""
@@ -303,7 +325,7 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
             continue
         new_names[binding.name] = correct_name
         row = rows[binding.line - 1]
-        rows[binding.line - 1] = row.replace(binding.name, correct_name, 1)
+        rows[binding.line - 1] = _renamed(row, binding.name, correct_name)
         mends.append(f"Line {binding.line}: {correct_name} instead of {binding.name}.")
     text = "\n".join(rows)
     literal = _literals(text)
@@ -322,6 +344,18 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
     return text, tuple(mends)
 
 
+def _named_for_compose(workstation: Workstation, base: str) -> str:
+    """The template with each name in the case in which Compose reads it, where Settings read any."""
+    parts = [(each, workstation.name_for_compose(each.name)) for each in statements(base)]
+    taken = {part.name for part, _ in parts}
+    return "".join(part.raw if name in taken else _renamed(part.raw, part.name, name) for part, name in parts)
+
+
+def _renamed(line: str, name: str, new_name: str) -> str:
+    # The first "port" of "export port=" is another.
+    return re.sub(rf"\b{re.escape(name)}\b", new_name, line, count=1)
+
+
 def _names(text: str) -> set[str]:
     """The names that have a line."""
     return {each.name for each in statements(text) if each.name}
@@ -336,12 +370,20 @@ def _literals(text: str) -> dict[str, str]:
 def _merge(workstation: Workstation, base: str, text: str) -> tuple[set[str], str]:
     reserved_names = _reserved_names(workstation)
     # A variable that was commented out because it must not be empty stays so.
-    commented_out = (each.name for each in variables(statements(text)) if each.commented_out)
+    names = {each.name for each in statements(base) if each.kind == "assignment"} - _names(text)
+    commented_out = {each.name for each in variables(statements(text)) if each.commented_out}
+    # In small letters it may be prose, too, which is as good a place.
+    case = re.NOFLAG if workstation.checkout.settings.case_sensitive else re.IGNORECASE
+    commented_out |= {name for name in names if re.search(rf"(?m)^# {re.escape(name)}[ \t]*=", text, case)}
     reserved_names |= {name for name in commented_out if _cannot_be_empty(workstation, name)}
     # A nested model that is one variable of JSON would get a part of it from another.
     settings = workstation.checkout.settings
     fields = (each for each in settings.fields if workstation.binding(each.variables[0]))
-    reserved_names |= {name for each in fields for name in each.nested}
+    reserved_names |= {workstation.dotenv_name(name) for each in fields for name in each.nested}
+    # An empty line would override it, and so would what everybody knows.
+    entries = {name: workstation.checkout.template_entry_for(name) for name in names if not workstation.is_secret(name)}
+    with_value = {name for name, entry in entries.items() if entry and is_text_of_value(entry.value)}
+    reserved_names |= {*filter(workstation.is_given_elsewhere, names - with_value)}
     additions = [each for each in dotenv_edit.merge(base, text) if each.name not in reserved_names]
     # Settings has a value for it already, from a line in another case that stays.
     own = {each.name: workstation.binding(each.name) for each in additions if settings.find(each.name)}
@@ -375,12 +417,16 @@ def _append(workstation: Workstation, text: str, names: Iterable[str]) -> str:
 def _placeholders_to_empty(
     workstation: Workstation, text: str, new: Collection[str], missing: Collection[str], added_names: Collection[str]
 ) -> tuple[str, ...]:
-    """Variables whose placeholder becomes empty, because the application would use it as a value; no ${…} of yours."""
+    """Variables whose placeholder becomes empty, because the application would use it as a value; no ${…} of yours.
+
+    Also a secret's public value that would override what Settings get from elsewhere.
+    """
+    overriding = {name for name in added_names if workstation.is_secret(name) and workstation.is_given_elsewhere(name)}
     return tuple(
         name
         for name, value in _literals(text).items()
         if value
-        and not is_set(workstation, name, value)
+        and (name in overriding or not is_set(workstation, name, value))
         and name not in new
         and not stands_for_another(name, value)
         and (name in added_names or (name in missing and "${" not in value))
@@ -411,20 +457,32 @@ def _misread_for_colon(workstation: Workstation) -> frozenset[str]:
 
 def _names_to_comment_out(
     workstation: Workstation, text: str, emptied: Collection[str], added_names: Collection[str]
-) -> frozenset[str]:
+) -> Set[str]:
     """Variables to comment out, because they are empty and Settings does not accept an empty text."""
     # Settings has read no line with a colon, so that only its type tells.
+    values, refused = _literals(text), refused_empty(workstation)
     unread_names = {each.name for each in workstation.bindings if each.separator == ":"} | {*added_names}
-    empty = {name for name, value in _literals(text).items() if not value and name in unread_names}
-    return refused_empty(workstation) | {name for name in (*emptied, *empty) if _cannot_be_empty(workstation, name)}
+    # Of what is no JSON, Settings tell nothing else.
+    fields = filter(None, map(workstation.checkout.settings.find, refused))
+    unread_names |= {*values} if any(JSON_TYPE.match(each.annotation) for each in fields) else set()
+    empty = {name for name, value in values.items() if not value and name in unread_names}
+    without_value = (*refused, *(each.name for each in overriding_lines(workstation)))
+    # A line may have its name in capitals by now.
+    lines = {workstation.spelling_of(name, values.keys()) for name in without_value}
+    return lines | {name for name in (*emptied, *empty) if _cannot_be_empty(workstation, name)}
 
 
 def _cannot_be_empty(workstation: Workstation, name: str) -> bool:
-    """Whether Settings accepts no variable, but not an empty one."""
+    """Whether Settings accepts no variable, but not an empty one, or finds its value in a file of secrets_dir then."""
+    if workstation.is_given_elsewhere(name):
+        return not workstation.checkout.settings.ignore_empty
     field_ = workstation.checkout.settings.find(name)
-    if field_ is None or name in (*field_.nested, *workstation.required) or workstation.checkout.settings.ignore_empty:
+    if field_ is None or name in workstation.required or workstation.checkout.settings.ignore_empty:
         return False
-    return JSON_TYPE.match(field_.annotation) is not None or "str" not in field_.annotation.replace("StrictStr", "str")
+    if name in map(workstation.dotenv_name, field_.nested):
+        return False
+    is_text = "str" in field_.annotation.replace("StrictStr", "str") and not JSON_TYPE.match(field_.annotation)
+    return field_.has_least_length or not is_text
 
 
 def _changes(

@@ -47,6 +47,10 @@ class SourceValues:
     values: Mapping[str, NewValue] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
 
+    def spelled_as(self, workstation: Workstation, lines: Collection[str]) -> SourceValues:
+        """The same by the names of some lines, where Settings read these in whatever case."""
+        return SourceValues({workstation.spelling_of(name, lines): e for name, e in self.values.items()}, self.notes)
+
 
 def read_source_values(workstation: Workstation, values_from: str) -> SourceValues:
     """The values of a file or variable; a prompt and a generator have none by themselves.
@@ -129,6 +133,7 @@ def values_for(
         names_with_value = {right_name for _, right_name in misspellings(workstation)}
         names_with_value |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
         names_with_value |= {name for name in empty_names if workstation.is_set_later(name)}
+        names_with_value |= {name for name in present if workstation.is_given_elsewhere(name)}
         # What can be generated and has a value in the template has one that is public.
         public_secrets = [name for name in present if name in added_names and is_generated(workstation, name)]
         # Whoever asks for generated values has no program that gives those of a template.
@@ -142,10 +147,12 @@ def values_for(
             if name not in values and name not in names_with_value:
                 generated = _generate(workstation, name, present[name])
                 values |= {name: generated} if generated else {}
-    required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
+    reasons = workstation.required_with({name: entry.value for name, entry in source.values.items()})
+    required = {workstation.spelling_of(name, present.keys()): why for name, why in reasons.items()}
     missing_names = [name for name in (*empty_names, *(n for n in required if n not in present)) if name in required]
     filled = {*values, *(present.keys() - {*empty_names})}
-    filled |= {name for name in {*added_names} - refers_below if not filled.isdisjoint(references.get(name, ()))}
+    known = filled.union(name for name, value in workstation.shell.items() if not value.is_empty)
+    filled |= {name for name in {*added_names} - refers_below if not known.isdisjoint(references.get(name, ()))}
     missing_names = [
         name
         for name in dict.fromkeys(missing_names)
@@ -162,6 +169,8 @@ def values_for(
 def is_set(workstation: Workstation, name: str, text: str) -> bool:
     """Whether a line of a .env has a value: a text, or a reference to a variable that has one or is in the file."""
     file = workstation.dotenv
+    if text and text == workstation.none_text(name):
+        return True
     # The line may have had the name in another case.
     others = (each for each in (file.bindings if file else ()) if each.name.casefold() == name.casefold())
     binding = (file.find(name) if file else None) or next(others, None)
@@ -194,7 +203,7 @@ def is_generated(workstation: Workstation, name: str) -> bool:
 
 def _generate(workstation: Workstation, name: str, text: str) -> NewValue | None:
     """A generated value, where the catalogue or the template allows it, or for a template's default."""
-    key, entry = workstation.key_of(name), workstation.checkout.template_entry(name)
+    key, entry = workstation.key_of(name), workstation.checkout.template_entry_for(name)
     is_in_url = (key is not None and key.in_url) or name in workstation.url_variables
     kind = "" if key is None else "urlsafe-32" if is_in_url and key.generate else key.generate
     if kind:
@@ -241,6 +250,6 @@ def _prompt(workstation: Workstation, names: Collection[str]) -> dict[str, NewVa
 
 
 def _missing_variable(workstation: Workstation, name: str, reason: str) -> MissingVariable:
-    key, entry = workstation.key_of(name), workstation.checkout.template_entry(name)
+    key, entry = workstation.key_of(name), workstation.checkout.template_entry_for(name)
     description = (key.description if key else "") or (entry.description if entry else "") or reason
     return MissingVariable(name, description, (key.obtain_from if key else "") or (entry.obtain_from if entry else ""))

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -479,6 +480,42 @@ def test_a_template_that_is_encrypted_is_left_to_the_program_that_decrypts_it(te
     assert plan.obstacle == (
         f"{platform.template.name} is encrypted by sops or dotenvx: decrypt it to {platform.dotenv} with that tool."
     )
+
+
+def test_an_encrypted_line_that_is_commented_out_does_not_keep_a_template_from_being_copied(platform: Platform) -> None:
+    """Nothing reads it."""
+    with platform.template.open("a") as file:
+        file.write(f"# FORMER_KEY=encrypted:{'BDqD' * 20}\n")
+    platform.dotenv.unlink()
+    plan = plan_file(platform)
+    assert not plan.obstacle and [each.variable for each in plan.missing] == ["OPENAI_API_KEY"]
+
+
+def test_a_plan_says_which_values_it_copies_encrypted(platform: Platform) -> None:
+    """The application would use the text; that is no real value which everybody can read, either."""
+    text = "ENC(G6N718UuyPE5bHyWKyuLQSm02auQPUtm)"
+    template = re.sub(r"(?m)^(SECRET_KEY|OPENAI_API_KEY)=.*$", rf"\1={text}", platform.template.read_text())
+    platform.template.write_text(template)
+    platform.dotenv.unlink()
+    plan = plan_file(platform)
+    assert plan.notes[0].startswith(f"{platform.template.name} has SECRET_KEY, OPENAI_API_KEY encrypted: unless")
+    write_file(plan)
+    assert plan_file(platform).notes == ()
+    snapshot = local_setup_runbook.look(local_setup_runbook.begin("local", "", str(platform.root)))
+    found = {each.check for each in root_causes.diagnose(snapshot) if each.status == "found"}
+    assert "placeholder" in found and "template-value" not in found
+
+
+def test_what_the_shell_sets_for_a_reference_of_the_template_is_not_missing(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """python-dotenv and Compose take it from there; empty it is no value."""
+    template = re.sub(r"(?m)^OPENAI_API_KEY=.*$", "OPENAI_API_KEY=${DIRENV_KEY}", platform.template.read_text())
+    platform.template.write_text(template)
+    platform.dotenv.unlink()
+    for value, missing in (("", ["OPENAI_API_KEY"]), (secrets.token_hex(16), [])):
+        monkeypatch.setenv("DIRENV_KEY", value)
+        assert [each.variable for each in plan_file(platform).missing] == missing
 
 
 @pytest.mark.parametrize("text", ["${APP_KEY:-changethis}", "${YOUR_KEY}", "${SECRET_KEY}", "${KEY-a1b2}"])

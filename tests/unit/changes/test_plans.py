@@ -980,3 +980,18 @@ def test_each_definition_of_each_environment_has_to_refer_to_each_key(
     assert edited(staging=(LOOP, LOOP), production=(LOOP,)) == ["config.py", ".env.example"]
     with pytest.raises(CannotFollow, match="Add the reference yourself"):
         edited(staging=staging, production=production)
+
+
+@pytest.mark.parametrize(("case_sensitive", "edited"), [(False, ["config.py"]), (True, ["config.py", ".env.example"])])
+def test_a_variable_that_the_template_has_in_small_letters_gets_no_second_line(
+    tmp_path: Path, case_sensitive: bool, edited: list[str]
+) -> None:
+    """Settings read both cases, unless they are told not to."""
+    settings = (
+        "from pydantic_settings import BaseSettings\n\n\n"
+        f"class Settings(BaseSettings, env_file='.env', case_sensitive={case_sensitive}):\n    SECRET_KEY: str\n"
+    )
+    files = {"config.py": settings, ".env.example": "secret_key=\nnews_api_key=\n"}
+    key = NewKey("NEWS_API_KEY", "News", "", True, "str", ())
+    edits = KeyEdits(read_checkout(write_files(tmp_path, files)), key).plan({})
+    assert [each.file.name for each in edits] == edited

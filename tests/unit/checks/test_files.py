@@ -31,6 +31,7 @@ from omc_runbook.checks.drift import (
     unprovided,
 )
 from omc_runbook.checks.reference import other_environment, whole_json
+from omc_runbook.checks.variable_drift import variable_drifts
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, with_remedies_of_causes
 from omc_runbook.report import add_key, create, drift
@@ -725,3 +726,26 @@ def test_the_command_is_the_one_that_the_checkout_is_for(
     assert f"&& {program} apply" in by_hand.to_text()
     by_hand = create.by_hand(snapshots.healthy().environment, str(platform.main_tf.parent), program)
     assert f"&& {program} plan -out=new && {program} apply new" in by_hand.to_text()
+
+
+@pytest.mark.parametrize(("case_sensitive", "is_missing"), [("False", False), ("True", True)])
+def test_a_template_in_small_letters_has_what_settings_read_in_any_case(
+    case_sensitive: str, is_missing: bool, platform: Platform
+) -> None:
+    """add_key would add each variable a second time; where Settings tell the cases apart, they are missing."""
+    platform.edit(platform.config, OPTIONS, f"{OPTIONS}        case_sensitive={case_sensitive},\n")
+    text = platform.template.read_text()
+    platform.template.write_text(text.replace("\nSECRET_KEY=", "\nsecret_key="))
+    assert ("SECRET_KEY" in found(template_lacks, with_checkout(platform))) is is_missing
+    variables = [row.variable.casefold() for row in variable_drifts(with_checkout(platform))]
+    assert variables.count("secret_key") == 1 + is_missing
+
+
+def test_a_template_that_has_another_name_of_a_field_lacks_nothing(platform: Platform) -> None:
+    """Settings take either; a second line would only override the first."""
+    line = "    SENTRY_DSN: HttpUrl | None = None\n"
+    alias = 'Field(default=None, validation_alias=AliasChoices("SENTRY_URL", "SENTRY_DSN"))'
+    platform.edit(platform.config, line, f"    SENTRY_DSN: HttpUrl | None = {alias}\n")
+    text = platform.template.read_text()
+    platform.template.write_text(text.replace("SENTRY_DSN=", "SENTRY_URL="))
+    assert found(template_lacks, with_checkout(platform)) == {}

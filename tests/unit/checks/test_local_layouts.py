@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,3 +277,485 @@ def test_a_service_without_the_file_would_lose_what_its_environment_sets(desk: P
     )
     assert ("Take SECRET_KEY out of" in remedy) is (" .env\n" in env_file or "volumes" in env_file)
     assert "Take" in remedy or remedy == "Set SECRET_KEY to ${SECRET_KEY} in environment of app in compose.yaml."
+
+
+SECRETS_DIR = SETTINGS.replace('extra="ignore"', 'extra="ignore", secrets_dir="secrets"')
+
+
+def keep_key_in_secrets_dir(desk: Path, settings: str = SECRETS_DIR) -> None:
+    """Let Settings be these, and give them SECRET_KEY by a file."""
+    (desk / "app/config.py").write_text(settings)
+    (desk / "secrets").mkdir()
+    (desk / "secrets/secret_key").write_text(KEY)
+
+
+@pytest.mark.parametrize("allow_code", [True, False])
+def test_what_a_file_of_secrets_dir_has_gets_no_line(desk: Path, allow_code: bool) -> None:
+    """An empty line would override the file's value, and a generated one too."""
+    keep_key_in_secrets_dir(desk)
+    (desk / "secrets/DB__PASSWORD").write_text("")
+    run = local_setup.begin("local", "", str(desk), allow_code=allow_code)
+    (desk / ".env").touch(mode=0o600)
+    (desk / ".env").write_text(f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
+    snapshot = local_setup.look(run)
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+    (desk / ".env").unlink()
+    (desk / ".env.example").write_text(TEMPLATE.replace("KEY=", "KEY=changethis"))
+    snapshot = local_setup.look(local_setup.begin("local", "", str(desk), allow_code=allow_code))
+    assert snapshot.workstation
+    plan = plan_dotenv(snapshot.workstation)
+    assert plan.after == b"# SECRET_KEY=\nDB__HOST=localhost\nDB__PASSWORD=\n"
+    assert found(look(desk, plan.after.decode())) == [("required-empty", "DB__PASSWORD", "error")]
+
+
+def test_an_empty_line_that_overrides_a_file_of_secrets_dir_is_found(desk: Path) -> None:
+    """Settings accept the empty text, so that nothing else would tell; the plan makes it a comment."""
+    keep_key_in_secrets_dir(desk)
+    rest = f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
+    snapshot = look(desk, f"SECRET_KEY=\n{rest}")
+    assert found(snapshot) == [("required-empty", "SECRET_KEY", "error")]
+    assert snapshot.workstation
+    plan = plan_dotenv(snapshot.workstation)
+    assert plan.after.decode() == f"# SECRET_KEY=\n{rest}"
+    assert plan.mends == ("SECRET_KEY is commented out: a file of secrets_dir has its value, which it would override.",)
+    snapshot = look(desk, plan.after.decode())
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+def test_what_compose_mounts_as_a_file_gets_no_line(desk: Path) -> None:
+    """In the container, an empty line of the env_file would override the file in /run/secrets."""
+    (desk / "app/config.py").write_text(SECRETS_DIR.replace('"secrets"', '"/run/secrets/"'))
+    (desk / "docker-compose.yml").write_text(
+        "services:\n  app:\n    build: .\n    env_file: .env\n    secrets: [secret_key]\n"
+        "secrets:\n  secret_key:\n    file: ./secret_key.txt\n"
+    )
+    (desk / "secret_key.txt").write_text(KEY)
+    snapshot = look(desk, f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
+    assert found(snapshot) == []
+    assert [(each.check, each.severity) for each in root_causes.diagnose(snapshot) if each.status == "found"] == [
+        ("settings-refused", "info")
+    ]
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+def test_a_quote_that_nothing_closes_is_said_to_be_so(desk: Path) -> None:
+    """Without Compose, python-dotenv alone skips the line; no later quote closes it."""
+    snapshot = look(desk, f'SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD="{PASSWORD}\n')
+    (found_,) = (each for each in root_causes.diagnose(snapshot) if each.check == "unterminated" and each.is_problem)
+    assert found_.evidence[0] == "Line 3: nothing closes it, so that python-dotenv skips the line."
+
+
+def test_what_a_validator_asks_for_beside_another_field_is_no_line_to_comment_out(desk: Path) -> None:
+    """The validator refuses the variable without a line, too."""
+    check = """
+    mail_host: str | None = None
+    mail_password: str | None = None
+
+    @model_validator(mode="after")
+    def check(self):
+        if self.mail_host and not self.mail_password:
+            raise ValueError("MAIL_PASSWORD is needed with MAIL_HOST")
+        return self
+"""
+    settings = SETTINGS.replace("    db: Database\n", f"    db: Database\n{check}")
+    (desk / "app/config.py").write_text(settings.replace("SecretStr\n", "SecretStr, model_validator\n", 1))
+    text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\nMAIL_HOST=mail.example.com\n"
+    for line in ("", "MAIL_PASSWORD=\n"):
+        snapshot = look(desk, f"{text}{line}")
+        assert found(snapshot) == [("settings-refused", "MAIL_PASSWORD", "error")]
+        assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+@pytest.fixture
+def lower(desk: Path) -> Path:
+    """A template that names variables in small letters, as the fields of Settings are named."""
+    (desk / ".env.example").write_text("secret_key=\napi_token=\n")
+    fields = "    secret_key: SecretStr\n    api_token: SecretStr\n"
+    settings = SETTINGS.replace("    secret_key: SecretStr\n    db: Database\n", fields)
+    (desk / "app/config.py").write_text(settings)
+    return desk
+
+
+@pytest.mark.parametrize(
+    "text", [f"secret_key={KEY}\napi_token={PASSWORD}\n", f"SECRET_KEY={KEY}\napi_token={PASSWORD}\n"]
+)
+def test_a_variable_in_small_letters_gets_no_second_line(lower: Path, text: str) -> None:
+    """Settings read both cases: a line in the other one, with a new value, would override the value that is there."""
+    snapshot = look(lower, text)
+    assert found(snapshot) == []
+    assert snapshot.workstation
+    plan = plan_dotenv(snapshot.workstation)
+    assert plan.is_empty and plan.missing == ()
+
+
+def test_what_a_template_in_small_letters_names_is_filled_under_that_name(lower: Path, tmp_path: Path) -> None:
+    """A generated value, one of a source, and what is said to be missing."""
+    workstation = look(lower, "secret_key=\n").workstation
+    assert workstation
+    plan = plan_dotenv(workstation)
+    names = [line.partition("=")[0] for line in plan.after.decode().splitlines()]
+    assert (names, [each.variable for each in plan.missing]) == (["secret_key", "api_token"], ["api_token"])
+    assert [(each.key, each.action) for each in plan.changed] == [("secret_key", "changed"), ("api_token", "added")]
+    values = tmp_path / "values"
+    values.touch(mode=0o600)
+    values.write_text(f"API_TOKEN={PASSWORD}\n")
+    (lower / ".env").unlink()
+    run = local_setup.begin("local", "", str(lower), allow_code=True)
+    workstation = local_setup.look(run).workstation
+    assert workstation
+    plan = plan_dotenv(workstation, f"file:{values}")
+    names = [line.partition("=")[0] for line in plan.after.decode().splitlines()]
+    assert (names, plan.missing) == (["secret_key", "api_token"], ())
+    assert found(look(lower, plan.after.decode())) == []
+
+
+def test_a_placeholder_in_small_letters_is_as_bad(lower: Path) -> None:
+    """It is required, whatever the case."""
+    snapshot = look(lower, f"secret_key={KEY}\napi_token=your-token-here\n")
+    assert found(snapshot) == [("placeholder", "api_token", "error")]
+
+
+@pytest.mark.parametrize("allow_code", [True, False])
+def test_of_settings_whose_names_are_computed_the_catalogue_requires_none(desk: Path, allow_code: bool) -> None:
+    """A generated SECRET_KEY would be one that nothing reads."""
+    imported = "from pydantic.alias_generators import to_camel\n"
+    options = SETTINGS.replace('extra="ignore"', 'extra="ignore", alias_generator=to_camel')
+    (desk / "app/config.py").write_text(imported + options.replace("    db: Database\n", ""))
+    (desk / ".env.example").write_text("secretKey=\n")
+    (desk / ".env").touch(mode=0o600)
+    (desk / ".env").write_text(f"secretKey={KEY}\n")
+    snapshot = local_setup.look(local_setup.begin("local", "", str(desk), allow_code=allow_code))
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+def test_a_text_with_a_least_length_is_no_empty_line(desk: Path) -> None:
+    """Settings would refuse the empty text, and take the default without a line."""
+    fields = """
+    label: str = Field("none", min_length=2)
+    region: constr(min_length=3) = "abc"
+    zone: Annotated[str, Field(min_length=1)] = "x"
+    note: str = Field("", min_length=0)
+"""
+    settings = SETTINGS.replace("    db: Database\n", f"    db: Database\n{fields}")
+    imported = "from typing import Annotated\n\nfrom pydantic import Field, constr\n"
+    (desk / "app/config.py").write_text(imported + settings)
+    (desk / ".env.example").write_text(f"{TEMPLATE}LABEL=\nREGION=\nZONE=\nNOTE=\n")
+    text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
+    workstation = look(desk, text).workstation
+    assert workstation
+    planned = plan_dotenv(workstation).after.decode()
+    assert planned == f"{text}# LABEL=\n# REGION=\n# ZONE=\nNOTE=\n"
+    snapshot = look(desk, planned)
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+def test_a_nested_model_in_small_letters_is_one_in_capitals(desk: Path) -> None:
+    """Its parts are named, completed and kept apart from its JSON by the names of the template."""
+    (desk / ".env.example").write_text(TEMPLATE.lower())
+    run = local_setup.begin("local", "", str(desk), allow_code=True)
+    workstation = local_setup.look(run).workstation
+    assert workstation
+    plan = plan_dotenv(workstation)
+    names = [line.partition("=")[0] for line in plan.after.decode().splitlines()]
+    assert (names, [each.variable for each in plan.missing]) == (
+        ["secret_key", "db__host", "db__password"],
+        ["db__password"],
+    )
+    assert found(look(desk, plan.after.decode())) == [("required-empty", "db__password", "error")]
+    snapshot = look(desk, f'secret_key={KEY}\ndb=\'{{"host": "db", "password": "{PASSWORD}"}}\'\n')
+    assert found(snapshot) == []
+    assert snapshot.workstation
+    names = [line.partition("=")[0].lower() for line in plan_dotenv(snapshot.workstation).after.decode().splitlines()]
+    assert names == ["secret_key", "db"]
+
+
+def test_what_becomes_a_comment_in_small_letters_stays_one(desk: Path) -> None:
+    """A second plan does not add it again; a sentence with = in it is none."""
+    port = "    db: Database\n    port: int = 8000\n"
+    (desk / "app/config.py").write_text(SETTINGS.replace("    db: Database\n", port))
+    (desk / ".env.example").write_text(f"{TEMPLATE}# port=the port of the API\nport=\n")
+    text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
+    workstation = look(desk, text).workstation
+    assert workstation
+    planned = plan_dotenv(workstation).after.decode()
+    assert planned == f"{text}# port=the port of the API\n# port=\n"
+    workstation = look(desk, planned).workstation
+    assert workstation and plan_dotenv(workstation).is_empty
+
+
+def test_a_placeholder_that_overrides_a_file_of_secrets_dir_becomes_a_comment(desk: Path) -> None:
+    """A generated value would override the file's, too."""
+    keep_key_in_secrets_dir(desk)
+    rest = f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
+    snapshot = look(desk, f"SECRET_KEY=changethis\n{rest}")
+    assert found(snapshot) == [("changethis", "SECRET_KEY", "warning")]
+    assert snapshot.workstation
+    planned = plan_dotenv(snapshot.workstation).after.decode()
+    assert planned == f"# SECRET_KEY=changethis\n{rest}"
+    assert found(look(desk, planned)) == []
+
+
+def test_what_settings_had_without_a_line_gets_none(desk: Path) -> None:
+    """Which folder it comes from is known only by running the code."""
+    computed = SECRETS_DIR.replace('secrets_dir="secrets"', 'secrets_dir=os.getenv("FOLDER", "secrets")')
+    keep_key_in_secrets_dir(desk, f"import os\n\n{computed}")
+    snapshot = look(desk, f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+@pytest.mark.parametrize(("env_file", "checks"), [("    env_file: .env\n", ["required-empty"]), ("", [])])
+def test_an_empty_line_overrides_what_compose_mounts_only_where_it_is_passed(
+    desk: Path, env_file: str, checks: list[str]
+) -> None:
+    """A container without an env_file has the file alone."""
+    (desk / "app/config.py").write_text(SECRETS_DIR.replace('"secrets"', '"/run/secrets"'))
+    (desk / "docker-compose.yml").write_text(
+        f"services:\n  app:\n    build: ./app\n{env_file}    environment:\n      DB__HOST: db\n"
+        "    secrets: [secret_key]\nsecrets:\n  secret_key:\n    file: ./secret_key.txt\n"
+    )
+    (desk / "secret_key.txt").write_text(KEY)
+    snapshot = look(desk, f"SECRET_KEY=\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
+    assert [check for check, _, _ in found(snapshot) if check != "dotenv-missing"] == checks
+
+
+def test_lines_that_compose_takes_as_they_stand_are_not_compared(desk: Path) -> None:
+    """Compose before 2.30 knows no format: what it would make of a $ is no difference, and no comment."""
+    (desk / "docker-compose.yml").write_text(
+        "services:\n  app:\n    build: .\n    env_file:\n      - path: .env\n        format: raw\n"
+    )
+    snapshot = look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD=a$b{PASSWORD}\n")
+    assert snapshot.workstation
+    refused = docker.ComposeConfig({}, error="It knows no format raw.")
+    snapshot = replace(snapshot, workstation=replace(snapshot.workstation, compose_config=refused))
+    assert {check for check, _, _ in found(snapshot)} == {"compose-refused"}
+
+
+@pytest.mark.parametrize("is_none", [True, False])
+def test_a_text_that_settings_take_for_none_is_no_placeholder(desk: Path, is_none: bool) -> None:
+    """Emptied, it would be a password of no characters."""
+    option = 'env_parse_none_str="null", ' if is_none else ""
+    settings = SETTINGS.replace("env_nested_delimiter", f"{option}env_nested_delimiter")
+    (desk / "app/config.py").write_text(
+        settings.replace("    password: SecretStr\n", "    password: SecretStr | None\n")
+    )
+    text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD=null\n"
+    snapshot = look(desk, text)
+    assert found(snapshot) == ([] if is_none else [("placeholder", "DB__PASSWORD", "error")])
+    assert snapshot.workstation
+    assert (plan_dotenv(snapshot.workstation).after.decode() == text) is is_none
+
+
+OPTIONAL = SETTINGS.replace("    db: Database\n", "    db: Database\n    tags: list[str] = []\n    port: int = 8000\n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "planned"),
+    [
+        ("TAGS=\nPORT=\n", "# TAGS=\n# PORT=\n"),
+        ("tags=\nport=\n", "# TAGS=\n# PORT=\n"),
+    ],
+)
+def test_one_plan_comments_out_each_line_that_settings_refuse(desk: Path, lines: str, planned: str) -> None:
+    """Of a list that is no JSON, Settings tell nothing else; and a line gets its name in capitals before."""
+    (desk / "app/config.py").write_text(OPTIONAL)
+    (desk / ".env.example").write_text(f"{TEMPLATE}TAGS=\nPORT=\n")
+    text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
+    workstation = look(desk, f"{text}{lines}").workstation
+    assert workstation
+    after = plan_dotenv(workstation).after.decode()
+    assert after == f"{text}{planned}"
+    snapshot = look(desk, after)
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+def test_a_comment_in_capitals_is_one_of_a_template_in_small_letters(desk: Path) -> None:
+    """It is not added again."""
+    (desk / "app/config.py").write_text(OPTIONAL)
+    (desk / ".env.example").write_text(f"{TEMPLATE}tags=\nport=\n")
+    text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n# TAGS=\n# PORT=\n"
+    workstation = look(desk, text).workstation
+    assert workstation and plan_dotenv(workstation).is_empty
+
+
+def test_a_generated_value_is_no_comment(desk: Path) -> None:
+    """Whether Settings need it is not certain, and it is missing: its line gets the value, and stays a line."""
+    options = SECRETS_DIR.replace('extra="ignore"', 'extra="ignore", env_ignore_empty=True')
+    (desk / "app/config.py").write_text(options)
+    workstation = look(desk, f"SECRET_KEY=\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n").workstation
+    assert workstation
+    (line, *_) = plan_dotenv(workstation).after.decode().splitlines()
+    assert line.startswith("SECRET_KEY=") and len(line) > 40
+
+
+DATABASE = "services:\n  app:\n    build: .\n    env_file: .env\n  db:\n    image: postgres:16\n    env_file: .env\n"
+
+
+def test_what_another_service_reads_from_the_env_file_gets_its_line(desk: Path) -> None:
+    """The image of PostgreSQL knows no secrets_dir, and starts with no database without the variable."""
+    fields = "    secret_key: SecretStr\n    postgres_password: SecretStr\n"
+    config = SECRETS_DIR.replace("    secret_key: SecretStr\n    db: Database\n", fields)
+    (desk / "app/config.py").write_text(config)
+    (desk / ".env.example").write_text("SECRET_KEY=\nPOSTGRES_PASSWORD=\n")
+    (desk / "docker-compose.yml").write_text(DATABASE)
+    (desk / "secrets").mkdir()
+    (desk / "secrets/postgres_password").write_text(PASSWORD)
+    snapshot = look(desk, f"SECRET_KEY={KEY}\n")
+    assert snapshot.workstation
+    (_, line) = plan_dotenv(snapshot.workstation).after.decode().splitlines()
+    assert line.startswith("POSTGRES_PASSWORD=") and len(line) > 40
+
+
+def test_a_value_of_the_template_is_added_whatever_else_settings_had(desk: Path) -> None:
+    """A script reads the variable from the .env, as for a field with a default; not so a secret's public value."""
+    filled = """    region: str
+    api_token: SecretStr
+
+    @model_validator(mode="before")
+    @classmethod
+    def fill(cls, values):
+        return {"region": "a", "api_token": "b", **values}
+"""
+    settings = SETTINGS.replace("    db: Database\n", filled)
+    (desk / "app/config.py").write_text(settings.replace("SecretStr\n", "SecretStr, model_validator\n", 1))
+    (desk / ".env.example").write_text("SECRET_KEY=\nREGION=ap-southeast-2\nAPI_TOKEN=local-only-token-1\n")
+    snapshot = look(desk, f"SECRET_KEY={KEY}\n")
+    assert found(snapshot) == []
+    assert snapshot.workstation
+    assert plan_dotenv(snapshot.workstation).after.decode() == f"SECRET_KEY={KEY}\nREGION=ap-southeast-2\n"
+
+
+@pytest.mark.parametrize("is_sensitive", [True, False])
+def test_a_file_of_secrets_dir_in_another_case_is_another_where_case_counts(desk: Path, is_sensitive: bool) -> None:
+    """Settings with case_sensitive find no file secret_key for SECRET_KEY, here nor in the container."""
+    fields = "    SECRET_KEY: str\n    API_TOKEN: str\n"
+    config = SECRETS_DIR.replace("    secret_key: SecretStr\n    db: Database\n", fields)
+    folders = f'("secrets", "/run/secrets"), case_sensitive={is_sensitive}'
+    (desk / "app/config.py").write_text(config.replace('"secrets"', folders))
+    (desk / ".env.example").write_text("SECRET_KEY=\nAPI_TOKEN=\n")
+    (desk / "docker-compose.yml").write_text(
+        "services:\n  app:\n    build: .\n    env_file: .env\n    secrets: [api_token]\n"
+        "secrets:\n  api_token:\n    file: ./secrets/api_token\n"
+    )
+    (desk / "secrets").mkdir()
+    for name in ("secret_key", "api_token"):
+        (desk / "secrets" / name).write_text(KEY)
+    workstation = look(desk, "SECRET_KEY=\nAPI_TOKEN=\n").workstation
+    assert workstation
+    given = [workstation.is_given_elsewhere(each) for each in ("SECRET_KEY", "API_TOKEN")]
+    assert given == [not is_sensitive] * 2
+    assert workstation.checkout.is_mounted("API_TOKEN") is not is_sensitive
+
+
+def test_none_is_no_value_of_what_settings_need_or_compose_reads(desk: Path) -> None:
+    """Settings refuse None for a text, and Compose gives the other service the word itself."""
+    fields = "    secret_key: SecretStr\n    api_token: SecretStr\n    note: str | None = None\n"
+    options = SETTINGS.replace("env_nested_delimiter", 'env_parse_none_str="null", env_nested_delimiter')
+    (desk / "app/config.py").write_text(options.replace("    secret_key: SecretStr\n    db: Database\n", fields))
+    (desk / ".env.example").write_text("SECRET_KEY=\nAPI_TOKEN=\nNOTE=\nREDIS_PASSWORD=\n")
+    (desk / "docker-compose.yml").write_text(
+        "services:\n  app:\n    build: .\n    env_file: .env\n  redis:\n    image: redis\n"
+        "    command: redis-server --requirepass ${REDIS_PASSWORD}\n"
+    )
+    snapshot = look(desk, f"SECRET_KEY={KEY}\nAPI_TOKEN=null\nNOTE=null\nREDIS_PASSWORD=null\n")
+    assert found(snapshot) == [
+        ("settings-refused", "API_TOKEN", "error"),
+        ("placeholder", "REDIS_PASSWORD", "warning"),
+    ]
+    snapshot = look(desk, f"SECRET_KEY={KEY}\nAPI_TOKEN={PASSWORD}\nNOTE=null\nREDIS_PASSWORD={PASSWORD}\n")
+    assert found(snapshot) == []
+
+
+@pytest.mark.parametrize("value", ["${DB_PASSWORD}", "${DB_PASSWORD:?}"])
+def test_a_variable_in_small_letters_that_compose_reads_in_capitals_is_written_so(desk: Path, value: str) -> None:
+    """Compose reads one case alone: the database would get an empty password, or Compose would not start."""
+    fields = "    secret_key: SecretStr\n    db_password: SecretStr\n"
+    (desk / "app/config.py").write_text(SETTINGS.replace("    secret_key: SecretStr\n    db: Database\n", fields))
+    (desk / ".env.example").write_text("secret_key=\n# Of the database\ndb_password=\n")
+    (desk / "docker-compose.yml").write_text(
+        "services:\n  app:\n    build: .\n    env_file: .env\n  db:\n    image: postgres:16\n"
+        f"    environment:\n      POSTGRES_PASSWORD: {value}\n"
+    )
+    snapshot = look(desk, f"secret_key={KEY}\ndb_password={PASSWORD}\n")
+    assert found(snapshot) == [("lowercase", "db_password", "error")]
+    assert snapshot.workstation
+    planned = plan_dotenv(snapshot.workstation).after.decode()
+    assert planned == f"secret_key={KEY}\nDB_PASSWORD={PASSWORD}\n"
+    snapshot = look(desk, planned)
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+    both = look(desk, f"{planned}db_password={PASSWORD}\n")
+    assert found(both) == []
+    (desk / ".env").unlink()
+    run = local_setup.begin("local", "", str(desk), allow_code=True)
+    workstation = local_setup.look(run).workstation
+    assert workstation
+    plan = plan_dotenv(workstation)
+    names = [line.partition("=")[0] for line in plan.after.decode().splitlines()]
+    assert names == ["secret_key", "# Of the database", "DB_PASSWORD"]
+    assert [(each.variable, each.description) for each in plan.missing] == [("DB_PASSWORD", "Of the database")]
+    assert found(look(desk, plan.after.decode())) == [("required-empty", "DB_PASSWORD", "error")]
+
+
+def test_a_name_that_is_a_piece_of_export_is_renamed_where_it_stands(desk: Path) -> None:
+    """The word before it stays."""
+    (desk / "app/config.py").write_text(OPTIONAL)
+    (desk / ".env.example").write_text(f"{TEMPLATE}PORT=8000\n")
+    rest = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
+    workstation = look(desk, f"{rest}export port=8001\n").workstation
+    assert workstation
+    assert plan_dotenv(workstation).after.decode() == f"{rest}export PORT=8001\n"
+
+
+def test_what_settings_refuse_is_asked_for_once_however_much_it_is(desk: Path) -> None:
+    """Each question goes through all lines of the .env."""
+    names = [f"port_{number}" for number in range(20)]
+    fields = "".join(f"    {each}: int = 0\n" for each in names)
+    (desk / "app/config.py").write_text(SETTINGS.replace("    db: Database\n", fields))
+    snapshot = look(desk, f"SECRET_KEY={KEY}\n" + "".join(f"{each.upper()}=x\n" for each in names))
+    assert len([check for check, _, _ in found(snapshot) if check == "settings-refused"]) == len(names)
+    # Each problem that a generator gives counts as a call.
+    assert count_calls(lambda: root_causes.diagnose(snapshot), "_unexplained") <= 3 * len(names)
+
+
+def test_what_compose_passes_on_in_small_letters_stays_so(desk: Path) -> None:
+    """In capitals, the container would lack it; a plan turned it back and forth."""
+    fields = "    secret_key: SecretStr\n    db_password: SecretStr\n"
+    (desk / "app/config.py").write_text(SETTINGS.replace("    secret_key: SecretStr\n    db: Database\n", fields))
+    (desk / ".env.example").write_text("SECRET_KEY=\nDB_PASSWORD=\n")
+    (desk / "docker-compose.yml").write_text(
+        "services:\n  app:\n    build: .\n    environment:\n      - SECRET_KEY\n      - db_password\n"
+    )
+    snapshot = look(desk, f"SECRET_KEY={KEY}\ndb_password={PASSWORD}\n")
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+def test_what_compose_alone_requires_is_missing_in_another_case(desk: Path) -> None:
+    """Settings have no such field, so that no line in another case is read by anybody."""
+    (desk / "app/config.py").write_text(SETTINGS.replace("    db: Database\n", ""))
+    (desk / ".env.example").write_text("SECRET_KEY=\ndb_password=\n")
+    (desk / "docker-compose.yml").write_text(
+        f"{DATABASE}    environment:\n      POSTGRES_PASSWORD: ${{DB_PASSWORD:?}}\n"
+    )
+    snapshot = look(desk, f"SECRET_KEY={KEY}\ndb_password={PASSWORD}\n")
+    assert found(snapshot) == [("required-empty", "DB_PASSWORD", "error")]
+
+
+def test_a_new_file_gets_no_public_value_of_what_a_file_of_secrets_dir_has(desk: Path) -> None:
+    """The template's value would override the secret one; an address in it is meant."""
+    fields = "    secret_key: SecretStr\n    api_token: SecretStr\n    api_url: str\n"
+    (desk / "app/config.py").write_text(SECRETS_DIR.replace("    secret_key: SecretStr\n    db: Database\n", fields))
+    (desk / ".env.example").write_text("SECRET_KEY=dev-key-1\nAPI_TOKEN=local-token\nAPI_URL=http://localhost\n")
+    (desk / "secrets").mkdir()
+    for name in ("secret_key", "api_token", "api_url"):
+        (desk / "secrets" / name).write_text(KEY)
+    run = local_setup.begin("local", "", str(desk), allow_code=True)
+    workstation = local_setup.look(run).workstation
+    assert workstation
+    assert plan_dotenv(workstation).after == b"# SECRET_KEY=\n# API_TOKEN=\nAPI_URL=http://localhost\n"

@@ -8,7 +8,19 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, HttpUrl, Json, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ByteSize,
+    DirectoryPath,
+    Field,
+    HttpUrl,
+    IPvAnyAddress,
+    Json,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from omc_runbook.messages.startline import StartProblem
@@ -80,6 +92,9 @@ def filled(**values: Any) -> str:
         RATE: float
         DATA: Json[Any]
         MOST: Annotated[int, Field(le=5)]
+        ADDRESS: IPvAnyAddress
+        FOLDER: DirectoryPath
+        SIZE: ByteSize
 
     with pytest.raises(ValidationError) as caught:
         Settings(**values)
@@ -105,6 +120,9 @@ WRONG: dict[str, Any] = {
     "RATE": CANARY,
     "DATA": "{",
     "MOST": 9,
+    "ADDRESS": CANARY,
+    "FOLDER": CANARY,
+    "SIZE": CANARY,
     CANARY: "x",
 }
 
@@ -132,6 +150,9 @@ def test_each_type_of_error_in_our_words() -> None:
         "RATE": "it is not a valid number",
         "DATA": "it is not valid JSON",
         "MOST": "it is outside the range that Settings allows",
+        "ADDRESS": "it is not a valid IP address",
+        "FOLDER": "there is no such file or folder",
+        "SIZE": "it is not a valid size",
         "": "Settings has no such field and forbids others",
     }
     assert {each.check for each in problems if each.variable != "NEEDED"} == {"settings-refused"}

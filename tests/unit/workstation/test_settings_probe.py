@@ -134,6 +134,20 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert loaded.env_files == ((repository / ".env", False),)
 
 
+def test_the_file_that_a_call_names(tmp_path: Path) -> None:
+    """It overrides the one of the class."""
+    repository = make(tmp_path, GOOD, "settings = Settings(_env_file='other.env')")
+    loaded = load_settings(repository)
+    assert (loaded.ok, loaded.env_files) == (False, ((repository / "backend/other.env", False),))
+
+
+def test_settings_that_parse_arguments(tmp_path: Path) -> None:
+    """The application is started without any."""
+    config = CONFIG.replace('env_file="../.env", ', 'env_file="../.env", cli_parse_args=True, ')
+    loaded = load_settings(make(tmp_path, GOOD, config=config))
+    assert (loaded.ok, loaded.obstacle) == (True, "")
+
+
 def test_another_file_in_its_place(tmp_path: Path) -> None:
     """A file that is given is read instead, also by Settings that the module makes as it is imported."""
     repository = make(tmp_path / "app", "POSTGRES_PORT=x\n")
