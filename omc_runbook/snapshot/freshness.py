@@ -174,11 +174,7 @@ def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
     if version is None:
         return None
     calls = [event for event in snapshot.writes or () if event.version_id == current and _makes_current(event)]
-    moves = [
-        event
-        for event in calls
-        if abs(event.time - version.created) > SAME_MOMENT or _is_return(snapshot, event, version.created)
-    ]
+    moves = [event for event in calls if event.name == MOVE or abs(event.time - version.created) > SAME_MOMENT]
     # AWSPREVIOUS was current just before; a version that is only staged never was.
     was_current = [entry.created for entry in snapshot.versions if PREVIOUS in entry.stages and not calls]
     return _moved_between(snapshot, [version.created, *was_current], moves)
@@ -207,7 +203,10 @@ def _moved_between(snapshot: Snapshot, since: Iterable[datetime], moves: Sequenc
     changed = snapshot.secret.changed if snapshot.secret else None
     # Without another version, LastChangedDate is an edit of something else.
     latest = max(earliest, changed or earliest) if len(snapshot.versions) > 1 else earliest
-    return earliest, by_trail if _trail_reaches(snapshot, earliest, latest) else max(by_trail, latest)
+    if not _trail_reaches(snapshot, earliest, latest):
+        return earliest, max(by_trail, latest)
+    # No label moved after LastChangedDate, which is no whole second.
+    return earliest, min(by_trail, latest) if changed else by_trail
 
 
 def read_at(snapshot: Snapshot, task: Task) -> datetime | None:
@@ -383,11 +382,6 @@ def _makes_current(event: Event) -> bool:
 def _moves_current(event: Event) -> bool:
     """Whether a call moved AWSCURRENT to a version that had been created before."""
     return event.name == MOVE and bool(event.version_id) and _makes_current(event)
-
-
-def _is_return(snapshot: Snapshot, event: Event, created: datetime) -> bool:
-    """Whether a call moved AWSCURRENT back to a version of this date, after another one was created."""
-    return _moves_current(event) and any(created < other.created < event.time for other in snapshot.versions)
 
 
 def _trail_reaches(snapshot: Snapshot, since: datetime, moment: datetime) -> bool:

@@ -41,8 +41,11 @@ def staging(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: Non
 
 @pytest.fixture
 def mended(staging: Staging) -> Iterator[Staging]:
-    """For tests that leave the world broken."""
+    """For tests that leave the world broken, or another value current than before."""
+    text = staging.text
     yield staging
+    if staging.text != text:
+        staging.secretsmanager.put_secret_value(SecretId=staging.name, SecretString=text)
     faults.mend(staging.sandbox.endpoint, None)
 
 

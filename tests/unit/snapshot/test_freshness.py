@@ -315,6 +315,33 @@ def test_a_version_that_was_staged_is_current_from_its_move() -> None:
 
 
 @pytest.mark.parametrize(
+    ("started", "is_whole", "answer"),
+    [(0.6, False, "stale"), (1.0, False, "stale"), (1.6, False, "fresh"), (0.6, True, "undecidable"), (1.6, True, "fresh")],
+)
+def test_a_version_that_is_current_again_within_two_seconds_is_so_from_then_on(
+    started: float, is_whole: bool, answer: str
+) -> None:
+    """A change was taken back and made again at once: a task that started between the two has the former value."""
+    first = healthy()
+    assert first.secret
+    good, begun = first.secret.version_at("AWSCURRENT"), LATELY + timedelta(seconds=0.1)
+    once = rotated(first, begun, SECRET_KEY=secrets.token_hex(32))
+    assert once.secret
+    moves = ((0.2, once.current_id), (0.5, good), (1.5, once.current_id))
+    writes = [replace(event("PutSecretValue", begun, once.current_id), stages=(STAGED,))]
+    for seconds, version in moves:
+        moment = LATELY + timedelta(seconds=seconds)
+        writes.append(replace(event(CALL, moment, version), stages=(CURRENT_STAGE,)))
+    if is_whole:
+        writes = [replace(each, time=each.time.replace(microsecond=0)) for each in writes]
+    moment = LATELY + timedelta(seconds=started)
+    one = task("worker", created=moment, started=moment + timedelta(seconds=0.1))
+    secret = replace(once.secret, changed=LATELY + timedelta(seconds=1.5))
+    snapshot = replace(once, secret=secret, tasks=(one,), writes=tuple(reversed(writes)))
+    assert freshness.of(snapshot, one) == answer
+
+
+@pytest.mark.parametrize(
     ("seconds", "answer"),
     [((-3, -2), "stale"), ((-3, 3), "undecidable"), ((3, -3), "undecidable"), ((2, 4), "fresh")],
 )
