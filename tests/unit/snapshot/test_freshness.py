@@ -316,7 +316,13 @@ def test_a_version_that_was_staged_is_current_from_its_move() -> None:
 
 @pytest.mark.parametrize(
     ("started", "is_whole", "answer"),
-    [(0.6, False, "stale"), (1.0, False, "stale"), (1.6, False, "fresh"), (0.6, True, "undecidable"), (1.6, True, "fresh")],
+    [
+        (0.6, False, "stale"),
+        (1.0, False, "stale"),
+        (1.6, False, "fresh"),
+        (0.6, True, "undecidable"),
+        (1.6, True, "fresh"),
+    ],
 )
 def test_a_version_that_is_current_again_within_two_seconds_is_so_from_then_on(
     started: float, is_whole: bool, answer: str
