@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from omc_runbook.model.whole_number import WholeNumber
+
 Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only", "encrypts-data"]
 Form = Literal["text", "email", "host", "url", "dsn", "number"]
 
@@ -57,7 +59,7 @@ class Key(BaseModel):
     effect: Effect = "next-deployment"
     in_url: bool = False
     """Whether the application puts the value into a URL, which / @ : # and the like break."""
-    weak_below: int = Field(default=0, ge=0)
+    weak_below: WholeNumber = Field(default=0, ge=0)
     """The length in characters below which the value is weak; 0 for no limit."""
     login: str = ""
     """The key with the login name, where this one is a password."""

@@ -29,6 +29,7 @@ from omc_runbook.model.runbook_file import FILE_NAME, find_file, find_misnamed, 
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import ALMOST, closest, nearest
+from omc_runbook.model.whole_number import MOST_DAYS, WholeNumber
 
 LOCAL = "local"
 PRODUCTION = CONFIRMED
@@ -85,12 +86,12 @@ class Names(BaseModel):
     execution_role: _IamName = "{prefix}-ecs-task-execution-role"
     task_role: _IamName = "{prefix}-ecs-task-role"
     execution_policy: _IamName = "{prefix}-ecs-task-execution-secrets-policy"
-    rotation_days: int = Field(default=180, gt=0)
+    rotation_days: WholeNumber = Field(default=180, gt=0, le=MOST_DAYS)
     secret_description: str = "Application secrets of {project} in {environment}"
     secret_tags: dict[str, str] = {"Project": "{project}", "Environment": "{environment}", "ManagedBy": "omc-runbook"}
     kms_key: str = ""
     """Id, ARN or alias of the KMS key that encrypts a new secret; "" for the AWS managed key."""
-    recovery_days: int = Field(default=30, ge=7, le=30)
+    recovery_days: WholeNumber = Field(default=30, ge=7, le=30)
     """The recovery window of a deleted secret, in days."""
 
 

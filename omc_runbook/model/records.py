@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from omc_runbook.model.whole_number import MOST_DAYS, WholeNumber
+
 
 class RecordSettings(BaseModel):
     """What becomes of records; each limit is for a runbook on an environment, and without any all are kept."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    keep_days: int | None = Field(default=None, gt=0)
+    keep_days: WholeNumber | None = Field(default=None, gt=0, le=MOST_DAYS)
     """How many days a record is kept after its run."""
-    keep_count: int | None = Field(default=None, gt=0)
+    keep_count: WholeNumber | None = Field(default=None, gt=0)
     """How many records are kept, the newest."""
     kms_key: str = ""
     """Id, ARN or alias of the KMS key that encrypts records in S3; "" for the bucket's own encryption."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict, Field
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.whole_number import MOST_MINUTES, WholeNumber
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Schedule(BaseModel):
     environment: str = "staging"
     cron: str = Field(pattern=r"\S")
     """When it runs, in this machine's time zone."""
-    grace_minutes: int = Field(default=60, gt=0)
+    grace_minutes: WholeNumber = Field(default=60, gt=0, le=MOST_MINUTES)
     """How late a run may end."""
 
     @property
