@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 _ENVIRONMENT = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_TEXT = r"([^*{}]|\{project\})*"
 
 
 class DiscoveryRule(BaseModel):
@@ -16,7 +17,7 @@ class DiscoveryRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    secrets: str = Field(default="", pattern=r"^([^*]*\*[^*]*)?$")
+    secrets: str = Field(default="", pattern=rf"^({_TEXT}\*{_TEXT})?$")
     """A name with one *, which is the environment; {project} is replaced."""
     tags: dict[str, str] = {}
     """Tags by their keys, with {project} replaced in the values."""

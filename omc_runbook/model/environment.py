@@ -68,12 +68,16 @@ class Names(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    prefix: _Part = Field(default="{project}-{environment}", exclude=True)
+    prefix: Annotated[str, Field(pattern=r"^([^{}]|\{(project|environment)\})*$")] = Field(
+        default="{project}-{environment}", exclude=True
+    )
     """What the names of the environment's resources begin with: {prefix} in the others; no name itself."""
     region: str = Field(default="ap-southeast-2", pattern=r"^[a-z]+(-[a-z]+)+-\d+$")
     account_id: str = Field(default="", pattern=r"^(\d{12})?$")
     profile: str = ""
-    role_arn: str = Field(default="", pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/{}-]+)?$")
+    role_arn: str = Field(
+        default="", pattern=rf"^(arn:aws[a-z-]*:iam::\d{{12}}:role/([A-Za-z0-9_+=,.@/-]|{_PLACEHOLDER})+)?$"
+    )
     """The IAM role that is assumed for all calls, by the profile's or the caller's own credentials; "" for none."""
     external_id: str = Field(default="", pattern=r"^([A-Za-z0-9_+=,.@:/-]{2,})?$", max_length=1224, repr=False)
     """The external id that the role's trust policy asks for; it is no secret, but not shown."""
@@ -89,7 +93,7 @@ class Names(BaseModel):
     rotation_days: WholeNumber = Field(default=180, gt=0, le=MOST_DAYS)
     secret_description: str = "Application secrets of {project} in {environment}"
     secret_tags: dict[str, str] = {"Project": "{project}", "Environment": "{environment}", "ManagedBy": "omc-runbook"}
-    kms_key: str = ""
+    kms_key: _Part = ""
     """Id, ARN or alias of the KMS key that encrypts a new secret; "" for the AWS managed key."""
     recovery_days: WholeNumber = Field(default=30, ge=7, le=30)
     """The recovery window of a deleted secret, in days."""
@@ -101,13 +105,16 @@ _OptionalNames = create_model(
     # With the constraints: an error then has the environment in its place.
     **{name: (field.rebuild_annotation() | None, None) for name, field in Names.model_fields.items()},  # type: ignore[call-overload]
 )
-_A_NAME = "a name, with no braces but those of {project}, {environment} and {prefix}"
+_BRACES = "with no braces but those of {project}, {environment} and {prefix}"
+_A_NAME = f"a name, {_BRACES}"
 _PATTERNS = {
     "account_id": "an account id of 12 digits",
     "region": "an AWS region, such as ap-southeast-2",
-    "role_arn": "the ARN of an IAM role, such as arn:aws:iam::123456789012:role/runbooks",
+    "role_arn": f"the ARN of an IAM role, such as arn:aws:iam::123456789012:role/runbooks, {_BRACES}",
     "external_id": "2 to 1224 letters, digits or characters of +=,.@:/_-",
-    "prefix": _A_NAME,
+    "project": "a name, with no braces",
+    "prefix": "a text, with no braces but those of {project} and {environment}",
+    "kms_key": f"the id, ARN or alias of a KMS key, {_BRACES}",
     "secret": f"{_A_NAME}, of letters, digits and /_+=.@!-, or the ARN of a secret",
     **dict.fromkeys(("cluster", "service", "task_family"), f"{_A_NAME}, of letters, digits and _-, and no ARN"),
     **dict.fromkeys(
@@ -155,7 +162,7 @@ class _Settings(BaseSettings):
         env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
     )
 
-    project: str = Field(default=PROJECT, min_length=1)
+    project: str = Field(default=PROJECT, min_length=1, pattern=r"^[^{}]*$")
     repository: str = ""
     environments: dict[Annotated[str, Field(pattern=TABLE_NAME)], _OptionalNames] = {}  # type: ignore[valid-type]
     keys: dict[str, dict[str, Any]] = {}
@@ -526,10 +533,9 @@ def known_names() -> tuple[str, ...]:
 
 def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
     names = Names.model_validate(chosen)
-    prefix = names.prefix.replace("{prefix}", "")
 
     def fill(text: str) -> str:
-        with_prefix = text.replace("{prefix}", prefix)
+        with_prefix = text.replace("{prefix}", names.prefix)
         return with_prefix.replace("{project}", project).replace("{environment}", environment)
 
     texts: dict[str, Any] = {name: fill(value) for name, value in names if isinstance(value, str)}
