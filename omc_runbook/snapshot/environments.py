@@ -122,7 +122,7 @@ def find_several(environments: str, otherwise: str, runbook_toml: str = "") -> E
     found = find_environments(runbook_toml)
     by_name = {each.name: each for each in found.environments}
     missing = [name for name in names if name not in by_name]
-    if missing and not found.unread:
+    if missing and by_name and not found.unread:
         raise unknown_environment(missing[0], by_name)
     not_found = " ".join(f'Environment "{name}" was not found.' for name in missing) or "No environment was found."
     if found.unread and len(missing) == len(names or by_name):

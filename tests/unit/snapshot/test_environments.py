@@ -220,5 +220,6 @@ def test_several_that_discovery_finds(tmp_path: Path) -> None:
     assert names(find_several("qa,staging", "staging", file)) == ["qa", "staging"]
     with pytest.raises(UsageError, match=r'Environment "qaa" is unknown: did you mean qa\?'):
         find_several("qaa", "staging", file)
-    with pytest.raises(UsageError, match="No environment was found"):
-        find_several("", "staging", write_toml(tmp_path, '[discovery]\nsecrets = "shop-*"\n'))
+    for environments in ("", "qa"):
+        with pytest.raises(UsageError, match="No environment was found"):
+            find_several(environments, "staging", write_toml(tmp_path, '[discovery]\nsecrets = "shop-*"\n'))
