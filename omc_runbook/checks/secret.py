@@ -10,6 +10,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.checks.other_names import correct, found_instead, in_doubt, is_misnamed
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
@@ -33,8 +34,17 @@ def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         facts = (f"DescribeSecret: there is no secret {names.secret} in {names.region}.", *found_instead(snapshot))
         right = correct(snapshot, "secret") if is_misnamed(snapshot) else None
         doubt = () if right else in_doubt(snapshot)
-        remedy = right or remedies.create(snapshot.environment)
+        remedy = right or _first_secret(snapshot.environment)
         yield Evidence(names.secret, (*facts, *doubt), remedy, snapshot.consumer_names)
+
+
+def _first_secret(environment: Environment) -> Remedy:
+    """How to create the secret, unless it is named by an ARN, whose end AWS alone chooses."""
+    if ":" not in environment.names.secret:
+        return remedies.create(environment)
+    return Remedy(
+        f"Correct secret in {environment.source_of('secret')}: no secret is created by an ARN, only by a name."
+    )
 
 
 @check("scheduled-deletion", looks_like=("not-found",), ruled_out_by="DescribeSecret: there is no DeletedDate")

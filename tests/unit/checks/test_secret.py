@@ -54,6 +54,19 @@ def test_a_chosen_name_may_be_misspelt_where_services_refer_to_another(chosen: s
     assert answer.remedy and answer.remedy.runbook == "create"
 
 
+def test_a_secret_that_an_arn_names_is_not_created() -> None:
+    """CreateSecret takes no ARN, and `create` refuses one."""
+    environment = healthy().environment
+    names = environment.names.model_copy(update={"secret": ARN})
+    [found] = CHECKS["secret-missing"].run(
+        replace(healthy(), secret=None, environment=replace(environment, names=names, source="/etc/runbook.toml"))
+    )
+    assert found.remedy and (found.remedy.runbook, found.remedy.command.partition(":")[0]) == (
+        "",
+        "Correct secret in /etc/runbook.toml",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "tags", "is_near"),
     [
