@@ -13,6 +13,8 @@ from omc_runbook.model.suggestions import ALMOST, closest, exists, expand
 
 FILE_NAME = "runbook.toml"
 NOTEBOOKS = "notebooks"
+_WITH_ENDING = f"{FILE_NAME}.txt"
+"""What some editors make of the name; some file managers do not show the ending."""
 
 
 def find_file(runbook_toml: str = "") -> Path | None:
@@ -36,11 +38,11 @@ def find_file(runbook_toml: str = "") -> Path | None:
 
 
 def find_misnamed(folder: Path) -> Path | None:
-    """The file of a folder whose name is spelt about as runbook.toml's; None for none."""
+    """The file of a folder whose name is spelt about as runbook.toml's, or has .txt behind it; None for none."""
     names: dict[str, str] = {}
     with suppress(OSError):
         names = {each.name.casefold(): each.name for each in folder.iterdir()}
-    near = closest(FILE_NAME, names, ALMOST)
+    near = closest(FILE_NAME, names, ALMOST) or (_WITH_ENDING if _WITH_ENDING in names else "")
     return folder / names[near] if near else None
 
 

@@ -124,6 +124,7 @@ def test_a_file_that_cannot_be_looked_for_is_no_missing_file(bare: Path) -> None
     ("name", "is_told"),
     [
         *((name, True) for name in ("Runbook.toml", "runbooks.toml", "runbook.tml", "run-book.toml")),
+        ("Runbook.toml.txt", True),
         *((name, False) for name in ("notebook.toml", "runbook.ipynb", "pyproject.toml", "runbook.toml.2026-11-30")),
         *((name, False) for name in ("runbook-eu.toml", "my-runbook.toml")),
     ],
