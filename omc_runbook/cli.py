@@ -310,7 +310,8 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 
     They are found in Terraform's files and in AWS.
 
-    Exit code 0: written, or unchanged; 1: a name that runbooks need is not known or not in AWS; 2: nothing was found.
+    Exit code 0: written, or nothing to change; 1: a name that runbooks need is not known or not in AWS; 2: nothing was
+    found; 3: wrong usage, or a change that needs --yes.
     """
     from omc_runbook.runbooks import init as runbook
 
@@ -431,6 +432,8 @@ def records(
     """
     from omc_runbook.headless import overview, places, schedules, terminal
 
+    if place and context.get_parameter_source("record") is not click.core.ParameterSource.DEFAULT:
+        raise UsageError("PLACE and --record are the same: name one place.")
     address = place or record
     toml = _values(parameters, (), {"runbook_toml": ""}, "records")["runbook_toml"]
     found = places.find(address, runbook_toml=toml)

@@ -55,6 +55,11 @@ def test_a_prune_is_planned_before_it_is_applied(folder: Path, capsys: pytest.Ca
     assert ended_with(capsys, "records", "--check")[1] == "intact      verify-staging-20260701T030000Z\n1 intact.\n"
     code, out, error = ended_with(capsys, "records", "--prune", "recrods")
     assert (code, out, error) == (3, "", "error: recrods is not a folder: name that of the records with --record.\n")
+    assert ended_with(capsys, "records", "records", "--record", "records") == (
+        3,
+        "",
+        "error: PLACE and --record are the same: name one place.\n",
+    )
     Path("runbook.toml").unlink()
     code, _, error = ended_with(capsys, "records", "--prune")
     assert (code, error) == (
