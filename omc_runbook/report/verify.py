@@ -187,6 +187,9 @@ def running_tasks(snapshot: Snapshot, service: Service) -> str:
     """How many of a service's tasks run, in words."""
     running = len(snapshot.running(service))
     if not snapshot.has_unread_tasks(service):
+        if running > service.desired:
+            # A deployment that is not over has tasks of two revisions.
+            return f"{counted(running, 'task')} run{'s' if running == 1 else ''}, {service.desired} desired"
         return f"{running} of {service.desired} tasks run"
     return f"only {running} of its {service.running} tasks could be read" if running else "its tasks could not be read"
 

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from support.outcomes import an_outcome
 from support.snapshots import healthy, rotated, simulated, stuck, with_permissions
 
@@ -205,3 +206,10 @@ def test_of_tasks_of_which_only_some_were_read_none_says_that_all_are_up_to_date
     assert {row[-1] for row in verify.injection_matrix(without).rows} == {"none"}
     assert {entry.label for entry in changes.holders(without).entries} == {"no task runs"}
     assert "0 of 3 tasks run." in troubleshoot.state(without, Complaint()).to_text()
+
+
+@pytest.mark.parametrize(("desired", "words"), [(2, "2 of 2 tasks run"), (1, "2 tasks run, 1 desired")])
+def test_a_deployment_that_waits_has_more_tasks_than_are_desired(desired: int, words: str) -> None:
+    """A blue/green deployment has both revisions' tasks."""
+    snapshot = healthy()
+    assert verify.running_tasks(snapshot, replace(snapshot.services[0], desired=desired)) == words
