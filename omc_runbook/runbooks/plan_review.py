@@ -63,6 +63,7 @@ class Review(Banner):
 
 
 NO_REVIEW = Review(ALONE, WAYS)
+NOTHING = Review("There is nothing to review: the plan is empty.")
 
 
 @takes_parameters
@@ -113,10 +114,11 @@ def review_several(
     Raises UsageError as `binding.bind` and `plan_file.write` do, ConflictError with all that is otherwise by now.
     """
     path = parameters.plan_to or parameters.plan_from
+    is_empty = plan is None or not plan.sentences
     if path is None:
-        return NO_REVIEW
+        return NOTHING if is_empty else NO_REVIEW
     planned, caller, created = parameters.plan, run.target.caller, clock()
-    if planned is None and (plan is None or not plan.sentences):
+    if planned is None and is_empty:
         return Review(NO_FILE, notes=(NO_FILE,))
     salt = planned.salt if planned else fingerprint.new_salt()
     bound = binding.bind(plan, snapshots, salt, new) if plan else binding.PlanBinding({}, {}, ())

@@ -86,6 +86,13 @@ def review(snapshot: Snapshot, plan: AnyPlan, parameters: Parameters, hours: flo
     return review_several(a_run(snapshot), {"staging": snapshot}, plan, parameters, clock=lambda: clock)
 
 
+def test_an_empty_plan_needs_nobody() -> None:
+    """Nobody applies what changes nothing."""
+    snapshot = healthy()
+    assert review(snapshot, an_update(snapshot), chosen()).headline == plan_review.ALONE
+    assert review(snapshot, plan_update(snapshot, {}), chosen()) is plan_review.NOTHING
+
+
 def test_a_plan_is_written_without_a_value_and_holds_for_another_person(path: Path) -> None:
     """Mode 600, and a hash that both see; whoever applies it names the file alone, or where the values are for them."""
     snapshot = healthy()
