@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from omc_runbook.model.findings import Topic
-from omc_runbook.model.whole_number import MOST_DAYS, WholeNumber
+from omc_runbook.model.whole_number import WholeNumber
 
 Receiver = Annotated[str, Field(pattern=r"^(env:\w+|file:\S.*|sns:arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+)$")]
 """`env:NAME` or `file:PATH`, which hold an address of apprise's, or `sns:ARN`. Addresses contain tokens."""
@@ -25,7 +25,7 @@ class Notify(BaseModel):
     """Who hears of problems."""
     unknown: tuple[Receiver, ...] = ()
     """Who hears of runs that could not look, or not at everything."""
-    remind_days: tuple[Annotated[WholeNumber, Field(gt=0, le=MOST_DAYS)], ...] = (1, 7, 30)
+    remind_days: tuple[Annotated[WholeNumber, Field(gt=0)], ...] = (1, 7, 30)
     """After how many days a problem that stays open is mentioned again."""
     ping: str = Field(default="", pattern=r"^(env:\w+|file:\S.*)?$")
     """What holds an address that is called as a run begins (with /start), and as it ends (with /fail if it could not

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omc_runbook.model.whole_number import MOST_DAYS, WholeNumber
+from omc_runbook.model.whole_number import WholeNumber
 
 
 class RecordSettings(BaseModel):
@@ -12,7 +12,7 @@ class RecordSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    keep_days: WholeNumber | None = Field(default=None, gt=0, le=MOST_DAYS)
+    keep_days: WholeNumber | None = Field(default=None, gt=0)
     """How many days a record is kept after its run."""
     keep_count: WholeNumber | None = Field(default=None, gt=0)
     """How many records are kept, the newest."""

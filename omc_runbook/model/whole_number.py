@@ -14,6 +14,6 @@ def _refuse_truth(value: object) -> object:
 
 
 WholeNumber = Annotated[int, BeforeValidator(_refuse_truth)]
-MOST_DAYS = 36_500
-"""A hundred years: dates and times have no room for much more."""
+MOST_DAYS = 365_000
+"""A thousand years: a moment so long before now is still a date, and some 2,000 years before now none is."""
 MOST_MINUTES = MOST_DAYS * 24 * 60

@@ -245,7 +245,7 @@ def test_a_wrong_variable_is_named(
         ("rotation_days = -1", "rotation_days must be greater than 0."),
         ("recovery_days = 99", "recovery_days must be less than or equal to 30."),
         ("rotation_days = true", "rotation_days must be a whole number."),
-        ("rotation_days = 4000000000", "rotation_days must be less than or equal to 36500."),
+        ("rotation_days = 4000000000", "rotation_days must be less than or equal to 365000."),
         ("[environments.qa]\nrotation_days = true", "environments.qa.rotation_days must be a whole number."),
         ("[keys.A]\nweak_below = true", "keys.A.weak_below must be a whole number."),
         ("[records]\nkeep_days = true", "records.keep_days must be a whole number."),
@@ -253,7 +253,7 @@ def test_a_wrong_variable_is_named(
         ("[notify]\nremind_days = [true]", "notify.remind_days.0 must be a whole number."),
         (
             '[[schedules]]\nrunbook = "verify"\ncron = "0 7 * * *"\ngrace_minutes = 2000000000',
-            "schedules.0.grace_minutes must be less than or equal to 52560000.",
+            "schedules.0.grace_minutes must be less than or equal to 525600000.",
         ),
         ('clusters = "*"', 'clusters must be a list, such as ["…"].'),
         ('[accepted]\ncheck = "x"', "accepted must be a table with two brackets, [[accepted]]."),

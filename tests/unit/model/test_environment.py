@@ -397,6 +397,20 @@ def test_nearest_says_when_there_is_none() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rotation_days = 99999",
+        "[records]\nkeep_days = 9999999\nkeep_count = 1000000000",
+        "[notify]\nremind_days = [1, 99999]",
+        '[[schedules]]\nrunbook = "verify"\ncron = "0 7 * * *"\ngrace_minutes = 99999999',
+    ],
+)
+def test_a_great_number_means_never(text: str, bare: Path) -> None:
+    """Nothing is added to a date but the days after which a rotation is due, and the grace."""
+    assert load("staging", write(bare, text)).name == "staging"
+
+
 def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
     """Names in the file count among those that may have been meant."""
     path = write(bare, "[environments.preview]\n")
