@@ -16,7 +16,7 @@ class AuditSettings(BaseModel):
     trail up to its id: s3://audit-logs/AWSLogs/o-a1b2c3d4e5."""
 
     event_data_store: str = Field(
-        default="", pattern=r"^(arn:[a-z-]+:cloudtrail:[a-z0-9-]+:\d{12}:eventdatastore/[a-zA-Z0-9-]+)?$"
+        default="", pattern=r"^(arn:[a-z-]+:cloudtrail:[a-z0-9-]+:[0-9]{12}:eventdatastore/[a-zA-Z0-9-]+)?$"
     )
     """The ARN of an event data store of CloudTrail Lake, of this account or its organization."""
 

@@ -51,7 +51,7 @@ _Part = Annotated[str, Field(pattern=rf"^([^{{}}]|{_PLACEHOLDER})*$")]
 _SecretId = Annotated[
     str,
     Field(
-        pattern=r"^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?"
+        pattern=r"^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?"
         rf"([A-Za-z0-9/_+=.@!-]|{_PLACEHOLDER})*$"
     ),
 ]
@@ -72,11 +72,11 @@ class Names(BaseModel):
         default="{project}-{environment}", exclude=True
     )
     """What the names of the environment's resources begin with: {prefix} in the others; no name itself."""
-    region: str = Field(default="ap-southeast-2", pattern=r"^[a-z]+(-[a-z]+)+-\d+$")
-    account_id: str = Field(default="", pattern=r"^(\d{12})?$")
+    region: str = Field(default="ap-southeast-2", pattern=r"^[a-z]+(-[a-z]+)+-[0-9]+$")
+    account_id: str = Field(default="", pattern=r"^([0-9]{12})?$")
     profile: str = ""
     role_arn: str = Field(
-        default="", pattern=rf"^(arn:aws[a-z-]*:iam::\d{{12}}:role/([A-Za-z0-9_+=,.@/-]|{_PLACEHOLDER})+)?$"
+        default="", pattern=rf"^(arn:aws[a-z-]*:iam::[0-9]{{12}}:role/([A-Za-z0-9_+=,.@/-]|{_PLACEHOLDER})+)?$"
     )
     """The IAM role that is assumed for all calls, by the profile's or the caller's own credentials; "" for none."""
     external_id: str = Field(default="", pattern=r"^([A-Za-z0-9_+=,.@:/-]{2,})?$", max_length=1224, repr=False)
@@ -122,7 +122,9 @@ _PATTERNS = {
         f"{_A_NAME}, of letters, digits and _+=,.@-, with no path and no ARN",
     ),
     "clusters": 'the name of a cluster, with no placeholder and no ARN, or "*"',
-    "secrets": "a name with exactly one *, which stands for the environment, such as {project}-*-app-secrets",
+    "records.kms_key": "the id, ARN or alias of a KMS key, with no braces",
+    "secrets": "a name with exactly one *, which stands for the environment, such as {project}-*-app-secrets, with no"
+    " braces but those of {project}",
     "check": '"smtp" or an https:// address',
     "required_if": "a variable and its values, such as LLM_PROVIDER=google|gemini",
     "reason": "a sentence",
@@ -586,7 +588,7 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
         return f'{parts[0]} has a table "{parts[1]}", and a name has letters, digits and . _ - alone.'
     if kind == "string_pattern_mismatch":
         name = next(part for part in reversed(parts) if not part.isdecimal())
-        return f"{location} must be {_PATTERNS[name]}."
+        return f"{location} must be {_PATTERNS.get(location) or _PATTERNS[name]}."
     if kind == "one_of":
         return f"{location} {message}."
     is_list_of_tables = kind == "tuple_type" and location in ("accepted", "schedules")

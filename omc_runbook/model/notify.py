@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from omc_runbook.model.findings import Topic
 from omc_runbook.model.whole_number import WholeNumber
 
-Receiver = Annotated[str, Field(pattern=r"^(env:\w+|file:\S.*|sns:arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+)$")]
+Receiver = Annotated[
+    str, Field(pattern=r"^(env:\w+|file:\S.*|sns:arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+)$")
+]
 """`env:NAME` or `file:PATH`, which hold an address of apprise's, or `sns:ARN`. Addresses contain tokens."""
 
 _SNS = "sns:"

@@ -16,7 +16,7 @@ class RecordSettings(BaseModel):
     """How many days a record is kept after its run."""
     keep_count: WholeNumber | None = Field(default=None, gt=0)
     """How many records are kept, the newest."""
-    kms_key: str = ""
+    kms_key: str = Field(default="", pattern=r"^[^{}]*$")
     """Id, ARN or alias of the KMS key that encrypts records in S3; "" for the bucket's own encryption."""
 
     @property

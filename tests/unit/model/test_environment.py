@@ -461,11 +461,29 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
         ('prefix = "{prefix}-app"', "prefix must be a text, with no braces but those of {project} and {environment}."),
         ('project = "{environment}"', "project must be a name, with no braces."),
         ('kms_key = "alias/{projct}"', "kms_key must be the id, ARN or alias of a KMS key, with no braces but"),
+        *(
+            (text.replace("123456789012", "١٢٣٤٥٦٧٨٩٠١٢"), f"{text.partition(' = ')[0]} must be ")
+            for text in (
+                'account_id = "123456789012"',
+                'role_arn = "arn:aws:iam::123456789012:role/runbooks"',
+                'secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app"',
+                'audit.event_data_store = "arn:aws:cloudtrail:eu-west-1:123456789012:eventdatastore/a1"',
+            )
+        ),
+        (
+            '[notify]\nfindings = ["sns:arn:aws:sns:eu-west-1:١٢٣٤٥٦٧٨٩٠١٢:on-call"]',
+            "notify.findings.0 must be env:NAME or file:PATH",
+        ),
+        ('region = "eu-west-١"', "region must be an AWS region"),
         ('external_id = "two words"', "external_id must be 2 to 1224 letters, digits"),
         ("[discovery]", "discovery must have either secrets, a name with one *, or the table tags."),
         ('[keys.NEW]\nrequired_if = "openai"', "keys.NEW.required_if must be a variable and its values, such as"),
         ('[discovery]\nsecrets = "secrets"', "discovery.secrets must be a name with exactly one *"),
-        ('[discovery]\nsecrets = "{prefix}-*"', "discovery.secrets must be a name with exactly one *"),
+        ('[discovery]\nsecrets = "{prefix}-*"', "-app-secrets, with no braces but those of {project}."),
+        (
+            'records.kms_key = "alias/{project}"',
+            "records.kms_key must be the id, ARN or alias of a KMS key, with no braces.",
+        ),
         ('[discovery]\nsecret = "*"', "discovery.secret is not a known name: did you mean secrets?"),
     ],
 )
