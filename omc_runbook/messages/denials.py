@@ -79,9 +79,9 @@ REASONS: tuple[Phrase, ...] = (
     _FOREIGN,
     pull_failure(
         "no-permission pattern-suffix",
-        f"{_ROLE} none of its own policies allows it. One may name the secret without the six characters at the "
-        "end of its ARN.",
-        "The role's policies: Resource of the statement for secretsmanager:GetSecretValue, against the ARN.",
+        f"{_ROLE} none of its own policies allows it.",
+        "The role's policies: Resource of the statement for secretsmanager:GetSecretValue, against the ARN with the "
+        "six characters at its end.",
         "no identity-based policy allows",
     ),
     aws_message(

@@ -490,6 +490,12 @@ def test_what_is_said_is_whole() -> None:
         assert all(symptom(each) for each in message.checks)
 
 
+def test_a_meaning_guesses_at_no_cause() -> None:
+    """It stands below findings, too, where the checks may have ruled the guess out: that is for where to look."""
+    (refused,) = recognise(REFUSED)
+    assert refused.meaning.endswith("none of its own policies allows it.") and "six characters" in refused.next
+
+
 def test_a_character_outside_ascii_need_not_be_a_values() -> None:
     """A program that prints one without a UTF-8 locale says the same."""
     [message] = recognise("UnicodeEncodeError: 'ascii' codec can't encode character '\\xe9' in position 3")
