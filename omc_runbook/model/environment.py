@@ -167,7 +167,7 @@ class _Settings(BaseSettings):
     project: str = Field(default=PROJECT, min_length=1, pattern=r"^[^{}]*$")
     repository: str = ""
     environments: dict[Annotated[str, Field(pattern=TABLE_NAME)], _OptionalNames] = {}  # type: ignore[valid-type]
-    keys: dict[str, dict[str, Any]] = {}
+    keys: dict[Annotated[str, Field(pattern=r"\S")], dict[str, Any]] = {}
     accepted: tuple[Accepted, ...] = ()
     notify: Notify = Notify()
     records: RecordSettings = RecordSettings()
@@ -584,6 +584,8 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
             return f"{location} is not a known name: the table of an environment is [environments.{location}]."
         fields = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
         return f"{location} is not a known name{nearest(parts[-1], fields)}"
+    if parts[-1] == "[key]" and parts[0] == "keys":
+        return "keys has a table without a name: that is the key's, as in [keys.NEW_API_KEY]."
     if parts[-1] == "[key]":
         return f'{parts[0]} has a table "{parts[1]}", and a name has letters, digits and . _ - alone.'
     if kind == "string_pattern_mismatch":

@@ -477,6 +477,7 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
         ('region = "eu-west-١"', "region must be an AWS region"),
         ('external_id = "two words"', "external_id must be 2 to 1224 letters, digits"),
         ("[discovery]", "discovery must have either secrets, a name with one *, or the table tags."),
+        ('[keys.""]\nrequired = true', "keys has a table without a name: that is the key's, as in [keys.NEW_API_KEY]."),
         ('[keys.NEW]\nrequired_if = "openai"', "keys.NEW.required_if must be a variable and its values, such as"),
         ('[discovery]\nsecrets = "secrets"', "discovery.secrets must be a name with exactly one *"),
         ('[discovery]\nsecrets = "{prefix}-*"', "-app-secrets, with no braces but those of {project}."),
