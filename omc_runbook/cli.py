@@ -433,7 +433,7 @@ def records(
     from omc_runbook.headless import overview, places, schedules, terminal
 
     if place and context.get_parameter_source("record") is not click.core.ParameterSource.DEFAULT:
-        raise UsageError("PLACE and --record are the same: name one place.")
+        raise UsageError("PLACE and --record mean the same: name one of them.")
     address = place or record
     toml = _values(parameters, (), {"runbook_toml": ""}, "records")["runbook_toml"]
     found = places.find(address, runbook_toml=toml)

@@ -27,7 +27,9 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
         return near
     if len(names) > MOST_LISTED:
         return f", and none of the {len(names)} that exist is similar."
-    return f": there are {', '.join(names)}." if names else ", nor any other."
+    if not names:
+        return ", nor any other."
+    return f": there {'are' if names[1:] else 'is only'} {', '.join(names)}."
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:

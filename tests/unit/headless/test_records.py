@@ -58,7 +58,7 @@ def test_a_prune_is_planned_before_it_is_applied(folder: Path, capsys: pytest.Ca
     assert ended_with(capsys, "records", "records", "--record", "records") == (
         3,
         "",
-        "error: PLACE and --record are the same: name one place.\n",
+        "error: PLACE and --record mean the same: name one of them.\n",
     )
     Path("runbook.toml").unlink()
     code, _, error = ended_with(capsys, "records", "--prune")

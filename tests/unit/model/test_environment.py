@@ -390,6 +390,7 @@ def test_an_unknown_environment_unlike_any_gets_the_list() -> None:
 def test_nearest_says_when_there_is_none() -> None:
     """An empty list of names gives no hint."""
     assert nearest("anything", ()) == ", nor any other."
+    assert nearest("anything", ("qa",)) == ": there is only qa."
     assert nearest("anything", map(str, range(200))) == ", and none of the 200 that exist is similar."
     assert (did_you_mean("", "ab"), did_you_mean("staging", ("did you mean: production",))) == ("", "")
     assert (
