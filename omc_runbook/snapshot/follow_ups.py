@@ -186,7 +186,8 @@ def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[FoundEv
     started = [task.created for _, task in _tasks_of_readers(snapshot) if task.created]
     # With what was current when the oldest task started.
     before = [version for version in snapshot.versions if started and version.created <= min(started)]
-    versions = (*before[-1:], *snapshot.versions[-2:])
+    # Which one that was, only the writes of all show: the last may have been written under another label.
+    versions = snapshot.versions if name in WRITES else (*before[-1:], *snapshot.versions[-2:])
     since = min((version.created for version in versions), default=created)
     return gatherer.ask(
         f"who called {name}",

@@ -1,0 +1,129 @@
+"""Whether tasks are up to date, by histories of which it is known which version each task read."""
+
+import json
+import secrets
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from unittest.mock import Mock
+
+from support.snapshots import (
+    NOW,
+    event,
+    healthy,
+    task,
+    with_keys,
+)
+
+from omc_runbook.aws.ecs import Task
+from omc_runbook.aws.secretsmanager import Version
+from omc_runbook.snapshot import follow_ups, freshness
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.state import Snapshot
+
+CURRENT, PREVIOUS, OWN = "AWSCURRENT", "AWSPREVIOUS", "candidate"
+MOVE = "UpdateSecretVersionStage"
+BEGAN = NOW - timedelta(days=2)
+VALUES = {value: secrets.token_hex(32) for value in "xyz"}
+
+Call = tuple[float, str, str]
+"""How many seconds after `BEGAN` a call was made, what it did, and to which version."""
+
+
+def at(seconds: float) -> datetime:
+    """A moment of the history."""
+    return BEGAN + timedelta(seconds=seconds)
+
+
+def labels_after(calls: Sequence[Call], seconds: float = float("inf")) -> dict[str, str]:
+    """Which version each label has after the calls up to a moment; AWSPREVIOUS follows AWSCURRENT."""
+    labels: dict[str, str] = {}
+    for moment, name, id in calls:
+        if moment > seconds:
+            break
+        if name == "stage":
+            labels[OWN] = id
+        elif name == "drop":
+            labels.pop(OWN, None)
+        elif name in ("put", "move") and labels.get(CURRENT) != id:
+            labels |= {CURRENT: id, PREVIOUS: labels[CURRENT]} if CURRENT in labels else {CURRENT: id}
+    return labels
+
+
+def history(
+    calls: Sequence[Call],
+    values: dict[str, str],
+    tasks: Sequence[Task],
+    taken: float = 24 * 3600,
+    late: Collection[float] = (),
+) -> Snapshot:
+    """A secret whose SECRET_KEY has these values, with CloudTrail's calls in whole seconds, but for the late ones."""
+    snapshot = healthy()
+    for id, value in values.items():
+        snapshot = with_keys(snapshot, id, SECRET_KEY=VALUES[value])
+    labels = labels_after(calls)
+    stages = {id: tuple(label for label, which in labels.items() if which == id) for id in values}
+    created = {id: at(moment) for moment, name, id in calls if name in ("put", "stage")}
+    named = {"put": ("PutSecretValue", ()), "stage": ("PutSecretValue", (OWN,)), "move": (MOVE, (CURRENT,))}
+    writes = []
+    for moment, name, id in calls:
+        if name != "edit" and moment not in late:
+            call, labelled = named.get(name, (MOVE, (OWN,)))
+            which = "" if name == "drop" else id
+            writes.append(replace(event(call, at(moment).replace(microsecond=0), which), stages=labelled))
+    assert snapshot.secret
+    return replace(
+        snapshot,
+        taken=at(taken),
+        secret=replace(snapshot.secret, created=at(0), changed=at(calls[-1][0]), stages=stages),
+        versions=tuple(Version(id, date, stages[id]) for id, date in created.items()),
+        tasks=tuple(tasks),
+        writes=tuple(reversed(writes)),
+        reads=(),
+    )
+
+
+def started(created: float, until: float) -> Task:
+    """A task of the worker that started between two moments."""
+    return task("worker", created=at(created), started=at(until))
+
+
+def test_which_of_two_versions_was_only_staged_is_looked_up() -> None:
+    """Two changes that were given up came before the task: neither was current, though the first has no label."""
+    calls = ((0, "put", "a"), (100, "stage", "b"), (200, "stage", "c"), (5000, "put", "d"), (6000, "put", "e"))
+    one = started(300, 310)
+    snapshot = history(calls, {"a": "x", "b": "y", "c": "z", "d": "z", "e": "y"}, [one])
+    writes = snapshot.writes or ()
+
+    def lookup(**request: Any) -> dict[str, Any]:
+        [attribute] = request["LookupAttributes"]
+        found = [each for each in writes if attribute["AttributeValue"] == each.name]
+        return {
+            "Events": [
+                {
+                    "EventTime": each.time,
+                    "CloudTrailEvent": json.dumps(
+                        {
+                            "eventName": each.name,
+                            "requestParameters": {
+                                "secretId": snapshot.secret_name,
+                                "clientRequestToken": each.version_id,
+                                "versionStages": list(each.stages),
+                            },
+                        }
+                    ),
+                }
+                for each in found
+                if each.time >= request["StartTime"].replace(microsecond=0)
+            ]
+        }
+
+    clients = Mock()
+    clients.return_value.lookup_events.side_effect = lookup
+    with ThreadPoolExecutor() as pool:
+        gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
+        found = follow_ups.read_trail(gatherer, replace(snapshot, writes=None, reads=None))
+    assert freshness.versions_read(found, one) == ("a",)
+    assert freshness.of_key(found, one, "SECRET_KEY") == "stale"
