@@ -191,9 +191,12 @@ def moved_since(snapshot: Snapshot, label: str) -> tuple[datetime, datetime] | N
     version = next((version for version in snapshot.versions if version.id == labelled), None)
     if version is None:
         return None
-    with_current = (current_since(snapshot) if label == PREVIOUS else None) or (version.created,)
+    with_current = (current_since(snapshot) if label == PREVIOUS else None) or (version.created, version.created)
     calls = [event for event in snapshot.writes or () if event.version_id == labelled and label in event.stages]
-    return _moved_between(snapshot, [version.created, *with_current], [call for call in calls if not call.error])
+    moves = [call for call in calls if not call.error]
+    since = [version.created, with_current[0]]
+    earliest, latest = _moved_between(snapshot, since, moves)
+    return earliest, max(latest, with_current[1])
 
 
 def _moved_between(snapshot: Snapshot, since: Iterable[datetime], moves: Sequence[Event]) -> tuple[datetime, datetime]:

@@ -15,6 +15,7 @@ from support.snapshots import (
     healthy,
     task,
     with_keys,
+    with_reference,
 )
 
 from omc_runbook.aws.ecs import Task
@@ -88,6 +89,19 @@ def history(
 def started(created: float, until: float) -> Task:
     """A task of the worker that started between two moments."""
     return task("worker", created=at(created), started=at(until))
+
+
+def test_the_label_of_the_version_before_does_not_move_when_something_else_is_edited() -> None:
+    """LastChangedDate is that of the edit."""
+    calls = ((0, "put", "a"), (60, "put", "b"), (40000, "edit", ""))
+    one = started(5000, 5010)
+    snapshot = history(calls, {"a": "x", "b": "y"}, [one])
+    assert snapshot.secret
+    by_label = with_reference(snapshot, "worker", "SECRET_KEY", f"{snapshot.secret.arn}:SECRET_KEY:{PREVIOUS}:")
+    assert freshness.of_key(by_label, one, "SECRET_KEY") == "fresh"
+    assert freshness.of_key(replace(by_label, writes=None), one, "SECRET_KEY") == "undecidable"
+    early = started(30, 40)
+    assert freshness.by_times(by_label, early, PREVIOUS) == "stale"
 
 
 def test_which_of_two_versions_was_only_staged_is_looked_up() -> None:
