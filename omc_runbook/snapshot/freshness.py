@@ -175,9 +175,10 @@ def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
         return None
     calls = [event for event in snapshot.writes or () if event.version_id == current and _makes_current(event)]
     moves = [event for event in calls if event.name == MOVE or abs(event.time - version.created) > SAME_MOMENT]
+    is_old = version.created + TRAIL_DELAY <= snapshot.taken
     # AWSPREVIOUS was current just before; a version that is only staged never was.
     was_current = [entry.created for entry in snapshot.versions if PREVIOUS in entry.stages and not calls]
-    return _moved_between(snapshot, [version.created, *was_current], moves)
+    return _moved_between(snapshot, [version.created, *was_current], moves, is_known=bool(calls) or is_old)
 
 
 def moved_since(snapshot: Snapshot, label: str) -> tuple[datetime, datetime] | None:
@@ -195,18 +196,23 @@ def moved_since(snapshot: Snapshot, label: str) -> tuple[datetime, datetime] | N
     calls = [event for event in snapshot.writes or () if event.version_id == labelled and label in event.stages]
     moves = [call for call in calls if not call.error]
     since = [version.created, with_current[0]]
-    earliest, latest = _moved_between(snapshot, since, moves)
+    earliest, latest = _moved_between(snapshot, since, moves, is_known=bool(moves) or label == PREVIOUS)
     return earliest, max(latest, with_current[1])
 
 
-def _moved_between(snapshot: Snapshot, since: Iterable[datetime], moves: Sequence[Event]) -> tuple[datetime, datetime]:
-    """When a label can have moved last: not before these times, and by these calls where CloudTrail has all."""
+def _moved_between(
+    snapshot: Snapshot, since: Iterable[datetime], moves: Sequence[Event], *, is_known: bool
+) -> tuple[datetime, datetime]:
+    """When a label can have moved last: not before these times, and by these calls where CloudTrail has all.
+
+    `is_known` says that it has the call that gave the version its label.
+    """
     earliest = max([*since, *(event.time for event in moves)])
     by_trail = max([earliest, *(event.until for event in moves)])
     changed = snapshot.secret.changed if snapshot.secret else None
     # Without another version, LastChangedDate is an edit of something else.
     latest = max(earliest, changed or earliest) if len(snapshot.versions) > 1 else earliest
-    if not _trail_reaches(snapshot, earliest, latest):
+    if not _trail_reaches(snapshot, earliest, latest, is_known=is_known):
         return earliest, max(by_trail, latest)
     # No label moved after LastChangedDate, which is no whole second.
     return earliest, min(by_trail, latest) if changed else by_trail
@@ -309,12 +315,12 @@ def _staged(snapshot: Snapshot) -> Mapping[str, datetime]:
 
 
 def _may_be_staged(snapshot: Snapshot, version: Version) -> bool:
-    """Whether a version has or had a label of its own, such as AWSPENDING, and CloudTrail has no call that wrote it."""
+    """Whether a version has or may have had a label of its own, such as AWSPENDING, and no call shows how it came."""
     calls = [event for event in snapshot.writes or () if event.version_id == version.id and not event.error]
     # A move alone does not show how the version was written, where CloudTrail may still deliver that.
     is_late = version.created + TRAIL_DELAY > snapshot.taken
     is_known = any(event.name != MOVE or not is_late for event in calls)
-    return not is_known and bool(calls or not {CURRENT, PREVIOUS}.issuperset(version.stages))
+    return not is_known and bool(is_late or calls or not {CURRENT, PREVIOUS}.issuperset(version.stages))
 
 
 def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:
@@ -387,22 +393,28 @@ def _moves_current(event: Event) -> bool:
     return event.name == MOVE and bool(event.version_id) and _makes_current(event)
 
 
-def _trail_reaches(snapshot: Snapshot, since: datetime, moment: datetime) -> bool:
-    """Whether CloudTrail's answer is complete from one time to another: that is long ago, or its own event is there."""
+def _trail_reaches(snapshot: Snapshot, since: datetime, moment: datetime, *, is_known: bool) -> bool:
+    """Whether CloudTrail's answer is complete from one time to another: that is long ago, or its own event is there.
+
+    One that is there proves nothing where the call that is asked about (`is_known`) has not come yet.
+    """
     if snapshot.writes is None or (snapshot.writes_since and snapshot.writes_since > since):
         return False
     if _lacks_a_move(snapshot):
         return False
-    has_event = any(abs(event.time - moment) <= SAME_MOMENT for event in snapshot.writes)
+    has_event = is_known and any(abs(event.time - moment) <= SAME_MOMENT for event in snapshot.writes)
     return has_event or moment + TRAIL_DELAY <= snapshot.taken
 
 
 @once
 def _lacks_a_move(snapshot: Snapshot) -> bool:
-    """Whether the labels show that AWSCURRENT moved back after the newest call that CloudTrail has: that may be late.
+    """Whether the labels show that AWSCURRENT moved after the newest call that CloudTrail has for it: that may be late.
 
-    A newer version than all these may have come without a call, as by a rotation that AWS manages.
+    It moved back, or to a version that was written under another label. A newer version than all these may have come
+    without a call, as by a rotation that AWS manages.
     """
+    if _staged(snapshot).get(snapshot.current_id) == _NEVER:
+        return True
     newest = next(reversed(_writes(snapshot, _makes_current)), None)
     current = next((version for version in snapshot.versions if version.id == snapshot.current_id), None)
     if newest is None or current is None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import Mock
 
+import pytest
 from support.snapshots import (
     NOW,
     event,
@@ -89,6 +90,34 @@ def history(
 def started(created: float, until: float) -> Task:
     """A task of the worker that started between two moments."""
     return task("worker", created=at(created), started=at(until))
+
+
+@pytest.mark.parametrize(
+    ("calls", "late", "between", "whole"),
+    [
+        # The run took its own label away, and CloudTrail has that call before the move.
+        (((0, "put", "a"), (900, "stage", "b"), (927, "move", "b"), (928, "drop", "b")), {927}, (910, 912), "stale"),
+    ],
+    ids=["staged"],
+)
+def test_a_call_that_came_next_to_the_last_change_does_not_prove_that_the_move_came(
+    calls: Sequence[Call], late: Collection[float], between: tuple[float, float], whole: str
+) -> None:
+    """CloudTrail delivers calls in any order."""
+    one = started(*between)
+    values, taken = {"a": "x", "b": "y"}, calls[-1][0] + 60
+    assert freshness.of_key(history(calls, values, [one], taken, late), one, "SECRET_KEY") == "undecidable"
+    assert freshness.of_key(history(calls, values, [one], taken), one, "SECRET_KEY") == whole
+
+
+def test_a_new_version_of_which_cloudtrail_has_no_call_yet_may_have_been_staged() -> None:
+    """A task that started before its move has neither its value nor the present one."""
+    calls = ((0, "put", "a"), (5000, "stage", "b"), (5013, "move", "b"), (5014, "drop", "b"), (5015, "put", "c"))
+    one = started(5006, 5008)
+    snapshot = history(calls, {"a": "x", "b": "y", "c": "y"}, [one], 5040, late={5000, 5013, 5014, 5015})
+    assert freshness.of_key(snapshot, one, "SECRET_KEY") == "undecidable"
+    later = replace(snapshot, taken=at(9000), writes=history(calls, {"a": "x", "b": "y", "c": "y"}, [one]).writes)
+    assert freshness.of_key(later, one, "SECRET_KEY") == "stale"
 
 
 def test_the_label_of_the_version_before_does_not_move_when_something_else_is_edited() -> None:
