@@ -100,11 +100,9 @@ def has_other_references(snapshot: Snapshot, task: Task) -> bool:
 def by_times(snapshot: Snapshot, task: Task, label: str = CURRENT) -> Freshness:
     """Whether a task read the secret after a label moved to its present version, whatever keys that changed."""
     since = moved_since(snapshot, label)
-    if since is None or task.created is None:
+    first, last = read_between(snapshot, task)
+    if since is None or task.created is None or first is None:
         return "undecidable"
-    reads = _reads_of(snapshot, task)
-    first = min((read.time for read in reads), default=task.created)
-    last = max((read.until for read in reads), default=task.started or snapshot.taken)
     if first >= since[1] or (label == CURRENT and _was_current(snapshot, first, last)):
         return "fresh"
     return "stale" if last < since[0] else "undecidable"
@@ -223,15 +221,27 @@ def read_at(snapshot: Snapshot, task: Task) -> datetime | None:
     return max((read.time for read in _reads_of(snapshot, task)), default=None)
 
 
+def read_between(snapshot: Snapshot, task: Task) -> tuple[datetime | None, datetime]:
+    """The earliest and the latest time at which a task can have read the secret; None where ECS does not say."""
+    created, last = task.created, task.started or snapshot.taken
+    reads = _reads_of(snapshot, task)
+    if not reads:
+        return created, last
+    first, until = min(read.time for read in reads), max(read.until for read in reads)
+    return first, until
+
+
 def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
     """Ids of the versions that a task can have read: none where that is not known, several after a restore.
 
-    What was current when it was created and when it had started: a version may have come between.
+    What was current when it was created, when it had started, and at each change between the two.
     """
-    last = task.started or snapshot.taken
+    first, last = read_between(snapshot, task)
+    since = first or last
+    changes = [version.created for version in snapshot.versions]
     # CloudTrail's times have whole seconds, and a version may have come in that of a read.
-    reads = [moment for read in _reads_of(snapshot, task) for moment in (read.time, read.until)]
-    moments = reads or (last, task.created or last)
+    changes += [moment for move in _writes(snapshot, _moves_current) for moment in (move.time, move.until)]
+    moments = (last, since, *(moment for moment in changes if since < moment < last))
     return tuple(dict.fromkeys(id for moment in dict.fromkeys(moments) for id in _versions_at(snapshot, moment)))
 
 
@@ -281,32 +291,32 @@ def _known_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     The newest version that existed then, unless it was only staged, or AWSCURRENT had been moved back to an older one,
     as labels show. Where CloudTrail has the calls, these decide.
     """
-    staged = _staged(snapshot)
+    staged, moves = _staged(snapshot), _writes(snapshot, _moves_current)
     existing = [each for each in snapshot.versions if each.created <= moment and staged.get(each.id, moment) <= moment]
     if not existing:
-        return ()
+        return tuple(dict.fromkeys(event.version_id for event in moves if event.time <= moment))
     newest = existing[-1]
     candidates = existing[:-1]
     restored = [version.id for version in candidates if {CURRENT, PREVIOUS}.intersection(version.stages)]
     if candidates and _may_be_staged(snapshot, newest):
         restored.append(candidates[-1].id)
-    # A later move to the newest one ends a restore.
-    moves = _writes(snapshot, _moves_current)
-    moved = [event for event in moves if event.time > newest.created]
-    before = [event for event in moved if event.time <= moment]
+    # A later move to the newest one ends a restore; CloudTrail's times have whole seconds.
+    moved = [event for event in moves if event.until > newest.created]
+    begun = [event for event in moved if event.time <= moment]
+    perhaps = [event.version_id for event in begun if event.until > moment or event.time <= newest.created]
+    before = [event for event in begun if event.until <= moment and event.time > newest.created]
     if before:
         same = (event.version_id for event in before if event.time == before[-1].time)
-        return tuple(dict.fromkeys(same))
-    is_doubtful = any(event.time <= newest.created < event.until for event in moves)
-    if not moved or is_doubtful or moved[0].version_id == newest.id:
-        return (newest.id, *restored)
+        return tuple(dict.fromkeys((*same, *perhaps)))
+    if not moved or perhaps or moved[0].version_id == newest.id:
+        return tuple(dict.fromkeys((newest.id, *perhaps, *restored)))
     return (newest.id,)
 
 
 @once
 def _staged(snapshot: Snapshot) -> Mapping[str, datetime]:
     """The versions that were, by CloudTrail, written under another label, and until when: AWSCURRENT moved to them."""
-    until = {event.version_id: event.time for event in reversed(_writes(snapshot, _moves_current))}
+    until = {event.version_id: event.until for event in reversed(_writes(snapshot, _moves_current))}
     return {
         event.version_id: until.get(event.version_id, _NEVER)
         for event in snapshot.writes or ()

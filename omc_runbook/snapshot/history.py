@@ -91,9 +91,8 @@ def holders(snapshot: Snapshot, history: VersionHistory) -> tuple[Holder, ...]:
             if by_times == "fresh":
                 version_id = with_writes.current_id
             elif by_times == "stale" and task.created:
-                read = freshness.read_at(with_writes, task)
-                last = read or task.started or with_writes.taken
-                version_id = _current_between(history, read or task.created, last)
+                first, last = freshness.read_between(with_writes, task)
+                version_id = _current_between(history, first or task.created, last)
             counts[version_id, service.name] = counts.get((version_id, service.name), 0) + 1
     return tuple(Holder(version_id, service, tasks) for (version_id, service), tasks in counts.items())
 

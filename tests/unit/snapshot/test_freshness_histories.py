@@ -1,6 +1,7 @@
 """Whether tasks are up to date, by histories of which it is known which version each task read."""
 
 import json
+import random
 import secrets
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,9 @@ from unittest.mock import Mock
 
 import pytest
 from support.snapshots import (
+    ACCOUNT,
     NOW,
+    ROLE_NAME,
     event,
     healthy,
     task,
@@ -23,7 +26,9 @@ from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.snapshot import follow_ups, freshness
 from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.history import Holder, holders
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 CURRENT, PREVIOUS, OWN = "AWSCURRENT", "AWSPREVIOUS", "candidate"
 MOVE = "UpdateSecretVersionStage"
@@ -92,13 +97,27 @@ def started(created: float, until: float) -> Task:
     return task("worker", created=at(created), started=at(until))
 
 
+def with_reads(snapshot: Snapshot, one: Task, *seconds: float) -> Snapshot:
+    """The snapshot with calls by which a task read the secret."""
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_NAME}/{one.id}"
+    times = [at(moment).replace(microsecond=0) for moment in seconds]
+    return replace(snapshot, reads=tuple(event("GetSecretValue", time, principal=session) for time in times))
+
+
 @pytest.mark.parametrize(
     ("calls", "late", "between", "whole"),
     [
         # The run took its own label away, and CloudTrail has that call before the move.
         (((0, "put", "a"), (900, "stage", "b"), (927, "move", "b"), (928, "drop", "b")), {927}, (910, 912), "stale"),
+        # AWSCURRENT moved back within two seconds of that.
+        (
+            ((0, "put", "a"), (447, "stage", "b"), (465.3, "move", "b"), (465.9, "drop", "b"), (466.6, "move", "a")),
+            {0, 447, 465.3, 466.6},
+            (465, 465.7),
+            "undecidable",
+        ),
     ],
-    ids=["staged"],
+    ids=["staged", "staged and moved back"],
 )
 def test_a_call_that_came_next_to_the_last_change_does_not_prove_that_the_move_came(
     calls: Sequence[Call], late: Collection[float], between: tuple[float, float], whole: str
@@ -108,6 +127,47 @@ def test_a_call_that_came_next_to_the_last_change_does_not_prove_that_the_move_c
     values, taken = {"a": "x", "b": "y"}, calls[-1][0] + 60
     assert freshness.of_key(history(calls, values, [one], taken, late), one, "SECRET_KEY") == "undecidable"
     assert freshness.of_key(history(calls, values, [one], taken), one, "SECRET_KEY") == whole
+
+
+@pytest.mark.parametrize(
+    ("calls", "values", "between", "answer"),
+    [
+        # Taken back in the second in which the version came: its labels have moved on since.
+        (
+            ((0, "put", "a"), (60.3, "put", "b"), (60.9, "move", "a"), (90, "move", "b"), (95, "put", "c")),
+            {"a": "x", "b": "y", "c": "x"},
+            (70, 71),
+            {"fresh", "undecidable"},
+        ),
+        # Started in the second of the move, before it.
+        (
+            ((0, "put", "a"), (60, "stage", "b"), (67.6, "move", "b"), (95, "put", "c")),
+            {"a": "x", "b": "y", "c": "x"},
+            (67.1, 67.5),
+            {"fresh", "undecidable"},
+        ),
+        (
+            ((0, "put", "a"), (60, "put", "b"), (70, "move", "a"), (80.6, "move", "b"), (95, "put", "c")),
+            {"a": "x", "b": "y", "c": "y"},
+            (80.1, 80.5),
+            {"stale", "undecidable"},
+        ),
+        # Two versions came while it started.
+        (
+            ((0, "put", "a"), (60, "put", "b"), (62, "put", "c"), (95, "put", "d")),
+            {"a": "x", "b": "y", "c": "x", "d": "x"},
+            (59, 63),
+            {"undecidable"},
+        ),
+    ],
+    ids=["taken back", "staged", "moved back", "twice"],
+)
+def test_a_version_may_have_been_current_for_less_than_a_second(
+    calls: Sequence[Call], values: dict[str, str], between: tuple[float, float], answer: set[str]
+) -> None:
+    """CloudTrail's times have whole seconds: within one, what was current before a move counts too."""
+    one = started(*between)
+    assert freshness.of_key(history(calls, values, [one]), one, "SECRET_KEY") in answer
 
 
 def test_a_new_version_of_which_cloudtrail_has_no_call_yet_may_have_been_staged() -> None:
@@ -170,3 +230,52 @@ def test_which_of_two_versions_was_only_staged_is_looked_up() -> None:
         found = follow_ups.read_trail(gatherer, replace(snapshot, writes=None, reads=None))
     assert freshness.versions_read(found, one) == ("a",)
     assert freshness.of_key(found, one, "SECRET_KEY") == "stale"
+
+
+def test_no_version_is_named_of_a_task_that_read_in_the_second_of_a_change() -> None:
+    """It may have either; an hour later it is told."""
+    calls = ((0, "put", "a"), (60.7, "put", "b"), (5000, "put", "c"))
+    values = {"a": "x", "b": "y", "c": "z"}
+    for read, version in ((60.2, ""), (70, "b")):
+        one = started(59, 72)
+        snapshot = with_reads(history(calls, values, [one]), one, read)
+        entries = tuple(VersionEntry(version=each, content=None) for each in reversed(snapshot.versions))
+        [holder] = [each for each in holders(snapshot, VersionHistory(entries, snapshot.writes)) if each.tasks]
+        assert holder == Holder(version, "worker", 1)
+
+
+def random_calls(chance: random.Random) -> tuple[tuple[Call, ...], dict[str, str]]:
+    """A history of up to eight calls, some within a second of each other, and the versions' values."""
+    moment, calls, values = 0.25, [(0.25, "put", "a")], {"a": "x"}
+    for id in "bcdef"[: chance.randint(1, 5)]:
+        moment += chance.choice([chance.uniform(0.05, 2), chance.uniform(2, 60), chance.uniform(100, 3000)])
+        name = chance.choice(["put", "stage", "stage and move", "move back", "edit"])
+        if name in ("put", "stage", "stage and move"):
+            values[id] = chance.choice("xyz")
+            calls.append((moment, name.split()[0], id))
+        if name == "stage and move":
+            moment += chance.uniform(0.05, 5)
+            calls.append((moment, "move", id))
+        elif name == "move back":
+            calls.append((moment, "move", chance.choice(sorted(values))))
+        elif name == "edit":
+            calls.append((moment, "edit", ""))
+    return tuple(calls), values
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_by_a_whole_trail_no_task_is_said_to_have_what_it_has_not(seed: int) -> None:
+    """Neither "fresh" with a former value, nor "stale" with the present one."""
+    chance = random.Random(seed)
+    for _ in range(25):
+        calls, values = random_calls(chance)
+        near = chance.choice(calls)[0] + chance.choice([chance.uniform(-1, 1), chance.uniform(0, 60)])
+        created = max(near, 0.3)
+        until = created + chance.choice([0.1, 1, 20])
+        read = chance.uniform(created, until)
+        one = started(created, until)
+        snapshot = history(calls, values, [one])
+        snapshot = with_reads(snapshot, one, read, read, read) if chance.random() < 0.5 else snapshot
+        has_present = values[labels_after(calls, read)[CURRENT]] == values[labels_after(calls)[CURRENT]]
+        wrong = "stale" if has_present else "fresh"
+        assert freshness.of_key(snapshot, one, "SECRET_KEY") != wrong, (calls, values, created, read, until)
