@@ -27,6 +27,9 @@ TRAIL_DELAY = timedelta(minutes=15)
 SAME_MOMENT = timedelta(seconds=2)
 """How far apart CloudTrail and Secrets Manager may date the same change."""
 
+SIDE_BY_SIDE = timedelta(seconds=1)
+"""How far apart ECS may make the calls by which one task gets its variables, unless some are tried again."""
+
 MOVE = "UpdateSecretVersionStage"
 """The call that moves a label to a version that exists."""
 
@@ -228,6 +231,11 @@ def read_between(snapshot: Snapshot, task: Task) -> tuple[datetime | None, datet
     if not reads:
         return created, last
     first, until = min(read.time for read in reads), max(read.until for read in reads)
+    is_late = not task.started or task.started + TRAIL_DELAY > snapshot.taken
+    if is_late and len(reads) < len(snapshot.own_references(snapshot.definition(task))):
+        # CloudTrail may still deliver the others.
+        first = min(first, max(first - SIDE_BY_SIDE, created or first))
+        until = max(until, min(until + SIDE_BY_SIDE, last))
     return first, until
 
 

@@ -180,6 +180,16 @@ def test_a_new_version_of_which_cloudtrail_has_no_call_yet_may_have_been_staged(
     assert freshness.of_key(later, one, "SECRET_KEY") == "stale"
 
 
+@pytest.mark.parametrize(("taken", "reads", "answer"), [(300, 1, "undecidable"), (300, 3, "fresh"), (3000, 1, "fresh")])
+def test_a_read_that_cloudtrail_has_not_delivered_yet_may_be_an_earlier_one(
+    taken: float, reads: int, answer: str
+) -> None:
+    """ECS reads each variable by itself, all side by side."""
+    one = started(55.3, 59)
+    snapshot = history(((0, "put", "a"), (56.2, "put", "b")), {"a": "x", "b": "y"}, [one], taken)
+    assert freshness.of(with_reads(snapshot, one, *[57] * reads), one) == answer
+
+
 def test_the_label_of_the_version_before_does_not_move_when_something_else_is_edited() -> None:
     """LastChangedDate is that of the edit."""
     calls = ((0, "put", "a"), (60, "put", "b"), (40000, "edit", ""))
