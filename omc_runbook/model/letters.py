@@ -38,7 +38,7 @@ def look_alike(name: str, other: str) -> bool:
 
 def describe(name: str) -> str:
     """The characters of a name that deceive the eye, with their Unicode names; "" for none."""
-    odd = [] if _is_plain(name) else [character for character in name if _deceives(character)]
+    odd = [] if _is_plain(name) else [character for character in name if _deceives(character, name)]
     edges = "white space at an end" if name != name.strip() else ""
     letters = [f"U+{ord(character):04X} ({unicodedata.name(character, 'a control character')})" for character in odd]
     return " and ".join(filter(None, (", ".join(dict.fromkeys(letters)), edges)))
@@ -48,7 +48,7 @@ def number(name: str) -> str:
     """A name in which every character that deceives the eye stands as its number, so that it can be pasted."""
     if _is_plain(name):
         return name
-    return "".join(f"‹U+{ord(each):04X}›" if _deceives(each) else each for each in name)
+    return "".join(f"‹U+{ord(each):04X}›" if _deceives(each, name) else each for each in name)
 
 
 def spell(name: str) -> str:
@@ -90,8 +90,10 @@ def _is_plain(name: str) -> bool:
     return name.isascii() and name.isprintable()
 
 
-def _deceives(character: str) -> bool:
-    return _is_invisible(character) or (not character.isascii() and skeleton(character).isascii())
+def _deceives(character: str, name: str) -> bool:
+    # An accent by itself looks like the letter that has it.
+    is_other = skeleton(character).isascii() or character not in unicodedata.normalize("NFKC", name)
+    return _is_invisible(character) or (not character.isascii() and is_other)
 
 
 def _is_invisible(character: str) -> bool:

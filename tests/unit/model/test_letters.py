@@ -30,6 +30,17 @@ def test_an_honest_name_is_left_as_it_is(name: str) -> None:
     assert (letters.describe(name), letters.spell(name)) == ("", name)
 
 
+@pytest.mark.parametrize(
+    ("whole", "parts", "number"),
+    [("CL\u00c9", "CLE\u0301", "CLE‹U+0301›"), ("キー\u30ab", "キー\uff76", "キー‹U+FF76›")],
+)
+def test_a_letter_of_another_form_is_told_from_the_usual_one(whole: str, parts: str, number: str) -> None:
+    """As an accent by itself, or of half the width: no ASCII character looks like it."""
+    assert letters.look_alike(whole, parts)
+    assert (letters.describe(whole), letters.spell(whole)) == ("", whole)
+    assert letters.describe(parts).startswith("U+") and letters.spell(parts) == number
+
+
 def test_the_nearest_name_says_which_letter_differs() -> None:
     """Otherwise the suggestion would look like the mistake."""
     hint = nearest("backe\u200bnd", ["backend", "worker"])
