@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import PROXY, Service
 from omc_runbook.checks.stopped_tasks import fresh_stops
+from omc_runbook.masking.document import Document
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.suggestions import closest
@@ -193,6 +194,13 @@ def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
     return snapshot.current
 
 
+def lacking_document(snapshot: Snapshot, demand: KeyDemand) -> Document | None:
+    """The document of the version that a reference names, where it lacks its key; None where it has it or is unread."""
+    content, key = content_for(snapshot, demand), demand.reference.key
+    document = content.document if content else None
+    return document if key and document and document.get(key) is None else None
+
+
 def exchanged_key(snapshot: Snapshot, reference: Reference) -> str:
     """The key in a reference that has it in the place of the stage; "" in any other."""
     document = snapshot.document
@@ -235,9 +243,11 @@ def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
     in_use = {demand.reference.key for demand in secret_demands(snapshot)} | set(snapshot.environment.keys)
     lacking: dict[str, tuple[str, tuple[str, ...]]] = {}
     for demand in secret_demands(snapshot):
-        content, key = content_for(snapshot, demand), demand.reference.key
-        if key and content and content.document and content.document.get(key) is None:
-            lacking[key] = demand.variable, content.document.keys
+        document, key = lacking_document(snapshot, demand), demand.reference.key
+        # Where the current version has the key, the reference is at fault, which names another.
+        current = snapshot.document or document
+        if document and current and current.get(key) is None:
+            lacking[key] = demand.variable, current.keys
     indexes = {keys: _index(keys, snapshot.environment.words) for keys in {keys for _, keys in lacking.values()}}
     similar = {}
     for key, (variable, keys) in lacking.items():

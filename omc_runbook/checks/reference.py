@@ -19,6 +19,7 @@ from omc_runbook.checks.key_demand import (
     is_meant_whole,
     is_near_own,
     keys_by_variable,
+    lacking_document,
     named_key,
     other_demands,
     secret_demands,
@@ -592,6 +593,7 @@ def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
     A label of one's own is a remark while it is on the current version: it may be how values are released.
     """
     ref, secret = demand.reference, snapshot.secret
+    lacks_now = snapshot.document is None or snapshot.document.get(ref.key) is None
     problem, is_own_label = "", bool(ref.stage) and not ref.version_id and not ref.stage.startswith("AWS")
     if secret and "versions" not in snapshot.gaps:
         labelled = secret.version_at(ref.stage) if ref.stage else ref.version_id
@@ -601,6 +603,8 @@ def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
             problem = (
                 f"that version does not have the label {ref.stage}, and Secrets Manager refuses to read it by both"
             )
+        elif lacking_document(snapshot, demand) and not lacks_now:
+            problem = f"that version does not have the key {letters.spell(ref.key)}, and the current one has it"
     once = "reaches this variable only once somebody moves that label"
     tail = problem or f"a new value {once if is_own_label else 'never reaches this variable'}"
     is_current = is_own_label and "" != snapshot.version_at(ref.stage) == snapshot.current_id

@@ -256,6 +256,21 @@ def test_a_pinned_reference_does_not_miss_a_key_of_the_current_version() -> None
     assert found_in(with_reference(snapshot, "worker", "OPENAI_API_KEY", pinned)) == set()
 
 
+@pytest.mark.parametrize("field", ["AWSPREVIOUS:", f":{PREVIOUS}"])
+def test_a_reference_is_at_fault_whose_version_lacks_a_key_of_the_current_one(field: str) -> None:
+    """The key is not missing: a new value would not reach the variable either."""
+    snapshot = with_values(with_keys(healthy(), STRIPE_API_KEY=secrets.token_hex(16)), document(healthy()), PREVIOUS)
+    assert snapshot.secret
+    pinned = with_reference(snapshot, "worker", "OPENAI_API_KEY", f"{snapshot.secret.arn}:STRIPE_API_KEY:{field}")
+    found = [each for each in diagnose(pinned) if each.is_problem and "STRIPE_API_KEY" in " ".join(each.evidence)]
+    assert {(each.check, each.severity) for each in found} == {
+        ("previous-pinned" if field == "AWSPREVIOUS:" else "version-pinned", "error")
+    }
+    assert "that version does not have the key STRIPE_API_KEY, and the current one has it." in found[0].evidence[1]
+    neither = with_values(pinned, document(healthy()))
+    assert found_in(neither) == {"key-missing"}
+
+
 @pytest.mark.parametrize("agent", ["aws-cli/2.15", "Boto3/1.40"])
 def test_another_writer_is_not_blamed_on_terraform(agent: str) -> None:
     """A placeholder that a person put is a placeholder and no more."""
