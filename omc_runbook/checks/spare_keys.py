@@ -95,7 +95,8 @@ def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
     unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
     fact = f"No task definition of {in_words(referring_services(snapshot))} refers to {spelling}."
     if not member.key or ":" in member.key:
-        fact = f"No reference can name the key {spelling}: in a valueFrom, colons separate the fields."
+        reason = "colons separate the fields" if member.key else "an empty field means the whole secret"
+        fact = f"No reference can name the key {spelling}: in a valueFrom, {reason}."
         remedy = Remedy(f"Give {quoted} another name, without a colon, and refer to that.")
     elif member.kind in ("object", "array"):
         remedy = Remedy(f"Make what {quoted} holds keys of the secret, each with a text, and refer to them.")

@@ -754,6 +754,7 @@ def test_a_key_that_no_reference_can_name_has_to_be_renamed(key: str, name: str,
     [found] = run_check(CHECKS["key-unreferenced"], with_keys(healthy(), **{key: secrets.token_hex(16)}))
     assert found.subject == (key or name)
     assert found.evidence[0].startswith(f"No reference can name the key {name}:")
+    assert ("an empty field means the whole secret" in found.evidence[0]) == (key == "")
     assert found.remedy.command == f"Give {quoted} another name, without a colon, and refer to that."
 
 
