@@ -311,13 +311,16 @@ def _known_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     # A later move to the newest one ends a restore; CloudTrail's times have whole seconds.
     moved = [event for event in moves if event.until > newest.created]
     begun = [event for event in moved if event.time <= moment]
-    perhaps = [event.version_id for event in begun if event.until > moment or event.time <= newest.created]
-    before = [event for event in begun if event.until <= moment and event.time > newest.created]
-    if before:
-        same = (event.version_id for event in before if event.time == before[-1].time)
-        return tuple(dict.fromkeys((*same, *perhaps)))
-    if not moved or perhaps or moved[0].version_id == newest.id:
-        return tuple(dict.fromkeys((newest.id, *perhaps, *restored)))
+    # A move to the newest one came after it, also in the same second.
+    ended = [
+        event
+        for event in begun
+        if event.until <= moment and (event.time > newest.created or event.version_id == newest.id)
+    ]
+    if ended:
+        return tuple(dict.fromkeys(event.version_id for event in begun if event.time >= ended[-1].time))
+    if begun or not moved or moved[0].version_id == newest.id:
+        return tuple(dict.fromkeys((newest.id, *(event.version_id for event in begun), *restored)))
     return (newest.id,)
 
 

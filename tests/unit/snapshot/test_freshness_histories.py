@@ -170,6 +170,26 @@ def test_a_version_may_have_been_current_for_less_than_a_second(
     assert freshness.of_key(history(calls, values, [one]), one, "SECRET_KEY") in answer
 
 
+@pytest.mark.parametrize("move", [60.8, 61.3])
+def test_what_a_task_read_before_a_change_was_taken_back_is_told(move: float) -> None:
+    """A move to a version came after that version, also in the same second."""
+    calls = ((0, "put", "a"), (60.2, "stage", "b"), (move, "move", "b"), (move + 0.3, "drop", "b"), (90, "move", "a"))
+    one, later = started(70, 75), started(95, 99)
+    snapshot = history(calls, {"a": "x", "b": "y"}, [one, later])
+    assert freshness.versions_read(snapshot, one) == ("b",)
+    assert freshness.of_key(snapshot, one, "SECRET_KEY") == "stale"
+    assert freshness.of_key(snapshot, later, "SECRET_KEY") == "fresh"
+
+
+def test_a_former_move_does_not_count_beside_the_next_one() -> None:
+    """It was in the second in which the version came, which was current before the task was created."""
+    calls = ((0, "put", "a"), (50, "put", "b"), (60.1, "move", "a"), (60.7, "put", "c"), (61.2, "move", "b"))
+    calls = (*calls, (65, "move", "c"), (90, "put", "d"))
+    one = started(62, 63)
+    snapshot = history(calls, {"a": "x", "b": "y", "c": "z", "d": "x"}, [one])
+    assert freshness.versions_read(snapshot, one) == ("b",)
+
+
 def test_a_new_version_of_which_cloudtrail_has_no_call_yet_may_have_been_staged() -> None:
     """A task that started before its move has neither its value nor the present one."""
     calls = ((0, "put", "a"), (5000, "stage", "b"), (5013, "move", "b"), (5014, "drop", "b"), (5015, "put", "c"))
