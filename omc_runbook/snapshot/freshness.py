@@ -281,14 +281,16 @@ def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     """Ids of the versions that can have been current at a moment.
 
     One that was written under another label, and whose labels show that it was current, may have been so from then on
-    where CloudTrail has not delivered when it became so.
+    where CloudTrail has not delivered when it became so; and so may the current one, where its move is not there.
     """
     late = (
         each.id
         for each in snapshot.versions
         if each.created <= moment
-        and _staged(snapshot).get(each.id) == _NEVER
-        and {CURRENT, PREVIOUS}.intersection(each.stages)
+        and (
+            (_staged(snapshot).get(each.id) == _NEVER and {CURRENT, PREVIOUS}.intersection(each.stages))
+            or (each.id == snapshot.current_id and _lacks_a_move(snapshot))
+        )
     )
     return tuple(dict.fromkeys((*_known_at(snapshot, moment), *late)))
 

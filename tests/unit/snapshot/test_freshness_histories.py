@@ -190,6 +190,15 @@ def test_a_former_move_does_not_count_beside_the_next_one() -> None:
     assert freshness.versions_read(snapshot, one) == ("b",)
 
 
+def test_a_version_that_became_current_again_may_be_what_a_task_read_before_cloudtrail_has_that_move() -> None:
+    """The labels show the move."""
+    calls = ((0, "put", "a"), (5000, "stage", "b"), (5000.5, "move", "b"), (5000.8, "drop", "b"), (5090, "move", "a"))
+    one = started(5095, 5099)
+    snapshot = history(calls, {"a": "x", "b": "y"}, [one], 5150, late={5090})
+    assert set(freshness.versions_read(snapshot, one)) == {"a", "b"}
+    assert freshness.versions_read(history(calls, {"a": "x", "b": "y"}, [one], 5150), one) == ("a",)
+
+
 def test_a_new_version_of_which_cloudtrail_has_no_call_yet_may_have_been_staged() -> None:
     """A task that started before its move has neither its value nor the present one."""
     calls = ((0, "put", "a"), (5000, "stage", "b"), (5013, "move", "b"), (5014, "drop", "b"), (5015, "put", "c"))
