@@ -438,13 +438,16 @@ def _lacks_a_move(snapshot: Snapshot) -> bool:
     """
     if _staged(snapshot).get(snapshot.current_id) == _NEVER:
         return True
-    newest = next(reversed(_writes(snapshot, _makes_current)), None)
+    calls = _writes(snapshot, _makes_current)
     current = next((version for version in snapshot.versions if version.id == snapshot.current_id), None)
-    if newest is None or current is None:
+    if not calls or current is None:
         return False
+    newest = calls[-1]
+    # Of those in one second, none is known to be the last.
+    last = {event.version_id for event in calls if event.time == newest.time}
     return any(
         version.created > max(newest.until, current.created)
-        or (version.id == newest.version_id and newest.until > current.created)
+        or (version.id in last and current.id not in last and newest.until > current.created)
         for version in snapshot.versions
         if PREVIOUS in version.stages
     )

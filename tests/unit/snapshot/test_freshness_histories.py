@@ -199,6 +199,15 @@ def test_a_version_that_became_current_again_may_be_what_a_task_read_before_clou
     assert freshness.versions_read(history(calls, {"a": "x", "b": "y"}, [one], 5150), one) == ("a",)
 
 
+def test_no_move_is_missing_after_two_in_one_second() -> None:
+    """Whichever CloudTrail names first, the labels are as after both."""
+    calls = ((0, "put", "a"), (50, "put", "b"), (900.2, "move", "a"), (900.4, "move", "b"), (5000, "edit", ""))
+    one = started(910, 920)
+    snapshot = history(calls, {"a": "x", "b": "y"}, [one])
+    assert freshness.of_key(snapshot, one, "SECRET_KEY") == "fresh"
+    assert freshness.of_key(replace(snapshot, writes=(snapshot.writes or ())[::-1]), one, "SECRET_KEY") == "fresh"
+
+
 def test_a_new_version_of_which_cloudtrail_has_no_call_yet_may_have_been_staged() -> None:
     """A task that started before its move has neither its value nor the present one."""
     calls = ((0, "put", "a"), (5000, "stage", "b"), (5013, "move", "b"), (5014, "drop", "b"), (5015, "put", "c"))
