@@ -15,6 +15,7 @@ from omc_runbook.checks.key_demand import (
     KeyDemand,
     all_demands,
     containers_in_force,
+    content_for,
     exchanged_key,
     is_meant_whole,
     is_near_own,
@@ -592,7 +593,7 @@ def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
 
     A label of one's own is a remark while it is on the current version: it may be how values are released.
     """
-    ref, secret = demand.reference, snapshot.secret
+    ref, secret, content = demand.reference, snapshot.secret, content_for(snapshot, demand)
     lacks_now = snapshot.document is None or snapshot.document.get(ref.key) is None
     problem, is_own_label = "", bool(ref.stage) and not ref.version_id and not ref.stage.startswith("AWS")
     if secret and "versions" not in snapshot.gaps:
@@ -603,6 +604,8 @@ def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
             problem = (
                 f"that version does not have the label {ref.stage}, and Secrets Manager refuses to read it by both"
             )
+        elif ref.key and content and not content.document and content.version_id != snapshot.current_id:
+            problem = "ECS can read no key from that version"
         elif lacking_document(snapshot, demand) and not lacks_now:
             problem = f"that version does not have the key {letters.spell(ref.key)}, and the current one has it"
     once = "reaches this variable only once somebody moves that label"

@@ -42,6 +42,7 @@ from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Names
 from omc_runbook.model.value_from import parse
 from omc_runbook.sandbox.worlds.staging import KEYS
+from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = by_id(checks_of(content, spare_keys))
@@ -269,6 +270,19 @@ def test_a_reference_is_at_fault_whose_version_lacks_a_key_of_the_current_one(fi
     assert "that version does not have the key STRIPE_API_KEY, and the current one has it." in found[0].evidence[1]
     neither = with_values(pinned, document(healthy()))
     assert found_in(neither) == {"key-missing"}
+
+
+@pytest.mark.parametrize("is_binary", [False, True])
+def test_no_task_starts_with_a_key_of_a_version_that_is_no_json(is_binary: bool) -> None:
+    """The current version does not matter then."""
+    snapshot = with_text(healthy(), "a text without keys", PREVIOUS)
+    if is_binary:
+        snapshot = replace(snapshot, contents={**snapshot.contents, PREVIOUS: Content(PREVIOUS, binary=True)})
+    assert snapshot.secret
+    pinned = with_reference(snapshot, "worker", "SECRET_KEY", f"{snapshot.secret.arn}:SECRET_KEY:AWSPREVIOUS:")
+    [found] = [each for each in diagnose(pinned) if each.check == "previous-pinned" and each.is_problem]
+    assert found.severity == "error"
+    assert found.evidence[1] == "The stage field is AWSPREVIOUS: ECS can read no key from that version."
 
 
 @pytest.mark.parametrize("agent", ["aws-cli/2.15", "Boto3/1.40"])
