@@ -201,6 +201,14 @@ def lacking_document(snapshot: Snapshot, demand: KeyDemand) -> Document | None:
     return document if key and document and document.get(key) is None else None
 
 
+def is_only_pinned(snapshot: Snapshot, demand: KeyDemand) -> bool:
+    """Whether the version that a reference names has its key, and the current one lacks it; no other misses it."""
+    content, key = content_for(snapshot, demand), demand.reference.key
+    has_it = bool(content and content.document and content.document.get(key))
+    is_gone = snapshot.document is not None and snapshot.document.get(key) is None
+    return bool(key) and has_it and is_gone and key not in missing_keys(snapshot)
+
+
 def exchanged_key(snapshot: Snapshot, reference: Reference) -> str:
     """The key in a reference that has it in the place of the stage; "" in any other."""
     document = snapshot.document

@@ -19,6 +19,7 @@ from omc_runbook.checks.key_demand import (
     exchanged_key,
     is_meant_whole,
     is_near_own,
+    is_only_pinned,
     keys_by_variable,
     lacking_document,
     named_key,
@@ -612,4 +613,8 @@ def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
     tail = problem or f"a new value {once if is_own_label else 'never reaches this variable'}"
     is_current = is_own_label and "" != snapshot.version_at(ref.stage) == snapshot.current_id
     severity: Severity = "error" if problem else "info" if is_current else "warning"
-    return replace(_evidence(snapshot, demand, f"{fact}: {tail}."), severity=severity)
+    evidence = replace(_evidence(snapshot, demand, f"{fact}: {tail}."), severity=severity)
+    if not is_only_pinned(snapshot, demand):
+        return evidence
+    first = f"First give {letters.spell(ref.key)} a value in the current version, which lacks it."
+    return replace(evidence, remedy=evidence.remedy and evidence.remedy.needing(first))

@@ -10,7 +10,15 @@ from omc_runbook.changes.fix.steps import Correction, UnfixedCause
 from omc_runbook.checks import reference
 from omc_runbook.checks.check import checks_of
 from omc_runbook.checks.definition_source import source_of
-from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, missing_keys, named_key
+from omc_runbook.checks.key_demand import (
+    KeyDemand,
+    all_demands,
+    exchanged_key,
+    is_only_pinned,
+    missing_keys,
+    named_key,
+)
+from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -91,6 +99,8 @@ def _why_not(snapshot: Snapshot, demand: KeyDemand) -> str:
     )
     if foreign:
         return foreign
+    if is_only_pinned(snapshot, demand):
+        return f"The current version lacks {letters.spell(demand.reference.key)}: give it a value first, by update."
     if not _correct_value_from(snapshot, demand):
         return f"No key of the secret is clearly the one for {demand.variable}."
     return ""

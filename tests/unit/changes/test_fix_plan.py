@@ -179,6 +179,23 @@ def test_a_key_in_the_place_of_the_stage_is_the_key(field: str) -> None:
     assert "SECRET_KEY, which is a key" in finding.evidence[1] and ":SECRET_KEY::" in finding.remedy.command
 
 
+@pytest.mark.parametrize("field", ["AWSPREVIOUS:", f":{PREVIOUS}"])
+def test_a_pin_stays_while_the_current_version_lacks_its_key(field: str) -> None:
+    """New tasks start with it, and would not without; it is corrected once the current version has the key, too."""
+    added = {**document(healthy()), "STRIPE_API_KEY": secrets.token_hex(16)}
+    pinned = with_reference(
+        with_values(healthy(), added, PREVIOUS), "worker", "OPENAI_API_KEY", f"{ARN}:STRIPE_API_KEY:{field}"
+    )
+    check = "previous-pinned" if field.startswith("AWS") else "version-pinned"
+    plan = planned(pinned)
+    assert not plan.steps
+    assert reasons(plan) == {check: "The current version lacks STRIPE_API_KEY: give it a value first, by update."}
+    [finding] = [each for each in root_causes.diagnose(pinned) if each.check == check and each.is_problem]
+    assert "First give STRIPE_API_KEY a value in the current version, which lacks it." in finding.remedy.command_needs
+    [step] = planned(with_values(pinned, added)).steps
+    assert isinstance(step, Correction) and step.edits[0].after == f"{ARN}:STRIPE_API_KEY::"
+
+
 def test_several_references_of_a_revision_become_one_new_revision() -> None:
     """Services that share it get it together, and each is redeployed once."""
     snapshot = with_reference(healthy(), "backend", "SECRET_KEY", WRONG["suffix-stale"])
