@@ -328,13 +328,19 @@ def _known_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
 
 @once
 def _staged(snapshot: Snapshot) -> Mapping[str, datetime]:
-    """The versions that were, by CloudTrail, written under another label, and until when: AWSCURRENT moved to them."""
+    """The versions that were, by CloudTrail, written under another label, and until when: AWSCURRENT moved to them.
+
+    Not those of which the lookup's limit may have cut off a move.
+    """
     until = {event.version_id: event.until for event in reversed(_writes(snapshot, _moves_current))}
-    return {
-        event.version_id: until.get(event.version_id, _NEVER)
-        for event in snapshot.writes or ()
-        if event.name == "PutSecretValue" and event.stages and CURRENT not in event.stages and not event.error
-    }
+    since = snapshot.writes_since
+    staged = (event for event in snapshot.writes or () if _is_staging(event) and (not since or since < event.time))
+    return {event.version_id: until.get(event.version_id, _NEVER) for event in staged}
+
+
+def _is_staging(event: Event) -> bool:
+    """Whether a call wrote a version under another label than AWSCURRENT."""
+    return event.name == "PutSecretValue" and bool(event.stages) and CURRENT not in event.stages and not event.error
 
 
 def _may_be_staged(snapshot: Snapshot, version: Version) -> bool:
@@ -343,6 +349,7 @@ def _may_be_staged(snapshot: Snapshot, version: Version) -> bool:
     # A move alone does not show how the version was written, where CloudTrail may still deliver that.
     is_late = version.created + TRAIL_DELAY > snapshot.taken
     is_known = any(event.name != MOVE or not is_late for event in calls)
+    is_known &= version.id in _staged(snapshot) or not any(map(_is_staging, calls))
     return not is_known and bool(is_late or calls or not {CURRENT, PREVIOUS}.issuperset(version.stages))
 
 

@@ -181,6 +181,18 @@ def test_what_a_task_read_before_a_change_was_taken_back_is_told(move: float) ->
     assert freshness.of_key(snapshot, later, "SECRET_KEY") == "fresh"
 
 
+def test_a_version_may_have_been_current_before_the_oldest_move_that_was_looked_up() -> None:
+    """An account has so many calls that the limit cut off its first move, and not the call that wrote it."""
+    calls = ((0, "put", "a"), (1000, "stage", "b"), (1001.3, "move", "b"), (1002, "drop", "b"), (40000, "stage", "c"))
+    calls = (*calls, (40001.2, "move", "c"), (40002, "drop", "c"), (40100, "move", "b"))
+    one, early = started(5000, 5010), started(500, 510)
+    snapshot = history(calls, {"a": "x", "b": "y", "c": "z"}, [one, early])
+    writes = tuple(each for each in snapshot.writes or () if each.name != MOVE or each.time > at(30000))
+    cut = replace(snapshot, writes=writes, writes_since=at(30000))
+    assert freshness.versions_read(snapshot, one) == ("b",) == freshness.versions_read(cut, one)[:1]
+    assert freshness.of_key(cut, one, "SECRET_KEY") != "stale" == freshness.of_key(cut, early, "SECRET_KEY")
+
+
 def test_a_former_move_does_not_count_beside_the_next_one() -> None:
     """It was in the second in which the version came, which was current before the task was created."""
     calls = ((0, "put", "a"), (50, "put", "b"), (60.1, "move", "a"), (60.7, "put", "c"), (61.2, "move", "b"))
