@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from omc_runbook.model.accepted import Accepted
-from omc_runbook.model.arn import account_in
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
@@ -29,6 +29,7 @@ from omc_runbook.model.runbook_file import FILE_NAME, find_file, find_misnamed, 
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import ALMOST, closest, nearest
+from omc_runbook.model.value_from import split_suffix
 from omc_runbook.model.whole_number import MOST_DAYS, WholeNumber
 
 LOCAL = "local"
@@ -362,15 +363,37 @@ def load(
 
 def _is_one_secret(one: Names, other: Names) -> bool:
     """Whether two environments surely have the same secret; where nothing names an account, each may be in its own."""
+    is_one_account = bool(_account_id(one)) and _account_id(one) == _account_id(other)
     account = _account_of(one)
-    return any(account) and account == _account_of(other) and _may_be_one_secret(one, other)
+    return (is_one_account or (any(account) and account == _account_of(other))) and _may_be_one_secret(one, other)
 
 
 def _may_be_one_secret(one: Names, other: Names) -> bool:
-    """Whether two environments have a secret of one name in one region, and nothing tells their accounts apart."""
-    pairs = zip(_account_of(one), _account_of(other), strict=True)
+    """Whether two environments have a secret of one name in one region, and nothing tells their accounts apart.
+
+    Where both accounts are known, these decide: two profiles or roles may be of one account.
+    """
+    ids = (_account_id(one), _account_id(other))
+    pairs = [ids] if all(ids) else zip(_account_of(one), _account_of(other), strict=True)
     is_another = any(mine and theirs and mine != theirs for mine, theirs in pairs)
-    return not is_another and (one.secret, one.region) == (other.secret, other.region)
+    return not is_another and _region_of(one) == _region_of(other) and bool(_secret_names(one) & _secret_names(other))
+
+
+def _account_id(names: Names) -> str:
+    """The number of the secret's account, by its ARN, or else that of the environment or its role; "" for none."""
+    if names.secret.startswith("arn:"):
+        return account_in(names.secret)
+    return names.account_id or (account_in(names.role_arn) if names.role_arn else "")
+
+
+def _region_of(names: Names) -> str:
+    return region_in(names.secret) if names.secret.startswith("arn:") else names.region
+
+
+def _secret_names(names: Names) -> set[str]:
+    """The secret's name, or the two that an ARN may mean: its end may be the suffix that AWS gave it, or none."""
+    last = names.secret.rpartition(":")[2]
+    return {last, split_suffix(last)[0]} if names.secret.startswith("arn:") else {last}
 
 
 def _account_of(names: Names) -> tuple[str, str, str]:

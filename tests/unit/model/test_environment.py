@@ -319,6 +319,43 @@ def test_what_has_the_secret_of_production_is_production(table: str, is_producti
     assert not load("qa", write(bare, tables)).is_production
 
 
+OF_SHOP = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:shop"
+IN_ACCOUNT = 'account_id = "123456789012"'
+
+
+@pytest.mark.parametrize(
+    ("production", "table", "is_production"),
+    [
+        (f'secret = "{OF_SHOP}-AbCdEf"', f'secret = "{OF_SHOP}-AbCdEf"', True),
+        (f'secret = "{OF_SHOP}-AbCdEf"', f'secret = "{OF_SHOP}"', True),
+        (f'secret = "{OF_SHOP}-AbCdEf"', f'secret = "shop"\n{IN_ACCOUNT}', True),
+        (f'secret = "shop"\n{IN_ACCOUNT}', f'secret = "{OF_SHOP}-AbCdEf"\nregion = "eu-west-1"', True),
+        (f'secret = "{OF_SHOP}-AbCdEf"', f'secret = "{OF_SHOP}2-AbCdEf"', False),
+        (f'secret = "{OF_SHOP}-AbCdEf"', f'secret = "{OF_SHOP.replace("south", "north")}-AbCdEf"', False),
+        (f'secret = "{OF_SHOP}-AbCdEf"', f'secret = "{OF_SHOP.replace("2345", "5432")}-AbCdEf"', False),
+        (f'secret = "{OF_SHOP}-AbCdEf"', 'secret = "shop"', False),
+        (f'secret = "shop"\nprofile = "live"\n{IN_ACCOUNT}', f'secret = "shop"\nprofile = "test"\n{IN_ACCOUNT}', True),
+        (
+            'secret = "shop"\nrole_arn = "arn:aws:iam::123456789012:role/live"',
+            'secret = "shop"\nrole_arn = "arn:aws:iam::123456789012:role/test"',
+            True,
+        ),
+        (
+            'secret = "shop"\nrole_arn = "arn:aws:iam::123456789012:role/same"',
+            'secret = "shop"\nrole_arn = "arn:aws:iam::210987654321:role/same"',
+            False,
+        ),
+    ],
+)
+def test_an_arn_or_the_account_tells_that_a_secret_is_productions(
+    production: str, table: str, is_production: bool, bare: Path
+) -> None:
+    """An ARN has the account and the region itself; profiles and roles that differ may be of one account."""
+    tables = f"[environments.production]\n{production}\n[environments.qa]\n{table}\n"
+    found = load("qa", write(bare, tables))
+    assert (found.is_production, found.wants_confirmation) == (is_production, is_production)
+
+
 @pytest.mark.parametrize(
     ("production", "table", "variable", "wants"),
     [
