@@ -34,8 +34,8 @@ _INSTEAD = {
 _PUBLIC = re.compile(
     r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|arn:.*|(env|file):.*|[A-Z][A-Z0-9_]*|[a-z]+([_:.-][a-z0-9]+)*)$"
 )
-_ID = re.compile(r"^[0-9a-f]{32,64}$")
-"""A task's id, or the id that a client gave a version of the secret."""
+_ID = re.compile(r"^([0-9a-f]{32,64}|[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12})$")
+"""A task's id, or the id that a client gave a version of the secret, such as what uuidgen prints on macOS."""
 _HEX = re.compile(r"^[0-9A-Fa-f]+$")
 _BASE64 = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_-]+={0,2}$")
 _SIGNS, _MANY_SIGNS = re.compile(r"[!\"#$%&'()*;<>?\[\]^`{|}~\\]"), 4

@@ -72,6 +72,14 @@ def test_binary_characters_are_refused_and_not_repeated() -> None:
     assert "pasted" not in str(refused.value)
 
 
+@pytest.mark.parametrize("id", [str(uuid.uuid4()), str(uuid.uuid4()).upper(), secrets.token_hex(32)])
+def test_a_version_has_the_id_that_a_client_gave_it(id: str) -> None:
+    """Such as a UUID in capitals, of which no other parameter is made."""
+    assert check(ROOT / "notebooks" / "restore.ipynb", [("version", id)]) == {"version": id}
+    with pytest.raises(UsageError, match="looks like a secret"):
+        check(ROOT / "notebooks" / "restore.ipynb", [("version", secrets.token_urlsafe(32))])
+
+
 @pytest.mark.parametrize("name", ["repository", "service"])
 def test_markup_is_no_name(name: str) -> None:
     """A value with HTML around it has signs that neither names nor paths have; only a pasted message may."""
