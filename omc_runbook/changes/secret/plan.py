@@ -409,22 +409,30 @@ def _lacks(snapshot: Snapshot, consumers: Sequence[Service], after: Document) ->
         is_lacking = demand.in_force and demand.service in renewed and key in missing_keys(snapshot)
         if is_lacking and not demand.reference.names_version and after.get(key) is None:
             lacking.setdefault(key, set()).add(demand.service.name)
-    for key, services in lacking.items():
+    for services, keys in _by_services(lacking):
+        values = "give it a value" if len(keys) == 1 else "give them values"
         yield (
-            f"New tasks of {', '.join(sorted(services))} do not start without {key}, which they reference and the"
-            " secret lacks: give it a value with the same change, or first, by update."
+            f"New tasks of {services} do not start without {', '.join(keys)}, which they reference and the secret"
+            f" lacks: {values} with the same change, or first, by update."
         )
 
 
 def _losses(snapshot: Snapshot, changes: Iterable[KeyChange]) -> Iterator[str]:
     """Why new tasks would not start: for lack of keys that they reference."""
-    for change in changes:
-        services = ", ".join(sorted(services_reading(snapshot, change.key))) if change.action == "removed" else ""
-        if services:
-            yield (
-                f"New tasks of {services} would not start without {change.key}, which they reference: take it out of"
-                " their task definitions first, or set single keys by update."
-            )
+    removed = (change.key for change in changes if change.action == "removed")
+    for services, keys in _by_services({key: services_reading(snapshot, key) for key in removed}):
+        yield (
+            f"New tasks of {services} would not start without {', '.join(keys)}, which they reference: take"
+            f" {'it' if len(keys) == 1 else 'them'} out of their task definitions first, or set single keys by update."
+        )
+
+
+def _by_services(readers: Mapping[str, Collection[str]]) -> Iterator[tuple[str, list[str]]]:
+    """The services that read the same of these keys, as one text, with those; no keys that no service reads."""
+    keys_of: dict[str, list[str]] = {}
+    for key, services in readers.items():
+        keys_of.setdefault(", ".join(sorted(services)), []).append(key)
+    yield from ((services, keys) for services, keys in keys_of.items() if services)
 
 
 def why_not_writable(secret: Secret, version: str = "") -> str:

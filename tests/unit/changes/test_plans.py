@@ -512,6 +512,20 @@ def test_a_key_that_new_tasks_lack_refuses_a_change(desired: int, is_refused: bo
     assert planned(snapshot, SENTRY_DSN=f"https://{secrets.token_hex(16)}@o1.ingest.sentry.io/1").blockers == ()
 
 
+def test_keys_that_the_same_services_would_lack_are_one_reason() -> None:
+    """And those of other services another: no sentence comes twice."""
+    snapshot = with_text(healthy(), "{}", PREVIOUS)
+    entries = [
+        VersionEntry(version=each, content=snapshot.contents.get(each.id), promoted=True) for each in snapshot.versions
+    ]
+    both, one = plan_restore(snapshot, VersionHistory(tuple(entries)), PREVIOUS).blockers
+    assert both.startswith("New tasks of backend, worker would not start without SECRET_KEY, POSTGRES_PASSWORD, ")
+    assert "which they reference: take them out of their task definitions" in both and "SMTP_HOST" in one
+    lacking = without_key(without_key(healthy(), "SENTRY_DSN"), "SMTP_HOST")
+    (blocker,) = planned(lacking, SMTP_PASSWORD=password()).blockers
+    assert "SMTP_HOST" in blocker and "SENTRY_DSN" in blocker and ": give them values with" in blocker
+
+
 def test_a_plan_says_which_values_it_empties() -> None:
     """As a template's line that was not filled in does; other values are not said to be there."""
     plan = planned(healthy(), SMTP_PASSWORD="", SMTP_USER="me@ohmycoins.test")
