@@ -134,10 +134,12 @@ def _read(raw: bytes, origin: str, where: str) -> dict[str, NewValue]:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise UsageError(f"{where} is not UTF-8 text: save it as such.") from None
+    if text.startswith("\ufeff"):
+        raise UsageError(f"{where} begins with a byte order mark: save it as UTF-8 without one.")
     if not text.strip():
         raise UsageError(f"{where} is empty: there is nothing to write.")
     # Text that does not begin with a name is parsed as JSON, for JSON's error message.
-    is_json = text.lstrip().startswith(("{", "[", "'", '"', "\ufeff"))
+    is_json = text.lstrip().startswith(("{", "[", "'", '"'))
     values = _members(Masked(text, origin), where) if is_json else _lines(text, origin, where)
     if not values:
         raise UsageError(f"{where} has no key: there is nothing to write.")
