@@ -317,9 +317,10 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity, stems_from=frozenset(keys))
         elif doubtful and snapshot.versions and snapshot.references_of(service):
             tasks, when = counted(len(doubtful), "running task"), _in_doubt(snapshot, doubtful)
+            value = "value it has" if len(doubtful) == 1 else "values they have"
             doubt = (
-                f"{tasks} of {service.name} started {when}, and CloudTrail does not say which value they have:"
-                " redeploy to be sure."
+                f"{tasks} of {service.name} started {when}, and CloudTrail does not say which {value}: redeploy to be"
+                " sure."
             )
             gaps = snapshot.unread("writes", "reads")
             if begin := snapshot.writes_since:

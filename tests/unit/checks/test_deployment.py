@@ -429,6 +429,7 @@ def test_an_edit_of_the_tags_alone_is_a_doubt_and_no_finding() -> None:
     assert found_in(edited) == set()
     said = " ".join(fact for answer in run_check(CHECKS["not-forced"], edited) for fact in answer.evidence)
     assert "1 running task of worker started before the secret was last edited (LastChangedDate 2026-03-01" in said
+    assert "and CloudTrail does not say which value it has: redeploy to be sure." in said
     settled = replace(edited, writes=(event("PutSecretValue", CHANGED, CURRENT),))
     assert_clear(CHECKS["not-forced"], settled)
 
