@@ -19,7 +19,7 @@ from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
-from omc_runbook.model.environment_names import PROJECT, canonical, environment_in, means_production
+from omc_runbook.model.environment_names import PROJECT, canonical, environment_in, environment_of, means_production
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED, warn_once
 from omc_runbook.model.notify import Notify
@@ -336,7 +336,7 @@ def load(
         if calls_aws and not may_be_new and found is None:
             _refuse_other_spelling(environment, settings.environments)
         filled = {name: file.names(name, found if name == environment else None) for name in all_names}
-        productions = tuple(file.productions(all_names))
+        productions = dict(file.productions(all_names))
         keys = catalogue(settings.keys)
     return Environment(
         name=environment,
@@ -355,28 +355,39 @@ def load(
         records=settings.records,
         audit=settings.audit,
         is_another_production=(found is not None and found.is_production)
-        or any(_is_one_secret(names, filled[environment]) for names in productions),
-        may_be_production=means_production(filled[environment].secret)
-        and any(_may_be_one_secret(names, filled[environment]) for names in productions),
+        or any(_is_one_secret(names, filled[environment]) for names in productions.values()),
+        may_be_production=any(
+            _is_named_after(production, filled[environment]) and _may_be_one_secret(names, filled[environment])
+            for production, names in productions.items()
+        ),
     )
 
 
 def _is_one_secret(one: Names, other: Names) -> bool:
     """Whether two environments surely have the same secret; where nothing names an account, each may be in its own."""
     is_one_account = bool(_account_id(one)) and _account_id(one) == _account_id(other)
-    account = _account_of(one)
-    return (is_one_account or (any(account) and account == _account_of(other))) and _may_be_one_secret(one, other)
+    sign_in = _sign_in(one)
+    return (is_one_account or (any(sign_in) and sign_in == _sign_in(other))) and _may_be_one_secret(one, other)
 
 
 def _may_be_one_secret(one: Names, other: Names) -> bool:
     """Whether two environments have a secret of one name in one region, and nothing tells their accounts apart.
 
-    Where both accounts are known, these decide: two profiles or roles may be of one account.
+    Where both accounts are known, these decide: two profiles or roles may be of one account. With an ARN, the other
+    environment names a secret wherever it signs in.
     """
     ids = (_account_id(one), _account_id(other))
-    pairs = [ids] if all(ids) else zip(_account_of(one), _account_of(other), strict=True)
+    is_by_id = all(ids) or other.secret.startswith("arn:")
+    pairs = [ids] if is_by_id else zip(_sign_in(one), _sign_in(other), strict=True)
     is_another = any(mine and theirs and mine != theirs for mine, theirs in pairs)
     return not is_another and _region_of(one) == _region_of(other) and bool(_secret_names(one) & _secret_names(other))
+
+
+def _is_named_after(production: str, names: Names) -> bool:
+    """Whether the secret's name says that it is of production, or has the name of that environment, such as live."""
+    return any(
+        means_production(name) or environment_of(name, {}, production) == production for name in _secret_names(names)
+    )
 
 
 def _account_id(names: Names) -> str:
@@ -396,9 +407,9 @@ def _secret_names(names: Names) -> set[str]:
     return {last, split_suffix(last)[0]} if names.secret.startswith("arn:") else {last}
 
 
-def _account_of(names: Names) -> tuple[str, str, str]:
-    """What names the account of an environment: its id, a profile, or a role in it."""
-    return names.account_id, names.profile, names.role_arn
+def _sign_in(names: Names) -> tuple[str, str]:
+    """How one signs in to the account of an environment: a profile, or a role in it."""
+    return names.profile, names.role_arn
 
 
 def unknown_environment(environment: str, names: Iterable[str]) -> UsageError:
@@ -486,8 +497,8 @@ class _File:
         table = {**_DEFAULTS.get(kind, {}), **self.chosen(environment), **(found.names if found else {})}
         return _fill(table, self.settings.project, found.word if found else environment)
 
-    def productions(self, environments: Iterable[str]) -> Iterator[Names]:
-        """The names of those environments that are production, whatever secret a variable names for this run.
+    def productions(self, environments: Iterable[str]) -> Iterator[tuple[str, Names]]:
+        """Those environments that are production, each with its names, whatever secret a variable names for this run.
 
         Without a table, production has the guide's names, unless the file has a secret or prefix for all.
         """
@@ -495,7 +506,7 @@ class _File:
         is_guides = _NAMING_SECRET.isdisjoint(self.shared)
         for each in environments:
             if means_production(each) and (is_guides or each in self.settings.environments):
-                yield replace(self, variables=own).names(each)
+                yield each, replace(self, variables=own).names(each)
 
 
 def _parse(path: Path | None) -> _File:

@@ -319,7 +319,8 @@ def test_what_has_the_secret_of_production_is_production(table: str, is_producti
     assert not load("qa", write(bare, tables)).is_production
 
 
-OF_SHOP = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:shop"
+OF_SECRETS = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret"
+OF_SHOP = f"{OF_SECRETS}:shop"
 IN_ACCOUNT = 'account_id = "123456789012"'
 
 
@@ -345,6 +346,8 @@ IN_ACCOUNT = 'account_id = "123456789012"'
             'secret = "shop"\nrole_arn = "arn:aws:iam::210987654321:role/same"',
             False,
         ),
+        (f'secret = "shop"\nprofile = "acme"\n{IN_ACCOUNT}', 'secret = "shop"\nprofile = "acme"', True),
+        (f'secret = "shop"\nprofile = "live"\n{IN_ACCOUNT}', 'secret = "shop"\nprofile = "test"', False),
     ],
 )
 def test_an_arn_or_the_account_tells_that_a_secret_is_productions(
@@ -366,6 +369,9 @@ def test_an_arn_or_the_account_tells_that_a_secret_is_productions(
         ('profile = "live"', 'profile = "test"\nsecret = "ohmycoins-production-app-secrets"', "", False),
         ("", 'region = "eu-west-1"\nsecret = "ohmycoins-production-app-secrets"', "", False),
         ('secret = "app"', 'secret = "app"', "", False),
+        ("", 'profile = "test"', f"{OF_SHOP}-AbCdEf", False),
+        ('secret = "shop-live"', f'secret = "{OF_SHOP}-live-AbCdEf"', "", True),
+        ('profile = "live"', 'profile = "test"', f"{OF_SECRETS}:ohmycoins-production-app-secrets-AbCdEf", True),
         ("", "", "", False),
     ],
 )
@@ -378,6 +384,17 @@ def test_a_secret_that_is_productions_by_its_name_is_changed_with_a_confirmation
     tables = f"[environments.production]\n{production}\n[environments.staging]\n{table}\n"
     found = load("staging", write(bare, tables))
     assert (found.wants_confirmation, found.is_production) == (wants, False)
+
+
+@pytest.mark.parametrize("production", ["live", "live-eu", "prd"])
+def test_a_secret_with_the_name_of_the_production_of_the_file_is_changed_with_a_confirmation(
+    production: str, bare: Path
+) -> None:
+    """Also with "live" in the middle of the secret's name, where it does not always mean production."""
+    tables = f'[environments.{production}]\n[environments.qa]\n[environments.copy]\nprefix = "ohmycoins-{production}"\n'
+    path = write(bare, tables)
+    assert load("copy", path).wants_confirmation and not load("copy", path).is_production
+    assert not load("qa", path).wants_confirmation
 
 
 @pytest.mark.parametrize(
