@@ -32,9 +32,12 @@ _INSTEAD = {
 }
 """What to give instead of a text that looks like a secret, by parameter."""
 _PUBLIC = re.compile(
-    r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|arn:.*|(env|file):.*|[A-Z][A-Z0-9_]*|[a-z]+([_:.-][a-z0-9]+)*)$"
+    r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|arn:.*|(env|file):.*|(?![0-9A-F]{32,}$)[A-Z][A-Z0-9_]*|[a-z]+([_:.-][a-z0-9]+)*)$"
 )
-_ID = re.compile(r"^([0-9a-f]{32,64}|[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12})$")
+_IDS = {
+    "task": re.compile(r"^[0-9a-f]{32,64}$"),
+    "version": re.compile(r"^([0-9a-f]{32,64}|[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12})$"),
+}
 """A task's id, or the id that a client gave a version of the secret, such as what uuidgen prints on macOS."""
 _HEX = re.compile(r"^[0-9A-Fa-f]+$")
 _BASE64 = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_-]+={0,2}$")
@@ -85,7 +88,7 @@ def refuse_secrets(pairs: Iterable[tuple[str, str]]) -> None:
 def is_secret_in(name: str, text: str) -> bool:
     """Whether the text of a parameter is probably a secret: by its looks, or since no name and no path is like it."""
     text = letters.without_numbers(text)
-    is_id = name in ("task", "version") and _ID.match(text)
+    is_id = name in _IDS and _IDS[name].match(text)
     is_no_name = name not in PASTED and _has_many_signs(text) and not exists(expand(text))
     return is_no_name or (looks_secret(text) and not is_id)
 

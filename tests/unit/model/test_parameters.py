@@ -10,7 +10,7 @@ import pytest
 from support.paths import ROOT
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.parameters import check, convert, looks_secret, of_notebook
+from omc_runbook.model.parameters import check, convert, is_secret_in, looks_secret, of_notebook
 
 PUBLIC = [
     "staging",
@@ -78,6 +78,15 @@ def test_a_version_has_the_id_that_a_client_gave_it(id: str) -> None:
     assert check(ROOT / "notebooks" / "restore.ipynb", [("version", id)]) == {"version": id}
     with pytest.raises(UsageError, match="looks like a secret"):
         check(ROOT / "notebooks" / "restore.ipynb", [("version", secrets.token_urlsafe(32))])
+
+
+def test_what_is_the_id_of_a_version_in_capitals_is_a_secret_elsewhere() -> None:
+    """A task has no such id; and of hexadecimal digits in capitals, no variable's name is made."""
+    capitals = str(uuid.uuid4()).upper()
+    assert not is_secret_in("version", capitals) and is_secret_in("task", capitals)
+    assert not is_secret_in("task", secrets.token_hex(16)) and not is_secret_in("keys", "A1_" + "B" * 40)
+    for name in ("keys", "task", "version"):
+        assert is_secret_in(name, f"A{secrets.token_hex(15)}7".upper())
 
 
 @pytest.mark.parametrize("name", ["repository", "service"])
