@@ -14,12 +14,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def parse(text: str | bytes, parse_int: Callable[[str], Any] | None = None) -> Any:
-    """What a text says; raises ValueError for one that is no JSON, or that is nested too deeply."""
+def parse(text: str | bytes, parse_int: Callable[[str], Any] | None = None, refuses_twice: bool = False) -> Any:
+    """What a text says; raises ValueError for one that is no JSON, or that is nested too deeply.
+
+    With `refuses_twice` also for an object that has a member twice.
+    """
     try:
-        return json.loads(text, parse_int=parse_int)
+        return json.loads(text, parse_int=parse_int, object_pairs_hook=_each_once if refuses_twice else None)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("it has a member twice")
+    return members
 
 
 def as_dataclass(kind: type[T], body: object) -> T:

@@ -66,9 +66,12 @@ class PlanFile:
 
     @classmethod
     def from_json(cls, text: str) -> PlanFile:
-        """Read the text of a file; raises ValueError for another, and for one whose hash is not that of its text."""
+        """Read the text of a file; raises ValueError for another, and for one whose hash is not that of its text.
+
+        A member that comes twice would be read as its last, and a person may read the first.
+        """
         # Python refuses integers of thousands of digits.
-        body = json_text.parse(text, parse_int=float)
+        body = json_text.parse(text, parse_int=float, refuses_twice=True)
         if not isinstance(body, dict) or body.pop("schema", None) != 1:
             raise ValueError("it is not a plan of schema 1")
         recorded, names = body.pop("hash", ""), {field.name for field in fields(cls)}

@@ -226,6 +226,8 @@ def test_files_that_are_no_plans_are_refused_in_a_sentence(path: Path, tmp_path:
         "not a whole plan": edited(whole, facts=7),
         "a whole plan": edited(whole, steps=[7]),
         "whole plan": edited(whole, fingerprints=7),
+        "it has a member twice": whole.replace('"carried_out": {}', '"carried_out": {},\n "carried_out": {}'),
+        "has a member twice": whole.replace('"facts": {', '"facts": {"a": "hunter2", "a": "b", ', 1),
         "its hash is another": edited(whole, steps=["Something else."]),
         "is for rotate, and this is update": replace(PlanFile.from_json(whole), runbook="rotate").to_json(),
         "has other parameters than update": replace(PlanFile.from_json(whole), parameters={}).to_json(),
