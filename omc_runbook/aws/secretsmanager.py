@@ -118,6 +118,13 @@ class Version:
     stages: tuple[str, ...]
 
 
+def short_id(version_id: str, others: Iterable[str]) -> str:
+    """The shortest prefix of a version's id that no other one begins with, at least eight characters."""
+    ids = [each for each in others if each != version_id]
+    lengths = range(8, len(version_id))
+    return next((s for s in (version_id[:n] for n in lengths) if not any(i.startswith(s) for i in ids)), version_id)
+
+
 @dataclass(frozen=True)
 class Value:
     """A version's value; `text` is None for a SecretBinary, which ECS cannot inject."""

@@ -240,7 +240,7 @@ def _value_of(plan: AddKeyPlan, part: EnvironmentPlan) -> str:
         A_PLACEHOLDER: "a placeholder, until update writes a value",
     }
     description = descriptions.get(part.content, f"a value, from {origin}")
-    return f"{description}; on top of version {part.write.base[:8]}" if part.write.base else description
+    return f"{description}; on top of version {part.write.short(part.write.base)}" if part.write.base else description
 
 
 def _deployment(part: EnvironmentPlan) -> Entry:

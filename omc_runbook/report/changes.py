@@ -71,7 +71,7 @@ def plan(plan: SecretPlan) -> Table:
     ]
     count = len(plan.changed)
     consumers = ", ".join(service.name for service in plan.consumers) or "no service"
-    base = f"version {plan.base[:8]}" if plan.base else "nothing"
+    base = f"version {plan.short(plan.base)}" if plan.base else "nothing"
     title = (
         f"{count} of {len(rows)} keys would change, on top of {base}; used by {consumers}"
         if count
@@ -250,7 +250,7 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
     remedy = remedies.restore(environment, plan.base, plan.token)
     entries = [
         Entry(
-            f"back to version {plan.base[:8]}",
+            f"back to version {plan.short(plan.base)}",
             lead=f"{_before_undo(environment, keys)}Makes it current again, redeploys every service and verifies the"
             " new tasks.",
             command=remedies.command_to_apply(environment, remedy),

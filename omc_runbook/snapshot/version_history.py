@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.failures import ReadFailure
-from omc_runbook.aws.secretsmanager import Version
+from omc_runbook.aws.secretsmanager import Version, short_id
 from omc_runbook.snapshot.content import Content
 
 
@@ -60,6 +60,4 @@ class VersionHistory:
 
     def short(self, version_id: str) -> str:
         """The shortest unique prefix of an id, at least eight characters."""
-        ids = [entry.id for entry in self.versions if entry.id != version_id]
-        lengths = range(8, len(version_id))
-        return next((s for s in (version_id[:n] for n in lengths) if not any(i.startswith(s) for i in ids)), version_id)
+        return short_id(version_id, (entry.id for entry in self.versions))

@@ -153,20 +153,20 @@ class _SecretChange:
         not_redeployed = failure.find_not_redeployed(self._plan.not_redeployed) if self._writer.version_change else ()
         # It would undo somebody else's change, or have another password than the database.
         is_unsafe = self._overtaken or self._rotates_in_place
-        former = self._replaced_plan.base if self._replaced_plan and not is_unsafe else ""
+        former = self._plan.short(self._replaced_plan.base) if self._replaced_plan and not is_unsafe else ""
         return (*failure.find_unproved(self._redeployment.rollouts, former), *not_redeployed)
 
     def _as_withdrawn(self, finding: Finding) -> Finding:
         """A fault of a value that was rolled back, as a former one: the current value does not have it."""
         if not (self._is_withdrawn and self._replaced_plan) or finding.subject not in self._keys:
             return finding
-        past = f"This was found in version {self._replaced_plan.token[:8]}, which is no longer current."
+        past = f"This was found in version {self._plan.short(self._replaced_plan.token)}, which is no longer current."
         other = f"Restore another version, or write {finding.subject} by update."
         remedy = Remedy(other) if self._plan.exists else finding.remedy
         return replace(finding, evidence=(*finding.evidence, past), remedy=remedy)
 
     def _steps(self) -> tuple[Step, ...]:
-        former = (self._replaced_plan or self._plan).base[:8]
+        former = self._plan.short((self._replaced_plan or self._plan).base)
         next_step = f"restore version {former}" if self._plan.exists else "run again to take the change back"
         in_force = f"The new values are still current, and new tasks fail: {next_step}."
         withdraw = Step(name="withdraw", apply=self._withdraw, advice=in_force)
@@ -189,7 +189,7 @@ class _SecretChange:
 
     @property
     def _withdrawn_advice(self) -> str:
-        version = self._replaced_plan.base[:8] if self._replaced_plan else ""
+        version = self._plan.short(self._replaced_plan.base) if self._replaced_plan else ""
         return f"Version {version} is current again: run again with values_from keep to redeploy it everywhere."
 
     def _update_consumers(self) -> None:
@@ -273,9 +273,11 @@ class _SecretChange:
         services = ", ".join(rollout.service for rollout in completed if not rollout.undoes)
         returned = ", ".join(rollout.service for rollout in completed if rollout.undoes)
         previous = dict(self._plan.labels).get(PREVIOUS, "")
-        former = f"version {previous[:8]}" if previous not in ("", self._replaced_plan.base) else "the one"
+        former = (
+            f"version {self._plan.short(previous)}" if previous not in ("", self._replaced_plan.base) else "the one"
+        )
         sentences = (
-            f"Version {self._replaced_plan.base[:8]} is current again.",
+            f"Version {self._plan.short(self._replaced_plan.base)} is current again.",
             f"The change of {self._taken_along} that was not finished before is taken back with it."
             if self._taken_along
             else "",
@@ -305,8 +307,8 @@ class _SecretChange:
         if not previous or self._fails_with_any or (self._leave and not plan.exists):
             return ""
         return (
-            f"This run did not move AWSCURRENT: version {plan.base[:8]} was current already. Restore another one, such"
-            f" as {previous[:8]}, which was current before it."
+            f"This run did not move AWSCURRENT: version {plan.short(plan.base)} was current already. Restore another"
+            f" one, such as {plan.short(previous)}, which was current before it."
         )
 
     def _look_for_others(self) -> None:

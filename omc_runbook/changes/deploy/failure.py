@@ -167,9 +167,10 @@ def is_open(rollouts: Sequence[Rollout]) -> bool:
 def find_unproved(rollouts: Sequence[Rollout], former: str = "") -> tuple[Finding, ...]:
     """A finding for each service that somebody else deployed, or whose deployment has not ended, or if all are deleted.
 
-    `former` is the version to restore where tasks of somebody else's deployment fail: no run takes that back.
+    `former` is the short id of the version to restore where tasks of somebody else's deployment fail: no run takes
+    that back.
     """
-    way_back = {"overtaken": f" If they fail, restore version {former[:8]}." if former else ""}
+    way_back = {"overtaken": f" If they fail, restore version {former}." if former else ""}
     unproved = _UNPROVED.keys() - ({"gone"} if any(rollout.state != "gone" for rollout in rollouts) else set())
     return tuple(
         replace(

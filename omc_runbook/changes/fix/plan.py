@@ -241,7 +241,7 @@ def _plan_version_restore(
         return unfixed_because(str(error))
     if plan.is_empty:
         return unfixed_because(" ".join(plan.notes) or "No former version differs from the current one.")
-    former = f"Version {plan.token[:8]}, the previous one,"
+    former = f"Version {plan.short(plan.token)}, the previous one,"
     others = {(finding.check, finding.subject) for finding in _problems(_with_version(snapshot, history, plan.token))}
     if others - {(finding.check, finding.subject) for finding in _problems(snapshot)}:
         return unfixed_because(f"{former} is broken too.")

@@ -140,7 +140,7 @@ class Rollback:
             )
             return
         # No task runs with the withdrawn version, so none has to be replaced.
-        self._sentences.append(f"Version {plan.base[:8]} is current again: no service ran with the other.")
+        self._sentences.append(f"Version {plan.short(plan.base)} is current again: no service ran with the other.")
         yield withdrawn
 
 

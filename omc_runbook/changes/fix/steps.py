@@ -64,18 +64,18 @@ class RestoreVersion:
     @property
     def title(self) -> str:
         """What the step does, in the imperative."""
-        return f"make version {self.plan.token[:8]} of {self.plan.secret_name} current again"
+        return f"make version {self.plan.short(self.plan.token)} of {self.plan.secret_name} current again"
 
     @property
     def act(self) -> str:
         """The same in few words, for a button."""
-        return f"put back version {self.plan.token[:8]}"
+        return f"put back version {self.plan.short(self.plan.token)}"
 
     @property
     def lines(self) -> tuple[str, ...]:
         """The exact change: each key's action, and notes."""
         changed = ", ".join(f"{change.key} {change.action}" for change in self.plan.changed)
-        return (f"AWSCURRENT moves from version {self.plan.base[:8]}: {changed}.", *self.plan.notes)
+        return (f"AWSCURRENT moves from version {self.plan.short(self.plan.base)}: {changed}.", *self.plan.notes)
 
     def by_hand(self, names: Names) -> str:
         """The command to do it by hand."""

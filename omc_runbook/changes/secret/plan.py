@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.secretsmanager import CURRENT, PENDING, PREVIOUS, Secret
+from omc_runbook.aws.secretsmanager import CURRENT, PENDING, PREVIOUS, Secret, short_id
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.deploy.rollout import expected, start_sentences
 from omc_runbook.changes.values import encryption
@@ -124,6 +124,12 @@ class SecretPlan:
     """References to keys that change, each named as in the findings, that name another version than the new one."""
     encrypting: tuple[str, ...] = ()
     """Keys that change, and whose former value cannot read what new tasks encrypt."""
+    versions: tuple[str, ...] = ()
+    """The ids of the secret's versions, as far as they were listed."""
+
+    def short(self, version_id: str) -> str:
+        """The shortest prefix of a version's id with which `restore` finds that one alone."""
+        return short_id(version_id, {*self.versions, *dict(self.labels).values(), self.base, self.token})
 
     @property
     def changed(self) -> tuple[KeyChange, ...]:
@@ -135,7 +141,7 @@ class SecretPlan:
         """What the former version cannot read once new tasks have run, as a sentence; "" for nothing."""
         keys = ", ".join(self.encrypting)
         encrypted = f"What new tasks have encrypted with the new {keys}"
-        return f"{encrypted} can be read only with its value in version {self.token[:8]}." if keys else ""
+        return f"{encrypted} can be read only with its value in version {self.short(self.token)}." if keys else ""
 
     @property
     def is_empty(self) -> bool:
@@ -370,6 +376,7 @@ def make_plan(
         is_untried=bool(outdated),
         pinned=frozenset(_pinned(snapshot, changed, token)),
         encrypting=tuple(_encrypting(snapshot, changed, text)) if is_change else (),
+        versions=tuple(each.id for each in snapshot.versions),
     )
 
 

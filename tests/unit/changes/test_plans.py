@@ -527,6 +527,17 @@ def test_keys_that_the_same_services_would_lack_are_one_reason() -> None:
     assert "SMTP_HOST" in blocker and "SENTRY_DSN" in blocker and ": give them values with" in blocker
 
 
+def test_a_version_is_named_with_as_much_of_its_id_as_restore_needs() -> None:
+    """Ids that a client gave, such as Terraform, may begin alike; a UUID is named by eight characters."""
+    plan = planned(healthy(), SMTP_PASSWORD=password())
+    assert plan.versions == tuple(each.id for each in healthy().versions)
+    assert plan.short(plan.base) == plan.base[:8] and plan.short(plan.token) == plan.token[:8]
+    first, second = "terraform-20260301000000000000000001", "terraform-20260402000000000000000001"
+    alike = replace(plan, base=first, versions=(second, first))
+    assert alike.short(first) == "terraform-202603" and alike.short(second) == "terraform-202604"
+    assert "back to version terraform-202603\n" in changes.undo(healthy().environment, alike, None).to_text()
+
+
 def test_a_plan_says_which_values_it_empties() -> None:
     """As a template's line that was not filled in does; other values are not said to be there."""
     plan = planned(healthy(), SMTP_PASSWORD="", SMTP_USER="me@ohmycoins.test")
