@@ -16,8 +16,8 @@ from omc_runbook.report.create import warnings
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.verify import inventory
+from omc_runbook.runbooks import own_record, plan_review, unfinished
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import plan_review, unfinished
 from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.closing import Closing, Displays, button_label
 from omc_runbook.runbooks.form import form
@@ -130,9 +130,10 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
         after = run.look()
         yield "placeholders", report.placeholders(after)
         remaining = (*judge(plan, after), *plan.warnings, *plan.unseen)
-        yield "outcome", run.conclude(remaining, result, plan)
+        ended = own_record.without_done(live, run, remaining) if may_apply else run
+        yield "outcome", ended.conclude(remaining, result, plan)
         yield "undo", report.undo(plan, result)
-        yield "answer", run.answer(remaining, after, result, plan)
+        yield "answer", ended.answer(remaining, after, result, plan)
         return "✓ Done and verified"
 
     label = button_label(f"{plan.intent} the secret", (), run.environment.name)

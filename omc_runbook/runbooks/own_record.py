@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from omc_runbook.changes.engine.result import Plan
@@ -11,7 +12,7 @@ from omc_runbook.changes.secret.plan import is_withdrawn, own_labels
 from omc_runbook.masking import kernel
 from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook, RunbookError
-from omc_runbook.model.findings import Outcome
+from omc_runbook.model.findings import Finding, Outcome, status_of
 from omc_runbook.model.handover import STATE_SUFFIX, STATE_VARIABLE
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report.archive import kept_records, stems
@@ -75,14 +76,31 @@ def end(live: LiveChange, run: Run, displays: Mapping[str, object]) -> None:
         _leave(live, run, ending.outcome, displays)
 
 
+def without_done(live: LiveChange, run: Run, findings: Sequence[Finding]) -> Run:
+    """The same run, with nothing unfinished where this change, ending with these findings, leaves nothing so.
+
+    `end` removes the states of killed changes, and the outcome is said before.
+    """
+    if live.state is None:
+        return run
+    done = [*_find_done(live, live.state, run, status_of(findings) == "ok")]
+    is_all = all(file in done for file, _ in unfinished(run) if file != live.file)
+    return replace(run, unfinished=()) if is_all else run
+
+
 def _remove_done(live: LiveChange, own: ChangeState, run: Run, is_well: bool) -> None:
     """Remove the states of killed changes that this one has finished, or that are well without it."""
+    for file in _find_done(live, own, run, is_well):
+        file.remove()
+
+
+def _find_done(live: LiveChange, own: ChangeState, run: Run, is_well: bool) -> Iterator[StateFile]:
     for file, state in states.find(folder(), own.account, own.environment, own.endpoint):
         if state.is_alive or file == live.file:
             continue
         has_done = live.has_begun and _is_done_by(own, state)
         if (has_done or (is_well and _is_same(own, state))) and not _has_label(run, state):
-            file.remove()
+            yield file
 
 
 def _is_done_by(own: ChangeState, other: ChangeState) -> bool:

@@ -12,12 +12,17 @@ from typing import Any
 import pytest
 
 from omc_runbook.aws import secretsmanager
-from omc_runbook.model.findings import Outcome
+from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.model.environment import load
+from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.model.handover import FOLDER_VARIABLE, STATE_VARIABLE
 from omc_runbook.report.archive.state import ChangeState, StateFile
+from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks import own_record
 from omc_runbook.runbooks.conclude import Ending
 from omc_runbook.runbooks.live_change import LiveChange
+from omc_runbook.runbooks.run import Run, Target
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 KILLED = ChangeState(
@@ -87,6 +92,20 @@ def test_a_version_with_our_label_is_not_over(
     killed = replace(KILLED, runbook="update", secret="s", former="version-1", new="version-2")
     assert is_left(folder, killed) is not is_over
     assert is_left(folder, killed, failure="New tasks fail.", runbook="restore", steps=["stage"]) is not is_over
+
+
+def test_a_run_that_finds_a_killed_change_done_does_not_call_it_unfinished(folder: Path) -> None:
+    """As `create` again, after a kill behind its last call; it does where anything is wrong, or another one is open."""
+    target = Target(load("production"), Clients("ap-southeast-2"), Caller("123456789012", "arn"))
+    run = Run(runbook="create", started=NOW, targets=(target,), unfinished=(Banner("bad", "It was not finished."),))
+    live = LiveChange(run.state())
+    StateFile(folder / "killed.state.json").write(replace(run.state(steps=("restore",)), ended="Killed."))
+    wrong = Finding(check="placeholder", family="content", title="A placeholder", status="found", subject="SECRET_KEY")
+    assert "A change is not finished" in run.answer(()).to_text()
+    assert "not finished" not in own_record.without_done(live, run, ()).answer(()).to_text()
+    assert own_record.without_done(live, run, (wrong,)) is run
+    StateFile(folder / "other.state.json").write(replace(run.state(), runbook="rotate", ended="Killed."))
+    assert own_record.without_done(live, run, ()) is run
 
 
 def test_a_change_keeps_its_state_where_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
