@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import stat
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from dotenv.parser import Binding, parse_stream
 
 from omc_runbook.masking.document import DocumentError, Kind, parse
 from omc_runbook.masking.value import Masked
-from omc_runbook.model import regular_file
+from omc_runbook.model import letters, regular_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import expand
@@ -205,6 +206,9 @@ def _why_unread(binding: Binding) -> str:
     line = binding.original.line + binding.original.string.removesuffix(text).count("\n")
     if find_open_quotes(find_assignments(text.partition("\n")[0], ())):
         return f"line {line} has a quote that is not closed: close it, or leave it out"
+    if unicodedata.category(text[:1] or " ") == "Cf":
+        # Such as the byte order mark of a file that was appended to another.
+        return f"line {line} begins with {letters.describe(text[0])}, which nobody sees: remove it"
     return f"line {line} is neither JSON nor NAME=value"
 
 

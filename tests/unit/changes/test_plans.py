@@ -243,6 +243,10 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "half a pair": (b'{"SMTP_PASSWORD": "hunter2\\ud800hunter2"}', "a damaged character"),
     "BOM": (b'\xef\xbb\xbf{"SMTP_PASSWORD": "hunter2hunter2"}', "begins with a byte order mark: save it"),
     "BOM before lines": (b"\xef\xbb\xbfSMTP_PASSWORD=hunter2hunter2\n", "begins with a byte order mark: save it"),
+    "BOM in the middle": (
+        b"SMTP_HOST=a.test\n\xef\xbb\xbfSMTP_PASSWORD=hunter2hunter2\n",
+        "line 2 begins with U+FEFF",
+    ),
     "UTF-16": ('{"SMTP_PASSWORD": "hunter2hunter2"}'.encode("utf-16"), "NUL byte"),
     "Latin-1": ("SMTP_PASSWORD=hunter2hünter2".encode("latin-1"), "not UTF-8"),
     "1 MB": (b"SMTP_PASSWORD=" + b"hunter2" * 150_000, "more than any secret"),
