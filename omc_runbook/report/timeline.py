@@ -195,7 +195,10 @@ def _failed(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:
 
 def _moments(snapshot: Snapshot) -> Iterator[tuple[datetime, str]]:
     for version in snapshot.versions:
-        yield version.created, f"version {version.id[:8]} of the secret ({', '.join(version.stages) or 'no stage'})"
+        yield (
+            version.created,
+            f"version {snapshot.short(version.id)} of the secret ({', '.join(version.stages) or 'no stage'})",
+        )
     for service in snapshot.consumers:
         for deployment in service.deployments:
             state = ", ".join(filter(None, (deployment.status, deployment.rollout)))

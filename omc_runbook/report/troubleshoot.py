@@ -187,7 +187,7 @@ def authors(snapshot: Snapshot) -> Table:
             f"{event.time:%Y-%m-%d %H:%M:%S}",
             event.name,
             event.principal,
-            event.version_id[:8] or "—",
+            snapshot.short(event.version_id) or "—",
             event.error or "—",
         ]
         for event in sorted(snapshot.writes or (), key=lambda event: event.time, reverse=True)
@@ -259,6 +259,6 @@ def _of_task(snapshot: Snapshot, task: Task) -> Iterator[str]:
             yield "That was before the current version was created: the cause may be fixed already."
     read = freshness.read_at(snapshot, task)
     if read:
-        versions = " or ".join(version[:8] for version in freshness.versions_read(snapshot, task))
+        versions = " or ".join(snapshot.short(version) for version in freshness.versions_read(snapshot, task))
         yield f"CloudTrail: it read the secret at {read:%H:%M:%S} UTC, version {versions}."
     yield from (snapshot.log_lines or {}).get(task.id, ())

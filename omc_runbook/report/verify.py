@@ -315,7 +315,7 @@ def unknown_entries(findings: Sequence[Finding]) -> list[Entry]:
 def _version(snapshot: Snapshot, name: str) -> str:
     """A version's id or staging label as a reference names it; with a label the id that has it now."""
     version_id = snapshot.version_at(name)
-    return f"{name} ({version_id[:8]})" if version_id else name
+    return f"{name} ({snapshot.short(version_id)})" if version_id else name
 
 
 def _entry(finding: Finding, causes: Sequence[Finding], more: str) -> Entry:

@@ -15,7 +15,7 @@ from omc_runbook.aws.ecs import Deployment, Service, Task
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version, short_id
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import Document, Member
@@ -186,6 +186,10 @@ class Snapshot:
     def members(self) -> tuple[Member, ...]:
         """The keys of that document, with their values; () where there is none."""
         return self.document.members if self.document else ()
+
+    def short(self, version_id: str) -> str:
+        """The shortest prefix of a version's id that no other of the secret begins with, at least eight characters."""
+        return short_id(version_id, (version.id for version in self.versions))
 
     def version_at(self, stage: str) -> str:
         """The id of the version with a staging label; "" where no version has it, or there is no secret."""

@@ -304,7 +304,8 @@ def _whole_document_notes(snapshot: Snapshot, new: Mapping[str, NewValue]) -> tu
             " take all values from one file. Nothing was written."
         )
     if problem and base:
-        return (f"{name} {problem}: all of it is replaced, and stays in version {base[:8]} as AWSPREVIOUS.",)
+        kept = snapshot.short(base)
+        return (f"{name} {problem}: all of it is replaced, and stays in version {kept} as AWSPREVIOUS.",)
     return (f"{name} {problem}: this becomes its first version.",) if problem else ()
 
 

@@ -496,6 +496,18 @@ def test_what_was_not_read_is_neither_there_nor_missing() -> None:
     assert "ecs:ListServices is missing" in troubleshoot.authors(unknown).to_text()
 
 
+def test_versions_whose_ids_begin_alike_are_told_apart() -> None:
+    """As those that Terraform makes of the time; where none begins alike, eight characters do."""
+    world = snapshots.healthy()
+    ids = ("terraform-20260402000000000000000001", "terraform-20260301000000000000000001")
+    versions = tuple(replace(each, id=id) for each, id in zip(world.versions, ids, strict=False))
+    alike = replace(world, versions=versions, writes=(snapshots.event("PutSecretValue", NOW, ids[0]),))
+    assert len(versions) == 2 and troubleshoot.authors(alike).rows[0][3] == "terraform-202604"
+    timeline = Timeline(alike).to_text()
+    assert "version terraform-202604 of" in timeline and "version terraform-202603 of" in timeline
+    assert alike.short(ids[0]) == "terraform-202604" and world.short(world.current_id) == world.current_id[:8]
+
+
 def test_tasks_that_were_not_read_are_not_said_to_be_none() -> None:
     """Neither in the matrix nor in the timeline; and a key whose presence is unknown is called unknown."""
     gap = ReadFailure("the tasks", "ecs:ListTasks", "AccessDeniedException", "denied")
