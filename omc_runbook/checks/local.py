@@ -219,8 +219,9 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         facts = (fact, *(set_by_compose(workstation, problem.variable) if is_missing else ()))
         severity: Severity | None = "info" if len(facts) > 1 else None
         yield Evidence(subject, facts, _correction(problem, workstation.path), severity=severity)
-    for problem, path in _refused_later(workstation):
-        fact = f"Settings, loaded with {path} after the .env: {problem.variable}: {problem.reason}."
+    for problem, path in _refused_beside(workstation):
+        order = "after" if any(each.path == path for each in workstation.overriding_files) else "before"
+        fact = f"Settings, loaded with {path} {order} the .env: {problem.variable}: {problem.reason}."
         yield Evidence(f"{problem.variable} in {path.name}", (fact,), _correction(problem, path))
 
 
@@ -321,7 +322,9 @@ def _effective_values(workstation: Workstation) -> Iterator[tuple[str, str, Mask
     for name, value in _values(workstation):
         if not workstation.is_set_later(name):
             yield name, name, value, workstation.path
-    last = {binding.name: (binding, file.path) for file in workstation.overriding_files for binding in file.bindings}
+    earlier = {binding.name: (binding, file.path) for file in workstation.earlier_files for binding in file.bindings}
+    last = {name: each for name, each in earlier.items() if workstation.binding(name) is None}
+    last |= {binding.name: (binding, file.path) for file in workstation.overriding_files for binding in file.bindings}
     for name, (binding, path) in last.items():
         # A ${…} may refer to a variable of the .env, with which this file was not read.
         if binding.for_python is not None and not binding.has_braces:
@@ -342,6 +345,7 @@ def set_by_compose(workstation: Workstation, name: str, planned: Collection[str]
         and all(n in planned or not is_blank(workstation.value(n)) for n in {*each.interpolates} - each.defaults)
         for each in settings
     )
+    is_set = is_set or (not is_used and workstation.is_set_earlier(name))
     is_mounted = not is_used and workstation.checkout.is_mounted(name)
     if service is None or not (is_set or is_mounted):
         return ()
@@ -460,25 +464,28 @@ def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
         is_accepted = problem.reason == REASONS["missing"] or (
             later and not later.obstacle and problem not in later.messages
         )
-        is_later = is_accepted and workstation.is_set_later(problem.variable)
+        is_beside = is_accepted and (
+            workstation.is_set_later(problem.variable) or workstation.is_set_earlier_for_settings(problem.variable)
+        )
         if (
             problem.check in SETTINGS_CHECKS
-            and not is_later
+            and not is_beside
             and problem.variable.partition(".")[0].casefold() not in folded
         ):
             yield problem
 
 
-def _refused_later(workstation: Workstation) -> Iterator[tuple[StartProblem, Path]]:
-    """What Settings rejects of files that are read after the .env, each with the last file that sets it."""
+def _refused_beside(workstation: Workstation) -> Iterator[tuple[StartProblem, Path]]:
+    """What Settings rejects of files beside the .env that is not overridden, each with the last file that sets it."""
     later = workstation.later_result
     for problem in dict.fromkeys(later.messages if later else ()):
         name = problem.variable.partition(".")[0]
         field = workstation.checkout.settings.find(name)
         names = {each.casefold() for each in (name, *(field.variables if field else ()))}
-        for file in reversed(workstation.overriding_files):
-            if problem.check in SETTINGS_CHECKS and any(each.name.casefold() in names for each in file.bindings):
-                yield problem, file.path
+        for file in (*reversed(workstation.overriding_files), workstation.dotenv, *reversed(workstation.earlier_files)):
+            if file and problem.check in SETTINGS_CHECKS and any(e.name.casefold() in names for e in file.bindings):
+                if file != workstation.dotenv:
+                    yield problem, file.path
                 break
 
 

@@ -83,10 +83,11 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     """A second file of variables overrides the .env."""
     workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
     for other in workstation.overriding_files:
-        # A file of this name is meant to differ.
-        own: Severity | None = "info" if other.path.name.endswith(".local") else None
         for second in other.bindings:
             binding, value = file.find(second.name), second.value
+            # A file of this name is meant to differ, and an empty line to be filled.
+            is_meant = other.path.name.endswith(".local") or is_blank(binding.for_python if binding else None)
+            own: Severity | None = "info" if is_meant else None
             if binding and binding.for_python and value and not value.same_as(binding.for_python):
                 fact = f"{other.path}, line {second.line}, also sets {second.name}, and is read after the .env."
                 remedy = Remedy(f"Take {second.name} out of {other.path}, or out of {workstation.path}.")

@@ -28,13 +28,15 @@ from omc_runbook.workstation import docker, settings_probe
 from omc_runbook.workstation.dotenv import Dotenv, read_dotenv
 from omc_runbook.workstation.dotenv_names import find_assignments
 from omc_runbook.workstation.history import read_history
+from omc_runbook.workstation.settings_probe import SettingsResult
 from omc_runbook.workstation.workstation import (
     DOTENV,
     Workstation,
     by_variable,
+    files_beside,
+    files_of_settings,
     is_read_by_settings,
     is_text_of_value,
-    later_files,
 )
 
 _PRIVATE_KEYS = ".env.keys"
@@ -61,8 +63,12 @@ def read_workstation(
     path, public = checkout.root / DOTENV, [*_public_texts(checkout, keys)]
     program = docker.find_compose(checkout.root) if checkout.compose and path.exists() else None
     dotenv = read_dotenv(path, os.environ, public, program)
-    others = (read_dotenv(each, os.environ, public) for each in dict.fromkeys(_overriding_files(checkout, path)))
-    overriding = tuple(each for each in others if dotenv and each)
+
+    def read_beside(result: SettingsResult | None) -> tuple[tuple[Dotenv, ...], ...]:
+        found = (dict.fromkeys(paths) for paths in _files_beside(checkout, path, result))
+        return tuple(tuple(filter(None, (read_dotenv(each, os.environ, public) for each in paths))) for paths in found)
+
+    earlier, overriding = read_beside(None)
     stray_files = (*(() if path.exists() else _misnamed_files(checkout)), *_stray_files(checkout, path))
     with ThreadPoolExecutor(4, "workstation") as pool:
         template = (checkout.template.file.name,) if checkout.template else ()
@@ -75,15 +81,19 @@ def read_workstation(
         names += [binding.name for binding in dotenv.bindings] if dotenv else []
         what = (checkout.root, env_file, names, python, checkout.settings.path, checkout.settings.name)
         loading = pool.submit(settings_probe.load_settings, *what) if allow_code and checkout.settings.file else None
-        later = [each.path for each in overriding] if loading and env_file else []
-        loading_later = pool.submit(settings_probe.load_settings, *what, later) if later else None
+        before, after = ([each.path for each in files] if dotenv else [] for files in (earlier, overriding))
+        is_beside = loading and env_file and dotenv and (before or after)
+        loading_later = pool.submit(settings_probe.load_settings, *what, after, before) if is_beside else None
         config = pool.submit(docker.read_config, program, checkout.root) if dotenv and program else None
     result = loading.result() if loading else None
+    if result and checkout.settings.env_files is None:
+        earlier, overriding = read_beside(result)
     return Workstation(
         checkout=checkout,
         keys=keys,
         dotenv=dotenv,
-        overriding_files=overriding,
+        earlier_files=earlier,
+        overriding_files=overriding if dotenv else (),
         private_keys=read_dotenv(checkout.root / _PRIVATE_KEYS, os.environ, public),
         dangling_target=path.resolve() if dotenv is None and path.is_symlink() else None,
         stray_files=stray_files,
@@ -170,10 +180,14 @@ def _unread_settings(checkout: Checkout) -> Iterator[SettingsClass]:
     return (each for each in found if each.file not in read)
 
 
-def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
+def _files_beside(
+    checkout: Checkout, path: Path, result: SettingsResult | None
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The files that Settings or the application's service read before and after the .env."""
     service = checkout.application
-    yield from later_files(checkout, path, checkout.settings.folder, checkout.settings.env_files or ())
-    yield from later_files(checkout, path, "", service.env_files if service else ())
+    own = files_beside(checkout, path, checkout.settings.folder, files_of_settings(checkout, result))
+    of_service = files_beside(checkout, path, "", service.env_files if service else ())
+    return (*own[0], *of_service[0]), (*own[1], *of_service[1])
 
 
 def _secret_files(checkout: Checkout) -> Iterator[str]:

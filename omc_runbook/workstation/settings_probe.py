@@ -111,13 +111,14 @@ def load_settings(
     config: str = CONFIG,
     main: str = MAIN_CLASS,
     later: Iterable[Path] = (),
+    earlier: Iterable[Path] = (),
 ) -> SettingsResult:
     """Load the class `main` of a checkout's file `config`, as the application would, in a process of its own.
 
-    `dotenv` replaces the file that Settings would read, with `later` ones that override it; `names` are the .env's
-    variables, which may be shown in messages even if Settings has no such field. The interpreter is `python`, else that
-    of the checkout's .venv, else this one; packages that it lacks are taken from this one's. The process inherits no
-    variables. A failure to load is in the result; nothing is raised.
+    `dotenv` replaces the file that Settings would read, with `later` ones that override it and `earlier` ones that it
+    overrides; `names` are the .env's variables, which may be shown in messages even if Settings has no such field. The
+    interpreter is `python`, else that of the checkout's .venv, else this one; packages that it lacks are taken from
+    this one's. The process inherits no variables. A failure to load is in the result; nothing is raised.
     """
     if not (repository / config).is_file():
         return SettingsResult(ok=False, obstacle=f"{repository} has no {config}: name a checkout of the platform.")
@@ -127,7 +128,7 @@ def load_settings(
     packages = dict.fromkeys((paths["purelib"], paths["platlib"])) if python != sys.executable else ()
     module = config.removeprefix(f"{folder}/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     # A secret value must not be an argument; a file's name may.
-    paths_of_dotenv = "\n".join(str(each.absolute()) for each in (dotenv, *later) if each)
+    paths_of_dotenv = "\n".join(str(each.absolute()) for each in (*earlier, dotenv, *later) if each)
     command = [python, "-I", "-B", str(_LOADER), module, main, paths_of_dotenv, *packages]
     try:
         with temporary.folder("settings") as home:

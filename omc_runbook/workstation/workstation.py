@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
@@ -90,6 +90,8 @@ class Workstation:
     """Stray files, or the target of a linked .env, that git tracks or has in its history."""
     secret_files: frozenset[str] = frozenset()
     """Names of the files in the folders of secrets_dir that are not empty."""
+    earlier_files: tuple[Dotenv, ...] = ()
+    """The files that Settings or Compose read before the .env, which overrides them."""
     overriding_files: tuple[Dotenv, ...] = ()
     """Other files that Settings or Compose read after the .env, so that they override it."""
     private_keys: Dotenv | None = None
@@ -220,21 +222,48 @@ class Workstation:
     def is_set_later(self, name: str) -> bool:
         """Whether files that are read after the .env give a variable a value: not where somebody gets the .env's."""
         settings, compose = self.checkout.settings, self.checkout.compose
-        by_settings = _is_set_by(self._later_for_settings, name)
+        by_settings = _is_set_by(self._beside_for_settings[1], name)
         if not (compose and self.checkout.application):
             return by_settings
         # Compose interpolates by the .env alone.
         if name in compose.used:
             return False
         reads_none = settings.env_files == () and not self.checkout.loaded_files
-        by_compose = all(_is_set_by(files, name) for files in self._later_for_services)
+        by_compose = all(_is_set_by(files, name) for _, files in self._beside_for_services)
         return by_compose and (by_settings or reads_none)
 
+    def is_set_earlier(self, name: str) -> bool:
+        """Whether the .env has no line for a variable that files before it give a value: to containers, if any."""
+        if self.binding(name) is not None:
+            return False
+        if not (self.checkout.compose and self.checkout.application):
+            return self.is_set_earlier_for_settings(name)
+        return all(self._has_value(files, name) for files, _ in self._beside_for_services)
+
+    def is_set_earlier_for_settings(self, name: str) -> bool:
+        """Whether Settings get a variable that the .env has no line for from files that they read before it."""
+        return self.binding(name) is None and self._has_value(self._beside_for_settings[0], name)
+
+    def _has_value(self, files: Iterable[Dotenv], name: str) -> bool:
+        """Whether some files give a variable a value that is no placeholder, in any case that Settings accept."""
+        is_exact = self.checkout.settings.case_sensitive
+        found = [
+            binding
+            for file in files
+            for binding in file.bindings
+            if binding.name == name or (not is_exact and binding.name.casefold() == name.casefold())
+        ]
+        return bool(found) and is_value(found[-1].for_python)
+
     def is_given_elsewhere(self, name: str) -> bool:
-        """Whether Settings get a variable from a file of secrets_dir, or had it without a line of the .env."""
+        """Whether Settings get a variable from a file of secrets_dir or before the .env, or had it without a line."""
         field, compose = self.checkout.settings.find(name), self.checkout.compose
         # Another service has the line of the .env alone.
-        if field is None or name in field.nested or (compose and (name in compose.used or compose.is_of_image(name))):
+        if field is None or (compose and (name in compose.used or compose.is_of_image(name))):
+            return False
+        if self.is_set_earlier(name):
+            return True
+        if name in field.nested:
             return False
         is_loaded = field.required and not field.nested and self._is_optional(name, field)
         return is_loaded or self._is_in_secret_file(field) or any(map(self.checkout.is_mounted, field.variables))
@@ -251,22 +280,25 @@ class Workstation:
         return any(self.checkout.settings.takes_file(each, self.secret_files) for each in field.variables)
 
     @cached_property
-    def _later_for_settings(self) -> tuple[Dotenv, ...]:
-        """The files that Settings read after the .env."""
-        settings = self.checkout.settings
-        return self._later(settings.folder, settings.env_files or ())
+    def _beside_for_settings(self) -> tuple[tuple[Dotenv, ...], tuple[Dotenv, ...]]:
+        """The files that Settings read before and after the .env."""
+        return self._beside(self.checkout.settings.folder, files_of_settings(self.checkout, self.settings_result))
 
     @cached_property
-    def _later_for_services(self) -> tuple[tuple[Dotenv, ...], ...]:
-        """The files that Compose reads after the .env, for each service that the checkout's code may run in."""
+    def _beside_for_services(self) -> tuple[tuple[tuple[Dotenv, ...], tuple[Dotenv, ...]], ...]:
+        """The files that Compose reads before and after the .env, for each service that the code may run in."""
         compose, application = self.checkout.compose, self.checkout.application
         services = compose.services if compose else ()
         own = (each for each in services if each == application or (each.context and each.env_files))
-        return tuple(self._later("", each.env_files) for each in own)
+        return tuple(self._beside("", each.env_files) for each in own)
 
-    def _later(self, folder: str, names: Iterable[str]) -> tuple[Dotenv, ...]:
-        files = {each.path: each for each in self.overriding_files}
-        return tuple(files[path] for path in later_files(self.checkout, self.path, folder, names) if path in files)
+    def _beside(self, folder: str, names: Iterable[str]) -> tuple[tuple[Dotenv, ...], tuple[Dotenv, ...]]:
+        files = {each.path: each for each in (*self.earlier_files, *self.overriding_files)}
+        earlier, later = (
+            tuple(files[path] for path in paths if path in files)
+            for paths in files_beside(self.checkout, self.path, folder, names)
+        )
+        return earlier, later
 
     def _is_left_out(self, field: Field) -> bool:
         """Whether what reads a field does not run here: another module of Django's settings than manage.py's does."""
@@ -279,7 +311,9 @@ class Workstation:
         result, settings = self.settings_result, self.checkout.settings
         is_loaded = result is not None and result.ok and not result.obstacle and field.owner == settings.name
         is_other_file = bool(self.dotenv_paths) and self.path not in self.dotenv_paths
-        return is_loaded and not is_other_file and self._lacks(name)
+        # Where Settings name their files by an expression, they were loaded with all of them.
+        others = () if settings.env_files is not None else chain(*self._beside_for_settings)
+        return is_loaded and not is_other_file and self._lacks(name) and not self._has_value(others, name)
 
     def _chosen(self, chooser: str, options: Iterable[str], values: Mapping[str, Masked]) -> str | None:
         """Which of some values a variable has; "" for none of them, None where its value is unknown."""
@@ -443,9 +477,20 @@ def is_read_by_settings(checkout: Checkout, path: Path) -> bool:
     return not names or path.resolve() in paths or path in paths
 
 
-def later_files(checkout: Checkout, path: Path, folder: str, names: Iterable[str]) -> Iterator[Path]:
-    """The files of an env_file after the .env."""
+def files_of_settings(checkout: Checkout, result: SettingsResult | None) -> tuple[str, ...]:
+    """The files of variables that Settings name; where they do so by an expression, those with which they loaded."""
+    names = checkout.settings.env_files
+    return names if names is not None else tuple(str(path) for path, _ in (result.env_files if result else ()))
+
+
+def files_beside(
+    checkout: Checkout, path: Path, folder: str, names: Iterable[str]
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The files of an env_file before and after the .env."""
     paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
-    later = paths[paths.index(path) + 1 :] if path in paths else ()
+    if path not in paths:
+        return (), ()
     # The .env may be a link to one of them.
-    return (each for each in later if each.resolve() != path.resolve())
+    is_other = [each.resolve() != path.resolve() for each in paths]
+    at = paths.index(path)
+    return tuple(compress(paths[:at], is_other)), tuple(compress(paths[at:], is_other[at:]))

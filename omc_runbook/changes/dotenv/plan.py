@@ -142,7 +142,8 @@ def _comments(workstation: Workstation, commented_out: Collection[str], added_na
         way = "added as a comment" if name in added_names else "commented out"
         why = "Settings does not accept an empty text for it"
         if workstation.is_given_elsewhere(name):
-            why = "a file of secrets_dir has its value, which it would override"
+            file = "a file before the .env" if workstation.is_set_earlier(name) else "a file of secrets_dir"
+            why = f"{file} has its value, which it would override"
         yield f"{name} is {way}: {why}."
 
 
@@ -475,7 +476,8 @@ def _names_to_comment_out(
 def _cannot_be_empty(workstation: Workstation, name: str) -> bool:
     """Whether Settings accepts no variable, but not an empty one, or finds its value in a file of secrets_dir then."""
     if workstation.is_given_elsewhere(name):
-        return not workstation.checkout.settings.ignore_empty
+        # Compose passes on the empty line in any case.
+        return not workstation.checkout.settings.ignore_empty or workstation.is_set_earlier(name)
     field_ = workstation.checkout.settings.find(name)
     if field_ is None or name in workstation.required or workstation.checkout.settings.ignore_empty:
         return False

@@ -99,6 +99,80 @@ def test_what_a_later_file_has_is_not_missing(desk: Path) -> None:
     assert found(look(desk, text)) == [("required-empty", "SECRET_KEY", "error")]
 
 
+SHARED_FIRST = SETTINGS.replace('(".env", ".env.local")', '("common.env", ".env")')
+
+
+@pytest.mark.parametrize("allow_code", [True, False])
+@pytest.mark.parametrize("compose", ["", "{app: {build: ., env_file: [common.env, .env]}}"])
+@pytest.mark.parametrize("shared", ["SECRET_KEY=", "secret_key="])
+def test_what_a_file_before_the_env_has_gets_no_line(desk: Path, shared: str, compose: str, allow_code: bool) -> None:
+    """An empty line would override the value that the application has."""
+    ignoring = SHARED_FIRST.replace('extra="ignore"', 'extra="ignore", env_ignore_empty=True')
+    (desk / "app/config.py").write_text(ignoring if compose else SHARED_FIRST)
+    (desk / "common.env").write_text(f"{shared}{KEY}\nDB__PASSWORD={PASSWORD}\n")
+    if compose:
+        (desk / "compose.yaml").write_text(f"services: {compose}\n")
+    run = local_setup.begin("local", "", str(desk), allow_code=allow_code)
+    new = local_setup.look(run).workstation
+    assert new
+    assert plan_dotenv(new).after == b"# SECRET_KEY=\nDB__HOST=localhost\n# DB__PASSWORD=\n"
+    (desk / ".env").touch(mode=0o600)
+    (desk / ".env").write_text("DB__HOST=db\n")
+    snapshot = local_setup.look(run)
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+    (desk / ".env").write_text(f"SECRET_KEY=\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
+    assert found(local_setup.look(run)) == [("required-empty", "SECRET_KEY", "error")]
+
+
+def test_a_value_of_a_file_before_the_env_is_judged(desk: Path) -> None:
+    """What the application gets from there, and nothing replaces, may be a placeholder, or refused."""
+    settings = SHARED_FIRST.replace("    db: Database\n", "    workers: int = 2\n    level: int = 1\n")
+    (desk / "app/config.py").write_text(settings)
+    (desk / ".env.example").write_text("SECRET_KEY=\n")
+    (desk / "common.env").write_text("SECRET_KEY=your-secret-key\nWORKERS=many\nLEVEL=low\n")
+    assert found(look(desk, "LEVEL=3\n")) == [
+        ("required-empty", "SECRET_KEY", "error"),
+        ("placeholder", "SECRET_KEY in common.env", "error"),
+        ("settings-refused", "WORKERS in common.env", "error"),
+    ]
+
+
+def test_what_compose_alone_reads_before_the_env_is_lacking_in_a_start_without_docker_only(desk: Path) -> None:
+    """An empty line would override it in the container."""
+    (desk / "app/config.py").write_text(SETTINGS.replace("    db: Database\n", "    api_token: str\n"))
+    (desk / ".env.example").write_text("SECRET_KEY=\nAPI_TOKEN=\n")
+    (desk / "common.env").write_text(f"API_TOKEN={PASSWORD}\n")
+    (desk / "compose.yaml").write_text("services: {app: {build: ., env_file: [common.env, .env]}}\n")
+    snapshot = look(desk, f"SECRET_KEY={KEY}\n")
+    findings = root_causes.diagnose(snapshot)
+    lacking = [(each.check, each.severity) for each in findings if each.subject == "API_TOKEN"]
+    assert lacking == [("settings-refused", "info")]
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+def name_files_by_an_expression(desk: Path, compose: str) -> None:
+    """Let Settings read a file whose name a variable gives, after the .env."""
+    settings = SETTINGS.replace('".env.local"', 'f".env.{STAGE}"').replace("    db: Database\n", "")
+    (desk / "app/config.py").write_text(f"import os\n\nSTAGE = os.getenv('STAGE', 'dev')\n{settings}")
+    (desk / ".env.example").write_text("SECRET_KEY=\n")
+    (desk / ".env.dev").write_text(f"SECRET_KEY={KEY}\n")
+    (desk / "compose.yaml").write_text(f"services: {{app: {{build: ., env_file: {compose}}}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("compose", "expected"), [("[.env, .env.dev]", []), (".env", [("required-empty", "SECRET_KEY", "error")])]
+)
+@pytest.mark.parametrize("text", ["", "SECRET_KEY=\n"])
+def test_a_file_that_an_expression_names_is_read_too(
+    desk: Path, text: str, compose: str, expected: list[tuple[str, str, str]]
+) -> None:
+    """Settings were loaded with it; a container gets its variables from Compose alone."""
+    name_files_by_an_expression(desk, compose)
+    shown = [each for each in found(look(desk, f"# Nothing else\n{text}")) if each[2] == "error"]
+    assert shown == expected
+
+
 def test_what_compose_sets_is_a_remark_where_settings_may_have_it_elsewhere_too(desk: Path) -> None:
     """Settings lack it in a start without Docker, whether its secrets_dir may have it or not."""
     settings = SETTINGS.replace('extra="ignore"', 'extra="ignore", secrets_dir="/run/secrets"')
