@@ -305,7 +305,7 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             is_conditional=is_conditional,
             doubt=next(filter(None, doubts), ""),
             default=declaration.default,
-            has_least_length=declaration.has_least_length,
+            refuses_empty=declaration.refuses_empty,
             has_known_names=not any(options.get(option) is COMPUTED for option in NAMING)
             and None not in declaration.aliases,
         )
@@ -337,12 +337,15 @@ class _Declaration:
         return is_open and not any(map(has_default, self.calls))
 
     @property
-    def has_least_length(self) -> bool:
-        """Whether Field(), constr() or the like gives it a `min_length`."""
+    def refuses_empty(self) -> bool:
+        """Whether Field(), constr() or the like gives it a `min_length`, or a pattern that an empty text lacks."""
         annotation = self.classes.constant(self.statement.annotation) or self.statement.annotation
         calls = (*self.calls, *(each for each in ast.walk(annotation) if isinstance(each, ast.Call)))
-        lengths = (each.value for call in calls for each in call.keywords if each.arg == "min_length")
-        return any(not isinstance(each, ast.Constant) or bool(each.value) for each in lengths)
+        words = [each for call in calls for each in call.keywords]
+        lengths = (each.value for each in words if each.arg == "min_length")
+        patterns = texts_of([each.value for each in words if each.arg in ("pattern", "regex")])
+        has_length = any(not isinstance(each, ast.Constant) or bool(each.value) for each in lengths)
+        return has_length or not all(map(_takes_empty, patterns))
 
     @property
     def default(self) -> str:
@@ -414,6 +417,14 @@ class _Declaration:
                     nested |= dict.fromkeys(variables, is_required and not inner)
                     nested |= {each: is_required and needed for each, needed in inner.items()}
         return nested
+
+
+def _takes_empty(pattern: str) -> bool:
+    """Whether an empty text matches a pattern, or that is unknown: Rust has other ones than Python."""
+    try:
+        return re.search(pattern, "") is not None
+    except re.error:
+        return True
 
 
 def _aliases(classes: Classes, node: ast.expr | None) -> list[str | None]:

@@ -40,8 +40,11 @@ from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quo
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:=?[ \t]*(?P<rest>.*)$")
-JSON_TYPE = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
-"""The type of a field that is parsed as JSON, which an empty text is not."""
+JSON_TYPE = re.compile(
+    r"(?:\w+\.)*(?:(?:Annotated|Optional)\[(?:\w+\.)*)*(?:list|dict|set|frozenset|tuple)\b(?![^,]*\|\s*str\b)",
+    re.IGNORECASE,
+)
+"""The type of a field that is parsed as JSON, which an empty text is not; one that may also be a text is none."""
 TEMPLATE = "the template"
 EMPTIED = "no value yet: left empty"
 FEW = 12
@@ -484,7 +487,7 @@ def _cannot_be_empty(workstation: Workstation, name: str) -> bool:
     if name in map(workstation.dotenv_name, field_.nested):
         return False
     is_text = "str" in field_.annotation.replace("StrictStr", "str") and not JSON_TYPE.match(field_.annotation)
-    return field_.has_least_length or not is_text
+    return field_.refuses_empty or not is_text
 
 
 def _changes(

@@ -173,6 +173,28 @@ def test_a_file_that_an_expression_names_is_read_too(
     assert shown == expected
 
 
+@pytest.mark.parametrize(
+    ("field", "is_comment"),
+    [
+        ("Annotated[list[str], NoDecode] = []", True),
+        ("Annotated[list[str] | str, NoDecode] = []", False),
+        ("typing.Annotated[typing.List[str], NoDecode] = []", True),
+        ('Annotated[str, "a text"] = "x"', False),
+        ('str = Field("abc", pattern="^a")', True),
+        ('str = Field("abc", pattern="^a*$")', False),
+        ('str = Field("abc", pattern="(?u-i:a)(")', False),
+        ('constr(pattern=r"\\d+") = "1"', True),
+    ],
+)
+def test_an_empty_line_that_the_type_refuses_is_added_as_a_comment(desk: Path, field: str, is_comment: bool) -> None:
+    """Settings with the new file start at once, without a second run."""
+    (desk / "app/config.py").write_text(SETTINGS.replace("    db: Database\n", f"    option: {field}\n"))
+    (desk / ".env.example").write_text("SECRET_KEY=\nOPTION=\n")
+    workstation = look(desk, f"SECRET_KEY={KEY}\n").workstation
+    assert workstation
+    assert plan_dotenv(workstation).after.endswith(b"\n# OPTION=\n" if is_comment else b"\nOPTION=\n")
+
+
 def test_what_compose_sets_is_a_remark_where_settings_may_have_it_elsewhere_too(desk: Path) -> None:
     """Settings lack it in a start without Docker, whether its secrets_dir may have it or not."""
     settings = SETTINGS.replace('extra="ignore"', 'extra="ignore", secrets_dir="/run/secrets"')
