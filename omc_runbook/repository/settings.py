@@ -33,6 +33,8 @@ from omc_runbook.repository.template import find_template
 from omc_runbook.textfile.file import SourceFile, read_source
 
 _, ENVIRON, DOTENV, FILES = SOURCES
+_OF_OTHERS = ("extra", "dotenv_filtering")
+"""The options that say what becomes of variables without a field."""
 _CLASS = re.compile(rf"^class[ \t]+{MAIN_CLASS}[ \t]*\(", re.MULTILINE)
 
 
@@ -197,10 +199,19 @@ def settings_of(classes: Classes) -> SettingsSource:
         nested_delimiter=next(filter(None, (_delimiter(classes, each) for each in (name, *others))), ""),
         secrets_dirs=(file_names(options.get("secrets_dir")) or ()) if FILES in sources else (),
         from_json=options.get("enable_decoding", True) is True and not classes.other_sources(lineage)[1],
-        computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
+        forbids_others=_forbids_others(classes, lineage),
+        computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED and name not in _OF_OTHERS),
         conditions=tuple(_conditions(classes, fields)),
         ambiguities=tuple(reason for each in classes.nodes for reason in _ambiguities(classes, each)),
     )
+
+
+def _forbids_others(classes: Classes, lineage: list[ast.ClassDef]) -> bool:
+    """Whether a settings class certainly refuses a line of its env_file with a value and no field of that name."""
+    options = classes.options(lineage)
+    is_default = all(options.get(name, OPTIONS[name]) == OPTIONS[name] for name in _OF_OTHERS)
+    # Pydantic 1 takes from the file what it has a field for.
+    return is_default and not classes.is_pydantic_1 and not classes.foreign_bases(lineage)
 
 
 def _delimiter(classes: Classes, name: str) -> str:

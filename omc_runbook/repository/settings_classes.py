@@ -90,6 +90,8 @@ OPTIONS = {
     "validate_by_alias": True,
     "alias_generator": None,
     "fields": None,
+    "extra": "forbid",
+    "dotenv_filtering": None,
 }
 """The options of model_config that are read, with the defaults of pydantic-settings; `fields` is pydantic 1's."""
 

@@ -89,6 +89,8 @@ class SettingsSource:
     """The folders in which the main class reads a field's value from a file of its name, too; as in the source."""
     from_json: bool = False
     """Whether the main class certainly reads a list from JSON: it has no source of its own and no option against it."""
+    forbids_others: bool = False
+    """Whether the main class certainly refuses an env_file with a value that it has no field for."""
     computed_options: tuple[str, ...] = ()
     """Options of the main class that are expressions; their defaults are used here."""
     ambiguities: tuple[str, ...] = ()

@@ -268,6 +268,19 @@ class Workstation:
         is_loaded = field.required and not field.nested and self._is_optional(name, field)
         return is_loaded or self._is_in_secret_file(field) or any(map(self.checkout.is_mounted, field.variables))
 
+    def is_refused(self, name: str) -> bool:
+        """Whether Settings refuse a .env with a value for a variable, which nothing else here reads."""
+        settings, compose, checkout = self.checkout.settings, self.checkout.compose, self.checkout
+        if not (settings.forbids_others and settings.env_files and is_read_by_settings(checkout, self.path)):
+            return False
+        services = compose.services if compose else ()
+        # Another service that gets the file may read any of its lines.
+        is_shared = any(each != checkout.application and each.env_files for each in services)
+        is_used = compose is not None and name.casefold() in compose.used_in_any_case
+        is_field = settings.find(name) is not None or settings.find_whole(name) is not None
+        is_read = name in checkout.application_reads | checkout.other_reads
+        return not (is_field or is_shared or is_used or is_read)
+
     def overrides_secret_file(self, name: str) -> bool:
         """Whether a line of the .env for a variable comes before a file of secrets_dir, here or in the container."""
         field, service = self.checkout.settings.find(name), self.checkout.application

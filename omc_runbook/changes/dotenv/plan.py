@@ -147,6 +147,8 @@ def _comments(workstation: Workstation, commented_out: Collection[str], added_na
         if workstation.is_given_elsewhere(name):
             file = "a file before the .env" if workstation.is_set_earlier(name) else "a file of secrets_dir"
             why = f"{file} has its value, which it would override"
+        elif workstation.is_refused(name):
+            why = "Settings has no field for it, and forbids others"
         yield f"{name} is {way}: {why}."
 
 
@@ -232,7 +234,8 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         names = misread_names(workstation) - _misread_for_colon(workstation) if before is not None else ()
         former, text = text, dotenv_edit.replace_odd_blanks(text, names)
         mends += ("A space replaces the tab or other blank before a comment.",) if before and text != former else ()
-        commented_out = _names_to_comment_out(workstation, text, emptied, added_names) - new_values.keys()
+        refused = _refused(workstation, text, added_names)
+        commented_out = {*_names_to_comment_out(workstation, text, emptied, added_names), *refused} - new_values.keys()
         text = dotenv_edit.comment_out(text, commented_out)
     except ValueError as error:
         return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
@@ -241,6 +244,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     # What is required and empty in the template has no value from there.
     without_value = {*emptied, *missing_names}
     changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
+    notes += tuple(_comments(workstation, refused, added_names)) if before is None else ()
     notes += tuple(_encrypted_notes(template.file.name, text, added_names))
     notes += tuple(_effects(workstation, text, [name for name in new_values if name not in added_names], emptied))
     notes += tuple(_first_notes(workstation, template.file.name, text, missing)) if before is None else ()
@@ -379,7 +383,9 @@ def _merge(workstation: Workstation, base: str, text: str) -> tuple[set[str], st
     # In small letters it may be prose, too, which is as good a place.
     case = re.NOFLAG if workstation.checkout.settings.case_sensitive else re.IGNORECASE
     commented_out |= {name for name in names if re.search(rf"(?m)^# {re.escape(name)}[ \t]*=", text, case)}
-    reserved_names |= {name for name in commented_out if _cannot_be_empty(workstation, name)}
+    reserved_names |= {
+        name for name in commented_out if _cannot_be_empty(workstation, name) or workstation.is_refused(name)
+    }
     # A nested model that is one variable of JSON would get a part of it from another.
     settings = workstation.checkout.settings
     fields = (each for each in settings.fields if workstation.binding(each.variables[0]))
@@ -397,6 +403,12 @@ def _merge(workstation: Workstation, base: str, text: str) -> tuple[set[str], st
     for addition in additions:
         text = dotenv_edit.insert(text, addition.block, addition.after)
     return {addition.name for addition in additions}, text
+
+
+def _refused(workstation: Workstation, text: str, added_names: Collection[str]) -> tuple[str, ...]:
+    """New variables with a value of the template for which Settings would refuse the whole file."""
+    names = {*filter(workstation.is_refused, added_names)}
+    return tuple(name for name, value in _literals(text).items() if value and name in names) if names else ()
 
 
 def _reserved_names(workstation: Workstation) -> set[str]:

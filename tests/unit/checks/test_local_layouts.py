@@ -173,6 +173,53 @@ def test_a_file_that_an_expression_names_is_read_too(
     assert shown == expected
 
 
+FORBIDDING = SETTINGS.replace(', extra="ignore"', "").replace("    db: Database\n", "")
+WITHOUT_FIELD = "IMAGE_TAG is added as a comment: Settings has no field for it, and forbids others."
+
+
+def test_what_settings_refuse_is_added_as_a_comment(desk: Path) -> None:
+    """A line of the template without a field would keep the application from starting."""
+    (desk / "app/config.py").write_text(FORBIDDING)
+    (desk / ".env.example").write_text("SECRET_KEY=\nIMAGE_TAG=16\nEMPTY=\n")
+    new = local_setup.look(local_setup.begin("local", "", str(desk))).workstation
+    assert new
+    plan = plan_dotenv(new)
+    assert plan.after.endswith(b"\n# IMAGE_TAG=16\nEMPTY=\n")
+    assert WITHOUT_FIELD in plan.notes
+    workstation = look(desk, f"SECRET_KEY={KEY}\n").workstation
+    assert workstation
+    plan = plan_dotenv(workstation)
+    assert plan.mends == (WITHOUT_FIELD,)
+    after = look(desk, plan.after.decode())
+    assert plan.after == f"SECRET_KEY={KEY}\n# IMAGE_TAG=16\nEMPTY=\n".encode()
+    assert found(after) == []
+    assert after.workstation and plan_dotenv(after.workstation).is_empty
+
+
+@pytest.mark.parametrize(
+    ("settings", "compose"),
+    [
+        (SETTINGS, ""),
+        (FORBIDDING.replace('"__"', '"__", extra=EXTRA'), ""),
+        (FORBIDDING.replace('"__"', '"__", dotenv_filtering="only_existing"'), ""),
+        (FORBIDDING.replace("from pydantic_settings import BaseSettings", "from pydantic import BaseSettings"), ""),
+        (FORBIDDING, "{app: {build: ., image: 'app:${IMAGE_TAG:-15}'}}"),
+        (FORBIDDING, "{app: {build: ., env_file: .env}, web: {image: web, env_file: .env}}"),
+    ],
+)
+def test_what_settings_ignore_or_others_may_read_is_added(desk: Path, settings: str, compose: str) -> None:
+    """Only what is certainly refused, and is of use to nobody, stays out."""
+    (desk / "app/config.py").write_text(settings.replace("    db: Database\n", ""))
+    (desk / ".env.example").write_text("SECRET_KEY=\nIMAGE_TAG=16\n")
+    if compose:
+        (desk / "compose.yaml").write_text(f"services: {compose}\n")
+    (desk / ".env").touch(mode=0o600)
+    (desk / ".env").write_text(f"SECRET_KEY={KEY}\n")
+    workstation = local_setup.look(local_setup.begin("local", "", str(desk))).workstation
+    assert workstation
+    assert plan_dotenv(workstation).after.endswith(b"\nIMAGE_TAG=16\n")
+
+
 @pytest.mark.parametrize(
     ("field", "is_comment"),
     [
