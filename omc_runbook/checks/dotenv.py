@@ -115,6 +115,11 @@ def _not_read(workstation: Workstation) -> Iterator[tuple[str, str]]:
             f"{seen_from}."
         )
         yield f"Settings looks for {', '.join(map(str, paths))}", where
+    if instead := workstation.read_by_both:
+        yield (
+            f"Settings and Docker Compose read {instead}",
+            f"Move what only {workstation.path} has to {instead}, then replace it by a link to that file.",
+        )
     if workstation.missing_env_files:
         missing = ", ".join(map(str, workstation.missing_env_files))
         yield f"Docker Compose looks for {missing}", "Write .env, as seen from the compose file, into its env_file."

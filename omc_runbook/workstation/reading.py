@@ -98,7 +98,7 @@ def read_workstation(
         dangling_target=path.resolve() if dotenv is None and path.is_symlink() else None,
         stray_files=stray_files,
         secret_files=frozenset(_secret_files(checkout)),
-        read_instead=None if path.exists() else next(_misnamed_files(checkout, True), None),
+        read_instead=None if path.exists() else next(_files_instead(checkout, path), None),
         missing_env_files=tuple(dict.fromkeys(_missing_env_files(checkout))),
         published_files=tuple(
             each for each in (*stray_files, *_link_target(dotenv)) if _is_published(checkout.root, each)
@@ -220,6 +220,14 @@ def _misnamed_files(checkout: Checkout, is_read: bool = False) -> Iterator[Path]
         assignments = find_assignments(read_text(path).replace("\0", ""), ()) if path.is_file() else {}
         if any(each[1] in required for each in assignments.values()):
             yield path
+
+
+def _files_instead(checkout: Checkout, path: Path) -> Iterator[Path]:
+    """Files with the variables that Settings or Compose read in place of the .env."""
+    yield from _misnamed_files(checkout, True)
+    service = checkout.application
+    read = {os.path.normpath(checkout.root / name) for name in (service.env_files if service else ())}
+    yield from (each for each in _stray_files(checkout, path) if str(each) in read)
 
 
 def _is_project(folder: Path) -> bool:

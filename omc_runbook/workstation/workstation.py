@@ -135,6 +135,17 @@ class Workstation:
         names = self.checkout.settings.env_files or ()
         return tuple((self.checkout.root / self.checkout.settings.folder / name).resolve() for name in names)
 
+    @property
+    def read_by_both(self) -> Path | None:
+        """The other .env, such as that in Settings' folder, that Settings and Compose both read; None for none."""
+        settings, service, root = self.checkout.settings, self.checkout.application, self.checkout.root
+        if service is None or service.env_file_names is None:
+            return None
+        by_settings = {os.path.normpath(root / settings.folder / name) for name in settings.env_files or ()}
+        by_compose = {os.path.normpath(root / name) for name in service.env_files}
+        both = (each for each in self.stray_files if str(each) in by_settings & by_compose)
+        return next((each for each in both if each.resolve() != self.path.resolve()), None)
+
     @cached_property
     def required(self) -> Mapping[str, str]:
         """The required variables, each with the reason."""

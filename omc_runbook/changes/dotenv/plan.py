@@ -30,6 +30,7 @@ from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.model.placeholders import CIPHERTEXT, ENCRYPTED
+from omc_runbook.model.shell import command
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
 from omc_runbook.repository.template import NAMES, find_conflict
 from omc_runbook.textfile.diff import hunks
@@ -178,8 +179,13 @@ def _first_notes(
     workstation: Workstation, template: str, text: str, missing: Iterable[MissingVariable]
 ) -> Iterator[str]:
     """What to know of a .env that did not exist before."""
+    instead = workstation.read_instead
+    if instead:
+        link = command("ln", "-s", instead, workstation.path)
+        yield f"{instead} is what Settings or Docker Compose reads: instead of a second file, link it by {link}"
     for stray in workstation.stray_files:
-        yield f"{stray} is not used: if it is yours, move it to {workstation.path} instead."
+        if stray != instead:
+            yield f"{stray} is not used: if it is yours, move it to {workstation.path} instead."
     written_names = _names(text)
     if lacking := [each.variable for each in missing if each.variable not in written_names]:
         yield f"{template} lacks what is required too: {', '.join(lacking)}. {_FILL_LATER}"

@@ -242,6 +242,28 @@ def test_an_empty_line_that_the_type_refuses_is_added_as_a_comment(desk: Path, f
     assert plan_dotenv(workstation).after.endswith(b"\n# OPTION=\n" if is_comment else b"\nOPTION=\n")
 
 
+def test_a_file_beside_settings_that_compose_reads_too_is_linked_to(desk: Path) -> None:
+    """A second one at the top would be read by nobody, whatever is in it."""
+    for name in ("__init__.py", "config.py"):
+        (desk / "backend/app").mkdir(parents=True, exist_ok=True)
+        (desk / "app" / name).rename(desk / "backend/app" / name)
+    (desk / "compose.yaml").write_text("services: {app: {build: backend, env_file: backend/.env}}\n")
+    (desk / "backend/.env").touch(mode=0o600)
+    (desk / "backend/.env").write_text(f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
+    link = f"ln -s {desk}/backend/.env {desk}/.env"
+    snapshot = local_setup.look(local_setup.begin("local", "", str(desk)))
+    (finding,) = (each for each in root_causes.diagnose(snapshot) if each.is_root_cause)
+    assert (finding.check, finding.remedy.command) == ("dotenv-missing", link)
+    assert snapshot.workstation
+    notes = plan_dotenv(snapshot.workstation).notes
+    assert [each.endswith(f"link it by {link}") for each in notes if "backend/.env" in each] == [True]
+    text = f"SECRET_KEY={secrets.token_hex(32)}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
+    assert found(look(desk, text)) == [("dotenv-missing", ".env", "error")]
+    (desk / ".env").unlink()
+    (desk / ".env").symlink_to(desk / "backend/.env")
+    assert found(local_setup.look(local_setup.begin("local", "", str(desk), allow_code=True))) == []
+
+
 def test_what_compose_sets_is_a_remark_where_settings_may_have_it_elsewhere_too(desk: Path) -> None:
     """Settings lack it in a start without Docker, whether its secrets_dir may have it or not."""
     settings = SETTINGS.replace('extra="ignore"', 'extra="ignore", secrets_dir="/run/secrets"')
