@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
@@ -32,6 +33,8 @@ from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.model.placeholders import CIPHERTEXT, ENCRYPTED
 from omc_runbook.model.shell import command
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
+from omc_runbook.repository.python_syntax import last_name, parse_expression
+from omc_runbook.repository.settings_classes import union_members
 from omc_runbook.repository.template import NAMES, find_conflict
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
@@ -41,11 +44,8 @@ from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quo
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:=?[ \t]*(?P<rest>.*)$")
-JSON_TYPE = re.compile(
-    r"(?:\w+\.)*(?:(?:Annotated|Optional)\[(?:\w+\.)*)*(?:list|dict|set|frozenset|tuple)\b(?![^,]*\|\s*str\b)",
-    re.IGNORECASE,
-)
-"""The type of a field that is parsed as JSON, which an empty text is not; one that may also be a text is none."""
+_COLLECTIONS = ("list", "dict", "set", "frozenset", "tuple", "deque", "sequence", "mapping", "mutablemapping")
+"""Types that are parsed as JSON, which an empty text is not."""
 TEMPLATE = "the template"
 EMPTIED = "no value yet: left empty"
 FEW = 12
@@ -486,7 +486,7 @@ def _names_to_comment_out(
     unread_names = {each.name for each in workstation.bindings if each.separator == ":"} | {*added_names}
     # Of what is no JSON, Settings tell nothing else.
     fields = filter(None, map(workstation.checkout.settings.find, refused))
-    unread_names |= {*values} if any(JSON_TYPE.match(each.annotation) for each in fields) else set()
+    unread_names |= {*values} if any(_is_json(each.annotation) for each in fields) else set()
     empty = {name for name, value in values.items() if not value and name in unread_names}
     without_value = (*refused, *(each.name for each in overriding_lines(workstation)))
     # A line may have its name in capitals by now.
@@ -504,8 +504,20 @@ def _cannot_be_empty(workstation: Workstation, name: str) -> bool:
         return False
     if name in map(workstation.dotenv_name, field_.nested):
         return False
-    is_text = "str" in field_.annotation.replace("StrictStr", "str") and not JSON_TYPE.match(field_.annotation)
+    is_text = "str" in field_.annotation.replace("StrictStr", "str") and not _is_json(field_.annotation)
     return field_.refuses_empty or not is_text
+
+
+def _is_json(annotation: str) -> bool:
+    """Whether a field of a type is parsed as JSON, and may not be a text as well."""
+    expression = parse_expression(annotation)
+    members = [*union_members(expression)] if expression else []
+    others = [each for each in members if _type_name(each) not in _COLLECTIONS]
+    return len(others) < len(members) and not any("str" in ast.unparse(each).casefold() for each in others)
+
+
+def _type_name(node: ast.expr) -> str:
+    return last_name(node.value if isinstance(node, ast.Subscript) else node).casefold()
 
 
 def _changes(
