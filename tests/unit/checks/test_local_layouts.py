@@ -151,6 +151,16 @@ def test_what_compose_alone_reads_before_the_env_is_lacking_in_a_start_without_d
     assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
 
 
+@pytest.mark.parametrize("name", ["COMPOSE_PROJECT_NAME", "DOCKER_DEFAULT_PLATFORM"])
+def test_what_compose_itself_reads_is_no_comment(desk: Path, name: str) -> None:
+    """No Compose file names it."""
+    (desk / "app/config.py").write_text(FORBIDDING)
+    (desk / ".env.example").write_text(f"SECRET_KEY=\n{name}=linux\n")
+    (desk / "compose.yaml").write_text("services: {app: {build: ., env_file: .env}}\n")
+    workstation = local_setup.look(local_setup.begin("local", "", str(desk))).workstation
+    assert workstation and plan_dotenv(workstation).after.endswith(f"\n{name}=linux\n".encode())
+
+
 def name_files_by_an_expression(desk: Path, compose: str) -> None:
     """Let Settings read a file whose name a variable gives, after the .env."""
     settings = SETTINGS.replace('".env.local"', 'f".env.{STAGE}"').replace("    db: Database\n", "")
