@@ -53,6 +53,9 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for name, doubt in doubtful_required(workstation):
         yield Uncertain(name, (f"{name} has no value, and whether Settings needs one is unknown: {doubt}.",))
     for name, why in missing_required(workstation):
+        # A placeholder of a file before the .env is a finding of its own.
+        if workstation.is_written_earlier(name):
+            continue
         key, entry = workstation.key_of(name), workstation.checkout.template_entry(name)
         source = (key.obtain_from if key else "") or (entry.obtain_from if entry else "")
         binding = workstation.binding(name)
@@ -113,7 +116,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for subject, name, value, path in effective:
         if workstation.is_reference(name, value):
             if workstation.is_reference(name, workstation.shell.get(name, value)):
-                yield _unresolved(workstation, subject, name, path)
+                yield _unresolved(workstation, subject, name, _to_correct(workstation, path))
             continue
         key = workstation.key_of(name)
         # A password of a person's own may have line ends.
@@ -121,7 +124,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         defect = find_defect(value, name, key) if is_whole else None
         if defect and defect.check == "bad-copy":
             fact = f"{name} {defect.sentence}: the application uses the text as its value."
-            way = Remedy(f"Write the value of {name}, and nothing else, into {path}.")
+            way = Remedy(f"Write the value of {name}, and nothing else, into {_to_correct(workstation, path)}.")
             yield Evidence(subject, (fact,), way, severity="error" if name in required else "warning")
             continue
         is_meant = key is None and not is_secret(name) and value.matches(SETTING)
@@ -130,7 +133,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             what = "a command, which no reader of a .env runs" if value.matches(COMMAND) else "a placeholder"
             fact = f"{name} has {what}: the application uses the text as its value."
             by_hand = f"Give {name} a value in {path}, or none."
-            remedy = _by_setup_or_in(path, snapshot, by_hand, _source(workstation, name))
+            remedy = _by_setup_or_in(path, snapshot, name, by_hand, _source(workstation, name))
             yield Evidence(subject, (fact,), remedy, severity="error" if name in required else "warning")
 
 
@@ -148,7 +151,7 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     for subject, name, value, path in _effective_values(workstation):
         if value.matches(TEMPLATE_DEFAULT):
             fact = f"{name} has the default: the application warns here, and refuses to start anywhere else."
-            yield Evidence(subject, (fact,), _by_setup_or_in(path, snapshot, f"Give {name} a value in {path}."))
+            yield Evidence(subject, (fact,), _by_setup_or_in(path, snapshot, name, f"Give {name} a value in {path}."))
 
 
 @check(
@@ -171,10 +174,10 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             continue
         if key and value.length < key.weak_below:
             fact = f"{name} is shorter than {key.weak_below} characters."
-            yield Evidence(subject, (fact,), _renew(workstation, name, path))
+            yield Evidence(subject, (fact,), _renew(workstation, name, _to_correct(workstation, path)))
         elif (key is None or key.form == "text") and is_guessable(value, key, words):
             fact = f"{name} can be guessed too easily, from words, names, dates and patterns."
-            yield Evidence(subject, (fact,), _renew(workstation, name, path))
+            yield Evidence(subject, (fact,), _renew(workstation, name, _to_correct(workstation, path)))
 
 
 @check(
@@ -279,10 +282,14 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Uncertain("other environments", (reason,))
 
 
-def _by_setup_or_in(path: Path, snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
+def _by_setup_or_in(path: Path, snapshot: Snapshot, name: str, by_hand: str, values_from: str = "") -> Remedy:
     """By local_setup, which writes the .env, or by hand; in a file that is read after it, by hand alone."""
-    is_dotenv = path == workstation_of(snapshot).path
-    return by_setup(snapshot, by_hand, values_from) if is_dotenv else Remedy(by_hand)
+    workstation = workstation_of(snapshot)
+    if _to_correct(workstation, path) != path:
+        by_hand = f"Give {name} a value in {workstation.path}, which overrides {path.name}."
+        # Nothing else gets a line beside what is set already.
+        return by_setup(snapshot, by_hand, values_from) if name in workstation.required else Remedy(by_hand)
+    return by_setup(snapshot, by_hand, values_from) if path == workstation.path else Remedy(by_hand)
 
 
 def _correction(problem: StartProblem, path: Path) -> Remedy:
@@ -322,13 +329,22 @@ def _effective_values(workstation: Workstation) -> Iterator[tuple[str, str, Mask
     for name, value in _values(workstation):
         if not workstation.is_set_later(name):
             yield name, name, value, workstation.path
-    earlier = {binding.name: (binding, file.path) for file in workstation.earlier_files for binding in file.bindings}
+    lines = [(file, each) for file in workstation.earlier_files for each in file.bindings]
+    # Settings may ignore an empty one, Compose does not.
+    lines = [(file, each) for file, each in lines if not workstation.is_skipped(file, each)]
+    known = workstation.known_variables
+    earlier = {workstation.spelling_of(each.name, known): (each, file.path) for file, each in lines}
     last = {name: each for name, each in earlier.items() if workstation.binding(name) is None}
     last |= {binding.name: (binding, file.path) for file in workstation.overriding_files for binding in file.bindings}
     for name, (binding, path) in last.items():
         # A ${…} may refer to a variable of the .env, with which this file was not read.
         if binding.for_python is not None and not binding.has_braces:
             yield f"{name} in {path.name}", name, binding.for_python, path
+
+
+def _to_correct(workstation: Workstation, path: Path) -> Path:
+    """The file to write a value into: for one before the .env, which others may share, the .env, which overrides it."""
+    return workstation.path if any(each.path == path for each in workstation.earlier_files) else path
 
 
 def set_by_compose(workstation: Workstation, name: str, planned: Collection[str] = ()) -> tuple[str, ...]:

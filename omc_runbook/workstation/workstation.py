@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, compress
@@ -235,29 +235,38 @@ class Workstation:
     def is_set_later(self, name: str) -> bool:
         """Whether files that are read after the .env give a variable a value: not where somebody gets the .env's."""
         settings, compose = self.checkout.settings, self.checkout.compose
-        by_settings = _is_set_by(self._beside_for_settings[1], name)
+        by_settings = self._is_set_by(self._beside_for_settings[1], name)
         if not (compose and self.checkout.application):
             return by_settings
         # Compose interpolates by the .env alone.
         if name in compose.used:
             return False
         reads_none = settings.env_files == () and not self.checkout.loaded_files
-        by_compose = all(_is_set_by(files, name) for _, files in self._beside_for_services)
+        by_compose = all(self._is_set_by(files, name) for _, files in self._beside_for_services)
         return by_compose and (by_settings or reads_none)
 
     def is_set_earlier(self, name: str) -> bool:
         """Whether the .env has no line for a variable that files before it give a value: to containers, if any."""
+        return self._is_earlier(name, is_value)
+
+    def is_written_earlier(self, name: str) -> bool:
+        """Whether the .env has no line for a variable that they give any text, such as a placeholder."""
+        return self._is_earlier(name, lambda value: not is_blank(value))
+
+    def _is_earlier(self, name: str, is_enough: Callable[[Masked | None], bool]) -> bool:
         if self.binding(name) is not None:
             return False
         if not (self.checkout.compose and self.checkout.application):
-            return self.is_set_earlier_for_settings(name)
-        return all(self._has_value(files, name) for files, _ in self._beside_for_services)
+            return self._has_value(self._beside_for_settings[0], name, is_enough)
+        return all(self._has_value(files, name, is_enough) for files, _ in self._beside_for_services)
 
     def is_set_earlier_for_settings(self, name: str) -> bool:
         """Whether Settings get a variable that the .env has no line for from files that they read before it."""
         return self.binding(name) is None and self._has_value(self._beside_for_settings[0], name)
 
-    def _has_value(self, files: Iterable[Dotenv], name: str) -> bool:
+    def _has_value(
+        self, files: Iterable[Dotenv], name: str, is_enough: Callable[[Masked | None], bool] | None = None
+    ) -> bool:
         """Whether some files give a variable a value that is no placeholder, in any case that Settings accept."""
         is_exact = self.checkout.settings.case_sensitive
         found = [
@@ -265,8 +274,21 @@ class Workstation:
             for file in files
             for binding in file.bindings
             if binding.name == name or (not is_exact and binding.name.casefold() == name.casefold())
+            if not self.is_skipped(file, binding)
         ]
-        return bool(found) and is_value(found[-1].for_python)
+        return bool(found) and (is_enough or is_value)(found[-1].for_python)
+
+    def _is_set_by(self, files: Iterable[Dotenv], name: str) -> bool:
+        """Whether the last of some files that has a variable has a value for it."""
+        bindings = ((file, file.find(name)) for file in files)
+        found = [each for file, each in bindings if each and not self.is_skipped(file, each)]
+        return bool(found) and not is_blank(found[-1].for_python)
+
+    def is_skipped(self, file: Dotenv, binding: Binding) -> bool:
+        """Whether Settings ignore an empty line of a file beside the .env, which Compose passes to no container."""
+        value = binding.for_python
+        is_ignored = self.checkout.settings.ignore_empty and value is not None and value.is_empty
+        return is_ignored and not any(file in files for files in chain(*self._beside_for_services))
 
     def is_given_elsewhere(self, name: str) -> bool:
         """Whether Settings get a variable from a file of secrets_dir or before the .env, or had it without a line."""
@@ -477,12 +499,6 @@ def is_text_of_value(text: str) -> bool:
 def is_blank(value: Masked | None) -> bool:
     """Whether a value is missing, empty, blank, or only a comment."""
     return value is None or value.matches(BLANK)
-
-
-def _is_set_by(files: Iterable[Dotenv], name: str) -> bool:
-    """Whether the last of some files that has a variable has a value for it."""
-    found = [binding for file in files if (binding := file.find(name))]
-    return bool(found) and not is_blank(found[-1].for_python)
 
 
 def by_variable(keys: Mapping[str, Key]) -> Mapping[str, Key]:

@@ -132,10 +132,34 @@ def test_a_value_of_a_file_before_the_env_is_judged(desk: Path) -> None:
     (desk / ".env.example").write_text("SECRET_KEY=\n")
     (desk / "common.env").write_text("SECRET_KEY=your-secret-key\nWORKERS=many\nLEVEL=low\n")
     assert found(look(desk, "LEVEL=3\n")) == [
-        ("required-empty", "SECRET_KEY", "error"),
         ("placeholder", "SECRET_KEY in common.env", "error"),
         ("settings-refused", "WORKERS in common.env", "error"),
     ]
+
+
+@pytest.mark.parametrize("shared", ["SECRET_KEY=your-secret-key", "SECRET_KEY=changethis", "secret_key=abc123"])
+def test_a_value_of_a_file_before_the_env_is_corrected_in_the_env(desk: Path, shared: str) -> None:
+    """The file before it may be committed, and others use it: it is no place for a secret."""
+    (desk / "app/config.py").write_text(SHARED_FIRST.replace("    db: Database\n", ""))
+    (desk / "common.env").write_text(f"{shared}\n")
+    (finding,) = (each for each in root_causes.diagnose(look(desk, "LEVEL=3\n")) if each.is_root_cause)
+    assert finding.subject == "SECRET_KEY in common.env"
+    assert f"{desk}/.env" in finding.remedy.command and f"{desk}/common.env" not in finding.remedy.command
+
+
+def test_an_empty_line_before_the_env_that_settings_ignore_overrides_nothing(desk: Path) -> None:
+    """With env_ignore_empty they leave it out of each file; a container gets it from Compose all the same."""
+    files = '"base.env", "common.env", ".env"'
+    settings = SETTINGS.replace('".env", ".env.local"', files).replace("    db: Database\n", "")
+    (desk / "app/config.py").write_text(settings.replace('"ignore"', '"ignore", env_ignore_empty=True'))
+    (desk / ".env.example").write_text("SECRET_KEY=\n")
+    (desk / "base.env").write_text(f"SECRET_KEY={KEY}\n")
+    (desk / "common.env").write_text("SECRET_KEY=\n")
+    snapshot = look(desk, "X=1\n")
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+    (desk / "compose.yaml").write_text(f"services: {{app: {{build: ., env_file: [{files}]}}}}\n")
+    assert found(look(desk, "X=1\n")) == [("required-empty", "SECRET_KEY", "error")]
 
 
 def test_what_compose_alone_reads_before_the_env_is_lacking_in_a_start_without_docker_only(desk: Path) -> None:
