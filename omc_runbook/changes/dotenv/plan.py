@@ -40,7 +40,7 @@ from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
 from omc_runbook.workstation.dotenv import COMMENT, LOCKED
-from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes, is_shown
+from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes, is_shown, value_lines
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:=?[ \t]*(?P<rest>.*)$")
@@ -310,8 +310,8 @@ def _open_quote(workstation: Workstation, name: str, text: str) -> str:
     """Why a text cannot be written: a quote that nothing closes, or a later one, beyond known variables."""
     line = 1
     for part in statements(text):
-        first, _, others = part.raw.partition("\n")
-        inner = {match[1] for match in find_assignments(others, ()).values()}
+        first, hidden = part.raw.partition("\n")[0], {1, *value_lines(part.raw)}
+        inner = {match[1] for match in find_assignments(part.raw, hidden).values()}
         is_broken = part.kind != "assignment" or bool(inner & workstation.known_variables)
         if is_broken and find_open_quotes(find_assignments(first, ())):
             return f"A quote in line {line} of {name} is not closed: close it there first."

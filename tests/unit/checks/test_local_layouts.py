@@ -175,6 +175,22 @@ def test_what_compose_alone_reads_before_the_env_is_lacking_in_a_start_without_d
     assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
 
 
+def test_a_line_of_a_private_key_that_looks_like_a_variable_opens_no_quote(desk: Path) -> None:
+    """The quote around the key is closed after it."""
+    (desk / "app/config.py").write_text(
+        FORBIDDING.replace("secret_key: SecretStr", "secret_key: SecretStr\n    pem: str")
+    )
+    (desk / ".env.example").write_text("SECRET_KEY=\nPEM=\nOTHER=\n")
+    pem = f"-----BEGIN PRIVATE KEY-----\nSECRET_KEY={PASSWORD}\n-----END PRIVATE KEY-----"
+    text = f'SECRET_KEY={KEY}\nPEM="{pem}"\n'
+    workstation = look(desk, text).workstation
+    assert workstation
+    plan = plan_dotenv(workstation)
+    assert (plan.obstacle, plan.after.decode()) == ("", f"{text}OTHER=\n")
+    workstation = look(desk, text.removesuffix('"\n') + '\nOTHER=1\nSECRET_KEY="x"\n').workstation
+    assert workstation and "in line 2" in plan_dotenv(workstation).obstacle
+
+
 @pytest.mark.parametrize("name", ["COMPOSE_PROJECT_NAME", "DOCKER_DEFAULT_PLATFORM"])
 def test_what_compose_itself_reads_is_no_comment(desk: Path, name: str) -> None:
     """No Compose file names it."""
