@@ -93,7 +93,7 @@ def read_workstation(
         keys=keys,
         dotenv=dotenv,
         earlier_files=earlier,
-        overriding_files=overriding if dotenv else (),
+        overriding_files=overriding,
         private_keys=read_dotenv(checkout.root / _PRIVATE_KEYS, os.environ, public),
         dangling_target=path.resolve() if dotenv is None and path.is_symlink() else None,
         stray_files=stray_files,

@@ -191,6 +191,17 @@ def test_a_line_of_a_private_key_that_looks_like_a_variable_opens_no_quote(desk:
     assert workstation and "in line 2" in plan_dotenv(workstation).obstacle
 
 
+def test_what_a_file_after_a_new_env_has_is_not_generated(desk: Path) -> None:
+    """It would differ from the value that overrides it."""
+    settings = SETTINGS.replace('".env.local"', '".env.dev"').replace("    db: Database\n", "    level: int = 1\n")
+    (desk / "app/config.py").write_text(settings)
+    (desk / ".env.example").write_text("SECRET_KEY=\nLEVEL=1\n")
+    (desk / ".env.dev").write_text(f"SECRET_KEY={KEY}\n")
+    workstation = local_setup.look(local_setup.begin("local", "", str(desk))).workstation
+    assert workstation
+    assert found(look(desk, plan_dotenv(workstation).after.decode())) == []
+
+
 @pytest.mark.parametrize("name", ["COMPOSE_PROJECT_NAME", "DOCKER_DEFAULT_PLATFORM"])
 def test_what_compose_itself_reads_is_no_comment(desk: Path, name: str) -> None:
     """No Compose file names it."""
