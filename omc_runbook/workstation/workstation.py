@@ -139,12 +139,14 @@ class Workstation:
 
     @property
     def read_by_both(self) -> Path | None:
-        """The other .env, such as that in Settings' folder, that Settings and Compose both read; None for none."""
+        """The other .env, such as that in Settings' folder, that Settings and Compose read instead; None for none."""
         settings, service, root = self.checkout.settings, self.checkout.application, self.checkout.root
         if service is None or service.env_file_names is None:
             return None
         by_settings = {os.path.normpath(root / settings.folder / name) for name in settings.env_files or ()}
         by_compose = {os.path.normpath(root / name) for name in service.env_files}
+        if str(self.path) in by_settings | by_compose:
+            return None
         both = (each for each in self.stray_files if str(each) in by_settings & by_compose)
         return next((each for each in both if each.resolve() != self.path.resolve()), None)
 

@@ -327,6 +327,11 @@ def test_a_file_beside_settings_that_compose_reads_too_is_linked_to(desk: Path) 
     assert [each.endswith(f"link it by {link}") for each in notes if "backend/.env" in each] == [True]
     text = f"SECRET_KEY={secrets.token_hex(32)}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
     assert found(look(desk, text)) == [("dotenv-missing", ".env", "error")]
+    settings = (desk / "backend/app/config.py").read_text()
+    (desk / "backend/app/config.py").write_text(settings.replace('".env", ', '"../.env", ".env", '))
+    causes = root_causes.diagnose(look(desk, text))
+    assert not any("Settings and Docker Compose read" in fact for each in causes for fact in each.evidence)
+    (desk / "backend/app/config.py").write_text(settings)
     (desk / ".env").unlink()
     (desk / ".env").symlink_to(desk / "backend/.env")
     assert found(local_setup.look(local_setup.begin("local", "", str(desk), allow_code=True))) == []
