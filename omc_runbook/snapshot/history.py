@@ -90,11 +90,23 @@ def holders(snapshot: Snapshot, history: VersionHistory) -> tuple[Holder, ...]:
             by_times, version_id = freshness.by_times(with_writes, task), ""
             if by_times == "fresh":
                 version_id = with_writes.current_id
-            elif by_times == "stale":
-                versions = freshness.versions_read(with_writes, task)
-                version_id = versions[0] if len(versions) == 1 else ""
+            elif by_times == "stale" and task.created:
+                first, last = freshness.read_between(with_writes, task)
+                version_id = _current_between(history, first or task.created, last)
             counts[version_id, service.name] = counts.get((version_id, service.name), 0) + 1
     return tuple(Holder(version_id, service, tasks) for (version_id, service), tasks in counts.items())
+
+
+def _current_between(history: VersionHistory, first: datetime, last: datetime) -> str:
+    """The version that was AWSCURRENT throughout a time range; "" where another may have been too."""
+    promotions = [
+        (entry.version.created, entry.version.created, entry.id) for entry in history.versions if not entry.staged
+    ]
+    promotions += [(move.time, move.until, entry.id) for entry in history.versions for move in entry.moves]
+    before = [version_id for _, until, version_id in sorted(promotions) if until <= first]
+    meanwhile = {version_id for time, until, version_id in promotions if until > first and time <= last}
+    possible = meanwhile | {*before[-1:]}
+    return possible.pop() if len(possible) == 1 else ""
 
 
 def _entry(
