@@ -264,12 +264,10 @@ class Workstation:
 
     def is_set_earlier_for_settings(self, name: str) -> bool:
         """Whether Settings get a variable that the .env has no line for from files that they read before it."""
-        return self.binding(name) is None and self._has_value(self._beside_for_settings[0], name)
+        return self.binding(name) is None and self._has_value(self._beside_for_settings[0], name, is_value)
 
-    def _has_value(
-        self, files: Iterable[Dotenv], name: str, is_enough: Callable[[Masked | None], bool] | None = None
-    ) -> bool:
-        """Whether some files give a variable a value that is no placeholder, in any case that Settings accept."""
+    def _has_value(self, files: Iterable[Dotenv], name: str, is_enough: Callable[[Masked | None], bool]) -> bool:
+        """Whether some files give a variable a value that is enough, in any case that Settings accept."""
         is_exact = self.checkout.settings.case_sensitive
         found = [
             binding
@@ -278,7 +276,7 @@ class Workstation:
             if binding.name == name or (not is_exact and binding.name.casefold() == name.casefold())
             if not self.is_skipped(file, binding)
         ]
-        return bool(found) and (is_enough or is_value)(found[-1].for_python)
+        return bool(found) and is_enough(found[-1].for_python)
 
     def _is_set_by(self, files: Iterable[Dotenv], name: str) -> bool:
         """Whether the last of some files that has a variable has a value for it."""
@@ -363,7 +361,7 @@ class Workstation:
         is_other_file = bool(self.dotenv_paths) and self.path not in self.dotenv_paths
         # Where Settings name their files by an expression, they were loaded with all of them.
         others = () if settings.env_files is not None else chain(*self._beside_for_settings)
-        return is_loaded and not is_other_file and self._lacks(name) and not self._has_value(others, name)
+        return is_loaded and not is_other_file and self._lacks(name) and not self._has_value(others, name, is_value)
 
     def _chosen(self, chooser: str, options: Iterable[str], values: Mapping[str, Masked]) -> str | None:
         """Which of some values a variable has; "" for none of them, None where its value is unknown."""
