@@ -76,6 +76,17 @@ def found(snapshot: Snapshot) -> list[tuple[str, str, str]]:
     return [(each.check, each.subject, each.severity) for each in root_causes.diagnose(snapshot) if each.is_root_cause]
 
 
+def settled(desk: Path, text: str) -> str:
+    """What the plan makes of a .env's text: with that nothing is found, and nothing is left to plan."""
+    workstation = look(desk, text).workstation
+    assert workstation
+    after = plan_dotenv(workstation).after.decode()
+    snapshot = look(desk, after)
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+    return after
+
+
 def test_a_nested_model_as_json_gets_no_part_from_the_template(desk: Path) -> None:
     """An empty DB__PASSWORD would override the password that the JSON has."""
     snapshot = look(desk, f'SECRET_KEY={KEY}\nDB=\'{{"host": "db", "password": "{PASSWORD}"}}\'\n')
@@ -682,13 +693,7 @@ def test_a_text_with_a_least_length_is_no_empty_line(desk: Path) -> None:
     (desk / "app/config.py").write_text(imported + settings)
     (desk / ".env.example").write_text(f"{TEMPLATE}LABEL=\nREGION=\nZONE=\nNOTE=\n")
     text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
-    workstation = look(desk, text).workstation
-    assert workstation
-    planned = plan_dotenv(workstation).after.decode()
-    assert planned == f"{text}# LABEL=\n# REGION=\n# ZONE=\nNOTE=\n"
-    snapshot = look(desk, planned)
-    assert found(snapshot) == []
-    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+    assert settled(desk, text) == f"{text}# LABEL=\n# REGION=\n# ZONE=\nNOTE=\n"
 
 
 def test_a_nested_model_in_small_letters_is_one_in_capitals(desk: Path) -> None:
@@ -803,13 +808,7 @@ def test_one_plan_comments_out_each_line_that_settings_refuse(desk: Path, lines:
     (desk / "app/config.py").write_text(OPTIONAL)
     (desk / ".env.example").write_text(f"{TEMPLATE}TAGS=\nPORT=\n")
     text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
-    workstation = look(desk, f"{text}{lines}").workstation
-    assert workstation
-    after = plan_dotenv(workstation).after.decode()
-    assert after == f"{text}{planned}"
-    snapshot = look(desk, after)
-    assert found(snapshot) == []
-    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+    assert settled(desk, f"{text}{lines}") == f"{text}{planned}"
 
 
 def test_a_comment_in_capitals_is_one_of_a_template_in_small_letters(desk: Path) -> None:
