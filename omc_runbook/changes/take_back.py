@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.secretsmanager import short_id
 from omc_runbook.aws.session import make_change, require
 from omc_runbook.changes import files
 from omc_runbook.changes.deploy import failure
@@ -252,9 +253,10 @@ class Reversal:
         if not has_moved:
             self._obstacles.append(f"{undo.subject} stays as it is: somebody else has changed it meanwhile.")
             return
+        version = short_id(undo.former, (undo.new,))
         self._successes.append(
-            f"Version {undo.former[:8]} of {undo.subject} is current again; tasks that started meanwhile keep the"
-            " other's values until they are replaced."
+            f"Version {version} of {undo.subject} is current again; tasks that started meanwhile keep the other's"
+            " values until they are replaced."
         )
         yield Change(action="withdrawn", secret=undo.subject, version=undo.new)
 

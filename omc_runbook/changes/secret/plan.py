@@ -202,9 +202,9 @@ def is_withdrawn(labels: Iterable[str]) -> bool:
     return all(label.startswith(WITHDRAWN_LABEL) for label in labels)
 
 
-def kept_note(staged: Iterable[tuple[str, str]]) -> str:
+def kept_note(plan: SecretPlan, staged: Iterable[tuple[str, str]]) -> str:
     """That these of a plan's staged versions are kept, as a sentence; "" for none."""
-    versions = ", ".join(version[:8] for _, version in staged)
+    versions = ", ".join(plan.short(version) for _, version in staged)
     note = (
         f"What a killed run has staged in version {versions} is kept: to finish that, rotate its keys again, with"
         " database_url_from for the database's password."
@@ -465,8 +465,9 @@ def why_not_writable(secret: Secret, version: str = "") -> str:
         )
     pending = secret.version_at(PENDING)
     if secret.rotates and pending not in ("", version, secret.version_at(CURRENT)):
+        pending_id = short_id(pending, secret.stages)
         return (
-            f"Secrets Manager's own rotation of {secret.name} has not ended: version {pending[:8]} has {PENDING}, and"
+            f"Secrets Manager's own rotation of {secret.name} has not ended: version {pending_id} has {PENDING}, and"
             " becomes current when it ends, without this change. Wait until it has ended; if it has failed, see the log"
             f" of its Lambda function, then end it: `{remedies.drop_pending(secret).command}`."
         )

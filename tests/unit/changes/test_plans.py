@@ -46,7 +46,7 @@ from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.secret.create_plan import plan_create
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import LABEL, SecretPlan, plan_update
+from omc_runbook.changes.secret.plan import LABEL, SecretPlan, kept_note, plan_update, why_not_writable
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
 from omc_runbook.changes.values import source_file, sources
@@ -540,6 +540,10 @@ def test_a_version_is_named_with_as_much_of_its_id_as_restore_needs() -> None:
     alike = replace(plan, base=first, versions=(second, first))
     assert alike.short(first) == "terraform-202603" and alike.short(second) == "terraform-202604"
     assert "back to version terraform-202603\n" in changes.undo(healthy().environment, alike, None).to_text()
+    assert "in version terraform-202604 is kept" in kept_note(alike, [("omc-runbook-12345678", second)])
+    stages = {first: ("AWSCURRENT",), second: ("AWSPENDING",)}
+    secret = with_secret(healthy(), rotates=True, stages=stages).secret
+    assert secret and ": version terraform-202604 has AWSPENDING" in why_not_writable(secret)
 
 
 def test_a_plan_says_which_values_it_empties() -> None:

@@ -74,6 +74,14 @@ def test_a_version_that_is_back_without_an_answer_is_back() -> None:
     assert not overtaken.is_complete and "somebody else has changed it" in overtaken.sentence
 
 
+def test_a_version_that_is_back_is_told_apart_from_the_other() -> None:
+    former, new = "terraform-20260301000000000000000001", "terraform-20260402000000000000000001"
+    secret = Secret()
+    secret.current = new
+    reversal = reversed_at(secret, Undo(kind="version", subject="app", former=former, new=new))
+    assert "Version terraform-202603 of app is current again" in reversal.sentence
+
+
 def test_a_version_that_is_back_in_spite_of_an_error_is_back() -> None:
     """AWS has moved AWSCURRENT, and says that it could not; where it has not, that is an error."""
     assert taken_back(Secret(code="InternalServiceError")).is_complete
