@@ -27,6 +27,7 @@ from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.arn import account_in, partition_in, region_in, service_in
 from omc_runbook.model.truth import Truth
 from omc_runbook.network.reachability import TaskNetwork, trace
+from omc_runbook.snapshot.audit.secret_calls import lets_decrypt
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
@@ -402,13 +403,7 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
 
 def _has_grant(key: KmsKey, role_arn: str, secret: Secret) -> bool:
     """Whether a grant of the key lets a role decrypt the secret's current version."""
-    context = {"SecretARN": secret.arn, "SecretVersionId": secret.version_at(CURRENT)}
-    return any(
-        grant.grantee == role_arn
-        and "Decrypt" in grant.operations
-        and (grant.context == context if grant.is_whole else grant.context.items() <= context.items())
-        for grant in key.grants
-    )
+    return any(grant.grantee == role_arn and lets_decrypt(grant, secret) for grant in key.grants)
 
 
 def _by_simulation(call: _Call, simulated: Simulated, granted: Truth) -> RoleAccess:
