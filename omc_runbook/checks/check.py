@@ -219,6 +219,11 @@ def registered() -> tuple[Check, ...]:
     return tuple(_REGISTERED.values())
 
 
+def find_registered(id: str, is_local: bool) -> Check | None:
+    """A check of the modules imported so far, by its id and whether its fault is one of a developer's machine."""
+    return _REGISTERED.get((is_local, id))
+
+
 def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     """Run a check on a snapshot: what it found and what it could not see, else that it is clear."""
     finding = partial(Finding, check=check.id, family=check.family, title=check.title)

@@ -30,7 +30,7 @@ from omc_runbook.checks import (
     upstream,
     workstation,
 )
-from omc_runbook.checks.check import Check, checks_of
+from omc_runbook.checks.check import Check, checks_of, find_registered
 from omc_runbook.model.environment import LOCAL
 
 ENVIRONMENT = (
@@ -65,13 +65,12 @@ AUDITED = (secret, *AUDIT)
 MACHINE = (dotenv, dotenv_quoting, local, workstation)
 """Checks of a developer's machine, run only where that was read."""
 _EVERY = checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE)
-_BY_ID = {(check.family == LOCAL, check.id): check for check in _EVERY}
 
 
 def find(id: str, family: str = "") -> Check | None:
     """A check by its id, None for an unknown one; where a .env and a secret share it, the one of the family's side."""
     is_local = family == LOCAL
-    return _BY_ID.get((is_local, id)) or _BY_ID.get((not is_local, id))
+    return find_registered(id, is_local) or find_registered(id, not is_local)
 
 
 def symptom(id: str, family: str = "") -> str:
