@@ -21,7 +21,7 @@ from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review, review
 from omc_runbook.runbooks.run import Run
-from omc_runbook.runbooks.secret_change import Source, findings, look, plan
+from omc_runbook.runbooks.secret_change import Source, findings, gather, look, plan
 from omc_runbook.snapshot.state import Snapshot
 
 __all__ = [
@@ -62,11 +62,6 @@ def pickers(run: Run, snapshot: Snapshot, keys: str, values_from: str) -> tuple[
 def precautions(values_from: str) -> Listing:
     """What is unsafe about the source file; the values in it are not read."""
     return changes.precautions(source_file.precautions(values_from))
-
-
-def gather(run: Run, snapshot: Snapshot, values_from: str, keys: str) -> NewValues:
-    """Take the new values from their source; raises as `secret_change.gather` does."""
-    return secret_change.gather(run, snapshot, values_from, keys)
 
 
 @takes_parameters
