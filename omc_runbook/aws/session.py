@@ -38,7 +38,7 @@ from omc_runbook.model.suggestions import nearest
 from omc_runbook.model.time_limits import CALL_SECONDS
 
 if TYPE_CHECKING:
-    from omc_runbook.model.environment import Names
+    from omc_runbook.model.aws_names import Names
 
 T = TypeVar("T")
 

@@ -36,7 +36,7 @@ from omc_runbook.iam.policy import (
 )
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.messages.reasons import is_role_refused, mentions, points_at
-from omc_runbook.model.environment import Names
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import NO_REMEDY, Remedy
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command

@@ -9,7 +9,7 @@ from omc_runbook.aws.definitions import COMMANDS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import CHECKOUT, DOCUMENT, GIT, Evidence, Family, Uncertain
 from omc_runbook.checks.reference import move_into_secret
-from omc_runbook.model.environment import Names
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.checks.variable_locations import locations_of, may_be_family, of_family
-from omc_runbook.model.environment import Names
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot

@@ -10,8 +10,9 @@ from dataclasses import replace
 from omc_runbook.aws.ecs import EXPRESS, Service
 from omc_runbook.aws.secretsmanager import PENDING, Replica, Secret
 from omc_runbook.model import letters
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.catalogue import encrypts
-from omc_runbook.model.environment import PRODUCTION, Environment, Names
+from omc_runbook.model.environment import PRODUCTION, Environment
 from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.model.grouping import batches
 from omc_runbook.model.shell import command

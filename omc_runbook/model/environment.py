@@ -11,26 +11,25 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import ConfigDict, Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from omc_runbook.model.accepted import Accepted
-from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.audit import AuditSettings
+from omc_runbook.model.aws_names import FORMS, Names, fill_in, form_of
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
-from omc_runbook.model.environment_names import PROJECT, canonical, environment_in, environment_of, means_production
+from omc_runbook.model.environment_names import PROJECT, canonical, environment_in, means_production
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED, warn_once
 from omc_runbook.model.notify import Notify
 from omc_runbook.model.parameters import first_name, split_names
 from omc_runbook.model.records import RecordSettings
 from omc_runbook.model.runbook_file import FILE_NAME, find_file, find_misnamed, read_content, table_of
+from omc_runbook.model.same_secret import is_named_after, is_one_secret, may_be_one_secret
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import ALMOST, closest, nearest
-from omc_runbook.model.value_from import split_suffix
-from omc_runbook.model.whole_number import MOST_DAYS, WholeNumber
 
 LOCAL = "local"
 PRODUCTION = CONFIRMED
@@ -46,83 +45,15 @@ _PARSED = 16
 
 TABLE_NAME = r"^[\w.-]+$"
 """The pattern of an environment's name, as that of its table."""
-_PLACEHOLDER = r"\{(project|environment|prefix)\}"
-_Part = Annotated[str, Field(pattern=rf"^([^{{}}]|{_PLACEHOLDER})*$")]
-"""A part of names in AWS, none of which has braces: what is left of a placeholder is misspelt."""
-_SecretId = Annotated[
-    str,
-    Field(
-        pattern=r"^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?"
-        rf"([A-Za-z0-9/_+=.@!-]|{_PLACEHOLDER})*$"
-    ),
-]
-_EcsName = Annotated[str, Field(pattern=rf"^([A-Za-z0-9_-]|{_PLACEHOLDER})*$")]
-_IamName = Annotated[str, Field(pattern=rf"^([A-Za-z0-9_+=,.@-]|{_PLACEHOLDER})*$")]
-"""What AWS accepts as a name of each kind: it finds nothing by another, and some calls take an ARN for a name.
-
-Those that Secrets Manager makes of a secret all do.
-"""
-
-
-class Names(BaseModel):
-    """Names that can be set for all environments or for one; {project}, {environment} and {prefix} are replaced."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
-
-    prefix: Annotated[str, Field(pattern=r"^([^{}]|\{(project|environment)\})*$")] = Field(
-        default="{project}-{environment}", exclude=True
-    )
-    """What the names of the environment's resources begin with: {prefix} in the others; no name itself."""
-    region: str = Field(default="ap-southeast-2", pattern=r"^[a-z]+(-[a-z]+)+-[0-9]+$")
-    account_id: str = Field(default="", pattern=r"^([0-9]{12})?$")
-    profile: str = ""
-    role_arn: str = Field(
-        default="", pattern=rf"^(arn:aws[a-z-]*:iam::[0-9]{{12}}:role/([A-Za-z0-9_+=,.@/-]|{_PLACEHOLDER})+)?$"
-    )
-    """The IAM role that is assumed for all calls, by the profile's or the caller's own credentials; "" for none."""
-    external_id: str = Field(default="", pattern=r"^([A-Za-z0-9_+=,.@:/-]{2,})?$", max_length=1224, repr=False)
-    """The external id that the role's trust policy asks for; it is no secret, but not shown."""
-    secret: _SecretId = Field(default="{prefix}-app-secrets", min_length=1)
-    cluster: _EcsName = Field(default="{prefix}", min_length=1)
-    clusters: tuple[Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+|\*)$")], ...] = ()
-    """Other clusters in which services may use the secret, or "*" for all: verify and changes name them."""
-    service: _EcsName = Field(default="backend", min_length=1)
-    task_family: _EcsName = "{prefix}-backend"
-    execution_role: _IamName = "{prefix}-ecs-task-execution-role"
-    task_role: _IamName = "{prefix}-ecs-task-role"
-    execution_policy: _IamName = "{prefix}-ecs-task-execution-secrets-policy"
-    rotation_days: WholeNumber = Field(default=180, gt=0, le=MOST_DAYS)
-    secret_description: str = "Application secrets of {project} in {environment}"
-    secret_tags: dict[str, str] = {"Project": "{project}", "Environment": "{environment}", "ManagedBy": "omc-runbook"}
-    kms_key: _Part = ""
-    """Id, ARN or alias of the KMS key that encrypts a new secret; "" for the AWS managed key."""
-    recovery_days: WholeNumber = Field(default=30, ge=7, le=30)
-    """The recovery window of a deleted secret, in days."""
-
-
 _OptionalNames = create_model(
     "_OptionalNames",
     __config__=ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True),
     # With the constraints: an error then has the environment in its place.
     **{name: (field.rebuild_annotation() | None, None) for name, field in Names.model_fields.items()},  # type: ignore[call-overload]
 )
-_BRACES = "with no braces but those of {project}, {environment} and {prefix}"
-_A_NAME = f"a name, {_BRACES}"
-_PATTERNS = {
-    "account_id": "an account id of 12 digits",
-    "region": "an AWS region, such as ap-southeast-2",
-    "role_arn": f"the ARN of an IAM role, such as arn:aws:iam::123456789012:role/runbooks, {_BRACES}",
-    "external_id": "2 to 1224 letters, digits or characters of +=,.@:/_-",
+_FORMS = {
+    **FORMS,
     "project": "a name, with no braces",
-    "prefix": "a text, with no braces but those of {project} and {environment}",
-    "kms_key": f"the id, ARN or alias of a KMS key, {_BRACES}",
-    "secret": f"{_A_NAME}, of letters, digits and /_+=.@!-, or the ARN of a secret",
-    **dict.fromkeys(("cluster", "service", "task_family"), f"{_A_NAME}, of letters, digits and _-, and no ARN"),
-    **dict.fromkeys(
-        ("execution_role", "task_role", "execution_policy"),
-        f"{_A_NAME}, of letters, digits and _+=,.@-, with no path and no ARN",
-    ),
-    "clusters": 'the name of a cluster, with no placeholder and no ARN, or "*"',
     "records.kms_key": "the id, ARN or alias of a KMS key, with no braces",
     "secrets": "a name with exactly one *, which stands for the environment, such as {project}-*-app-secrets, with no"
     " braces but those of {project}",
@@ -138,6 +69,7 @@ _PATTERNS = {
     "ping": "env:NAME or file:PATH, which hold an address: an address itself contains a token",
     "cron": "a cron expression, such as 0 7 * * *",
 }
+"""What a value must be, by the name of its field, where that has a pattern."""
 _MUST_BE = "Input should be "
 """How pydantic's sentences on a value begin."""
 _KINDS = {
@@ -253,7 +185,7 @@ class Environment:
     @property
     def expected_account(self) -> str:
         """The account that runbook.toml names, itself or by the role that is assumed there; "" for none."""
-        return self.names.account_id or (account_in(self.names.role_arn) if self.names.role_arn else "")
+        return self.names.account
 
     @property
     def origin(self) -> str:
@@ -355,61 +287,12 @@ def load(
         records=settings.records,
         audit=settings.audit,
         is_another_production=(found is not None and found.is_production)
-        or any(_is_one_secret(names, filled[environment]) for names in productions.values()),
+        or any(is_one_secret(names, filled[environment]) for names in productions.values()),
         may_be_production=any(
-            _is_named_after(production, filled[environment]) and _may_be_one_secret(names, filled[environment])
+            is_named_after(production, filled[environment]) and may_be_one_secret(names, filled[environment])
             for production, names in productions.items()
         ),
     )
-
-
-def _is_one_secret(one: Names, other: Names) -> bool:
-    """Whether two environments surely have the same secret; where nothing names an account, each may be in its own."""
-    is_one_account = bool(_account_id(one)) and _account_id(one) == _account_id(other)
-    sign_in = _sign_in(one)
-    return (is_one_account or (any(sign_in) and sign_in == _sign_in(other))) and _may_be_one_secret(one, other)
-
-
-def _may_be_one_secret(one: Names, other: Names) -> bool:
-    """Whether two environments have a secret of one name in one region, and nothing tells their accounts apart.
-
-    Where both accounts are known, these decide: two profiles or roles may be of one account. With an ARN, the other
-    environment names a secret wherever it signs in.
-    """
-    ids = (_account_id(one), _account_id(other))
-    is_by_id = all(ids) or other.secret.startswith("arn:")
-    pairs = [ids] if is_by_id else zip(_sign_in(one), _sign_in(other), strict=True)
-    is_another = any(mine and theirs and mine != theirs for mine, theirs in pairs)
-    return not is_another and _region_of(one) == _region_of(other) and bool(_secret_names(one) & _secret_names(other))
-
-
-def _is_named_after(production: str, names: Names) -> bool:
-    """Whether the secret's name says that it is of production, or has the name of that environment, such as live."""
-    return any(
-        means_production(name) or environment_of(name, {}, production) == production for name in _secret_names(names)
-    )
-
-
-def _account_id(names: Names) -> str:
-    """The number of the secret's account, by its ARN, or else that of the environment or its role; "" for none."""
-    if names.secret.startswith("arn:"):
-        return account_in(names.secret)
-    return names.account_id or (account_in(names.role_arn) if names.role_arn else "")
-
-
-def _region_of(names: Names) -> str:
-    return region_in(names.secret) if names.secret.startswith("arn:") else names.region
-
-
-def _secret_names(names: Names) -> set[str]:
-    """The secret's name, or the two that an ARN may mean: its end may be the suffix that AWS gave it, or none."""
-    last = names.secret.rpartition(":")[2]
-    return {last, split_suffix(last)[0]} if names.secret.startswith("arn:") else {last}
-
-
-def _sign_in(names: Names) -> tuple[str, str]:
-    """How one signs in to the account of an environment: a profile, or a role in it."""
-    return names.profile, names.role_arn
 
 
 def unknown_environment(environment: str, names: Iterable[str]) -> UsageError:
@@ -455,26 +338,14 @@ def _refuse_other_spelling(environment: str, tables: Iterable[str]) -> None:
         )
 
 
-def form_of(field: str, value: str) -> str:
-    """What runbook.toml takes for a name, where a value is no such name; "" where it is one."""
-    try:
-        Names.model_validate({field: value})
-    except ValidationError:
-        return _PATTERNS[field].removeprefix(f"{_A_NAME}, ")
-    return ""
-
-
 def refuse_impossible(environment: Environment) -> None:
     """Raise UsageError where what fills a placeholder makes a name that AWS refuses."""
-    try:
-        Names.model_validate({field: getattr(environment.names, field) for field in ("secret", "cluster", "service")})
-    except ValidationError as error:
-        name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-        form = _PATTERNS[name].removeprefix(f"{_A_NAME}, ")
-        raise UsageError(
-            f"{environment.source_of(name)}: with its placeholders filled in, {name} of {environment.name} must be"
-            f" {form}. Correct project or prefix, or set {name}."
-        ) from None
+    for name in ("secret", "cluster", "service"):
+        if form := form_of(name, getattr(environment.names, name)):
+            raise UsageError(
+                f"{environment.source_of(name)}: with its placeholders filled in, {name} of {environment.name} must be"
+                f" {form}. Correct project or prefix, or set {name}."
+            )
 
 
 @dataclass(frozen=True)
@@ -495,7 +366,7 @@ class _File:
         is_production = (found and found.is_production) or means_production(environment)
         kind = PRODUCTION if is_production else environment
         table = {**_DEFAULTS.get(kind, {}), **self.chosen(environment), **(found.names if found else {})}
-        return _fill(table, self.settings.project, found.word if found else environment)
+        return fill_in(table, self.settings.project, found.word if found else environment)
 
     def productions(self, environments: Iterable[str]) -> Iterator[tuple[str, Names]]:
         """Those environments that are production, each with its names, whatever secret a variable names for this run.
@@ -534,7 +405,7 @@ def _parse_content(path: Path | None, content: bytes, variables: frozenset[tuple
     for name, text in sorted(variables):
         # A script may set it from a variable of its own that is not there: that takes no guard away.
         if not text and re.fullmatch(rf"{_PREFIX}(ENVIRONMENTS__.+__)?ACCOUNT_ID", name.upper()):
-            right = _PATTERNS["account_id"]
+            right = _FORMS["account_id"]
             raise UsageError(f"{name} is invalid: account_id must be {right}, and it is empty. Set it, or unset it.")
     table = table_of(path, content) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
@@ -565,18 +436,6 @@ def known_names() -> tuple[str, ...]:
     path = find_file()
     own = table_of(path, read_content(path)).get("environments", {}) if path else {}
     return tuple(dict.fromkeys((*KNOWN, *(own if isinstance(own, dict) else ()))))
-
-
-def _fill(chosen: Mapping[str, Any], project: str, environment: str) -> Names:
-    names = Names.model_validate(chosen)
-
-    def fill(text: str) -> str:
-        with_prefix = text.replace("{prefix}", names.prefix)
-        return with_prefix.replace("{project}", project).replace("{environment}", environment)
-
-    texts: dict[str, Any] = {name: fill(value) for name, value in names if isinstance(value, str)}
-    texts["secret_tags"] = {key: fill(value) for key, value in names.secret_tags.items()}
-    return names.model_copy(update=texts)
 
 
 def _variables_of(environment: str) -> dict[str, str]:
@@ -624,7 +483,7 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
         return f'{parts[0]} has a table "{parts[1]}", and a name has letters, digits and . _ - alone.'
     if kind == "string_pattern_mismatch":
         name = next(part for part in reversed(parts) if not part.isdecimal())
-        return f"{location} must be {_PATTERNS.get(location) or _PATTERNS[name]}."
+        return f"{location} must be {_FORMS.get(location) or _FORMS[name]}."
     if kind == "one_of":
         return f"{location} {message}."
     is_list_of_tables = kind == "tuple_type" and location in ("accepted", "schedules")

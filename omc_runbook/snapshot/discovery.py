@@ -17,7 +17,8 @@ from omc_runbook.aws.failures import ReadFailure, or_none
 from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.aws.session import Clients, configured_region
 from omc_runbook.aws.sts import Caller
-from omc_runbook.model.environment import PRODUCTION, Environment, Names
+from omc_runbook.model.aws_names import Names
+from omc_runbook.model.environment import PRODUCTION, Environment
 from omc_runbook.model.environment_names import STAGING, environment_of, main_rank
 from omc_runbook.model.grouping import batches
 from omc_runbook.model.suggestions import ALMOST, closest

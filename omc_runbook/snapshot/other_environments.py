@@ -14,8 +14,9 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.masking.document import Document, DocumentError, parse
 from omc_runbook.masking.fingerprint import fingerprint
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.catalogue import Key
-from omc_runbook.model.environment import Environment, Names
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 

@@ -12,7 +12,7 @@ from omc_runbook.aws.failures import CHECK_NETWORK, ReadFailure, look
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.model.environment import Names
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot

@@ -20,8 +20,9 @@ from support.paths import ROOT
 from support.platform_checkout import Platform
 from support.runs import SECRET, Desk, values
 
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.catalogue import Key
-from omc_runbook.model.environment import Names, load
+from omc_runbook.model.environment import load
 from omc_runbook.runbooks import policy
 from omc_runbook.sandbox import folders, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox

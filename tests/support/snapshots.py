@@ -23,8 +23,9 @@ from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model import value_from as model_value_from
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.catalogue import default_keys
-from omc_runbook.model.environment import Environment, Names
+from omc_runbook.model.environment import Environment
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings import parse_settings
 from omc_runbook.sandbox.worlds.staging import KEYS

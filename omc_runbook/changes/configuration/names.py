@@ -12,8 +12,8 @@ from typing import Literal
 from omc_runbook.aws import iam
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.accepted import Accepted
+from omc_runbook.model.aws_names import form_of
 from omc_runbook.model.catalogue import Key, default_keys, variable_of
-from omc_runbook.model.environment import form_of
 from omc_runbook.model.environment_names import common_prefix, without_environment
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted

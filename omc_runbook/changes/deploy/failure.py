@@ -12,7 +12,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.families import find
 from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.model.environment import Names
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import Finding, Remedy, check_ids
 from omc_runbook.model.handover import FAILED as FAILED_MARK
 from omc_runbook.snapshot import failure_logs

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.secret.plan import why_not_writable
-from omc_runbook.model.environment import KNOWN, LOCAL, Environment, Names
+from omc_runbook.model.aws_names import Names
+from omc_runbook.model.environment import KNOWN, LOCAL, Environment
 from omc_runbook.model.environment_names import aliases
 from omc_runbook.model.value_from import is_secret_name
 from omc_runbook.snapshot.state import Snapshot

@@ -33,7 +33,7 @@ from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking.document import Member, differ
 from omc_runbook.masking.value import reveal
-from omc_runbook.model.environment import Names
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
 from omc_runbook.model.letters import as_sentence

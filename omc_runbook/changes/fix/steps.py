@@ -12,7 +12,7 @@ from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.take_back import Undo, digest_of_policy
 from omc_runbook.checks import remedies
 from omc_runbook.checks.definition_source import DefinitionSource
-from omc_runbook.model.environment import Names
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
 
 FIX = "troubleshoot"

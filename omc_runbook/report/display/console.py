@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omc_runbook.model.environment import Names
+from omc_runbook.model.aws_names import Names
 
 _OTHERS = {"cn-": "amazonaws.cn", "us-gov-": "amazonaws-us-gov.com", "eusc-": "amazonaws-eusc.eu"}
 """The domains of the console in other partitions, by how their regions begin."""

@@ -23,7 +23,8 @@ from support.snapshots import (
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Correction, Grant, RestoreSecret, RestoreVersion
-from omc_runbook.model.environment import PRODUCTION, Names, load
+from omc_runbook.model.aws_names import Names
+from omc_runbook.model.environment import PRODUCTION, load
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 

@@ -38,8 +38,8 @@ from omc_runbook.checks.key_demand import missing_keys, successions
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.masking.hosts import HostKind, StrangeHost, find_host, judge
 from omc_runbook.model import value_from
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.catalogue import Key
-from omc_runbook.model.environment import Names
 from omc_runbook.model.value_from import parse
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.content import Content

@@ -33,7 +33,7 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model import parameters
-from omc_runbook.model.environment import Names
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.value_from import parse
 from omc_runbook.report import verify

@@ -28,8 +28,9 @@ from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.checks import remedies
 from omc_runbook.checks.definition_source import DefinitionSource
 from omc_runbook.model import letters
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.catalogue import default_keys
-from omc_runbook.model.environment import Environment, Names
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.model.shell import command
 from omc_runbook.report import add_key, create, verify

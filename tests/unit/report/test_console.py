@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from omc_runbook.model.environment import Names
+from omc_runbook.model.aws_names import Names
 from omc_runbook.report.display import console
 
 
