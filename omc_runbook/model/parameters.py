@@ -39,7 +39,8 @@ _IDS = {
     "version": re.compile(r"^([0-9a-f]{32,64}|[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12})$"),
 }
 """A task's id, or the id that a client gave a version of the secret, such as what uuidgen prints on macOS."""
-_HEX = re.compile(r"^[0-9A-Fa-f]+$")
+_HEX = re.compile(r"^([0-9A-F]+|[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12})$", re.IGNORECASE)
+"""Hexadecimal digits, or a UUID, of which only one in small letters is surely an id."""
 _BASE64 = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_-]+={0,2}$")
 _SIGNS, _MANY_SIGNS = re.compile(r"[!\"#$%&'()*;<>?\[\]^`{|}~\\]"), 4
 """Signs that no path and no name has, and from how many different ones a text is none."""
