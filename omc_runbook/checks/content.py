@@ -637,7 +637,7 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
     if instead and key not in environment.keys and instead in referenced_keys(snapshot):
         demands = [demand for demand in secret_demands(snapshot) if demand.reference.key == key]
         variables = " and ".join(dict.fromkeys(demand.variable for demand in demands))
-        correct = source_for(snapshot, services).refer_to(environment.names, instead, variables)
+        correct = source_for(snapshot, services).refer_to(instead, variables)
         if demands and all(demand.is_of_proxy for demand in demands):
             owners, value_from = " and ".join(sorted(services)), f"{snapshot.secret_arn}:{instead}::"
             correct = refer_in_proxy(owners, demands[0].variable, value_from)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.checks.key_demand import KeyDemand
 from omc_runbook.checks.variable_locations import locations_of, may_be_family, of_family
 from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import Remedy
@@ -26,6 +27,8 @@ _HEAD = re.compile(r"(?P<base>\$\{[^{}]+\}|arn:[^:]*:secretsmanager:[^:]*:[^:]*:
 class DefinitionSource:
     """Terraform's file of a task definition, as the guide has it where none was read, or a stack of CloudFormation."""
 
+    names: Names
+    """The names of the environment, whose region and secret its corrections name."""
     stack: str = ""
     """The stack that registered it, whatever made its template: the AWS CDK, AWS Copilot or a person."""
     family: str = ""
@@ -37,18 +40,18 @@ class DefinitionSource:
     is_synthesized: bool = False
     """Whether CDK for Terraform has made the file, from code that has to be corrected instead."""
 
-    def refer_to(self, names: Names, key: str, variable: str = "", arn: str = "") -> Remedy:
+    def refer_to(self, key: str, variable: str = "", arn: str = "") -> Remedy:
         """Let a reference name this key, and register a new revision, as `register` does."""
-        return self.register(names, f'"{_ARN}:{key}::"', variable, arn)
+        return self.register(f'"{_ARN}:{key}::"', variable, arn)
 
-    def add(self, names: Names, key: str, variable: str = "") -> Remedy:
+    def add(self, key: str, variable: str = "") -> Remedy:
         """Let a new entry of secrets[] name this key, and register a new revision."""
         base = self.base if self.base and not self.stack else "SECRET_ARN"
-        where = "" if base == self.base else f", where SECRET_ARN is the ARN of {names.secret}"
+        where = "" if base == self.base else f", where SECRET_ARN is the ARN of {self.names.secret}"
         name = f'name = "{variable}" and ' if variable else ""
-        return self._correct(names, f'add an entry with {name}valueFrom = "{base}:{key}::" to secrets{where}')
+        return self._correct(f'add an entry with {name}valueFrom = "{base}:{key}::" to secrets{where}')
 
-    def register(self, names: Names, instead: str, variable: str = "", arn: str = "") -> Remedy:
+    def register(self, instead: str, variable: str = "", arn: str = "") -> Remedy:
         """Correct a reference and register a new revision; `arn` is what the secret's ARN in it has to be."""
         of = f" of {variable}" if variable else ""
         base, where = self.base, ""
@@ -57,16 +60,17 @@ class DefinitionSource:
             base, where = (base, f", where {name} is {arn}") if "${" in base else (arn, "")
         instead = instead.replace(_ARN, "SECRET_ARN" if self.stack or not base else base)
         if self.stack or not base:
-            where = f", where SECRET_ARN is {arn or f'the ARN of {names.secret}'}" if "SECRET_ARN" in instead else ""
-        return self._correct(names, f"set valueFrom{of} to {instead}{where}")
+            meant = arn or f"the ARN of {self.names.secret}"
+            where = f", where SECRET_ARN is {meant}" if "SECRET_ARN" in instead else ""
+        return self._correct(f"set valueFrom{of} to {instead}{where}")
 
-    def write(self, names: Names, what: str, instead: str) -> Remedy:
+    def write(self, what: str, instead: str) -> Remedy:
         """Let what refers to another secret be this text or what it says, and register a new revision."""
-        return self._correct(names, f"set {what} to {instead}")
+        return self._correct(f"set {what} to {instead}")
 
-    def rename(self, names: Names, variable: str, instead: str) -> Remedy:
+    def rename(self, variable: str, instead: str) -> Remedy:
         """Correct a variable's name beside its reference, and register a new revision."""
-        return self._correct(names, f'set name = "{instead}" instead of "{variable}" in secrets')
+        return self._correct(f'set name = "{instead}" instead of "{variable}" in secrets')
 
     @property
     def reminder(self) -> str:
@@ -77,8 +81,8 @@ class DefinitionSource:
             return f"Correct it in what registers {self.family} too: its next revision would have the former reference."
         return "Correct it in Terraform too: its next apply would restore the former reference."
 
-    def _correct(self, names: Names, what: str) -> Remedy:
-        region = f"(region {names.region})"
+    def _correct(self, what: str) -> Remedy:
+        region = f"(region {self.names.region})"
         if self.stack:
             return Remedy(f"In {_where_made(self.stack)} {what}, then deploy the stack {region}.")
         if self.family:
@@ -96,17 +100,17 @@ def source_of(
 
     Of one container, and of the reference of one variable, where one is named.
     """
-    used = (snapshot.definition(service) for service in snapshot.services)
+    names, used = snapshot.environment.names, (snapshot.definition(service) for service in snapshot.services)
     revisions = [*definitions] or [each for each in used if each and snapshot.own_references(each)]
     stacks = {each.stack for each in revisions}
     if len(stacks) == 1 and stacks != {""}:
-        return DefinitionSource(stack=stacks.pop())
+        return DefinitionSource(names=names, stack=stacks.pop())
     if snapshot.checkout is None:
-        return DefinitionSource()
+        return DefinitionSource(names=names)
     task_definitions, families = snapshot.checkout.task_definitions, {each.family for each in revisions}
     declared = task_definitions.containers if task_definitions else ()
     if declared and not any(may_be_family(each.family, family) for each in declared for family in families):
-        return DefinitionSource(family=" and ".join(sorted(families)), base="")
+        return DefinitionSource(names=names, family=" and ".join(sorted(families)), base="")
     own = {container} if container else {each.name for revision in revisions for each in revision.containers}
     own |= {of_family(name, revision.family) for name in own for revision in revisions}
     containers = [each for each in locations_of(snapshot).containers if each.name in own]
@@ -115,11 +119,17 @@ def source_of(
     is_guide = task_definitions is None or any(each.name == GUIDE_FILE for each in task_definitions.files)
     has_variable = is_guide or any(each.folder.declares(VARIABLE) for each in containers)
     return DefinitionSource(
+        names=names,
         file=next(iter(files)) if len(files) == 1 else GUIDE_FILE if is_guide else "Terraform's files",
         program=snapshot.checkout.program,
         base=(bases.pop() if len(bases) == 1 else "") or (_ARN if has_variable else ""),
         is_synthesized=len(files) == 1 and any(is_synthesized(each.node.file) for each in containers),
     )
+
+
+def source_of_demand(snapshot: Snapshot, demand: KeyDemand) -> DefinitionSource:
+    """The source of one reference."""
+    return source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
 
 
 def source_for(snapshot: Snapshot, services: Collection[str]) -> DefinitionSource:

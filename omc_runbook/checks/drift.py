@@ -195,8 +195,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif unread := _unread(snapshot, row):
             former = row.renamed[unread]
             facts.append(f"Settings reads {former}, not {row.variable}.")
-            source = source_of(snapshot, container=unread, variable=row.variable)
-            remedy = source.rename(snapshot.environment.names, row.variable, former)
+            remedy = source_of(snapshot, container=unread, variable=row.variable).rename(row.variable, former)
             yield Evidence(row.variable, tuple(facts), remedy)
         elif facts:
             pairs = {row.declared[c]: row.defined[c] for c in changed}

@@ -10,7 +10,7 @@ from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family, Uncertain
-from omc_runbook.checks.definition_source import refer_in_proxy, source_of
+from omc_runbook.checks.definition_source import refer_in_proxy, source_of_demand
 from omc_runbook.checks.key_demand import (
     KeyDemand,
     all_demands,
@@ -83,8 +83,7 @@ def _whole_arn(snapshot: Snapshot, demand: KeyDemand) -> Remedy:
     what = demand.variable if is_whole else f"valueFrom of {demand.variable}"
     if demand.is_of_proxy:
         return Remedy(f"Set {what} to {meant}, in {demand.service.name}'s Service Connect.")
-    source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
-    return source.write(snapshot.environment.names, what, meant)
+    return source_of_demand(snapshot, demand).write(what, meant)
 
 
 @check(
@@ -472,25 +471,24 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if not demand.is_variable:
             continue
         former, label = in_service.get((demand.definition.arn, ref.key), ("", ""))
-        names, variable = snapshot.environment.names, demand.variable
-        source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
+        source, variable = source_of_demand(snapshot, demand), demand.variable
         what = f"Key {ref.key} is injected as {letters.spell(variable)}"
         if odd := letters.describe(variable):
             what += f", which has {odd}"
         if other := _owner(snapshot, demand):
             # The name is right, and the reference another key's.
-            correct = source.refer_to(names, other, variable)
+            correct = source.refer_to(other, variable)
             yield _evidence(snapshot, demand, f"{what}, the variable of key {other}.", correct)
         elif former and former not in demand.definition.variables:
             fact = f"{what}; {label}, the revision in service, injects it as {former}."
-            yield _evidence(snapshot, demand, fact, source.rename(names, variable, former))
+            yield _evidence(snapshot, demand, fact, source.rename(variable, former))
         elif due := _unset(snapshot, demand):
             reader = "the application" if snapshot.checkout is None else "Settings"
             fact = f"{what}; {reader} reads {due}, which is not set."
             if demand.container.has_environment_files:
                 yield Uncertain(demand.subject, (fact, FROM_FILES))
                 continue
-            yield _evidence(snapshot, demand, fact, source.rename(names, variable, due))
+            yield _evidence(snapshot, demand, fact, source.rename(variable, due))
 
 
 def secrets_of_others(snapshot: Snapshot) -> dict[str, str]:
@@ -573,7 +571,6 @@ def _evidence(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy |
     likely = next(iter(own_keys), demand.variable) if demand.is_variable else "KEY"
     key = exchanged_key(snapshot, reference) or similar_key or reference.key or likely
     arn = snapshot.secret_arn if snapshot.secret_arn != reference.secret_arn else ""
-    names = snapshot.environment.names
     if demand.is_of_proxy:
         option, service = demand.variable.rpartition(" ")[2], demand.service.name
         where = f"serviceConnectConfiguration of {service}, logConfiguration: {option}"
@@ -581,8 +578,7 @@ def _evidence(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy |
         mend = remedy or refer_in_proxy(service, demand.variable, value_from)
     else:
         where = f"{demand.definition.label}, container {demand.container.name}: {demand.variable}"
-        source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
-        mend = remedy or source.refer_to(names, key, demand.variable, arn)
+        mend = remedy or source_of_demand(snapshot, demand).refer_to(key, demand.variable, arn)
     if key == "KEY" and not remedy:
         mend = mend.needing("KEY stands for the key that the option needs.")
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)

@@ -105,7 +105,7 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             f"ExecuteCommand: {where}.{origin}",
             f"DescribeTaskDefinition: no secrets[] entry injects {variable}: changes to the secret never reach it.",
         )
-        remedy = source_for(snapshot, [service]).add(snapshot.environment.names, value.key, variable)
+        remedy = source_for(snapshot, [service]).add(value.key, variable)
         yield Evidence(f"{service} {variable}", facts, remedy, frozenset({service}))
     for service, variable, looks in _variables(snapshot, _is_shadowed):
         remark = (

@@ -89,8 +89,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
     """A key to which nothing refers, and no other key's reference is meant for it."""
-    spelling, names = letters.spell(member.key) or '""', snapshot.environment.names
-    quoted = command(letters.spell(member.key))
+    spelling, quoted = letters.spell(member.key) or '""', command(letters.spell(member.key))
     remark, left_out = _why_harmless(snapshot, member), snapshot.families_left_out
     unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
     fact = f"No task definition of {in_words(referring_services(snapshot))} refers to {spelling}."
@@ -102,7 +101,7 @@ def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
         remedy = Remedy(f"Make what {quoted} holds keys of the secret, each with a text, and refer to them.")
     else:
         variable = variable_of(member.key, snapshot.environment.keys)
-        remedy = source_of(snapshot).add(names, member.key, variable)
+        remedy = source_of(snapshot).add(member.key, variable)
         if _plain_in(snapshot, variable):
             remedy = remedy.needing(f"Take {variable} out of environment in the same change.")
     facts = (fact, *filter(None, [remark, unread]))
@@ -162,7 +161,7 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
             key = injection.reference.key
             if key not in referenced and injection.variable not in pair.failing.variables:
                 fact = f"{pair.failing.label}, whose tasks fail, does not refer to {key}; {pair.serving.label} does."
-                remedy = source_of(snapshot, [pair.failing]).add(snapshot.environment.names, key, injection.variable)
+                remedy = source_of(snapshot, [pair.failing]).add(key, injection.variable)
                 yield Evidence(key, (fact,), remedy, frozenset({pair.service.name}), "error")
 
 
@@ -184,6 +183,5 @@ def _asked_for(snapshot: Snapshot) -> Iterator[Evidence]:
                     fact = (
                         f"{definition.label}, whose tasks fail, does not refer to {key}, and the application needs it."
                     )
-                    source, names = source_of(snapshot, [definition]), snapshot.environment.names
-                    facts, remedy = (fact, line, stop.sentence), source.add(names, key, problem.variable)
-                    yield Evidence(key, facts, remedy, frozenset({stop.service.name}), "error")
+                    remedy = source_of(snapshot, [definition]).add(key, problem.variable)
+                    yield Evidence(key, (fact, line, stop.sentence), remedy, frozenset({stop.service.name}), "error")

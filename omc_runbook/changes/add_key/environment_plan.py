@@ -109,7 +109,7 @@ class KeyInEnvironment:
                 elif why := ownership.why_not_service(snapshot, service.name):
                     notes.append(why)
             if edits and terraform_dir is None and not foreign:
-                corrections.append(Correction(definition, edits, own, (), source=source_of(snapshot, [definition])))
+                corrections.append(Correction(definition, edits, own, (), source_of(snapshot, [definition])))
             without_reference += [service.name for service in own if edits]
             # Tasks read a new value or revision only when they start.
             is_outdated = is_outdated or (
@@ -184,7 +184,7 @@ def find_started_revisions(snapshot: Snapshot, key: str, services: Collection[st
                     for container, injection in now.injections
                     if injection.variable == key
                 )
-                corrections.append(Correction(former, edits, (service,), (), now.arn, source_of(snapshot, [former])))
+                corrections.append(Correction(former, edits, (service,), (), source_of(snapshot, [former]), now.arn))
                 break
     return tuple(corrections)
 

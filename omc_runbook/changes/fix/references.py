@@ -56,9 +56,8 @@ def _correction(snapshot: Snapshot, arn: str, edits: list[ReferenceEdit], becaus
     users = (service for service in snapshot.consumers if service.task_definition_arn == arn)
     services = tuple(service for service in users if may_redeploy(snapshot, service))
     definition = snapshot.task_definitions[arn]
-    return Correction(
-        definition, tuple(dict.fromkeys(edits)), services, tuple(because), source=source_of(snapshot, [definition])
-    )
+    source = source_of(snapshot, [definition])
+    return Correction(definition, tuple(dict.fromkeys(edits)), services, tuple(because), source)
 
 
 def _is_about(snapshot: Snapshot, finding: Finding, demand: KeyDemand) -> bool:

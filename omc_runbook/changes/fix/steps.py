@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from omc_runbook.aws.definitions import ReferenceEdit, TaskDefinition
 from omc_runbook.aws.ecs import Service
@@ -146,9 +146,9 @@ class Correction:
     edits: tuple[ReferenceEdit, ...]
     services: tuple[Service, ...]
     because: tuple[Finding, ...]
+    source: DefinitionSource
     revision_arn: str = ""
     """The corrected revision's ARN, where a killed run has deployed it already."""
-    source: DefinitionSource = field(default_factory=DefinitionSource)
 
     @property
     def title(self) -> str:
@@ -182,7 +182,7 @@ class Correction:
     def by_hand(self, names: Names) -> str:
         """How to do it by hand."""
         after = dict.fromkeys(f'"{edit.after}"' for edit in self.edits)
-        return self.source.register(names, " and ".join(after)).command
+        return self.source.register(" and ".join(after)).command
 
     def undo(self, names: Names) -> tuple[str, ...]:
         """The commands to undo it."""

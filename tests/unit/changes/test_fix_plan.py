@@ -57,6 +57,7 @@ from omc_runbook.changes.fix.plan import FixPlan, plan_fix
 from omc_runbook.changes.fix.rollback import NOTHING, Rollback, without
 from omc_runbook.changes.fix.steps import Correction, Grant, RestoreSecret, RestoreVersion
 from omc_runbook.changes.secret.plan import RESTORE_LABEL
+from omc_runbook.checks.definition_source import source_of
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
@@ -635,7 +636,7 @@ def test_a_correction_whose_services_are_all_left_out_is_no_step() -> None:
     """Else a revision would be registered that no service gets; a step for no service alone stays."""
     worker, backend = (each for each in healthy().services if each.name in ("worker", "backend"))
     definition = next(iter(healthy().task_definitions.values()))
-    both = Correction(definition, (), (worker, backend), ())
+    both = Correction(definition, (), (worker, backend), (), source_of(healthy()))
     own, grant = replace(both, services=(worker,)), Grant(*("x",) * 6, because=())
     assert without((both, own, grant), {worker.name}) == (replace(both, services=(backend,)), grant)
 

@@ -154,9 +154,10 @@ def test_a_remedy_runs_the_program_that_it_names_and_nothing_else(name: str, tex
 
 def test_every_remedy_is_a_command_or_a_sentence() -> None:
     """What is left out of the test above is no command."""
-    for source in (DefinitionSource(), DefinitionSource(stack="platform"), DefinitionSource(family="nightly")):
-        assert is_sentence(source.register(names_of("name"), "arn").command)
-        assert is_sentence(source.rename(names_of("name"), "old", "new").command)
+    guides = DefinitionSource(names=names_of("name"))
+    for source in (guides, replace(guides, stack="platform"), replace(guides, family="nightly")):
+        assert is_sentence(source.register("arn").command)
+        assert is_sentence(source.rename("old", "new").command)
     assert len(REMEDIES) > 20
 
 
