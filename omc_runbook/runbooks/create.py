@@ -87,7 +87,7 @@ def pickers(run: Run) -> tuple[Picker, ...]:
 def plan(run: Run, snapshot: Snapshot, terraform_dir: str = "") -> CreatePlan:
     """Plan to create or restore the secret, through Terraform if its folder is named, else the API.
 
-    Raises as `create_plan.plan_creation` and `create.find_key` do.
+    Raises as `create_plan.plan_create` and `create.find_key` do.
     """
     creation = create_plan.plan_create(snapshot, expand(terraform_dir) if terraform_dir else None)
     secret_create.find_key(run.target.clients, creation)

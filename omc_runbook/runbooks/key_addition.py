@@ -44,7 +44,7 @@ Snapshots = dict[str, Snapshot]
 def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> Run:
     """Begin on a checkout and on each environment of the list `environments`, or without one on `environment`.
 
-    Raises as `run.reach_each` and `find_root` do.
+    Raises as `several_environments.reach_each` and `find_root` do.
     """
     names = split_names("environments", environments) or (environment,)
     names = (environment, *(name for name in names if name != environment)) if environment in names else names

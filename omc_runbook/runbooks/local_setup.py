@@ -135,7 +135,7 @@ def findings(snapshot: Snapshot) -> Listing:
 
 @takes_parameters
 def plan(run: Run, snapshot: Snapshot, values_from: str = "") -> DotenvPlan:
-    """Plan the .env; raises as `plan.plan_setup` does, and UsageError for another environment's value."""
+    """Plan the .env; raises as `plan.plan_dotenv` does, and UsageError for another environment's value."""
     assert snapshot.workstation
     target, setup = _local_target(run), dotenv_plan.plan_dotenv(snapshot.workstation, values_from)
     notes: tuple[str, ...] = ()

@@ -57,7 +57,7 @@ def plan(
     """Plan everything that a new key needs; None without a key.
 
     Raises UsageError and CannotEdit for a key that cannot be added like this, and what `reuse.compare` and
-    `terraform.plan` raise. Nothing is written.
+    `command.preview` raise. Nothing is written.
     """
     if not key.strip():
         return None

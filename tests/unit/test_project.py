@@ -266,6 +266,28 @@ def test_what_is_public_is_described(name: str) -> None:
     assert [node.name for node in public if not ast.get_docstring(node)] == []
 
 
+def lacking(text: str) -> list[str]:
+    """The references to a module of ours in a text, such as `environment.load`, of which it does not have the name."""
+    references = {(module, name) for module, name in re.findall(r"`(?:\w+\.)*(\w+)\.(\w+)`", text)}
+    return [
+        f"{module}.{name}"
+        for module, name in references
+        if (own := [each for each in SOURCES if each.endswith((f".{module}", f".{module}.{name}"))])
+        and not any(re.search(rf"\b{name}\b", f"{each} {SOURCES[each].read_text()}") for each in own)
+    ]
+
+
+@in_each_module
+def test_what_a_docstring_refers_to_is_there(name: str) -> None:
+    """A function that is renamed or moved is so in the docstrings of others, too."""
+    texts = (node.value for node in nodes_of(name).get(ast.Expr, ()))
+    assert lacking("\n".join(text.value for text in texts if isinstance(getattr(text, "value", None), str))) == []
+
+
+def test_what_the_architecture_refers_to_is_there() -> None:
+    assert lacking((ROOT / "docs" / "architecture.md").read_text()) == []
+
+
 @in_each_module
 def test_exceptions_are_caught_by_name(name: str) -> None:
     """Nothing catches whatever comes, but to clean up and raise it again."""
