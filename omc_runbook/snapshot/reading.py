@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -205,17 +205,7 @@ class _Reading(Gatherer):
         if cache:
             cache.store(revisions.values())
         tasks = self.join("tasks", task_batches)
-        contradicting = [*_contradictions(name, of_secret)]
-        if contradicting:
-            # For some seconds, a read may be of before a write.
-            of_secret = self._ask_secret(name, without)
-            contradicting = [*_contradictions(name, of_secret)]
-        secret, versions, value = of_secret
-        found_secret = self.keep("secret", secret, None)
-        found_versions = self.keep("versions", versions, ())
-        found_value = self.keep("contents", value, None)
-        for field, failure in contradicting:
-            self.record(field, (failure,))
+        secret, versions, value = self._answers_of_secret(name, of_secret, without)
         if task_lists and "tasks" not in self.gaps:
             self.record("tasks", contradictions.in_tasks(cluster, services, tasks))
         return Snapshot(
@@ -223,9 +213,9 @@ class _Reading(Gatherer):
             taken=now(),
             caller=self.caller,
             endpoint=self.clients.endpoint,
-            secret=None if "secret" in self.gaps else found_secret,
-            versions=found_versions,
-            contents=follow_ups.contents_of(found_value),
+            secret=secret,
+            versions=versions,
+            contents=follow_ups.contents_of(value),
             left_out=without,
             clusters=clusters,
             service_names=service_names,
@@ -246,23 +236,32 @@ class _Reading(Gatherer):
             self.read(f"the value of {name}", GET_SECRET_VALUE, get_value, name, secretsmanager.CURRENT),
         )
 
+    def _answers_of_secret(
+        self, name: str, reads: _SecretReads, without: frozenset[Part]
+    ) -> tuple[secretsmanager.Secret | None, tuple[secretsmanager.Version, ...], secretsmanager.Value | None]:
+        """The secret, its versions and its value; what contradicts each other is read once more, then a gap."""
+        contradicting = [*_contradictions(name, reads)]
+        if contradicting:
+            # For some seconds, a read may be of before a write.
+            reads = self._ask_secret(name, without)
+            contradicting = [*_contradictions(name, reads)]
+        secret, versions, value = reads
+        answers = (
+            self.keep("secret", secret, None),
+            self.keep("versions", versions, ()),
+            self.keep("contents", value, None),
+        )
+        for field, failure in contradicting:
+            self.record(field, (failure,))
+        return (None if "secret" in self.gaps else answers[0], *answers[1:])
+
     def second(self, snapshot: Snapshot) -> Snapshot:
         """Read what depends on the first calls: roles, the KMS key, older revisions, and what follow-ups need."""
         snapshot = express_services.read(self, service_deployments.read(self, snapshot))
         if snapshot.service_names is not None and "services" not in self.gaps:
             snapshot = replace(snapshot, deleted_status=self._deleted_status(snapshot.service_names))
-        complete = self.task_definitions("task_definitions", self._partial & needed_whole(snapshot))
-        snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **complete})
-        in_use = {arn for each in snapshot.services for arn in (*each.task_sets, *snapshot.failed_arns(each))}
-        for service in snapshot.consumers:
-            in_use |= {deployment.task_definition_arn for deployment in service.deployments}
-            in_use |= {task.task_definition_arn for task in snapshot.running(service)}
-        in_use |= {task.task_definition_arn for task in snapshot.tasks if not task.service}
-        # The tasks of a deployment that is not at its end may have the secret, and its revision not.
-        for service in snapshot.services:
-            in_use |= {each.task_definition_arn for each in service.deployments if each.running}
-        older = self.task_definitions("task_definitions", in_use - set(snapshot.task_definitions) - {""})
-        snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
+        snapshot = self._with_definitions(snapshot, self._partial & needed_whole(snapshot))
+        snapshot = self._with_definitions(snapshot, _revisions_in_use(snapshot) - set(snapshot.task_definitions))
         families = _families(snapshot)
         most = max(MOST_FAMILIES, -(-len(snapshot.services) // SERVICES_A_FAMILY))
         snapshot = replace(
@@ -295,6 +294,11 @@ class _Reading(Gatherer):
             permissions=permissions_of,
         )
         return replace(snapshot, organization=follow_ups.read_organization(self, snapshot))
+
+    def _with_definitions(self, snapshot: Snapshot, arns: Set[str]) -> Snapshot:
+        """The snapshot with these task definitions, read in full."""
+        definitions = self.task_definitions("task_definitions", arns)
+        return replace(snapshot, task_definitions={**snapshot.task_definitions, **definitions})
 
     def _ask_policies(self) -> _Policies:
         """Ask for the secret's default policy, and for its others."""
@@ -349,6 +353,19 @@ class _Reading(Gatherer):
             for family in families
         ]
         return tuple(revision for answer in answers if (revision := or_none(answer.result())))
+
+
+def _revisions_in_use(snapshot: Snapshot) -> set[str]:
+    """The task definitions that tasks or deployments have, of services only where they may have the secret."""
+    in_use = {arn for each in snapshot.services for arn in (*each.task_sets, *snapshot.failed_arns(each))}
+    for service in snapshot.consumers:
+        in_use |= {deployment.task_definition_arn for deployment in service.deployments}
+        in_use |= {task.task_definition_arn for task in snapshot.running(service)}
+    in_use |= {task.task_definition_arn for task in snapshot.tasks if not task.service}
+    # The tasks of a deployment that is not at its end may have the secret, and its revision not.
+    for service in snapshot.services:
+        in_use |= {each.task_definition_arn for each in service.deployments if each.running}
+    return in_use - {""}
 
 
 def _newest_users(services: Iterable[ecs.Service]) -> dict[str, datetime | None]:
