@@ -115,48 +115,31 @@ def values_for(
     for a prompt without a person, or a value that the catalogue refuses.
     """
     empty_names = [name for name, text in present.items() if not is_set(workstation, name, text)]
-    values, notes = dict[str, NewValue](), [*source.notes]
-    for name, entry in source.values.items():
-        if name not in present:
-            # Nothing is written for an empty value of a variable that is not there.
-            notes += [] if entry.value.is_empty else [f"{name} was not written: correct the line that it is in first."]
-        elif name not in empty_names and name not in added_names:
-            notes += [] if entry.value.same_as(present[name]) else [f"{name} has a value already, which stays."]
-        else:
-            values[name] = entry
+    values, notes = _taken_values(source, present, {*empty_names, *added_names})
+    references = {name: {each for each, _ in find_references(text)} - {name} for name, text in present.items()}
     # No reader of a .env gives a line the value of a later one.
     lines = {name: number for number, name in enumerate(present)}
-    references = {name: {each for each, _ in find_references(text)} - {name} for name, text in present.items()}
     refers_below = {name for name in present if any(lines.get(each, 0) > lines[name] for each in references[name])}
     if values_from != KEEP:
-        # The file may have the value already, under a misspelt name or in a duplicate line.
-        names_with_value = {right_name for _, right_name in misspellings(workstation)}
-        names_with_value |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
-        names_with_value |= {name for name in empty_names if workstation.is_set_later(name)}
-        names_with_value |= {name for name in present if workstation.is_given_elsewhere(name)}
+        # Whoever asks for generated values has no program that gives those of a template.
+        renewed = {*added_names} if values_from == GENERATE else refers_below.intersection(added_names)
+        names_with_value = _names_with_value(workstation, present, empty_names, renewed)
         # What can be generated and has a value in the template has one that is public.
         public_secrets = [name for name in present if name in added_names and is_generated(workstation, name)]
-        # Whoever asks for generated values has no program that gives those of a template.
-        names_with_value |= {
-            name
-            for name, text in present.items()
-            if stands_for_another(name, text)
-            and not (name in added_names and (values_from == GENERATE or name in refers_below))
-        }
         for name in (*empty_names, *public_secrets):
             if name not in values and name not in names_with_value:
                 generated = _generate(workstation, name, present[name])
                 values |= {name: generated} if generated else {}
     reasons = workstation.required_with({name: entry.value for name, entry in source.values.items()})
     required = {workstation.spelling_of(name, present.keys()): why for name, why in reasons.items()}
-    missing_names = [name for name in (*empty_names, *(n for n in required if n not in present)) if name in required]
     filled = {*values, *(present.keys() - {*empty_names})}
     known = filled.union(name for name, value in workstation.shell.items() if not value.is_empty)
     filled |= {name for name in {*added_names} - refers_below if not known.isdisjoint(references.get(name, ()))}
+    lacking = dict.fromkeys((*empty_names, *(name for name in required if name not in present)))
     missing_names = [
         name
-        for name in dict.fromkeys(missing_names)
-        if name not in filled and not set_by_compose(workstation, name, filled)
+        for name in lacking
+        if name in required and name not in filled and not set_by_compose(workstation, name, filled)
     ]
     if values_from == PROMPT:
         values |= _prompt(workstation, missing_names)
@@ -164,6 +147,34 @@ def values_for(
         _missing_variable(workstation, name, required[name]) for name in missing_names if name not in values
     )
     return values, missing, tuple(notes)
+
+
+def _taken_values(
+    source: SourceValues, present: Mapping[str, str], open_names: Collection[str]
+) -> tuple[dict[str, NewValue], list[str]]:
+    """The values of a source for variables that may get one, and notes on it and on the others."""
+    values, notes = dict[str, NewValue](), [*source.notes]
+    for name, entry in source.values.items():
+        if name not in present:
+            # Nothing is written for an empty value of a variable that is not there.
+            notes += [] if entry.value.is_empty else [f"{name} was not written: correct the line that it is in first."]
+        elif name not in open_names:
+            notes += [] if entry.value.same_as(present[name]) else [f"{name} has a value already, which stays."]
+        else:
+            values[name] = entry
+    return values, notes
+
+
+def _names_with_value(
+    workstation: Workstation, present: Mapping[str, str], empty_names: Collection[str], renewed: Collection[str]
+) -> set[str]:
+    """The variables that have, or may have, a value already; `renewed` are those whose reference counts for none."""
+    # The file may have the value already, under a misspelt name or in a duplicate line.
+    names = {right_name for _, right_name in misspellings(workstation)}
+    names |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
+    names |= {name for name in empty_names if workstation.is_set_later(name)}
+    names |= {name for name in present if workstation.is_given_elsewhere(name)}
+    return names | {name for name, text in present.items() if name not in renewed and stands_for_another(name, text)}
 
 
 def is_set(workstation: Workstation, name: str, text: str) -> bool:
