@@ -27,7 +27,8 @@ ECS does not answer; the session's endpoint is not reached; the container has no
 failed; a timeout."""
 
 _NOT_STARTED = re.compile(r"Unable to start command: Failed to start pty|[^\n]*executable file not found in \$PATH")
-_MESSAGES = "ssmmessages"
+MESSAGES = "ssmmessages"
+"""The service whose channels sessions go through."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _credentials(client: ECSClient) -> Mapping[str, str]:
 def _signer(client: ECSClient) -> Any:
     # botocore has no public way from a client to its credentials.
     signer: RequestSigner = client._request_signer  # type: ignore[attr-defined]
-    return signer.get_auth_instance(_MESSAGES, client.meta.region_name, "v4")
+    return signer.get_auth_instance(MESSAGES, client.meta.region_name, "v4")
 
 
 def _client_failure(error: ClientError) -> ExecFailure:
@@ -137,7 +138,7 @@ def _client_failure(error: ClientError) -> ExecFailure:
 def _channel_failure(error: channel.ChannelFailed) -> ExecFailure:
     message = str(error)
     if isinstance(error, channel.ChannelDenied):
-        return ExecFailure("denied", message, f"{_MESSAGES}:OpenDataChannel")
+        return ExecFailure("denied", message, f"{MESSAGES}:OpenDataChannel")
     if isinstance(error, channel.ChannelUnreachable):
         return ExecFailure("network", message)
     if isinstance(error, channel.ChannelTimeout):

@@ -24,6 +24,9 @@ CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
 PENDING = "AWSPENDING"
 
+LARGEST_VALUE = 65_536
+"""The limit for one value, in bytes: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html"""
+
 DEFAULT_POLICY = "default"
 """The name of the resource policy that people attach; AWS services attach others."""
 

@@ -14,6 +14,7 @@ from omc_runbook.checks.audit_remedies import explain_calls
 from omc_runbook.checks.check import ECS_FIELDS, Answer, Evidence, Family, Uncertain
 from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot.audit.accesses import WRITES
+from omc_runbook.snapshot.audit.secret_calls import ECS_TASKS
 from omc_runbook.snapshot.audit.state import Accesses
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
@@ -25,8 +26,6 @@ BURST = 20
 REFUSALS = 5
 """The fewest refused calls that are reported, if they are more than three times as many as usual."""
 _HOUR, _WEEK = timedelta(hours=1), timedelta(days=7)
-ECS = "ecs-tasks.amazonaws.com"
-"""The address of the calls that ECS makes as a task's execution role."""
 PRIVATE = "a private network"
 _PRIVATE_NETWORKS = tuple(
     map(
@@ -86,8 +85,8 @@ class CallHistory:
         """The roles by which ECS reads the secret whenever a task starts."""
         roles = frozenset(self.snapshot.execution_roles)
         if {"services", "task_definitions"} & self.snapshot.gaps.keys():
-            # The services are not known: ECS makes some of these reads for them.
-            roles |= {call.principal for call in self.accesses.calls if call.address == ECS}
+            # The services are not known: ECS makes some of these reads for them, and is their address then.
+            roles |= {call.principal for call in self.accesses.calls if call.address == ECS_TASKS}
         return roles
 
     @cached_property

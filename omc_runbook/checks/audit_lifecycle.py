@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
+from omc_runbook.aws.secretsmanager import LARGEST_VALUE
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.iam.policy import PolicyDocument, evaluate_resource, extend
@@ -16,7 +17,7 @@ from omc_runbook.snapshot.state import Snapshot
 check = Family("audit", symptom="audit", looks_like=("not-protected",))
 
 DELETE = "secretsmanager:DeleteSecret"
-LARGEST_VALUE, LARGEST_POLICY, MOST_VERSIONS, MOST_LABELS = 65_536, 20_480, 100, 20
+LARGEST_POLICY, MOST_VERSIONS, MOST_LABELS = 20_480, 100, 20
 """https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html"""
 NEAR = 0.8
 """From this share of a quota it is near."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 from omc_runbook.aws import iam
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
+from omc_runbook.aws.execute import MESSAGES
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Uncertain
 from omc_runbook.checks.network import way_of
@@ -25,7 +26,6 @@ from omc_runbook.snapshot.state import Snapshot
 NEEDS = ("exec_looks", *ECS_FIELDS)
 check = Family("exec", symptom="exec-fails", needs=NEEDS, looks_like=("exec-refused",), severity="warning")
 
-MESSAGES = "ssmmessages"
 STATIC_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables that AWS's SDKs prefer to a task role.
 

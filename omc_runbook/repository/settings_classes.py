@@ -342,8 +342,7 @@ class Classes:
         if self.name(node.func) == "Field":
             return node
         function = self._functions.get(last_name(node.func)) if isinstance(node.func, ast.Name) else None
-        returned = [each.value for each in ast.walk(function) if isinstance(each, ast.Return)] if function else []
-        (value,) = returned if len(returned) == 1 else (None,)
+        value = _returned(function)
         return value if isinstance(value, ast.Call) and self.name(value.func) == "Field" else None
 
     def _options_of_pydantic_1(self, config: ast.ClassDef) -> dict[str, object]:
@@ -434,8 +433,7 @@ class Classes:
     def sources(self, lineage: list[ast.ClassDef]) -> tuple[str, ...]:
         """Which of `SOURCES` a class reads, in the order of precedence; all of them where only its code tells."""
         method = _customising(lineage)
-        returned = [each.value for each in ast.walk(method) if isinstance(each, ast.Return)] if method else []
-        (value,) = returned if len(returned) == 1 else (None,)
+        value = _returned(method)
         if method is None or not isinstance(value, ast.Tuple | ast.List):
             return SOURCES
         # Another decorator may change what is returned.
@@ -565,6 +563,12 @@ def _customising(lineage: list[ast.ClassDef]) -> ast.FunctionDef | None:
     bodies = [inner, *(each.body for each in inner if isinstance(each, ast.ClassDef))]
     methods = (each for body in bodies for each in body if isinstance(each, ast.FunctionDef))
     return next((each for each in methods if each.name in _CUSTOMISING), None)
+
+
+def _returned(function: ast.FunctionDef | None) -> ast.expr | None:
+    """What a function returns, where it does so in one place."""
+    returned = [each.value for each in ast.walk(function) if isinstance(each, ast.Return)] if function else []
+    return returned[0] if len(returned) == 1 else None
 
 
 def _own_sources(method: ast.FunctionDef) -> list[ast.expr]:

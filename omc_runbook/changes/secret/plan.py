@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.secretsmanager import CURRENT, PENDING, PREVIOUS, Secret, short_id
+from omc_runbook.aws.secretsmanager import CURRENT, LARGEST_VALUE, PENDING, PREVIOUS, Secret, short_id
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.deploy.rollout import expected, start_sentences
 from omc_runbook.changes.values import encryption
@@ -44,9 +44,6 @@ WITHDRAWN_LABEL = f"{LABEL}withdrawn-"
 
 KEPT_LABELS = (RESTORE_LABEL, WITHDRAWN_LABEL)
 """The prefixes of labels on versions whose values no run continues with."""
-
-LARGEST = 65_536
-"""Secrets Manager's limit for one value, in bytes."""
 
 NOT_REPLICATED = ("Failed", "Detached")
 """The states of a replica that gets no changes."""
@@ -284,8 +281,8 @@ def plan_update(
 
 def refuse_too_large(size: int) -> None:
     """Raise UsageError for a document of more bytes than Secrets Manager takes."""
-    if size > LARGEST:
-        raise UsageError(f"The secret would have {size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
+    if size > LARGEST_VALUE:
+        raise UsageError(f"The secret would have {size:,} bytes; {LARGEST_VALUE:,} are allowed. Nothing was written.")
 
 
 def _origin(entry: NewValue) -> str:
