@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,18 @@ def test_a_revision_that_is_kept_in_part_is_told(field: str, tmp_path: Path) -> 
     cache.store([replace(definition, containers=(one,))])
     found, partial = cache.load({definition.arn: OLD})
     assert (*found, *partial) == (definition.arn,) * (2 if field else 1)
+
+
+def test_what_a_container_has_is_kept_or_left_out_on_purpose() -> None:
+    """A check of a new field would find nothing in what comes from the cache."""
+    read_again = {"logins", "hosts", "health_check", "log_group", "log_prefix", "log_region"}
+    of_no_cached_look = {"plain_options", "plain_prints", "plain_texts"}
+    kept = definition_cache._Container.model_fields.keys()
+    assert {each.name for each in fields(Container)} == kept | read_again | of_no_cached_look
+    # No check asks for the status of a revision that a service uses.
+    assert {each.name for each in fields(TaskDefinition)} == definition_cache._Definition.model_fields.keys() | {
+        *("arn", "status")
+    }
 
 
 @pytest.mark.parametrize("text", ["hunter2-hunter2", "/path/hunter2", "${var.secret}", ""])
