@@ -271,12 +271,7 @@ def closing(
         yield "undo", changes.undo(run.environment, plan, result)
         answer = run.answer(judged, after, result, plan)
         yield "answer", answer.with_lines(CHOOSE) if may_choose else answer
-        which = "former value still works" if source.new else "restored value does not work"
-        if any(finding.is_problem for finding in tried):
-            return f"! Done, and a {which}"
-        if any(finding.status == "unknown" for finding in tried):
-            return f"? Done, and a {'former' if source.new else 'restored'} value could not be tried"
-        return end_label(result, "✓ Done and verified")
+        return _end_label(result, tried, is_restore=source.new is None)
 
     new = source.new or source.unfinished
     if on_failure == LEAVE:
@@ -287,6 +282,15 @@ def closing(
     label = button_label(act, [service.name for service in plan.consumers], run.environment.name)
     after = partial(offers, run)
     return Closing(run, plan, label, displays, may_apply, confirm, is_empty, state(run, plan, new), after)
+
+
+def _end_label(result: SecretResult | None, tried: Sequence[Finding], is_restore: bool) -> str:
+    """The button's last label; `tried` is what the former values, or the restored ones, turned out to be."""
+    if any(finding.is_problem for finding in tried):
+        return f"! Done, and a {'restored value does not work' if is_restore else 'former value still works'}"
+    if any(finding.status == "unknown" for finding in tried):
+        return f"? Done, and a {'restored' if is_restore else 'former'} value could not be tried"
+    return end_label(result, "✓ Done and verified")
 
 
 def state(run: Run, plan: SecretPlan, new: NewValues | None) -> ChangeState:

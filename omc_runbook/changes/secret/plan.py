@@ -335,23 +335,17 @@ def make_plan(
     assert secret is not None, "callers have read the secret"
     changed = {change.key for change in changes if change.action != "unchanged"}
     is_change = bool(changed)
-    elsewhere = consumers_elsewhere(snapshot)
-    if is_change and elsewhere:
-        raise UsageError(
-            f"Cluster {snapshot.environment.names.cluster} does not exist, and {', '.join(elsewhere)} would keep the"
-            f" old value: {remedies.find_names(snapshot.environment).command}. Nothing was written."
-        )
-    if is_change and (reason := why_not_writable(secret, token)):
-        raise UsageError(f"{reason} Nothing was written.")
     if is_change:
+        _refuse_change(snapshot, secret, token)
         notes = (*notes, *_replica_notes(secret))
     consumers = tuple(
         service for service in users(snapshot) if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
     )
     running = (task for each in consumers for task in snapshot.running(each))
     outdated = frozenset(key for task in running for key in freshness.changed_keys(snapshot, task) or ())
-    goes_on = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
-    underway = frozenset(goes_on)
+    underway = frozenset(
+        service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service)
+    )
     blockers = tuple(_blockers(snapshot, consumers, changes, text)) if is_change else ()
     refusals = (f"{REFUSED} {blocker}" for blocker in blockers)
     return SecretPlan(
@@ -376,6 +370,17 @@ def make_plan(
         encrypting=tuple(_encrypting(snapshot, changed, text)) if is_change else (),
         versions=tuple(each.id for each in snapshot.versions),
     )
+
+
+def _refuse_change(snapshot: Snapshot, secret: Secret, version: str) -> None:
+    """Raise UsageError where services would not get a new value, or something else writes the secret."""
+    if elsewhere := consumers_elsewhere(snapshot):
+        raise UsageError(
+            f"Cluster {snapshot.environment.names.cluster} does not exist, and {', '.join(elsewhere)} would keep the"
+            f" old value: {remedies.find_names(snapshot.environment).command}. Nothing was written."
+        )
+    if reason := why_not_writable(secret, version):
+        raise UsageError(f"{reason} Nothing was written.")
 
 
 def _encrypting(snapshot: Snapshot, changed: Collection[str], text: Masked) -> Iterator[str]:
