@@ -109,14 +109,8 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if verdict.decision == "unknown" and not refused:
             yield _doubt(snapshot, name, f"Its trust policy cannot be evaluated: {verdict.reason}.")
         elif verdict.decision != "allowed":
-            conditions = refusing_conditions([role.trust], lambda policy: trusts(policy, ECS_TASKS, context), context)
-            facts = (
-                f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
-                *(condition.sentence for condition in conditions),
-                *conditions_of([role.trust], verdict.statements),
-                *(stop.sentence for stop in refused[:1]),
-            )
-            yield Evidence(name, facts, _let_ecs_assume(name, role.trust, verdict, conditions, context), services)
+            facts, remedy = _of_trust(name, role.trust, verdict, context)
+            yield Evidence(name, (*facts, *(stop.sentence for stop in refused[:1])), remedy, services)
         elif refused and role.arn != arn:
             fact = f"GetRole: the ARN of {name} is {role.arn}, not {arn}, which the task definition names."
             register = Remedy(f"Set executionRoleArn to {role.arn}, register a new revision and deploy it.")
@@ -136,10 +130,20 @@ def _no_role(snapshot: Snapshot, name: str, services: frozenset[str]) -> Evidenc
     return Evidence(name, (fact,), Remedy(way), services)
 
 
+def _of_trust(name: str, trust: PolicyDocument, verdict: Verdict, context: Keys) -> tuple[tuple[str, ...], Remedy]:
+    """Why the trust policy of a role refuses ECS, and what lets ECS assume it."""
+    conditions = refusing_conditions([trust], lambda policy: trusts(policy, ECS_TASKS, context), context)
+    facts = (
+        f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
+        *(condition.sentence for condition in conditions),
+        *conditions_of([trust], verdict.statements),
+    )
+    return facts, _let_ecs_assume(name, trust, verdict, conditions, context)
+
+
 def _let_ecs_assume(
     name: str, trust: PolicyDocument, verdict: Verdict, conditions: Sequence[RefusingCondition], context: Keys
 ) -> Remedy:
-    """What lets ECS assume a role whose trust policy refuses it."""
     if conditions and verdict.decision == "implicit-deny":
         sources = (key for key in context if key.startswith("aws:Source") and context[key])
         values = " and ".join(f"{key} {context[key]}" for key in sources)
@@ -219,7 +223,6 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The secret's own policy denies the execution role."""
-    names = snapshot.environment.names
     if gaps := snapshot.unread("resource_policy"):
         yield from tuple(_denied_unseen(snapshot, gaps)) or (Uncertain("", gaps),)
         return
@@ -235,20 +238,8 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             facts = (before[0].sentence, *author_of(snapshot, "PutResourcePolicy"), since) if before else ()
             yield _doubt(snapshot, iam.role_name(arn), fact, *facts)
         elif verdict.decision in ("explicit-deny", "unknown"):
-            foreign = [
-                policy.name.removeprefix(f"{RESOURCE_POLICY} ")
-                for policy in snapshot.other_resource_policies
-                if any(label.startswith(f"{policy.name} ") for label in verdict.statements)
-            ]
-            write = remedies.put_resource_policy(names)
-            which = "those statements" if verdict.statements[1:] else "that statement"
             conditions = conditions_of(snapshot.resource_policies, verdict.statements)
-            spare = ", or with a Condition that leaves the tasks' calls out," if conditions else ""
-            remedy = Remedy(
-                f"Policy {', '.join(foreign)} was attached by an AWS service: change or remove it there."
-                if foreign
-                else f"Write the policy without {which}{spare} to policy.json, then put it with `{write.command}`."
-            )
+            remedy = _without_denial(snapshot, verdict.statements, has_conditions=bool(conditions))
             denies = "deny" if verdict.statements[1:] else "denies"
             doubt = f"; {verdict.doubt}" if verdict.doubt else ""
             facts = (
@@ -258,7 +249,23 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *author_of(snapshot, "PutResourcePolicy"),
             )
             is_decided = verdict.decision == "explicit-deny"
-            yield Evidence(names.secret, facts, remedy if is_decided else _unless_corrected(remedy), services)
+            subject = snapshot.environment.names.secret
+            yield Evidence(subject, facts, remedy if is_decided else _unless_corrected(remedy), services)
+
+
+def _without_denial(snapshot: Snapshot, statements: Sequence[str], has_conditions: bool) -> Remedy:
+    """How statements of the secret's own policies, which deny the tasks' calls, are taken out of them."""
+    foreign = [
+        policy.name.removeprefix(f"{RESOURCE_POLICY} ")
+        for policy in snapshot.other_resource_policies
+        if any(label.startswith(f"{policy.name} ") for label in statements)
+    ]
+    if foreign:
+        return Remedy(f"Policy {', '.join(foreign)} was attached by an AWS service: change or remove it there.")
+    write = remedies.put_resource_policy(snapshot.environment.names)
+    which = "those statements" if statements[1:] else "that statement"
+    spare = ", or with a Condition that leaves the tasks' calls out," if has_conditions else ""
+    return Remedy(f"Write the policy without {which}{spare} to policy.json, then put it with `{write.command}`.")
 
 
 def _denied_by_secret(snapshot: Snapshot) -> tuple[Stop, ...]:
