@@ -53,7 +53,7 @@ from omc_runbook.runbooks.page import Page
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.environments import find_environment
 from omc_runbook.snapshot.gatherer import SharedCalls
-from omc_runbook.snapshot.reading import identify, take
+from omc_runbook.snapshot.reading import Scope, identify, take
 from omc_runbook.snapshot.state import Part, Snapshot
 from omc_runbook.workstation.reading import read_tracked_template, read_workstation
 
@@ -138,21 +138,12 @@ class Target:
                 'symptom = "local" is about a .env: set repository to the checkout with that file. Nothing was read.'
             )
         checkout = read_checkout(find_root(path)) if path else None
+        scope = Scope(
+            look_inside=look_inside, deeply=deeply, cached=cached, audit_days=audit_days, without=self.left_out
+        )
         calls = self.clients.calls
         with reading.follow(reading.ReadProgress(calls, self.environment.name)), calls.within(LOOK_SECONDS):
-            snapshot = take(
-                self.clients,
-                self.environment,
-                self.caller,
-                now,
-                checkout,
-                look_inside,
-                deeply,
-                cached,
-                audit_days,
-                shared,
-                self.left_out,
-            )
+            snapshot = take(self.clients, self.environment, self.caller, now, checkout, scope, shared)
         on_look.get()(snapshot)
         if not (complaint and is_local and checkout):
             return snapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from omc_runbook.aws import definitions, ecs, endpoint, kms, secretsmanager, sts
@@ -76,54 +76,68 @@ def identify(clients: Clients, environment: Environment) -> Caller:
     return replace(caller, source=clients.role.caller.arn) if clients.role and clients.role.caller else caller
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """How much of an environment is read."""
+
+    look_inside: bool = False
+    """Whether the values inside running tasks are read too, over ECS Exec."""
+    deeply: bool = False
+    """Whether everything is read that troubleshooting needs."""
+    cached: bool = False
+    """Whether task definitions come from the private cache, as far as they are there."""
+    audit_days: int = 0
+    """Of how many days an audit reads the events, with all else that it needs; 0 where it is none."""
+    without: frozenset[Part] = frozenset()
+    """What is not asked for; policies and roles are all the same where tasks fail."""
+
+
+_USUAL = Scope()
+
+
 def take(
     clients: Clients,
     environment: Environment,
     caller: Caller,
     now: Callable[[], datetime],
     checkout: Checkout | None = None,
-    look_inside: bool = False,
-    deeply: bool = False,
-    cached: bool = False,
-    audit_days: int = 0,
+    scope: Scope = _USUAL,
     shared: SharedCalls | None = None,
-    without: frozenset[Part] = frozenset(),
 ) -> Snapshot:
     """Read an environment.
 
     `now` gives the snapshot's time. With a `checkout`, which becomes part of the snapshot, the keys of the other
-    environments' secrets are read too; with `look_inside` the values inside running tasks, over ECS Exec; with `deeply`
-    everything that troubleshooting needs. With `cached`, task definitions come from the private cache as far as they
-    are there. With `audit_days`, what an audit needs is read too, with the events of as many days; `shared` has calls
-    on the account that other snapshots make too. `without` says what is not asked for; policies and roles are all the
-    same where tasks fail. Calls that AWS denies become the snapshot's gaps. Raises UsageError where the cluster that
-    runbook.toml names does not exist, CouldNotLook where AWS cannot be reached.
+    environments' secrets are read too. `shared` has calls on the account that other snapshots make too. Calls that AWS
+    denies become the snapshot's gaps. Raises UsageError where the cluster that runbook.toml names does not exist,
+    CouldNotLook where AWS cannot be reached.
     """
     with ThreadPoolExecutor(PARALLEL, "look") as pool:
         reading = _Reading(pool, clients, environment, caller, shared)
         # An audit compares values with other environments' and needs no names of their keys.
-        needs_keys = checkout and not audit_days
+        needs_keys = checkout and not scope.audit_days
         others = pool.submit(other_environments.read_keys, clients, caller, environment) if needs_keys else None
         began = now()
-        cache = cache_for(environment, caller.account, clients("ecs").meta.endpoint_url, began) if cached else None
-        snapshot = reading.first(now, cache, without)
-        if deeply:
+        cache = (
+            cache_for(environment, caller.account, clients("ecs").meta.endpoint_url, began) if scope.cached else None
+        )
+        snapshot = reading.first(now, cache, scope.without)
+        if scope.deeply:
             snapshot = scheduled.read(reading, snapshot)
         snapshot = reading.second(snapshot)
         root = checkout.root if checkout else None
-        inside = deep_read.InsideRead(reading, snapshot, root) if look_inside else None
-        if deeply:
+        inside = deep_read.InsideRead(reading, snapshot, root) if scope.look_inside else None
+        if scope.deeply:
             snapshot = deep_read.look_deeper(reading, snapshot)
         if inside:
             snapshot = inside.end(snapshot)
-        if audit_days:
+        if scope.audit_days:
             from omc_runbook.snapshot.audit import reading as audit_reading
 
-            snapshot = audit_reading.read(reading, snapshot, audit_days, checkout)
+            snapshot = audit_reading.read(reading, snapshot, scope.audit_days, checkout)
         if lacks_a_name(snapshot):
             snapshot = replace(snapshot, discovery=discover(clients, environment, caller))
         # No check of an audit asks what Terraform means.
-        if checkout and not audit_days:
+        if checkout and not scope.audit_days:
             from omc_runbook.terraform.declared import read_environments
 
             declared = next(iter(read_environments(checkout.root, environment.name)), None)

@@ -25,7 +25,7 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.environment import load
 from omc_runbook.snapshot import definition_cache
 from omc_runbook.snapshot.definition_cache import DefinitionCache, cache_for, needed_whole
-from omc_runbook.snapshot.reading import identify, take
+from omc_runbook.snapshot.reading import Scope, identify, take
 from omc_runbook.snapshot.state import Snapshot
 
 WORLDS: dict[str, Make] = {"healthy": lambda snapshot: snapshot} | worlds(*OTHERS)
@@ -282,7 +282,7 @@ def look(wire: Wire, cached: bool = True) -> Snapshot:
     environment = load("staging")
     clients, later = Clients(REGION), datetime.now(UTC) + timedelta(hours=1)
     with between(wire):
-        return take(clients, environment, identify(clients, environment), lambda: later, cached=cached)
+        return take(clients, environment, identify(clients, environment), lambda: later, scope=Scope(cached=cached))
 
 
 @pytest.mark.usefixtures("account")
