@@ -260,9 +260,9 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     if skip and not findings:
         return (finding(status="skipped", evidence=(skip.reason,)),)
     facts = "\n".join(fact for each in findings for fact in each.evidence)
-    if untold := tuple(gap for gap in gaps if gap not in facts):
+    if other_gaps := tuple(gap for gap in gaps if gap not in facts):
         # What was not read may have the fault too.
-        findings += (unknown(evidence=untold),)
+        findings += (unknown(evidence=other_gaps),)
     return findings or (finding(status="clear", severity=check.severity),)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOTENV, FILE, WORKSTATION, Evidence, Family
@@ -189,8 +189,18 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("unreadable-line", looks_like=("dotenv-not-read",), ruled_out_by="no other line of .env fails to parse")
 def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line of the .env cannot be parsed."""
-    file = dotenv_of(snapshot)
-    open_lines = open_quotes(workstation_of(snapshot))
+    file, workstation = dotenv_of(snapshot), workstation_of(snapshot)
+    yield from _in_conflict(file)
+    yield from _unparsed(file, open_quotes(workstation))
+    for binding in file.bindings:
+        if not binding.separator and binding.for_python is None and binding.name not in workstation.required:
+            fact = f"Line {binding.line} has {binding.name} without =: python-dotenv finds no value."
+            remedy = Remedy(f"Write {binding.name}= and its value into line {binding.line} of {file.path}.")
+            yield Evidence(binding.name, (fact,), remedy, severity="warning")
+
+
+def _in_conflict(file: Dotenv) -> Iterator[Evidence]:
+    """The lines between git's marks of a merge conflict."""
     if marks := file.conflict_lines:
         facts = (
             f"Lines {', '.join(map(str, marks))}: git marks a merge conflict that is not resolved.",
@@ -200,9 +210,13 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(
             f"line {marks[0]}", facts, Remedy(f"{way} lines that begin with <<<<<<<, |||||||, ======= or >>>>>>>.")
         )
+
+
+def _unparsed(file: Dotenv, open_lines: Collection[int]) -> Iterator[Evidence]:
+    """The lines that a reader skips or rejects, and no other fault explains."""
     explained = {binding.line for binding in file.bindings if binding.separator == ":"} | {*open_lines}
     explained |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
-    explained |= {*marks}
+    explained |= {*file.conflict_lines}
     # After an open quote Docker Compose reports the line with the next quote, which is correct.
     is_explained = file.compose_kind in ("bad-interpolation", "other") or (
         file.compose_kind == "bad-name" and file.has_bom
@@ -223,21 +237,12 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
             why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is invalid"
             why = "Docker Compose rejects the whole file" if refuses else why
             yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
-    if is_refused and not file.compose_line and not lines and not marks:
+    if is_refused and not file.compose_line and not lines and not file.conflict_lines:
         fact = (
             "Docker Compose rejects the whole file: a line has no name before its = or :, or the last one has no line"
             " ending."
         )
         yield Evidence(file.path.name, (fact,), Remedy(f"Correct that line of {file.path}."))
-    for binding in file.bindings:
-        if (
-            not binding.separator
-            and binding.for_python is None
-            and binding.name not in workstation_of(snapshot).required
-        ):
-            fact = f"Line {binding.line} has {binding.name} without =: python-dotenv finds no value."
-            remedy = Remedy(f"Write {binding.name}= and its value into line {binding.line} of {file.path}.")
-            yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
 @check("colon", looks_like=("dotenv-not-read",), ruled_out_by="every line of .env has = after its name")

@@ -135,6 +135,22 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         for text in outcome.notes:
             yield from _remedy((text,), "") if text.startswith(COMMAND) else (Line(text, label="note"),)
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)
+    yield from _found(outcome, command)
+    yield from _unknown(outcome)
+    clear = sum(1 for finding in outcome.findings if finding.status == "clear")
+    # That none is clear says nothing where none could be made, or where each is open in one of many environments.
+    if clear or (outcome.findings and not any(each.status == "unknown" for each in outcome.findings)):
+        yield Line(f"{counted(clear, 'check is', 'checks are')} clear.", "note", indent=2)
+    yield from undelivered(outcome)
+    if not outcome.failure:
+        yield from (Line(f"{REFUSED} {blocker}", "warning", indent=2) for blocker in outcome.blockers)
+    if outcome.can_be_applied:
+        yield Line(f"Apply it: {command}", "command", indent=2)
+    yield Line(f"Record: {record_path}", "note")
+
+
+def _found(outcome: Outcome, command: str) -> Iterator[Line]:
+    """What was found: each cause with its consequences, and what mends it."""
     found = [finding for finding in outcome.findings if finding.status == "found"]
     first = {id(finding): next(iter(roots_of(finding, found)), "") for finding in found}
     remedies = _by_first_way(found, outcome, command)
@@ -148,8 +164,8 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         # Where a cause is found several times, its title and its consequences are only with the first, and so is the
         # evidence that says the same of another name.
         reason = like_findings.evidence_of_any_subject(finding)
-        told = replace(finding, evidence=()) if reason in reasons and finding.title in titles else finding
-        yield from _finding(told, effects.pop(finding.check, []), has_title=finding.title not in titles)
+        shown = replace(finding, evidence=()) if reason in reasons and finding.title in titles else finding
+        yield from _finding(shown, effects.pop(finding.check, []), has_title=finding.title not in titles)
         titles.add(finding.title)
         reasons.add(reason)
         # What mends several findings of a check stands below the first.
@@ -157,17 +173,6 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)
         if more:
             yield Line(more, indent=_INDENT)
-    yield from _unknown(outcome)
-    clear = sum(1 for finding in outcome.findings if finding.status == "clear")
-    # That none is clear says nothing where none could be made, or where each is open in one of many environments.
-    if clear or (outcome.findings and not any(each.status == "unknown" for each in outcome.findings)):
-        yield Line(f"{counted(clear, 'check is', 'checks are')} clear.", "note", indent=2)
-    yield from undelivered(outcome)
-    if not outcome.failure:
-        yield from (Line(f"{REFUSED} {blocker}", "warning", indent=2) for blocker in outcome.blockers)
-    if outcome.can_be_applied:
-        yield Line(f"Apply it: {command}", "command", indent=2)
-    yield Line(f"Record: {record_path}", "note")
 
 
 def _unknown(outcome: Outcome) -> Iterator[Line]:
