@@ -65,7 +65,7 @@ class Names(BaseModel):
 
     @property
     def account(self) -> str:
-        """The account that is named, itself or by the role that is assumed there; "" for none."""
+        """The account that runbook.toml names, itself or by the role that is assumed there; "" for none."""
         return self.account_id or (account_in(self.role_arn) if self.role_arn else "")
 
 

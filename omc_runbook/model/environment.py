@@ -183,11 +183,6 @@ class Environment:
         return self.is_production or self.may_be_production
 
     @property
-    def expected_account(self) -> str:
-        """The account that runbook.toml names, itself or by the role that is assumed there; "" for none."""
-        return self.names.account
-
-    @property
     def origin(self) -> str:
         """Where the names come from, in words."""
         return f"{GUIDE}'s names" if self.source == GUIDE else f"names from {self.source}"

@@ -38,7 +38,7 @@ class UnreadTarget:
         """How a run ended on it: nothing of it is known."""
         return TargetOutcome(
             environment=self.environment.name,
-            account=self.environment.expected_account,
+            account=self.environment.names.account,
             region=self.environment.names.region,
             endpoint=os.environ.get(ENDPOINT_VARIABLE, ""),
             status="unknown",

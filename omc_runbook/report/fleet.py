@@ -99,7 +99,7 @@ def where(
     It is red with production among them, and with `warnings` that calls go elsewhere than to AWS.
     """
     warnings = tuple(dict.fromkeys(warnings))
-    accounts = sorted({each.expected_account or "the one that you are signed in to" for each in environments})
+    accounts = sorted({each.names.account or "the one that you are signed in to" for each in environments})
     regions = sorted({each.names.region for each in environments})
     style: Style = "sandbox" if is_sandbox else "plain"
     style = "production" if warnings or any(each.is_production for each in environments) else style
@@ -335,7 +335,7 @@ def _target(environment: Environment, run: EnvironmentRun | None) -> TargetOutco
     outcome = run.outcome if run else None
     return TargetOutcome(
         environment=environment.name,
-        account=(outcome.account if outcome else "") or environment.expected_account,
+        account=(outcome.account if outcome else "") or environment.names.account,
         region=environment.names.region,
         endpoint=outcome.endpoint if outcome else "",
         status=run.status if run else "failed",

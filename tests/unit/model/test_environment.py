@@ -106,7 +106,7 @@ def test_a_kernel_in_a_folder_of_the_notebooks_finds_their_file(
     (bare / folder).mkdir(parents=True)
     write(bare / place, 'account_id = "123456789012"')
     monkeypatch.chdir(bare / folder)
-    assert load("staging").expected_account == "123456789012"
+    assert load("staging").names.account == "123456789012"
 
 
 def test_a_file_that_cannot_be_looked_for_is_no_missing_file(bare: Path) -> None:
@@ -167,10 +167,10 @@ def test_a_table_in_another_spelling_is_no_missing_guard(
     text = f'[environments.{table}]\naccount_id = "123456789012"\n'
     if is_meant:
         assert f"but {table} has: did you mean {table}?" in refusal(text, bare, environment)
-        assert not load(environment, write(bare, f"{text}[environments.{environment}]\n")).expected_account
+        assert not load(environment, write(bare, f"{text}[environments.{environment}]\n")).names.account
         assert load(environment, write(bare, text), may_be_new=True).name == environment
     else:
-        assert not load(environment, write(bare, text)).expected_account
+        assert not load(environment, write(bare, text)).names.account
 
 
 def test_a_table_of_one_environment_leaves_the_others(bare: Path) -> None:
