@@ -130,7 +130,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if secret_access.is_human(each.identity) and not secret_access.is_of_tasks(snapshot, each.identity):
             facts = (
                 f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it by {each.read_by}.",
-                *_sentences([each.way]),
+                *_sentences(snapshot, [each.way]),
             )
             remedy = access_remedies.withdraw_read(snapshot, each)
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
@@ -141,16 +141,16 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read {' and '.join(each.labels)},"
                 f" by {statements_of(verdicts)}.",
                 "It may not read AWSCURRENT. A version with another label may have values that are still valid.",
-                *_sentences(verdicts),
+                *_sentences(snapshot, verdicts),
             )
             remedy = access_remedies.withdraw(each.identity, _labels(verdicts), (GET_SECRET_VALUE,))
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
         elif each.by_label and is_production and secret_access.is_human(each.identity):
-            doubts = conditions_of([*each.by_label.values()])
+            doubts = conditions_of(snapshot, [*each.by_label.values()])
             yield Uncertain(each.identity.name, (f"Whether it may read {' and '.join(each.by_label)}: {doubts}",))
     for each in access.unjudged:
         if is_production and secret_access.is_human(each.identity):
-            yield Uncertain(each.identity.name, _doubts(each))
+            yield Uncertain(each.identity.name, _doubts(snapshot, each))
 
 
 @check(
@@ -179,12 +179,12 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             facts = (
                 fact,
                 f"It may read the secret by {each.read_by}, and exists since {identity.created:%Y-%m-%d}.",
-                *_sentences([each.way]),
+                *_sentences(snapshot, [each.way]),
             )
             yield Evidence(identity.name, facts, access_remedies.withdraw_read(snapshot, each))
     for each in access.unjudged:
         if not secret_access.is_human(each.identity) or not snapshot.environment.is_production:
-            yield Uncertain(each.identity.name, _doubts(each))
+            yield Uncertain(each.identity.name, _doubts(snapshot, each))
 
 
 def _idle_since(identity: Identity, last: LastAccess, since: datetime) -> str:
@@ -234,7 +234,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             facts = (
                 _may_call(each.identity, certain),
                 "Whoever takes over a task may then replace, delete or open the secret.",
-                *_sentences(certain),
+                *_sentences(snapshot, certain),
             )
             still_allowed = (GET_SECRET_VALUE,) if each.read.is_possible else ()
             remedy = access_remedies.withdraw(each.identity, _labels(certain), _actions(certain), still_allowed)
@@ -242,7 +242,9 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif certain:
             others.append(each)
         elif each.changes and secret_access.is_of_tasks(snapshot, each.identity):
-            yield Uncertain(each.identity.name, (f"Whether it may change the secret: {conditions_of(each.changes)}",))
+            yield Uncertain(
+                each.identity.name, (f"Whether it may change the secret: {conditions_of(snapshot, each.changes)}",)
+            )
     if others:
         lines = (
             *(
@@ -250,7 +252,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f" {', '.join(v.action for v in each.changes if v.is_possible)} by {statements_of(each.changes)}."
                 for each in others
             ),
-            *([secret_access.UNLESS_FORBIDDEN] if found and found.levels is None else []),
+            *([secret_access.unless_forbidden(snapshot)] if found and found.levels is None else []),
         )
         remedy = Remedy("See whether each of them has to change the secret, such as to rotate or to deploy it.")
         yield Evidence(snapshot.secret_name, lines, remedy, severity="info")
@@ -269,12 +271,12 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if verdict is None:
             continue
         if verdict.is_unjudged:
-            yield Uncertain(identity.name, (f"Whether it may {verdict.action}: {conditions_of([verdict])}",))
+            yield Uncertain(identity.name, (f"Whether it may {verdict.action}: {conditions_of(snapshot, [verdict])}",))
             continue
         facts = (
             f"{_SOURCE}: {identity.name} may call {verdict.action}, by {statements_of([verdict])}.",
             "Such a task gets the secret's values, or a role that reads them, whatever the principal itself may read.",
-            *_sentences([verdict]),
+            *_sentences(snapshot, [verdict]),
         )
         remedy = access_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
         severity = _severity(snapshot, identity)
@@ -302,14 +304,14 @@ def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 _may_call(identity, verdicts),
                 f"ECS Exec is enabled for {', '.join(services)}, and the task role allows it. Whoever begins a session"
                 " in such a task can read the secret's values there, whatever else they may read.",
-                *_sentences(verdicts),
+                *_sentences(snapshot, verdicts),
             )
             remedy = access_remedies.withdraw(identity, _labels(verdicts), _actions(verdicts))
             if severity == "info":
                 remedy = access_remedies.leave(f"{identity.name} has to look into tasks", remedy)
             yield Evidence(identity.name, facts, remedy, frozenset(services), severity)
         elif each.sessions and severity != "info":
-            doubts = conditions_of([session.verdict for session in each.sessions])
+            doubts = conditions_of(snapshot, [session.verdict for session in each.sessions])
             yield Uncertain(identity.name, (f"Whether it may begin a session in a task: {doubts}",))
 
 
@@ -386,7 +388,7 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             facts = (
                 _may_call(identity, certain),
                 "It may not read the secret, but it can let itself in that way.",
-                *_sentences(certain),
+                *_sentences(snapshot, certain),
             )
             # Of several calls that it takes together, the first is the one to withdraw.
             firsts = [action.partition(" and ")[0] for action in _actions(certain)]
@@ -402,12 +404,12 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"{_SOURCE}: {identity.name} may assume {secret_access.roles_of(each.steps)}, by"
                 f" {statements_of([first.verdict]) or first.verdict.action}.",
                 f"{last.name} {then}, and so let itself in.",
-                *_sentences([first.verdict]),
+                *_sentences(snapshot, [first.verdict]),
             )
             remedy = access_remedies.withdraw_step(snapshot, first)
             yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
         elif each.becomes:
-            yield Uncertain(identity.name, (f"Whether it can let itself in: {conditions_of(each.becomes)}",))
+            yield Uncertain(identity.name, (f"Whether it can let itself in: {conditions_of(snapshot, each.becomes)}",))
     if administrators or assuming:
         allowed = f"{', '.join(administrators)} may call iam:* on everything"
         facts = tuple(f"{_SOURCE}: {fact}." for fact in (*([allowed] if administrators else []), *assuming))
@@ -515,13 +517,13 @@ def _actions(verdicts: Iterable[AccessVerdict]) -> list[str]:
     return list(dict.fromkeys(verdict.action for verdict in verdicts))
 
 
-def _sentences(verdicts: Sequence[AccessVerdict]) -> tuple[str, ...]:
-    sentence = conditions_of(verdicts)
+def _sentences(snapshot: Snapshot, verdicts: Sequence[AccessVerdict]) -> tuple[str, ...]:
+    sentence = conditions_of(snapshot, verdicts)
     return (sentence,) if sentence else ()
 
 
-def _doubts(access: PrincipalAccess) -> tuple[str, ...]:
-    return (f"Whether it may read the secret cannot be judged here: {conditions_of([access.read])}",)
+def _doubts(snapshot: Snapshot, access: PrincipalAccess) -> tuple[str, ...]:
+    return (f"Whether it may read the secret cannot be judged here: {conditions_of(snapshot, [access.read])}",)
 
 
 def _kind(identity: Identity) -> str:

@@ -34,11 +34,6 @@ Way = Literal["resource policy", "key grant", "trust policy", "replica"]
 
 SINGLE_SIGN_ON = "/aws-reserved/sso.amazonaws.com/"
 """The path of the roles that IAM Identity Center makes for people."""
-UNLESS_FORBIDDEN = (
-    "Unless a service control policy (SCP) or resource control policy (RCP) of the organization forbids it: those were"
-    " not read, because organizations:DescribeOrganization or a permission that follows it is missing."
-)
-"""Both kinds of policies only deny, and members of an organization usually may not read them."""
 _LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com")
 """Identity providers of people; other OpenID Connect providers, such as a code host's, are for machines."""
 _STRANGER = "000000000000"
@@ -176,13 +171,25 @@ def roles_of(chain: Sequence[Assumption]) -> str:
     return " and then ".join(step.role.name for step in chain)
 
 
-def conditions_of(verdicts: Sequence[AccessVerdict]) -> str:
+def unless_forbidden(snapshot: Snapshot) -> str:
+    """That the organization's policies were not read, and why.
+
+    Both kinds only deny, and members of an organization usually may not read them.
+    """
+    limits = (
+        "Unless a service control policy (SCP) or resource control policy (RCP) of the organization forbids it: those"
+        " were not read."
+    )
+    return " ".join((limits, *snapshot.unread("organization_policies")))
+
+
+def conditions_of(snapshot: Snapshot, verdicts: Sequence[AccessVerdict]) -> str:
     """The conditions of these verdicts in sentences, and what they depend on that is not known here."""
     doubts = dict.fromkeys(doubt for verdict in verdicts for doubt in verdict.doubts)
     conditions = dict.fromkeys(sentence for verdict in verdicts for sentence in verdict.conditions)
     others = [doubt for doubt in doubts if doubt != ORGANIZATION]
     depends = [f"Depends on {', '.join(others)}."] if others else []
-    return " ".join((*conditions, *depends, *([UNLESS_FORBIDDEN] if ORGANIZATION in doubts else [])))
+    return " ".join((*conditions, *depends, *([unless_forbidden(snapshot)] if ORGANIZATION in doubts else [])))
 
 
 def actions_of(verdicts: Sequence[AccessVerdict]) -> str:

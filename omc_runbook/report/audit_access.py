@@ -28,9 +28,9 @@ def readers(snapshot: Snapshot) -> Table:
     """
     access = secret_access.of(snapshot)
     rows = [_reader(snapshot, each) for each in (*access.readers, *access.unjudged)]
-    rows += [_by_label(each) for each in access.principals if each.labels]
-    rows += [_becoming(each) for each in access.principals if each.becomes or each.steps]
-    rows += [_entering(each) for each in access.principals if each.sessions]
+    rows += [_by_label(snapshot, each) for each in access.principals if each.labels]
+    rows += [_becoming(snapshot, each) for each in access.principals if each.becomes or each.steps]
+    rows += [_entering(snapshot, each) for each in access.principals if each.sessions]
     rows += [_outside(each) for each in access.outsiders if not _is_ordinary(snapshot, each)]
     rows += [_reader(snapshot, each, EVERYTHING) for each in access.administrators]
     columns = ["principal", "kind", "may read", "by", "on condition", "last use"]
@@ -48,7 +48,7 @@ def writers(snapshot: Snapshot) -> Table:
             secret_access.kind_of(each.identity),
             actions_of(each.powers),
             statements_of(each.powers) or NONE,
-            conditions_of(each.powers) or NONE,
+            conditions_of(snapshot, each.powers) or NONE,
         ]
         for each in access.principals
         if each.powers
@@ -65,7 +65,7 @@ def _reader(snapshot: Snapshot, access: PrincipalAccess, kind: str = "") -> list
     if way.is_conditional and not way.is_allowed_here:
         decision = "on conditions"
     by, last_use = access.read_by or NONE, _last_use(snapshot, access.identity.arn)
-    return _row(access, decision, by, conditions_of([way]), kind, last_use)
+    return _row(access, decision, by, conditions_of(snapshot, [way]), kind, last_use)
 
 
 def _row(
@@ -83,29 +83,31 @@ def _everything(access: PrincipalAccess) -> tuple[str, str]:
     return "everything", by or NONE
 
 
-def _becoming(access: PrincipalAccess) -> list[str]:
+def _becoming(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
     """The row of a principal that can let itself in."""
     verdicts = [access.steps[0].verdict] if access.steps else access.becomes
     what = f"assuming {secret_access.roles_of(access.steps)}" if access.steps else actions_of(verdicts)
     decision = BY_ITSELF if access.lets_itself_in else UNKNOWN
     by = f"{what}: {statements_of(verdicts) or verdicts[0].action}"
-    return _row(access, decision, by, conditions_of(verdicts))
+    return _row(access, decision, by, conditions_of(snapshot, verdicts))
 
 
-def _by_label(access: PrincipalAccess) -> list[str]:
+def _by_label(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
     """The row of a principal that may read versions of other labels than AWSCURRENT alone."""
     verdicts = [access.by_label[label] for label in access.labels]
-    return _row(access, f"only {', '.join(access.labels)}", statements_of(verdicts), conditions_of(verdicts))
+    return _row(access, f"only {', '.join(access.labels)}", statements_of(verdicts), conditions_of(snapshot, verdicts))
 
 
-def _entering(access: PrincipalAccess) -> list[str]:
+def _entering(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
     """The row of a principal that may begin a session in a task."""
     sessions = access.possible_sessions or access.sessions
     verdicts = [each.verdict for each in sessions]
     actions = ", ".join(dict.fromkeys(verdict.action for verdict in verdicts))
     services = ", ".join(dict.fromkeys(each.service for each in sessions))
     decision = IN_A_TASK if access.possible_sessions else UNKNOWN
-    return _row(access, decision, f"{actions} in {services}: {statements_of(verdicts)}", conditions_of(verdicts))
+    return _row(
+        access, decision, f"{actions} in {services}: {statements_of(verdicts)}", conditions_of(snapshot, verdicts)
+    )
 
 
 def _outside(outsider: Outsider) -> list[str]:

@@ -957,10 +957,25 @@ def test_policies_of_the_organization_that_were_not_read_could_only_forbid() -> 
     found = found_in(snapshot)
     [finding] = found["human-may-read"]
     assert finding.subject == "alice" and finding.evidence[-1].startswith("Unless a service control policy")
+    assert "the permission organizations:ListPoliciesForTarget is missing" in finding.evidence[-1]
     readers = tables.readers(snapshot)
     assert [row[2] for row in readers.rows if row[0] == "alice"] == ["yes"]
     assert not any(row[0] == "bob" for row in readers.rows)
     assert any("organizations:ListPoliciesForTarget" in note for note in readers.notes)
+
+
+def test_policies_of_the_organization_whose_answer_was_lost_lack_no_permission() -> None:
+    """Each sentence on them says why they were not read."""
+    writer = policy("w", allowing("secretsmanager:PutSecretValue"))
+    lost = "organizations:ListPoliciesForTarget has no answer. Check the network, then run again."
+    gap = ReadFailure("the organization's policies", "organizations:ListPoliciesForTarget", lost, "no-answer")
+    snapshot = replace(
+        without_organization(user("alice", READS), user("writer", writer)), gaps={"organization_policies": (gap,)}
+    )
+    texts = [each.evidence[-1] for name in ("human-may-read", "can-write-secret") for each in found_in(snapshot)[name]]
+    texts += [row[4] for row in tables.readers(snapshot).rows if row[0] == "alice"]
+    assert len(texts) == 3
+    assert all("Unless a service control" in text and lost in text and "missing" not in text for text in texts)
 
 
 def test_what_is_clear_stays_clear_without_the_policies_of_the_organization() -> None:
