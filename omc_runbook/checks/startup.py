@@ -199,8 +199,15 @@ def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"See `{remedies.capacity(snapshot.environment.names).command}` for the cluster's instances and"
                 " capacity providers, and check the account's Fargate quota and the subnets' free addresses."
             )
-            missing = f"{service.name} runs {service.running} of {service.desired} desired tasks."
-            yield Evidence(service.name, (missing, *messages), remedy, frozenset({service.name}))
+            yield Evidence(service.name, (_shortage(service), *messages), remedy, frozenset({service.name}))
+
+
+def _shortage(service: Service) -> str:
+    """How many tasks of a service run; during a deployment, those before it may be all that it should have, or more."""
+    running, desired, primary = service.running, service.desired, service.primary
+    tasks = f"{running} tasks, {desired} desired" if running > desired else f"{running} of {desired} desired tasks"
+    new = f", {primary.running} of them of its newest deployment" if primary and primary.running != running else ""
+    return f"{service.name} runs {tasks}{new}."
 
 
 def _unplaced(service: Service) -> ServiceEvent | None:

@@ -328,6 +328,21 @@ def test_no_place_for_a_task(message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("running", "new", "sentence"),
+    [
+        (0, 0, "worker runs 0 of 2 desired tasks."),
+        (2, 0, "worker runs 2 of 2 desired tasks, 0 of them of its newest deployment."),
+        (3, 1, "worker runs 3 tasks, 2 desired, 1 of them of its newest deployment."),
+    ],
+)
+def test_tasks_of_before_a_deployment_do_not_hide_what_it_lacks(running: int, new: int, sentence: str) -> None:
+    """They may be all that the service should have, or more."""
+    snapshot = with_service(saying(UNPLACED, desired=2, running=new), "worker", desired=2, running=running)
+    [finding] = run_check(CHECKS["no-capacity"], snapshot)
+    assert finding.evidence[0] == sentence
+
+
+@pytest.mark.parametrize(
     "snapshot",
     [
         saying(UNPLACED, minutes=30),
