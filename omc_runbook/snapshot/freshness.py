@@ -106,30 +106,45 @@ def by_times(snapshot: Snapshot, task: Task, label: str = CURRENT) -> Freshness:
     first, last = read_between(snapshot, task)
     if since is None or task.created is None or first is None:
         return "undecidable"
-    if first >= since[1] or (label == CURRENT and _was_current(snapshot, first, last)):
+    if first >= since[1] or _labelled_between(snapshot, label, first, last) == {snapshot.version_at(label)}:
         return "fresh"
     return "stale" if last < since[0] else "undecidable"
 
 
-def _was_current(snapshot: Snapshot, first: datetime, last: datetime) -> bool:
-    """Whether CloudTrail shows that the present version was current from one time to another, whatever was since.
+def _labelled_between(snapshot: Snapshot, label: str, first: datetime, last: datetime) -> frozenset[str]:
+    """Ids of the versions that had a label from one time to another, by CloudTrail; none where it may lack a call.
 
-    LastChangedDate is that of any edit, such as of tags; what moved AWSCURRENT before the second time, is all there.
+    It has none of AWSPREVIOUS, which moves with AWSCURRENT.
+
+    LastChangedDate is that of any edit, such as of tags; what moved the label before the second time, is all there.
     """
-    calls = _writes(snapshot, _makes_current)
-    end = bisect_right(calls, last, key=_time)
-    if not end or last + TRAIL_DELAY > snapshot.taken:
-        return False
-    newest = calls[end - 1]
-    versions = {event.version_id for event in calls[bisect_left(calls, newest.time, key=_time) : end]}
-    is_whole = not snapshot.writes_since or snapshot.writes_since <= newest.time
-    return is_whole and versions == {snapshot.current_id} and newest.until <= first
+    calls = _labellings(snapshot, label)
+    before = (call.time for call in reversed(calls[: bisect_right(calls, first, key=_time)]) if call.until <= first)
+    begun = next(before, None)
+    if (
+        label == PREVIOUS
+        or begun is None
+        or last + TRAIL_DELAY > snapshot.taken
+        or begun < (snapshot.writes_since or begun)
+    ):
+        return frozenset()
+    start, end = bisect_left(calls, begun, key=_time), bisect_right(calls, last, key=_time)
+    return frozenset(call.version_id for call in calls[start:end])
 
 
 @once
 def _writes(snapshot: Snapshot, is_meant: Callable[[Event], bool]) -> tuple[Event, ...]:
     """The calls that are meant, of those that wrote versions or moved labels, the oldest first."""
     return tuple(sorted(filter(is_meant, snapshot.writes or ()), key=_time))
+
+
+@once
+def _labellings(snapshot: Snapshot, label: str) -> tuple[Event, ...]:
+    """The calls that gave a version a label, the oldest first."""
+    if label == CURRENT:
+        return _writes(snapshot, _makes_current)
+    calls = (event for event in snapshot.writes or () if label in event.stages and event.version_id)
+    return tuple(sorted((event for event in calls if not event.error), key=_time))
 
 
 def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
@@ -194,10 +209,13 @@ def moved_since(snapshot: Snapshot, label: str) -> tuple[datetime, datetime] | N
     if version is None:
         return None
     with_current = (current_since(snapshot) if label == PREVIOUS else None) or (version.created, version.created)
-    calls = [event for event in snapshot.writes or () if event.version_id == labelled and label in event.stages]
-    moves = [call for call in calls if not call.error]
+    calls = _labellings(snapshot, label)
+    moves = [call for call in calls if call.version_id == labelled]
     since = [version.created, with_current[0]]
-    earliest, latest = _moved_between(snapshot, since, moves, is_known=bool(moves) or label == PREVIOUS)
+    # Where the newest call gave it to another version, that of the present one has not come yet.
+    newest = {call.version_id for call in calls if call.time == calls[-1].time}
+    is_known = label == PREVIOUS or newest == {labelled}
+    earliest, latest = _moved_between(snapshot, since, moves, is_known=is_known)
     return earliest, max(latest, with_current[1])
 
 
@@ -260,11 +278,23 @@ def versions_to_compare(snapshot: Snapshot, task: Task) -> frozenset[str]:
 
 
 def _read_by(snapshot: Snapshot, task: Task, label: str) -> tuple[str, ...]:
-    """Ids of the versions that a task can have read by a label: any older one, by one that somebody moves."""
+    """Ids of the versions that a task can have read by a label: any older one, by one that somebody moves.
+
+    Also the one that has the label, where a call gave it before, or CloudTrail may not have that call.
+    """
     if label == CURRENT or not snapshot.secret:
         return versions_read(snapshot, task)
-    labelled, last = snapshot.version_at(label), task.started or snapshot.taken
-    return tuple(each.id for each in snapshot.versions if each.created <= last and each.id != labelled)[-_MOST_READ:]
+    labelled, (first, last) = snapshot.version_at(label), read_between(snapshot, task)
+    if first and (known := _labelled_between(snapshot, label, first, last)):
+        return tuple(sorted(known))
+    existing = [each for each in snapshot.versions if each.created <= last]
+    older = tuple(each.id for each in existing if each.id != labelled)[-_MOST_READ:]
+    had_it = any(event.version_id == labelled and event.time <= last for event in _labellings(snapshot, label))
+    # AWSPREVIOUS moves without a call, and never to the version that is current.
+    had_it |= label == PREVIOUS and versions_read(snapshot, task) != (labelled,)
+    is_late, since = last + TRAIL_DELAY > snapshot.taken, snapshot.writes_since
+    same = (each for each in existing if each.id == labelled)
+    return older + tuple(each.id for each in same if had_it or is_late or (since and since > each.created))
 
 
 def _source(injection: Injection) -> tuple[str, str, str]:

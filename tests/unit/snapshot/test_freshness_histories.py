@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import pytest
 from support.snapshots import (
     ACCOUNT,
+    ARN,
     NOW,
     ROLE_NAME,
     event,
@@ -50,7 +51,7 @@ def labels_after(calls: Sequence[Call], seconds: float = float("inf")) -> dict[s
     for moment, name, id in calls:
         if moment > seconds:
             break
-        if name == "stage":
+        if name in ("stage", "label"):
             labels[OWN] = id
         elif name == "drop":
             labels.pop(OWN, None)
@@ -302,6 +303,41 @@ def test_no_version_is_named_of_a_task_that_read_in_the_second_of_a_change() -> 
         entries = tuple(VersionEntry(version=each, content=None) for each in reversed(snapshot.versions))
         [holder] = [each for each in holders(snapshot, VersionHistory(entries, snapshot.writes)) if each.tasks]
         assert holder == Holder(version, "worker", 1)
+
+
+@pytest.mark.parametrize(
+    ("calls", "late", "between", "answer"),
+    [
+        # The version that has the label had it when the task read it; it was given it again, or got it back.
+        (((900, "stage", "b"), (2400, "label", "b")), (), (1000, 1010), "fresh"),
+        (((900, "stage", "b"), (2400, "drop", ""), (3400, "label", "b")), (), (1000, 1010), "fresh"),
+        (((900, "stage", "b"), (2400, "label", "a"), (3400, "label", "b")), (), (1000, 1010), "fresh"),
+        (((900, "stage", "b"), (2400, "label", "a"), (3400, "label", "b")), (), (2500, 2510), "stale"),
+        (((900, "stage", "b"), (2400, "label", "a"), (3400, "label", "b")), (), (2395, 2405), "undecidable"),
+        # CloudTrail may still deliver that it had it before, or has not delivered that it has it again.
+        (((900, "stage", "b"), (905, "label", "b")), {900}, (901, 902), "undecidable"),
+        (((900, "stage", "b"), (2400, "stage", "c"), (2401, "label", "b")), {2401}, (2400.4, 2400.6), "undecidable"),
+    ],
+)
+def test_a_task_whose_label_went_and_came_back_has_what_it_had_then(
+    calls: Sequence[Call], late: Collection[float], between: tuple[float, float], answer: str
+) -> None:
+    """A container pinned to a label of somebody's own: the newest call that moved it is not all that counts."""
+    one, values = started(*between), {"a": "x", "b": "y", "c": "z"}
+    calls = ((0, "put", "a"), (1, "label", "a"), *calls)
+    known = {id: values[id] for _, _, id in calls if id}
+    snapshot = history(calls, known, [one], calls[-1][0] + 60 if late else 24 * 3600, late)
+    snapshot = with_reference(snapshot, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY:{OWN}:")
+    assert freshness.of_key(snapshot, one, "SECRET_KEY") == answer
+
+
+@pytest.mark.parametrize(("between", "answer"), [((1000, 1010), "undecidable"), ((2500, 2510), "stale")])
+def test_a_version_may_have_been_awsprevious_before(between: tuple[float, float], answer: str) -> None:
+    """AWSCURRENT moved back and forth, and AWSPREVIOUS with it; what was current was not AWSPREVIOUS."""
+    one, values = started(*between), {"a": "x", "b": "y"}
+    snapshot = history(((0, "put", "a"), (900, "put", "b"), (2400, "move", "a"), (3400, "move", "b")), values, [one])
+    snapshot = with_reference(snapshot, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY:{PREVIOUS}:")
+    assert freshness.of_key(snapshot, one, "SECRET_KEY") == answer
 
 
 def random_calls(chance: random.Random) -> tuple[tuple[Call, ...], dict[str, str]]:
