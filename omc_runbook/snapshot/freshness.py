@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from operator import attrgetter
 from typing import Literal
 
@@ -338,8 +339,7 @@ def _known_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     newest = existing[-1]
     candidates = existing[:-1]
     restored = [version.id for version in candidates if {CURRENT, PREVIOUS}.intersection(version.stages)]
-    if candidates and _may_be_staged(snapshot, newest):
-        restored.append(candidates[-1].id)
+    before = (*_before(snapshot, existing),)
     # A later move to the newest one ends a restore; CloudTrail's times have whole seconds.
     moved = [event for event in moves if event.until > newest.created]
     begun = [event for event in moved if event.time <= moment]
@@ -352,8 +352,16 @@ def _known_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     if ended:
         return tuple(dict.fromkeys(event.version_id for event in begun if event.time >= ended[-1].time))
     if begun or not moved or moved[0].version_id == newest.id:
-        return tuple(dict.fromkeys((newest.id, *(event.version_id for event in begun), *restored)))
-    return (newest.id,)
+        return tuple(dict.fromkeys((newest.id, *(event.version_id for event in begun), *restored, *before)))
+    return (newest.id, *before)
+
+
+def _before(snapshot: Snapshot, existing: Sequence[Version]) -> Iterator[str]:
+    """Ids of the versions that may have been current instead of the newest, which and each after them may be staged."""
+    for older, newer in reversed([*pairwise(existing)]):
+        if not _may_be_staged(snapshot, newer):
+            return
+        yield older.id
 
 
 @once

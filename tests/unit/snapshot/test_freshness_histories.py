@@ -305,6 +305,15 @@ def test_no_version_is_named_of_a_task_that_read_in_the_second_of_a_change() -> 
         assert holder == Holder(version, "worker", 1)
 
 
+def test_versions_that_may_only_have_been_staged_leave_open_what_was_current() -> None:
+    """Three versions within a minute, of which CloudTrail has no call but the last one's."""
+    calls = ((0, "put", "a"), (5000, "stage", "b"), (5020, "stage", "c"), (5060, "stage", "d"), (5060.5, "move", "d"))
+    one = started(5030, 5031)
+    for late, answer in (({5000, 5020}, "undecidable"), ({5020}, "undecidable"), ((), "fresh")):
+        snapshot = history(calls, {"a": "x", "b": "y", "c": "z", "d": "x"}, [one], 5100, late)
+        assert freshness.of_key(snapshot, one, "SECRET_KEY") == answer
+
+
 @pytest.mark.parametrize(
     ("calls", "late", "between", "answer"),
     [
