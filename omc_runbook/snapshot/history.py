@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import HISTORY_KEEPS, Event, FoundRecords
@@ -84,6 +85,7 @@ def read_history(clients: Clients, snapshot: Snapshot) -> VersionHistory:
 def holders(snapshot: Snapshot, history: VersionHistory) -> tuple[Holder, ...]:
     """How many running tasks of each service have which version."""
     with_writes = snapshot if history.writes is None else replace(snapshot, writes=history.writes)
+    with_moves = _by_moves(snapshot, history) if history.writes is None else with_writes
     counts: dict[tuple[str, str], int] = {}
     for service in with_writes.consumers:
         for task in with_writes.running(service):
@@ -91,22 +93,24 @@ def holders(snapshot: Snapshot, history: VersionHistory) -> tuple[Holder, ...]:
             if by_times == "fresh":
                 version_id = with_writes.current_id
             elif by_times == "stale" and task.created:
-                first, last = freshness.read_between(with_writes, task)
-                version_id = _current_between(history, first or task.created, last)
+                versions = freshness.versions_read(with_moves, task)
+                version_id = versions[0] if len(versions) == 1 else ""
             counts[version_id, service.name] = counts.get((version_id, service.name), 0) + 1
     return tuple(Holder(version_id, service, tasks) for (version_id, service), tasks in counts.items())
 
 
-def _current_between(history: VersionHistory, first: datetime, last: datetime) -> str:
-    """The version that was AWSCURRENT throughout a time range; "" where another may have been too."""
-    promotions = [
-        (entry.version.created, entry.version.created, entry.id) for entry in history.versions if not entry.staged
-    ]
-    promotions += [(move.time, move.until, entry.id) for entry in history.versions for move in entry.moves]
-    before = [version_id for _, until, version_id in sorted(promotions) if until <= first]
-    meanwhile = {version_id for time, until, version_id in promotions if until > first and time <= last}
-    possible = meanwhile | {*before[-1:]}
-    return possible.pop() if len(possible) == 1 else ""
+def _by_moves(snapshot: Snapshot, history: VersionHistory) -> Snapshot:
+    """The snapshot by the moves that are known of an answer that is not whole: they show more than dates alone.
+
+    A version that was only staged comes when AWSCURRENT moves to it.
+    """
+    came = {
+        entry.id: min((move.time for move in entry.moves), default=None) if entry.staged else entry.version.created
+        for entry in history.versions
+    }
+    versions = [replace(each, created=moment) for each in snapshot.versions if (moment := came.get(each.id))]
+    moves = tuple(move for entry in history.versions for move in entry.moves)
+    return replace(snapshot, versions=tuple(sorted(versions, key=attrgetter("created"))), writes=moves)
 
 
 def _entry(

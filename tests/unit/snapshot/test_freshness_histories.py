@@ -305,6 +305,26 @@ def test_no_version_is_named_of_a_task_that_read_in_the_second_of_a_change() -> 
         assert holder == Holder(version, "worker", 1)
 
 
+def test_no_version_is_named_of_a_task_while_a_move_before_it_may_still_come() -> None:
+    """Two changes came within a minute, and CloudTrail has the move of the second alone."""
+    calls = ((0, "put", "a"), (5000, "stage", "b"), (5000.5, "move", "b"), (5060, "stage", "c"), (5060.5, "move", "c"))
+    one = started(5010, 5020)
+    for late, version in (({5000.5}, ""), (set(), "b")):
+        snapshot = history(calls, {"a": "x", "b": "y", "c": "z"}, [one], 5100, late)
+        writes = snapshot.writes or ()
+        entries = tuple(
+            VersionEntry(
+                version=each,
+                content=None,
+                staged=each.id != "a",
+                moves=tuple(call for call in writes if call.version_id == each.id and CURRENT in call.stages),
+            )
+            for each in reversed(snapshot.versions)
+        )
+        [holder] = [each for each in holders(snapshot, VersionHistory(entries, writes)) if each.tasks]
+        assert holder == Holder(version, "worker", 1)
+
+
 def test_versions_that_may_only_have_been_staged_leave_open_what_was_current() -> None:
     """Three versions within a minute, of which CloudTrail has no call but the last one's."""
     calls = ((0, "put", "a"), (5000, "stage", "b"), (5020, "stage", "c"), (5060, "stage", "d"), (5060.5, "move", "d"))
