@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -150,7 +150,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             last = tuple(Stop(service, task).sentence for task in taken_away(snapshot, service)[:1])
             yield Uncertain(
-                service.name, (doubt, *(_why_failing(snapshot, service) or last)), frozenset({service.name})
+                service.name, (doubt, *(_why_failing(snapshot, service, "") or last)), frozenset({service.name})
             )
         elif _was_at_rest(service) and _starts_nothing(snapshot, service):
             doubt = (
@@ -170,9 +170,9 @@ def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:
                 f"Deployment {primary.id} of {service.name} is IN_PROGRESS with"
                 f" {counted(primary.failed, 'failed task')};"
                 f" {primary.running} of {primary.desired} tasks run, and {old} of earlier deployments.",
-                *_why_failing(snapshot, service),
+                *_why_failing(snapshot, service, primary.id),
             )
-            yield _failed_rollout(snapshot, service, facts)
+            yield _failed_rollout(snapshot, service, primary.id, facts)
         elif primary and service.is_blocked:
             facts = (f"Deployment {primary.id} of {service.name} is IN_PROGRESS and cannot go on.", _no_room(service))
             remedy = remedies.start_tasks(names, service)
@@ -210,9 +210,9 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                 facts = (
                     f"Deployment {id} of {service.name} is {state}: {reason.rstrip('.') or 'no reason given'}.",
                     "A rollback restores the former task definition, not the former value of the secret.",
-                    *_why_failing(snapshot, service),
+                    *_why_failing(snapshot, service, id),
                 )
-                yield _failed_rollout(snapshot, service, facts)
+                yield _failed_rollout(snapshot, service, id, facts)
                 break
 
 
@@ -425,9 +425,9 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
     return _controlled(snapshot, "CODE_DEPLOY")
 
 
-def _failed_rollout(snapshot: Snapshot, service: Service, facts: tuple[str, ...]) -> Evidence:
-    """A rollout whose tasks failed; how they did says which faults can be its cause."""
-    stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
+def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[str, ...]) -> Evidence:
+    """A rollout, by its deployment's id, whose tasks failed; how they did says which faults can be its cause."""
+    stops = _stops_of(snapshot, service, id)
     causes_of_stops = [_NEVER_STARTED if _is_unspecific(stop) else CAUSES.get(stop.kind) for stop in stops]
     causes = tuple(dict.fromkeys(cause for kinds in causes_of_stops for cause in kinds or ()))
     names, withdrawn = snapshot.environment.names, service.withdrawn
@@ -498,8 +498,18 @@ def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
     return (f"ExecuteCommand: their processes have {' and '.join(labels)}.",) if labels else ()
 
 
-def _why_failing(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
-    stop = next((stop for stop in fresh_stops(snapshot) if stop.service is service), None)
+def _stops_of(snapshot: Snapshot, service: Service, id: str) -> Sequence[Stop]:
+    """The failed tasks of a deployment; all of its service's where none is known to be its own.
+
+    Those of a former one may have ended in another way.
+    """
+    stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
+    return [stop for stop in stops if stop.task.deployment_id == id] or stops
+
+
+def _why_failing(snapshot: Snapshot, service: Service, id: str) -> tuple[str, ...]:
+    """How the newest failed task of a deployment ended, else why that says nothing any more."""
+    stop = next(iter(_stops_of(snapshot, service, id)), None)
     if stop:
         return (stop.sentence, *log_hint(snapshot, stop), *stop.log_lines)
     failed = snapshot.stopped(service)

@@ -247,7 +247,14 @@ def _explains(check: Check, cause: Finding, consequence: Check, effect: Finding,
     hinders = check.hinders in _hindered_by(consequence, effect) and is_enough
     if hinders and check.hinders == "value" and cause.family == "content" and keys:
         hinders = cause.subject in keys
-    return hinders or check.id in consequence.because_of
+    return hinders or (check.id in consequence.because_of and not _fails_otherwise(cause, consequence, effect))
+
+
+def _fails_otherwise(cause: Finding, consequence: Check, effect: Finding) -> bool:
+    """Whether a rollout fails by tasks that ended in another way than these, such as old ones beside new ones."""
+    if not FAILURES.issuperset((cause.check, effect.check)) or cause.hindered_by is None:
+        return False
+    return {*cause.hindered_by}.isdisjoint(consequence.hindered_by)
 
 
 def rank(finding: Finding) -> tuple[int, int]:

@@ -200,6 +200,22 @@ def test_a_secret_out_of_reach_does_not_hide_that_tasks_exit(id: str) -> None:
     assert roots(FAULTS[id].make(crashed)) == {id, "task-exits"}
 
 
+def test_old_tasks_that_exit_are_no_consequence_of_new_ones_that_cannot_read() -> None:
+    """In the midst of a deployment its tasks never start, and those of the former one started and exited."""
+    snapshot = suffering(FAULTS["no-permission"].make(healthy()), PULL)
+    moments = [NOW - timedelta(minutes=minutes) for minutes in (50, 40, 30)]
+    exits = [stopped("worker", EXIT, moment, **EXITED | {"started": moment}) for moment in moments]
+    found = with_tasks(snapshot, *exits)
+    assert roots(found) == {"no-permission", "task-exits"}
+    assert set(one(found, "rollout-stuck").because_of) == {"no-permission", "pull-failed"}
+    # Also where one of them was the last to end.
+    last = with_tasks(found, stopped("worker", EXIT, NOW, **EXITED | {"started": moments[0]}))
+    assert "unable to pull secrets" in one(last, "rollout-stuck").evidence[1]
+    # Where both exit, the deployment says it of all.
+    alike = suffering(healthy(), EXIT, **EXITED)
+    assert roots(with_tasks(alike, *exits)) == {"rollout-stuck"}
+
+
 def test_failing_pulls_alone_are_a_root_cause() -> None:
     """Where nothing else is wrong, as with the network, the failing start is the cause itself."""
     snapshot = suffering(healthy(), NETWORK)
