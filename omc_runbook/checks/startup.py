@@ -402,9 +402,14 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_unreached(stop.reason):
         return Remedy("Check the route from the tasks' subnets to CloudWatch Logs: NAT, or its endpoint.")
     containers = [each for each in snapshot.containers(stop.task) if each.log_group]
-    if is_denied(stop.reason) or not containers:
+    if is_denied(stop.reason):
         role = _role_of(snapshot, stop, names.execution_role)
         return Remedy(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
+    if not containers:
+        return Remedy(
+            f"Check logConfiguration in {_label_of(snapshot, stop)}: whether what it logs to exists, and answers the"
+            " tasks."
+        )
     mentioned = [each for each in containers if mentions(stop.reason, each.log_group)] or containers
     groups = dict.fromkeys((each.log_group, each.log_region or names.region) for each in mentioned)
     create = [remedies.create_log_group(names, *group) for group in groups]

@@ -269,6 +269,14 @@ def test_the_log_group_of_any_container_may_be_the_missing_one(
     assert command.startswith(advice) and "update-service" in command
 
 
+def test_no_permission_is_missing_for_a_log_that_does_not_exist_or_is_none_of_cloudwatch() -> None:
+    """Of another log driver, or of a revision that was not read, no log group is known."""
+    for reason, has_permission in (("no such group", False), ("AccessDeniedException: logs:CreateLogStream", True)):
+        command = found("log-group", stuck(healthy(), "worker", f"{LOGGER}{reason}")).remedy.command
+        assert ("logs:CreateLogStream" in command) is has_permission
+        assert has_permission or command.startswith("Check logConfiguration in ohmycoins-staging-worker:7:")
+
+
 def test_a_log_group_of_another_region_is_named_with_it() -> None:
     """A group that exists here is not created once more, and a log is read where it is written."""
     away = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w", log_region="eu-west-1"))
