@@ -82,6 +82,11 @@ class Container:
     """The command of its health check."""
 
     @property
+    def repository(self) -> str:
+        """The last part of its image's name, without registry, tag and digest."""
+        return re.split("[:@]", self.image.rpartition("/")[2])[0]
+
+    @property
     def whole_secrets(self) -> tuple[Injection, ...]:
         """What ECS reads for it and gives it in no variable, without a choice of a key."""
         return (*self.registry_secrets, *self.login_secrets)

@@ -508,7 +508,7 @@ def _application(demand: KeyDemand) -> Container | None:
     """The container of a task definition that runs the service's application; None where nothing tells which."""
     containers, service = demand.definition.containers, demand.service.name
     same_name = [each for each in containers if service == each.name or service.endswith(f"-{each.name}")]
-    images = [each for each in containers if each.image.partition(":")[0].endswith(service)]
+    images = [each for each in containers if each.repository.endswith(service)]
     essential = [container for container in containers if container.essential]
     return next((found[0] for found in (same_name, images, essential) if len(found) == 1), None)
 

@@ -364,6 +364,25 @@ def test_an_application_may_have_the_databases_address_in_place_of_its_password(
         assert (found.is_problem, found.severity) == (True, "error")
 
 
+@pytest.mark.parametrize(
+    "image", ["worker", "a.test/worker:9", "a.test:5000/worker", f"a.test/worker@sha256:{'0' * 64}"]
+)
+def test_an_application_that_its_image_names(image: str) -> None:
+    """With a tag, a digest, or a registry that has a port."""
+    images = {"worker": image, "metrics": f"a.test/fluent@sha256:{'0' * 64}"}
+    unnamed = with_definition(
+        beside(healthy()),
+        "worker",
+        lambda old: replace(
+            old,
+            containers=tuple(
+                replace(e, name=f"a{e.name}", essential=True, image=images.get(e.name, "other")) for e in old.containers
+            ),
+        ),
+    )
+    assert [each.is_problem for each in run_check(CHECKS["sidecar-only"], unnamed)] == [True]
+
+
 def test_an_application_that_nothing_names() -> None:
     """Of two essential containers neither of which has the service's name, none counts as the application's."""
     unnamed = with_definition(
