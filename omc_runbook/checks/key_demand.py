@@ -22,6 +22,10 @@ from omc_runbook.snapshot.state import Snapshot
 
 AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
 """Words of a key's name that say where it is used, beside the environment's name and the project's."""
+_OF_ANOTHER_VALUE = frozenset(
+    ("old", "new", "former", "previous", "prev", "next", "backup", "bak", "copy", "fallback", "fallbacks", "file")
+)
+"""Words of a key's name that say that it holds another value: one before or after, or where it is."""
 
 _WHOLE = re.compile(r"(?i)(?:\A|_)(?:secrets|config|configuration|settings)(?:_json)?\Z")
 """How variables are named that are to have all of a secret's keys."""
@@ -321,6 +325,8 @@ def _similar(key: str, spare: list[str]) -> str:
 def is_misspelling(key: str, other: str) -> bool:
     """Whether words of two keys differ in spelling only: SMTP_HOST is near SMTP_PORT, and means something else."""
     words, other_words = (re.split(r"[-_. ]+", name.casefold()) for name in (key, other))
+    if not _OF_ANOTHER_VALUE.isdisjoint({*words} ^ {*other_words}):
+        return False
     rest, their_rest = (
         "".join(word for word in a if word not in b) for a, b in ((words, other_words), (other_words, words))
     )

@@ -378,6 +378,9 @@ def test_a_note_in_the_secret_is_a_remark(name: str) -> None:
         ("EXPORT_SENTRY_DSN", "key-missing"),
         ("SENTRY_DSN_EXPORT", "key-missing"),
         ("SENTRY_DSN_STAGING_OLD", "key-missing"),
+        ("SENTRY_DSN_OLD", "key-missing"),
+        ("OLD_SENTRY_DSN", "key-missing"),
+        ("SENTRY_DSN_FILE", "key-missing"),
     ],
 )
 def test_a_key_with_the_environments_name_is_taken_for_the_missing_one(present: str, id: str) -> None:
