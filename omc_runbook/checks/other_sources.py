@@ -19,6 +19,7 @@ from omc_runbook.checks.role_access import (
     keys_of_call,
 )
 from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, remedy_of
+from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import Verdict, evaluate_resource
@@ -298,7 +299,7 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
             is_refused = access.cause not in ("", "unknown")
             if is_refused or cited:
                 facts = (*(access.sentences if is_refused else ()), *(stop.sentence for stop in cited[:1]))
-                way = _remedy(snapshot, source, arn, access) if is_refused else _let_in(source, arn, cited[0])
+                way = _remedy(snapshot, source, arn, access) if is_refused else _let_in(snapshot, source, arn, cited[0])
                 stems_from = _subjects(demands) | denied_alike(snapshot, arn, access)
                 yield Evidence(source.name, (*facts, _users(demands)), way, services, stems_from=stems_from)
             elif access.cause:
@@ -317,7 +318,7 @@ def _was_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> bool:
     )
 
 
-def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
+def _let_in(snapshot: Snapshot, source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
     """What lets a role read a source that its own policies let it read, by the message of a task."""
     if points_at(stop.reason, "scp"):
         return ASK_ORGANIZATION
@@ -333,6 +334,9 @@ def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
         return grant.needing(otherwise)
     if account != account_in(role_arn):
         return Remedy(_steps_of_owner(source, role_arn, account))
+    if points_at(stop.reason, "no-permission"):
+        # The role's own policies allow by now what none allowed then.
+        return again(snapshot, stop)
     return Remedy("The task's message names the policy at fault.")
 
 

@@ -369,6 +369,14 @@ def test_a_remedy_is_for_what_denies(case: str) -> None:
     assert found.remedy.command.startswith(way)
 
 
+def test_tasks_are_started_where_a_role_has_been_let_in_since() -> None:
+    """What a task lacked by its message is allowed by now: no policy is at fault, and no next task has shown it."""
+    lacking = "because no identity-based policy allows the secretsmanager:GetSecretValue action"
+    stop = DENIED_STOP.replace("with an explicit deny in a resource-based policy", lacking)
+    [found] = run_check(CHECKS["other-secret-denied"], failing(refer(healthy()), stop))
+    assert found.remedy.command.startswith("aws ecs update-service")
+
+
 def test_each_grant_is_a_policy_of_its_own() -> None:
     """The commands for two sources, one after the other, leave both permissions."""
     first = run_check(CHECKS["other-secret-denied"], refer(healthy(), decision="implicitDeny"))
