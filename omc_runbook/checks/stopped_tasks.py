@@ -41,8 +41,10 @@ class Stop:
     @property
     def reason(self) -> str:
         """What ECS wrote, with the containers' own reasons and exit codes."""
-        containers = (_ending(container) for container in self.task.containers)
-        return " ".join(filter(None, (self.task.stopped_reason, *containers)))
+        whole, endings = self.task.stopped_reason, [_ending(container) for container in self.task.containers]
+        # Of a container that was killed for its memory, ECS gives one reason twice.
+        parts = endings if any(each.startswith(whole) for each in endings) else [whole, *endings]
+        return " ".join(filter(None, parts))
 
     @property
     def sentence(self) -> str:

@@ -139,6 +139,13 @@ ORDER = (
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 
 
+def test_a_reason_that_the_task_and_its_container_have_is_shown_once() -> None:
+    """ECS gives that of a container that was killed for its memory twice."""
+    snapshot = stuck(healthy(), "worker", OUT_OF_MEMORY, **ended(137, OUT_OF_MEMORY))
+    assert found("out-of-memory", snapshot).evidence[1].endswith(f": {OUT_OF_MEMORY} (worker: exit code 137)")
+    assert found("out-of-memory", snapshot).evidence[1].count(OUT_OF_MEMORY) == 1
+
+
 @pytest.mark.parametrize(
     ("cause", "first", "main", "line"),
     [
