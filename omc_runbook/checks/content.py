@@ -646,8 +646,21 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.
     entry = key in environment.keys
     remedy = remedies.update(environment, key, instead) if entry else remedies.put_value(environment.names)
-    facts = (f"{key} is referenced by {in_words(services)}.", fact, *_not_reached(snapshot, key))
+    referenced = f"{key} is referenced by {in_words(services)}."
+    facts = (referenced, fact, *_not_reached(snapshot, key), *_rolled_back(snapshot, key))
     return Evidence(key, facts, remedy, services)
+
+
+def _rolled_back(snapshot: Snapshot, key: str) -> Iterator[str]:
+    """A sentence for each service of which a revision alone refers to a key that ECS has rolled back."""
+    for service in (each for each in snapshot.consumers if each.rolled_back):
+        demands = [each for each in secret_demands(snapshot) if each.service is service and each.reference.key == key]
+        in_force = {service.task_definition_arn, *service.task_sets}
+        if demands and in_force.isdisjoint(each.definition.arn for each in demands):
+            yield (
+                f"Of {service.name}, only {demands[0].definition.label} refers to it, which ECS rolled back: once the"
+                " secret has the key, deploy that revision."
+            )
 
 
 def _not_reached(snapshot: Snapshot, key: str) -> Iterator[str]:

@@ -16,16 +16,20 @@ from support.snapshots import (
     CURRENT,
     NOW,
     PREVIOUS,
+    deployment,
     document,
     healthy,
     rotated,
+    stopped,
     stuck,
+    task_definition,
     values,
     with_container,
     with_keys,
     with_proxy,
     with_reference,
     with_service,
+    with_tasks,
     with_text,
     with_values,
     without_key,
@@ -135,6 +139,20 @@ def test_containers_beside_a_proxy_that_has_the_secret_are_not_the_applications(
         snapshot = on_fargate(with_container(healthy(), service, lambda old: replace(old, hosts=plain)))
         found = run_check(CHECKS["wrong-host"], with_proxy(snapshot, service, "SECRET_KEY"))
         assert any(each.status == "found" for each in found) is is_found
+
+
+def test_a_key_that_a_rolled_back_revision_alone_needs_takes_more_than_new_tasks() -> None:
+    """New tasks are of the revision in force: what was to be deployed is named."""
+    new, began = task_definition("worker", ("SECRET_KEY", "NEW_KEY"), 8), NOW - timedelta(minutes=20)
+    back = deployment("worker", began, id="back", rollout_reason="ECS deployment circuit breaker: rolling back to old.")
+    failed = stopped("worker", "no key", began, deployment_id="new", task_definition_arn=new.arn)
+    snapshot = with_tasks(with_service(healthy(), "worker", deployments=(back,)), failed)
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
+    [finding] = run_check(CHECKS["key-missing"], snapshot)
+    assert finding.evidence[-1].startswith("Of worker, only ohmycoins-staging-worker:8 refers to it, which ECS rolled")
+    both = run_check(CHECKS["key-missing"], without_key(snapshot, "SECRET_KEY"))
+    told = {each.subject: any("rolled back" in fact for fact in each.evidence) for each in both}
+    assert told == {"NEW_KEY": True, "SECRET_KEY": False}
 
 
 @pytest.mark.parametrize("path", ["database.password", "$.database.password", "database[0]", "database/password"])
