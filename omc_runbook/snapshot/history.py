@@ -11,7 +11,7 @@ from operator import attrgetter
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import HISTORY_KEEPS, Event, FoundRecords
 from omc_runbook.aws.failures import ReadFailure
-from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
+from omc_runbook.aws.secretsmanager import CURRENT, PENDING, PREVIOUS, Version
 from omc_runbook.aws.session import Clients
 from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.snapshot import freshness
@@ -102,15 +102,24 @@ def holders(snapshot: Snapshot, history: VersionHistory) -> tuple[Holder, ...]:
 def _by_moves(snapshot: Snapshot, history: VersionHistory) -> Snapshot:
     """The snapshot by the moves that are known of an answer that is not whole: they show more than dates alone.
 
-    A version that was only staged comes when AWSCURRENT moves to it.
+    A version that was only staged is none of them.
     """
-    came = {
-        entry.id: min((move.time for move in entry.moves), default=None) if entry.staged else entry.version.created
-        for entry in history.versions
-    }
-    versions = [replace(each, created=moment) for each in snapshot.versions if (moment := came.get(each.id))]
+    known = (entry for entry in history.versions if not entry.staged or entry.promoted is not False)
+    versions = map(_by_its_moves, known)
     moves = tuple(move for entry in history.versions for move in entry.moves)
     return replace(snapshot, versions=tuple(sorted(versions, key=attrgetter("created"))), writes=moves)
+
+
+def _by_its_moves(entry: VersionEntry) -> Version:
+    """A version as it became current: by AWSCURRENT's first move where it was only staged before.
+
+    Where no move is known, it may have been so from the beginning, or not yet, as one that has another label.
+    """
+    if not entry.staged:
+        return entry.version
+    if not entry.moves:
+        return replace(entry.version, stages=(*entry.version.stages, PENDING))
+    return replace(entry.version, created=min(move.time for move in entry.moves))
 
 
 def _entry(

@@ -325,6 +325,22 @@ def test_no_version_is_named_of_a_task_while_a_move_before_it_may_still_come() -
         assert holder == Holder(version, "worker", 1)
 
 
+def test_no_version_is_named_of_a_task_that_read_after_one_whose_move_was_cut_off() -> None:
+    """An account with many moves: CloudTrail's answer still has how a version was written, and not what moved to it."""
+    calls = ((0, "put", "a"), (5000, "stage", "b"), (5000.5, "move", "b"), (90000, "put", "c"))
+    for at_second, promoted, version in ((4000, None, "a"), (6000, None, ""), (6000, False, "a"), (90100, None, "c")):
+        one = started(at_second, at_second + 10)
+        snapshot = history(calls, {"a": "x", "b": "y", "c": "z"}, [one], 99000, {5000.5})
+        entries = tuple(
+            VersionEntry(
+                version=each, content=None, staged=each.id == "b", promoted=promoted if each.id == "b" else True
+            )
+            for each in reversed(snapshot.versions)
+        )
+        [holder] = [each for each in holders(replace(snapshot, writes=None), VersionHistory(entries)) if each.tasks]
+        assert holder == Holder(version, "worker", 1)
+
+
 def test_versions_that_may_only_have_been_staged_leave_open_what_was_current() -> None:
     """Three versions within a minute, of which CloudTrail has no call but the last one's."""
     calls = ((0, "put", "a"), (5000, "stage", "b"), (5020, "stage", "c"), (5060, "stage", "d"), (5060.5, "move", "d"))
