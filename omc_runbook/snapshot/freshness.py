@@ -312,7 +312,8 @@ def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     """Ids of the versions that can have been current at a moment.
 
     One that was written under another label, and whose labels show that it was current, may have been so from then on
-    where CloudTrail has not delivered when it became so; and so may the current one, where its move is not there.
+    where CloudTrail has not delivered when it became so; and so may the current one, and the one before it, where their
+    moves are not there.
     """
     late = (
         each.id
@@ -321,6 +322,7 @@ def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
         and (
             (_staged(snapshot).get(each.id) == _NEVER and {CURRENT, PREVIOUS}.intersection(each.stages))
             or (each.id == snapshot.current_id and _lacks_a_move(snapshot))
+            or (each.id == snapshot.previous_id and moment >= _back_since(snapshot))
         )
     )
     return tuple(dict.fromkeys((*_known_at(snapshot, moment), *late)))
@@ -379,6 +381,26 @@ def _staged(snapshot: Snapshot) -> Mapping[str, datetime]:
 def _is_staging(event: Event) -> bool:
     """Whether a call wrote a version under another label than AWSCURRENT."""
     return event.name == "PutSecretValue" and bool(event.stages) and CURRENT not in event.stages and not event.error
+
+
+@once
+def _back_since(snapshot: Snapshot) -> datetime:
+    """From when on AWSCURRENT may have been back on the version that has AWSPREVIOUS; never where calls show when.
+
+    That one was current just before the present one. Where the newest call of another than these two came after it had
+    been written, CloudTrail lacks the move back: it is late, as while a change that was taken back is made again, or
+    was cut off.
+    """
+    created = {version.id: version.created for version in snapshot.versions if version.id != snapshot.current_id}
+    # UpdateSecret without a value has a token that is no version's id.
+    calls = [event for event in _writes(snapshot, _makes_current) if event.version_id in created]
+    if not calls or created.get(snapshot.previous_id, _NEVER) > calls[-1].time:
+        return _NEVER
+    newest = calls[-1].time
+    if snapshot.previous_id in {event.version_id for event in calls if event.time == newest}:
+        return _NEVER
+    is_cut = snapshot.writes_since is not None and snapshot.writes_since > newest
+    return newest if is_cut else max(newest, snapshot.taken - TRAIL_DELAY)
 
 
 def _may_be_staged(snapshot: Snapshot, version: Version) -> bool:

@@ -341,6 +341,24 @@ def test_no_version_is_named_of_a_task_that_read_after_one_whose_move_was_cut_of
         assert holder == Holder(version, "worker", 1)
 
 
+@pytest.mark.parametrize(
+    ("values", "right"),
+    [({"a": "x", "b": "x", "c": "z", "d": "x"}, "fresh"), ({"a": "x", "b": "y", "c": "x", "d": "x"}, "stale")],
+)
+def test_a_change_that_was_taken_back_and_made_again_leaves_open_what_was_read_between(
+    values: dict[str, str], right: str
+) -> None:
+    """AWSPREVIOUS shows that AWSCURRENT moved back, and CloudTrail has not delivered when."""
+    calls = ((0, "put", "a"), (1000, "put", "b"), (6000, "stage", "c"), (6000.7, "move", "c"), (6030.4, "move", "b"))
+    calls = (*calls, (6080, "stage", "d"), (6080.7, "move", "d"))
+    one, former = started(6050, 6055), started(1100, 1110)
+    for late, answer in (({6030.4}, "undecidable"), ({6030.4, 6080, 6080.7}, "undecidable"), ((), right)):
+        snapshot = history(calls, values, [one, former], 6090, late)
+        assert freshness.of_key(snapshot, one, "SECRET_KEY") == answer
+        # What is late is not older than CloudTrail's delay.
+        assert freshness.versions_read(snapshot, former) == ("b",)
+
+
 def test_versions_that_may_only_have_been_staged_leave_open_what_was_current() -> None:
     """Three versions within a minute, of which CloudTrail has no call but the last one's."""
     calls = ((0, "put", "a"), (5000, "stage", "b"), (5020, "stage", "c"), (5060, "stage", "d"), (5060.5, "move", "d"))
