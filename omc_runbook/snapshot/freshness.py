@@ -290,12 +290,15 @@ def _read_by(snapshot: Snapshot, task: Task, label: str) -> tuple[str, ...]:
         return tuple(sorted(known))
     existing = [each for each in snapshot.versions if each.created <= last]
     older = tuple(each.id for each in existing if each.id != labelled)[-_MOST_READ:]
-    had_it = any(event.version_id == labelled and event.time <= last for event in _labellings(snapshot, label))
-    # AWSPREVIOUS moves without a call, and never to the version that is current.
-    had_it |= label == PREVIOUS and versions_read(snapshot, task) != (labelled,)
-    is_late, since = last + TRAIL_DELAY > snapshot.taken, snapshot.writes_since
-    same = (each for each in existing if each.id == labelled)
-    return older + tuple(each.id for each in same if had_it or is_late or (since and since > each.created))
+    same = [each for each in existing if each.id == labelled]
+    if label == PREVIOUS:
+        # It moves without a call, and never to the version that is current.
+        may_have = versions_read(snapshot, task) != (labelled,)
+    else:
+        had_it = any(event.version_id == labelled and event.time <= last for event in _labellings(snapshot, label))
+        is_cut = snapshot.writes_since and any(snapshot.writes_since > each.created for each in same)
+        may_have = had_it or is_cut or last + TRAIL_DELAY > snapshot.taken
+    return older + tuple(each.id for each in same if may_have)
 
 
 def _source(injection: Injection) -> tuple[str, str, str]:

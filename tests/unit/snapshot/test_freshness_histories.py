@@ -403,6 +403,15 @@ def test_a_version_may_have_been_awsprevious_before(between: tuple[float, float]
     assert freshness.of_key(snapshot, one, "SECRET_KEY") == answer
 
 
+def test_a_version_that_was_current_a_moment_ago_was_not_awsprevious_then() -> None:
+    """Its label moves without a call that CloudTrail may still deliver."""
+    calls = ((0, "put", "a"), (5000, "stage", "b"), (5000.5, "move", "b"), (5400, "stage", "c"), (5400.5, "move", "c"))
+    one = started(5050, 5060)
+    snapshot = history(calls, {"a": "x", "b": "y", "c": "z"}, [one], 5460)
+    snapshot = with_reference(snapshot, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY:{PREVIOUS}:")
+    assert freshness.of_key(snapshot, one, "SECRET_KEY") == "stale"
+
+
 def random_calls(chance: random.Random) -> tuple[tuple[Call, ...], dict[str, str]]:
     """A history of up to eight calls, some within a second of each other, and the versions' values."""
     moment, calls, values = 0.25, [(0.25, "put", "a")], {"a": "x"}
