@@ -325,12 +325,18 @@ def _similar(key: str, spare: list[str]) -> str:
 def is_misspelling(key: str, other: str) -> bool:
     """Whether words of two keys differ in spelling only: SMTP_HOST is near SMTP_PORT, and means something else."""
     words, other_words = (re.split(r"[-_. ]+", name.casefold()) for name in (key, other))
-    if not _OF_ANOTHER_VALUE.isdisjoint({*words} ^ {*other_words}):
-        return False
-    rest, their_rest = (
-        "".join(word for word in a if word not in b) for a, b in ((words, other_words), (other_words, words))
-    )
-    return not rest or not their_rest or difflib.SequenceMatcher(None, rest, their_rest).ratio() >= 0.6
+    own, others = ([each for each in a if each not in b] for a, b in ((words, other_words), (other_words, words)))
+    rest, their_rest = "".join(own), "".join(others)
+    if not rest or not their_rest:
+        return _OF_ANOTHER_VALUE.isdisjoint((*own, *others))
+    # Such a word may be misspelt itself, or be written as one with the next.
+    pairs = [(word, others) for word in own] + [(word, own) for word in others]
+    is_of_another = any(word in _OF_ANOTHER_VALUE and not any(_is_near(word, e) for e in near) for word, near in pairs)
+    return rest == their_rest or (not is_of_another and _is_near(rest, their_rest))
+
+
+def _is_near(word: str, other: str) -> bool:
+    return difflib.SequenceMatcher(None, word, other).ratio() >= 0.6
 
 
 def services_of_others(snapshot: Snapshot) -> Iterator[tuple[Service, str]]:

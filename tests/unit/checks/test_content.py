@@ -38,7 +38,7 @@ from support.snapshots import (
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.checks import content, spare_keys
 from omc_runbook.checks.check import checks_of, run_check
-from omc_runbook.checks.key_demand import missing_keys, successions
+from omc_runbook.checks.key_demand import is_misspelling, missing_keys, successions
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.masking.hosts import HostKind, StrangeHost, find_host, judge
 from omc_runbook.model import value_from
@@ -406,6 +406,23 @@ def test_a_key_with_the_environments_name_is_taken_for_the_missing_one(present: 
     found = found_in(without_key(healthy(), "SENTRY_DSN", present))
     assert id in found
     assert ("key-unreferenced" in found) == (id == "key-missing")
+
+
+@pytest.mark.parametrize(
+    ("key", "other", "is_misspelt"),
+    [
+        ("BACKUP_BUCKET", "BACKUPS_BUCKET", True),
+        ("SECRET_KEY_FALLBACKS", "SECRET_KEY_FALLBACK", True),
+        ("NEW_RELIC_LICENSE_KEY", "NEWRELIC_LICENSE_KEY", True),
+        ("POSTGRES_PASSWORD_FILE", "POSTGRES_PASSWORDFILE", True),
+        ("SECRET_KEY", "NEW_SECRET_KEY", False),
+        ("OLD_SECRET_KEY", "NEW_SECRET_KEY", False),
+        ("OLD_SECRET_KEY", "SECRTE_KEY", False),
+    ],
+)
+def test_a_word_for_another_value_may_be_misspelt_itself(key: str, other: str, is_misspelt: bool) -> None:
+    """It makes another key only where the other one has nothing like it."""
+    assert is_misspelling(key, other) == is_misspelling(other, key) == is_misspelt
 
 
 def test_a_generated_value_is_one_keys_alone() -> None:
