@@ -17,14 +17,13 @@ from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.follow_ups import WRITES, contents_of, request_versions
-from omc_runbook.snapshot.freshness import SAME_MOMENT
+from omc_runbook.snapshot.freshness import MOVE, SAME_MOMENT
 from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 MOST_WRITES = 200
 """How many calls of an API are looked up."""
-MOVE = "UpdateSecretVersionStage"
 
 
 @dataclass(frozen=True)

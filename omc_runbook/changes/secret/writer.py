@@ -36,7 +36,7 @@ from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError
 from omc_runbook.snapshot.follow_ups import contents_of
-from omc_runbook.snapshot.history import MOVE
+from omc_runbook.snapshot.freshness import MOVE
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 WRITING_CALLS = ("PutSecretValue", MOVE, "UpdateSecret")
