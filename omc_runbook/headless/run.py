@@ -22,7 +22,7 @@ from omc_runbook.masking import registry
 from omc_runbook.model import ending, errors, temporary
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import OUT_OF_MEMORY, CouldNotLook, Interrupted, RunbookError, UsageError
-from omc_runbook.model.findings import Outcome
+from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import (
     COMMAND_VARIABLE,
     FOLDER_VARIABLE,
@@ -54,6 +54,10 @@ _FORMATS = (
 """Libraries that jsonschema imports if they are installed."""
 
 INTERRUPTED = "Interrupted outside the steps of the change: run verify to see the state, and this runbook again."
+ENDED = (
+    "Ended by a second signal, before it could say how far it came: run verify to see the state, and this runbook"
+    " again, which completes or undoes what was begun."
+)
 HOMELESS = "A kernel needs a home directory, and this user has none: set HOME to a folder, or leave --kernel out."
 DIED = "The notebook's kernel died: run the runbook again, which completes or undoes what was begun."
 
@@ -254,6 +258,12 @@ def _execute(
         if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
             raise kind(error.evalue) from None
         failure = error.evalue if kind else _failure(error.ename, error.evalue, source)
+    except (KeyboardInterrupt, SystemExit):
+        # No cell could answer this one: it came after another, or when the last cell had ended.
+        known = keeper.read("")
+        if not known.applied:
+            raise
+        return keeper.keep(ENDED if known.failure == NO_OUTCOME else "")
     except DeadKernelError:
         failure = DIED
     except OSError as error:
@@ -311,6 +321,7 @@ class _Keeper:
 
     def keep(self, failure: str) -> RunResult:
         """Publish the outcome, mask values in a run's files, and move them into the record's folder, or to S3."""
+        ending.decide()
         outcome = records.mask(self.read(failure))
         # Whether an environment asks for a confirmation is known once its names are.
         keeper = replace(self, command=notebooks.confirmed(self.command, outcome.confirm))

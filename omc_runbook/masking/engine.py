@@ -145,7 +145,13 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
         manager.notebook_start()
         try:
             cls.execute_managed_notebook(manager, kernel_name, **kwargs)
+        except (KeyboardInterrupt, SystemExit):
+            # papermill writes no notebook then, and the run may have begun a change.
+            manager.output_path = nb.metadata.papermill["output_path"]
+            raise
         finally:
+            # How the notebook ended is known, and is about to be saved.
+            ending.decide()
             manager.cleanup_pbar()
             manager.notebook_complete()
             manager.mask()

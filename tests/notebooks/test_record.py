@@ -341,6 +341,44 @@ def test_a_second_signal_ends_what_ignores_the_first(tmp_path: Path, engine: tup
     assert not [*(tmp_path / "tmp").iterdir()]
 
 
+def test_a_second_signal_leaves_the_record_of_a_change_that_was_to_be_made(tmp_path: Path) -> None:
+    """Exit 2, what was known of it, and how to go on; the cell that ran is in the notebook."""
+    lines = (
+        "from omc_runbook.model.findings import NO_OUTCOME",
+        "from dataclasses import replace",
+        "conclude.announce(replace(outcome, plan=('It would change.',), applied=True, failure=NO_OUTCOME))",
+        "import signal",
+        "try: signal.raise_signal(signal.SIGTERM)",
+        "except KeyboardInterrupt: signal.raise_signal(signal.SIGINT)",
+    )
+    ended = run_night(tmp_path, (), *lines)
+    assert ended.returncode == 2, ended.stderr
+    body = json.loads((tmp_path / "records" / "outcome.json").read_text())
+    assert (body["status"], body["applied"], body["changes"][0]["key"]) == ("failed", True, "SECRET_KEY")
+    assert body["failure"].startswith("Ended by a second signal") and "run verify" in body["failure"]
+    (notebook,) = (tmp_path / "records").glob("night-staging-*.ipynb")
+    assert "signal.SIGINT" in notebook.read_text()
+
+
+def test_a_signal_after_the_last_cell_of_a_change_leaves_its_outcome_as_it_is(tmp_path: Path) -> None:
+    """What was done and proved is not said to have been interrupted."""
+    command = night(tmp_path, (), "conclude.end(replace(outcome, plan=('It would change.',), applied=True))")
+    notebook = tmp_path / "notebooks" / "night.ipynb"
+    notebook.write_text(
+        notebook.read_text().replace("import os, resource", "import os; from dataclasses import replace")
+    )
+    script = tmp_path / "night.py"
+    late = (
+        "import os, signal\n"
+        "from omc_runbook.masking.own_process import Interruption\n"
+        "Interruption.end = lambda self: os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    script.write_text(script.read_text().replace("cli.main(", f"{late}cli.main("))
+    ended = forked_command.run(command, os.environ, tmp_path)
+    body = json.loads((tmp_path / "records" / "outcome.json").read_text())
+    assert (ended.returncode, body["status"], body["applied"]) == (0, "ok", True)
+
+
 @pytest.mark.parametrize("line", ["from omc_runbook.runbooks import newer", "conclude.newer_verb(outcome)"])
 def test_a_notebook_of_another_version_than_the_package_says_what_to_do(tmp_path: Path, line: str) -> None:
     """As after a checkout of the notebooks alone."""
