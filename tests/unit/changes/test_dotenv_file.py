@@ -737,7 +737,10 @@ from support.platform_checkout import Platform
 from support.local_setup_runs import plan_file, write_file
 from omc_runbook.changes.files import write
 from omc_runbook.model.errors import RunbookError
+from omc_runbook.repository import git
 
+# A machine under load is not what these tests are about: where git does not answer in time, a plan is another one.
+git.SECONDS = float(sys.argv[4])
 platform = Platform(Path(sys.argv[2]))
 
 def child(do):
@@ -790,10 +793,14 @@ print(json.dumps(told))
 """
 
 
+PATIENCE = 600
+"""Seconds; alone they take two."""
+
+
 def forked(platform: Platform, what: str) -> list[list[str]]:
     """The results of processes that change the .env."""
-    command = [sys.executable, "-c", FORKS, str(SUPPORT.parent), str(platform.root), what]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=dict(os.environ))
+    command = [sys.executable, "-c", FORKS, str(SUPPORT.parent), str(platform.root), what, str(PATIENCE)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=dict(os.environ))
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
