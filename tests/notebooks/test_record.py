@@ -138,6 +138,24 @@ def test_a_disk_with_less_room_than_a_record_takes_is_a_full_one(
         records.prepare(tmp_path / "out", "verify", "staging", NOW)
 
 
+@pytest.mark.parametrize("is_one_disk", [True, False])
+def test_room_is_tried_once_on_each_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_disk: bool) -> None:
+    """That of the record's folder, and that of the folder for temporary files if it is another one."""
+    temporary_files, sizes, real_stat = tmp_path / "tmp", list[int](), Path.stat
+    temporary_files.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary_files))
+
+    def stat(path: Path, **options: bool) -> os.stat_result:
+        real = real_stat(path, **options)
+        is_other = path == temporary_files and not is_one_disk
+        return os.stat_result((*real[:2], real.st_dev + 1, *real[3:])) if is_other else real
+
+    monkeypatch.setattr(os, "fsync", lambda number: sizes.append(os.fstat(number).st_size))
+    monkeypatch.setattr(Path, "stat", stat)
+    records.prepare(tmp_path / "out", "verify", "staging", NOW)
+    assert sizes == [ROOM, 1 if is_one_disk else ROOM]
+
+
 @pytest.mark.parametrize("sandbox", [(), ("--sandbox",)], ids=["alone", "with a sandbox"])
 def test_a_folder_for_temporary_files_that_cannot_be_used_is_a_sentence(
     tmp_path: Path, sandbox: tuple[str, ...]

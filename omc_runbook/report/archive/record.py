@@ -104,7 +104,7 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
             raise UsageError(
                 f"{link} is a symbolic link to a target that does not exist: name a folder for the record."
             )
-        _check_folder(folder)
+        device = _check_folder(folder)
     except OSError as error:
         kind = CouldNotLook if error.errno in NO_ROOM else UsageError
         raise kind(f"{folder} cannot hold the record: {error.strerror}. Nothing was done.") from None
@@ -115,7 +115,9 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
     directory = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
     try:
         directory = directory or tempfile.gettempdir()
-        _check_space(Path(directory))
+        # On one disk the room was tried already: here it is whether anything can be written.
+        is_tried = Path(directory).stat().st_dev == device
+        _check_space(Path(directory), 1 if is_tried else ROOM)
     except OSError as error:
         raise CouldNotLook(
             f"The folder for temporary files {directory} cannot be used: {error.strerror}. Set TMPDIR to another one."
@@ -124,24 +126,26 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
     return Record(folder, stems.make(runbook, environment, started))
 
 
-def _check_folder(folder: Path) -> None:
-    """Make a folder, and check that a record fits into it; raises OSError.
+def _check_folder(folder: Path) -> int:
+    """Make a folder, check that a record fits into it, and return the number of its file system; raises OSError.
 
     A run that begins at the same time removes the folder while it is empty, as this one does: it is made again.
     """
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _check_space(folder)
-        except FileNotFoundError:
-            if attempt == _ATTEMPTS:
-                raise
-        else:
-            return
+    for _ in range(1, _ATTEMPTS):
+        with suppress(FileNotFoundError):
+            return _make_folder(folder)
+    return _make_folder(folder)
 
 
-def _check_space(folder: Path) -> None:
-    """Check that a record fits into a folder, by writing that many bytes; raises OSError."""
+def _make_folder(folder: Path) -> int:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    device = folder.stat().st_dev
+    _check_space(folder, ROOM)
+    return device
+
+
+def _check_space(folder: Path, size: int) -> None:
+    """Check that a record fits into a folder, and write `size` bytes as a trial; raises OSError."""
     system = os.statvfs(folder)
     # Some file systems report no size.
     if system.f_blocks and system.f_bavail * system.f_frsize < ROOM:
@@ -149,7 +153,7 @@ def _check_space(folder: Path) -> None:
     descriptor, trial = temporary.draft(folder / "room")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(bytes(ROOM))
+            file.write(bytes(size))
             file.flush()
             os.fsync(file.fileno())
     finally:
