@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -21,7 +22,7 @@ from omc_runbook.headless.publishing import Publish
 from omc_runbook.masking import registry
 from omc_runbook.model import ending, errors, temporary
 from omc_runbook.model import parameters as notebook_parameters
-from omc_runbook.model.errors import OUT_OF_MEMORY, CouldNotLook, Interrupted, RunbookError, UsageError
+from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
 from omc_runbook.model.handover import (
     COMMAND_VARIABLE,
@@ -58,6 +59,7 @@ ENDED = (
     "Ended by a second signal, before it could say how far it came: run verify to see the state, and this runbook"
     " again, which completes or undoes what was begun."
 )
+UNSHOWN = "A cell failed, and could not say why: let this process have more memory and open files, then run again."
 HOMELESS = "A kernel needs a home directory, and this user has none: set HOME to a folder, or leave --kernel out."
 DIED = "The notebook's kernel died: run the runbook again, which completes or undoes what was begun."
 
@@ -277,6 +279,11 @@ def _failure(name: str, text: str, notebook: Path) -> str:
     # Python says the second where there is no room for a stack.
     if name == MemoryError.__name__ or text == "can't start new thread":
         return OUT_OF_MEMORY
+    if text.startswith(f"[Errno {errno.EMFILE}]"):
+        return OUT_OF_FILES
+    # papermill's name for an error that a cell does not show.
+    if name == "CellExecutionError" and not text:
+        return UNSHOWN
     if name in (AttributeError.__name__, ImportError.__name__) and "'omc_runbook.runbooks" in text:
         text += f". {notebook} and the package differ in version: install omc-runbook again, which brings both."
     return f"{name}: {text}"

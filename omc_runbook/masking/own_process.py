@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -130,7 +130,12 @@ def _execute(cell: Any, shell: Any, outputs: CellOutputs, descriptors: Descripto
         with interruption.in_cell():
             if interruption.has_come:
                 raise KeyboardInterrupt
-            succeeded = shell.run_cell(cell.source, store_history=True).success
+            result = shell.run_cell(cell.source, store_history=True)
+        succeeded, error = result.success, result.error_before_exec or result.error_in_exec
+        if error is not None and not outputs.has_error:
+            # Where memory or open files run out, IPython cannot show it, and perhaps nothing can be masked.
+            with suppress(MemoryError, OSError):
+                outputs.add("error", ename=type(error).__name__, evalue=str(error), traceback=[])
     except KeyboardInterrupt:
         outputs.add("error", ename=INTERRUPT, evalue="", traceback=[])
     finally:

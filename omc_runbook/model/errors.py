@@ -7,6 +7,7 @@ from typing import Literal
 from omc_runbook.model.letters import in_a_line
 
 OUT_OF_MEMORY = "Memory ran out: let this process have more, then run again."
+OUT_OF_FILES = "Too many files are open: let this process open more (ulimit -n), then run again."
 
 
 class RunbookError(Exception):

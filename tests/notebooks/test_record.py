@@ -19,7 +19,7 @@ import pytest
 from support import forked_command
 from support.runs import COMMAND, ENGINES
 
-from omc_runbook.model.errors import OUT_OF_MEMORY, CouldNotLook, UsageError
+from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, UsageError
 from omc_runbook.report.archive import kept_records
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive.record import ROOM, Record
@@ -414,6 +414,27 @@ def test_a_cell_for_which_there_is_too_little_memory_says_so(tmp_path: Path, lin
     ended = run_night(tmp_path, (), "conclude.announce(outcome)", line)
     assert ended.returncode == 2, ended.stderr
     assert json.loads((tmp_path / "records" / "outcome.json").read_text())["failure"] == OUT_OF_MEMORY
+
+
+SILENT = "get_ipython().showtraceback = lambda *_, **__: None"
+"""From here on IPython shows no error, as where files or memory are missing for that."""
+
+
+@pytest.mark.parametrize(
+    ("lines", "failure"),
+    [
+        (("raise OSError(24, 'Too many open files', 'endpoints.json')",), OUT_OF_FILES),
+        ((SILENT, "raise ZeroDivisionError('by zero')"), "ZeroDivisionError: by zero"),
+    ],
+    ids=["open files", "not shown"],
+)
+def test_a_cell_for_which_something_else_is_missing_says_so(
+    tmp_path: Path, lines: tuple[str, ...], failure: str
+) -> None:
+    """As with `ulimit -n`: the failure is never a class of papermill's without a word."""
+    ended = run_night(tmp_path, (), "conclude.announce(outcome)", *lines)
+    assert ended.returncode == 2, ended.stderr
+    assert json.loads((tmp_path / "records" / "outcome.json").read_text())["failure"] == failure
 
 
 def send_itself(name: str) -> str:
