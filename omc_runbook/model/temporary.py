@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -9,12 +10,15 @@ import re
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 _NAME = re.compile(r"(\..+\.)?omc-[a-z]+-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-\w+")
 _PATTERNS = ("omc-*-*-*-*", ".*.omc-draft-*-*-*")
 """The names of folders, and of drafts beside the files that they are to replace."""
+_kept: list[int] = []
+"""The descriptor that is kept for the next draft."""
 
 
 def folder(kind: str, parent: str | None = None) -> tempfile.TemporaryDirectory[str]:
@@ -38,8 +42,27 @@ def short_parent(length: int) -> str | None:
 def draft(path: Path) -> tuple[int, Path]:
     """Open a new file, mode 600, beside the one that it is to replace; returns its descriptor and its path.
 
-    Raises OSError.
+    From the first one on, a descriptor is kept for the next: where connections to AWS take all that this process may
+    have, it can still write what it did. Raises OSError.
     """
+    keep_descriptor()
+    try:
+        return _open_draft(path)
+    except OSError as error:
+        if error.errno != errno.EMFILE or not _kept:
+            raise
+        os.close(_kept.pop())
+        return _open_draft(path)
+
+
+def keep_descriptor() -> None:
+    """Keep a descriptor for the next draft, if this process may have one more."""
+    if not _kept:
+        with suppress(OSError):
+            _kept.append(os.open(os.devnull, os.O_RDONLY))
+
+
+def _open_draft(path: Path) -> tuple[int, Path]:
     folder, process = str(path.parent), os.getpid()
     _sweep(folder, process)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.omc-draft-{_machine()}-{process}-", dir=folder)

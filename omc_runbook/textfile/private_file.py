@@ -65,6 +65,8 @@ def _draft(path: Path, content: bytes) -> Iterator[Path]:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        # At once: a connection in another thread would take the one that is free now.
+        temporary.keep_descriptor()
         yield draft
     finally:
         draft.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,26 @@ def test_the_draft_of_a_file_that_a_killed_process_left_is_removed_with_the_next
     private_file.write(tmp_path / "third.html", b"whole")
     names = {".page.html.omc-draft-mine", mine.name, "third.html"}
     assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_a_process_without_a_free_descriptor_can_still_write_what_it_did(tmp_path: Path) -> None:
+    """As where connections to AWS have taken all, in the middle of a change: each write, not only the first."""
+    outcome = tmp_path / "outcome.json"
+    private_file.write(outcome, b"begun")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 8, hard))
+        with pytest.raises(OSError, match="Too many open files"):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for content in (b"changed", b"redeployed"):
+            private_file.write(outcome, content)
+            with pytest.raises(OSError, match="Too many open files"):
+                os.open(os.devnull, os.O_RDONLY)
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert outcome.read_bytes() == b"redeployed"
+    assert [*tmp_path.iterdir()] == [outcome]
