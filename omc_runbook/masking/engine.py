@@ -107,6 +107,9 @@ class InterruptibleClient(PapermillNotebookClient):  # type: ignore[misc]
     def execute_cell(self, cell: Any, cell_index: int, **kwargs: Any) -> Any:
         """Execute a cell; after an interruption between two cells, record that instead."""
         if self._is_interrupted:
+            if cell.cell_type != "code":
+                # It has no outputs: the next one that would run has the error.
+                return cell
             cell.outputs = [new_output("error", ename=INTERRUPT, evalue="", traceback=[])]
             raise CellExecutionError("", INTERRUPT, "")
         return super().execute_cell(cell, cell_index, **kwargs)
