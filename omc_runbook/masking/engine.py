@@ -1,5 +1,6 @@
 """The papermill engine that masks every value that its kernel registers before it saves."""
 
+import logging
 import os
 import re
 import signal
@@ -117,6 +118,8 @@ class InterruptibleClient(PapermillNotebookClient):  # type: ignore[misc]
     def _interrupt(self, number: int) -> None:
         ending.note(number)
         self._is_interrupted = True
+        # After another signal, nobody waits for nbclient's task of the cell, and its error is nobody's.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
         with suppress(ProcessLookupError):
             os.kill(self.km.provisioner.pid, signal.SIGINT)
 

@@ -355,6 +355,7 @@ def test_a_second_signal_ends_what_ignores_the_first(tmp_path: Path, engine: tup
         os.kill(process.pid, number)
     output = process.communicate(timeout=30)
     assert (process.poll(), output[0]) == (2, "") and output[1].strip().startswith("Interrupted.")
+    assert "Traceback" not in output[1]
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["outcome.json"]
     assert not [*(tmp_path / "tmp").iterdir()]
 
