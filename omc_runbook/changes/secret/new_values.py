@@ -35,6 +35,8 @@ from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
 ORIGIN = "the unfinished change"
+_CONTINUES = ": this run continues it"
+_FINISHES = ", though only its last step is left: with apply, this run finishes it"
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,7 @@ def renew(
     redeploy_stale = bool(values or unfinished) or values_from == KEEP
     if unfinished:
         _refuse_to_lose(unfinished, keys, catalogue)
-        end = _what_becomes_of(unfinished, values)
-        notes += (f"A change of {', '.join(unfinished.actions)} was not finished{end}.",)
+        notes += (_note(unfinished, _what_becomes_of(unfinished, values)),)
     key = _database_key(snapshot, values, unfinished)
     if key and database_url is None:
         source = {} if values_from == RENEW else {"values_from": values_from}
@@ -227,12 +228,24 @@ def find_removed(clients: Clients, snapshot: Snapshot, names: Sequence[str]) -> 
     return tuple(name for name in lacking if former and present_key(name, former) in former.keys)
 
 
+def notes_where_nothing_is_left(new: NewValues) -> tuple[str, ...]:
+    """The notes of new values for a plan without a step, where a killed run's change has still to be finished."""
+    if new.unfinished is None:
+        return new.notes
+    before, after = (_note(new.unfinished, end) for end in (_CONTINUES, _FINISHES))
+    return tuple(after if note == before else note for note in new.notes)
+
+
+def _note(unfinished: UnfinishedChange, end: str) -> str:
+    return f"A change of {', '.join(unfinished.actions)} was not finished{end}."
+
+
 def _what_becomes_of(unfinished: UnfinishedChange, values: Mapping[str, NewValue]) -> str:
     """Whether a run with these values goes on with a killed one; the end of a sentence."""
     same = unfinished.given_again(values)
     goes_on = {*unfinished.actions} - ({*values} - same) if unfinished.is_current else same
     if goes_on:
-        return ": this run continues it"
+        return _CONTINUES
     is_current = unfinished.is_current
     return ": this run gives other values" if is_current else ", and is not current: this run does not continue it"
 

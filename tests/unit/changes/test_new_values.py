@@ -23,6 +23,7 @@ from omc_runbook.changes.secret.new_values import (
     UnfinishedChange,
     database_server,
     find_unfinished,
+    notes_where_nothing_is_left,
     renew,
 )
 from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, WITHDRAWN_LABEL, plan_update, version_id_of
@@ -408,3 +409,12 @@ def test_the_database_is_where_the_secret_or_a_plain_variable_says(
     snapshot = with_container(healthy(), "backend", lambda old: replace(old, logins=logins))
     snapshot = with_container(snapshot, "worker", lambda old: replace(old, logins=logins))
     assert database_server(snapshot, parse(Masked(json.dumps(members), "secret"))) == server
+
+
+def test_a_change_of_which_only_the_last_step_is_left_is_finished_with_apply_alone() -> None:
+    """A dry run without a step in its plan does not say beside that that it continues something."""
+    new = found(after_killed_run(SECRET_KEY=secrets.token_hex(32)))
+    (note,) = notes_where_nothing_is_left(new)
+    assert note.startswith("A change of SECRET_KEY was not finished") and "continues" not in note
+    assert note.endswith("with apply, this run finishes it.")
+    assert notes_where_nothing_is_left(replace(new, unfinished=None)) == new.notes
