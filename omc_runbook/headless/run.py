@@ -31,6 +31,7 @@ from omc_runbook.model.handover import (
     OUTCOME_VARIABLE,
     PLACE_VARIABLE,
     STATE_VARIABLE,
+    room_beside,
     spare_outcome,
 )
 from omc_runbook.model.suggestions import at_home
@@ -59,6 +60,8 @@ ENDED = (
     "Ended by a second signal, before it could say how far it came: run verify to see the state, and this runbook"
     " again, which completes or undoes what was begun."
 )
+KEPT_ROOM = 1 << 20
+"""Bytes; the outcome of a change, its notebook and its page take a fifth of it."""
 UNSHOWN = "A cell failed, and could not say why: let this process have more memory and open files, then run again."
 HOMELESS = "A kernel needs a home directory, and this user has none: set HOME to a folder, or leave --kernel out."
 DIED = "The notebook's kernel died: run the runbook again, which completes or undoes what was begun."
@@ -130,6 +133,9 @@ def run(
                 if bucket:
                     record = bucket.begin(record, name, environment, started)
                 draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
+                # A disk that becomes full in the middle of a change must not hide what was changed.
+                with suppress(OSError):
+                    room_beside(draft.outcome).write_bytes(bytes(KEPT_ROOM))
                 state = Record(folder, record.stem).state
                 keeper = _Keeper(draft, record, state, command, published, bucket)
                 with _removed(keeper.spare), _ended(keeper):

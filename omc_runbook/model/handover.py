@@ -51,6 +51,11 @@ def spare_outcome(state: Path) -> Path:
     return state.with_name(f".{state.name.removesuffix(STATE_SUFFIX)}{SPARE_SUFFIX}")
 
 
+def room_beside(outcome: Path) -> Path:
+    """The file beside an outcome that keeps room for it on a disk that becomes full, and goes where that is needed."""
+    return outcome.with_name("room")
+
+
 @cache
 def warn_once(sentence: str) -> None:
     """Say something once, on the terminal of `omc-runbook run` or else on standard error."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from omc_runbook.masking import kernel, registry
 from omc_runbook.model.errors import CouldNotLook, FindingsRemain
 from omc_runbook.model.findings import Outcome
-from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE, spare_outcome
+from omc_runbook.model.handover import OUTCOME_VARIABLE, STATE_VARIABLE, room_beside, spare_outcome
 from omc_runbook.report import verify
 from omc_runbook.report.archive import table_files
 from omc_runbook.report.display.banner import Banner
@@ -85,7 +85,7 @@ def _hand_over(outcome: Outcome, has_spare: bool = False) -> bool:
     path, state, content = os.environ.get(OUTCOME_VARIABLE), os.environ.get(STATE_VARIABLE), outcome.to_json().encode()
     if path:
         try:
-            private_file.write(Path(path), content)
+            _write(Path(path), content)
         except OSError:
             if not (has_spare and state):
                 raise
@@ -93,3 +93,13 @@ def _hand_over(outcome: Outcome, has_spare: bool = False) -> bool:
             spare.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             private_file.write(spare, content)
     return bool(path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write an outcome, on a full disk in the room that was kept for it; raises OSError."""
+    try:
+        private_file.write(path, content)
+    except OSError:
+        with suppress(OSError):
+            room_beside(path).unlink()
+        private_file.write(path, content)

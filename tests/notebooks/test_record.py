@@ -417,6 +417,18 @@ def test_a_cell_for_which_there_is_too_little_memory_says_so(tmp_path: Path, lin
     assert json.loads((tmp_path / "records" / "outcome.json").read_text())["failure"] == OUT_OF_MEMORY
 
 
+def test_a_run_keeps_room_for_what_it_is_going_to_say(tmp_path: Path) -> None:
+    """More than outcome, notebook and page of a change take, on the disk of the temporary files."""
+    lines = (
+        "from pathlib import Path",
+        "from omc_runbook.model.handover import OUTCOME_VARIABLE, room_beside",
+        "assert room_beside(Path(os.environ[OUTCOME_VARIABLE])).stat().st_size >= 1_000_000",
+        "conclude.end(outcome)",
+    )
+    ended = run_night(tmp_path, (), *lines)
+    assert ended.returncode == 0, ended.stderr
+
+
 SILENT = "get_ipython().showtraceback = lambda *_, **__: None"
 """From here on IPython shows no error, as where files or memory are missing for that."""
 
