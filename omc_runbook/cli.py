@@ -294,9 +294,12 @@ def _run_notebook(
     # Without a record, the summary is the only report.
     tells = summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code))
     # An export or a message that failed is told in any case.
-    terminal.print_lines(result.summary, warnings_alone=not tells)
-    if result.is_recorded and not record_place.bucket:
-        terminal.print_lines(overview.after_run(record_place.folder, toml), warnings_alone=not tells)
+    try:
+        terminal.print_lines(result.summary, warnings_alone=not tells)
+    finally:
+        # The index page has each record, also where the terminal was closed meanwhile.
+        if result.is_recorded and not record_place.bucket:
+            terminal.print_lines(overview.after_run(record_place.folder, toml), warnings_alone=not tells)
     return result.exit_code
 
 

@@ -429,6 +429,23 @@ def test_a_run_keeps_room_for_what_it_is_going_to_say(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def test_a_record_whose_summary_cannot_be_printed_is_in_the_index(tmp_path: Path) -> None:
+    """As where the terminal was closed while the run went on."""
+    command = night(tmp_path, (), "conclude.end(outcome)")
+    script = tmp_path / "night.py"
+    closed = (
+        "from omc_runbook.headless import terminal\n"
+        "def refuse(lines, **_):\n"
+        "    if lines: raise OSError(5, 'Input/output error')\n"
+        "terminal.print_lines = refuse\n"
+    )
+    script.write_text(script.read_text().replace("cli.main(", f"{closed}cli.main("))
+    ended = forked_command.run(command, os.environ, tmp_path)
+    assert (ended.returncode, "Input/output error" in ended.stderr) == (2, True)
+    (page,) = (tmp_path / "records").glob("night-staging-*.html")
+    assert page.name in (tmp_path / "records" / "index.html").read_text()
+
+
 SILENT = "get_ipython().showtraceback = lambda *_, **__: None"
 """From here on IPython shows no error, as where files or memory are missing for that."""
 
