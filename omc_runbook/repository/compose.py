@@ -46,6 +46,8 @@ SECRETS = "/run/secrets"
 """The folder in a container for Compose's secrets."""
 HOST_MACHINE = "host.docker.internal"
 """The name of the host machine in a container."""
+_INNERMOST = re.compile(r"\$(?:\{(\w+)(?:(:?)-([^${}]*))?\}|(\w+))", re.ASCII)
+"""An interpolation without another one in it, which a default may stand for."""
 _DOTENV = ".env"
 _FILE_VARIABLES = ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR")
 _APPLICATIONS = ("backend", "app", "api", "web")
@@ -71,7 +73,7 @@ class ComposeService:
 
     name: str
     env_files: tuple[str, ...] = ()
-    """Paths as in the file."""
+    """Paths as in the file, with the values of their variables where these are known."""
     env_file_names: frozenset[str] | None = frozenset()
     """The variables in its env_files; None where the .env is one of them, or one is outside of the checkout."""
     environment: tuple[ServiceVariable, ...] = ()
@@ -381,10 +383,11 @@ def _secret_files(secrets: Any) -> Iterator[str]:
 def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeService:
     build, extends = body.get("build", {}), body.get("extends")
     context, dockerfile = build.get("context"), build.get("dockerfile")
+    env_files = tuple(_resolved(repository, path) for path in body.get("env_file", ()))
     return ComposeService(
         name=name,
-        env_files=tuple(body.get("env_file", ())),
-        env_file_names=_names_in(repository, body.get("env_file", ())),
+        env_files=env_files,
+        env_file_names=_names_in(repository, env_files),
         environment=tuple(_service_variable(*pair) for pair in body.get("environment", {}).items()),
         image=body.get("image", ""),
         context=context if isinstance(context, str) else "",
@@ -413,6 +416,20 @@ def _built(repository: Path, build: Mapping[str, Any]) -> BuiltImage:
     if not build or "dockerfile_inline" in build or not all(isinstance(each, str) for each in texts):
         return BuiltImage()
     return read_image(repository, *texts)
+
+
+def _resolved(repository: Path, path: str) -> str:
+    """The path of an env_file with the values of its variables, or their defaults; as it is where one is not known."""
+    text = path
+    while match := _INNERMOST.search(text):
+        name, default = match[1] or match[4], match[3]
+        value = os.environ.get(name, _read_variables(repository, _DOTENV, (name,)).get(name))
+        value = default if value is None or (value == "" and match[2]) else value
+        # A folder may stand before it, as in include: an absolute path would take its place.
+        if not value or "$" in value or (match.start() and value.startswith("/")):
+            return path
+        text = f"{text[: match.start()]}{value}{text[match.end() :]}"
+    return path if "$" in text else type(path)(text)
 
 
 def _names_in(repository: Path, paths: Sequence[str]) -> frozenset[str] | None:

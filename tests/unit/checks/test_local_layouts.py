@@ -367,6 +367,7 @@ LACKING = [("required-empty", "SECRET_KEY", "error")]
     [
         ("", []),
         ("{app: {image: x, env_file: [.env, .env.local]}}", []),
+        ("{app: {image: x, env_file: [.env, '${NO_SUCH:-.env.local}']}}", []),
         ("{app: {image: x, env_file: [.env, .env.local]}, db: {image: y, env_file: .env}}", []),
         ("{app: {image: x, env_file: [.env]}}", LACKING),
         ("{app: {image: x, env_file: [.env.local, .env]}}", LACKING),

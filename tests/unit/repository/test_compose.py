@@ -16,6 +16,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.repository.compose import Compose, find_references, read_compose
+from omc_runbook.repository.compose_tree import OptionalPath
 from omc_runbook.workstation import docker
 
 STANDIN = SUPPORT / "standin_docker.sh"
@@ -295,6 +296,33 @@ services:
         **dict.fromkeys(("both", "outside", "expression")),
         "none": frozenset(),
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("${NO_SUCH:-.env.local}", ".env.local"),
+        ("${EMPTY:-${NO_SUCH-./dev.env}}", "./dev.env"),
+        ("${OF_FILE:-other}.env", "dev.env"),
+        ("env/$OF_SHELL/dev.env", "env/b/dev.env"),
+        ("${EMPTY-dev}.env", None),
+        ("${NO_SUCH}.env", None),
+        ("${NO_SUCH:?say which}", None),
+        ("${REFERS:-dev}.env", None),
+        ("folder/${NO_SUCH:-/etc/dev.env}", None),
+        ("$${OF_FILE}.env", None),
+    ],
+)
+def test_the_path_of_an_env_file_has_the_values_of_its_variables(
+    path: str, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shell's come before the .env's, and a default stands in; the text stays where a value is not known."""
+    monkeypatch.setenv("OF_SHELL", "b")
+    (tmp_path / ".env").write_text("OF_FILE=dev\nOF_SHELL=a\nEMPTY=\nREFERS=${OF_FILE}\n")
+    (tmp_path / "compose.yaml").write_text(f"services: {{app: {{env_file: [{{path: '{path}', required: false}}]}}}}\n")
+    compose = read_compose(tmp_path)
+    assert compose and compose.services[0].env_files == (expected or path,)
+    assert isinstance(compose.services[0].env_files[0], OptionalPath)
 
 
 def test_which_file_is_taken(tmp_path: Path) -> None:
