@@ -369,6 +369,30 @@ def test_an_empty_line_with_a_colon_that_settings_would_refuse_becomes_a_comment
     assert plan_file(platform).is_empty
 
 
+@pytest.mark.parametrize(
+    ("annotation", "line"),
+    [
+        ("SecretStr | None = None", "SENTRY_DSN="),
+        ("Optional[pydantic.SecretStr] = None", "SENTRY_DSN="),
+        ('bytes = b""', "SENTRY_DSN="),
+        ("SecretStr | None = Field(default=None, min_length=8)", "# SENTRY_DSN="),
+        ("list[SecretStr] = []", "# SENTRY_DSN="),
+        ("StrictBytes | None = None", "# SENTRY_DSN="),
+    ],
+)
+def test_a_variable_without_a_value_comes_in_empty_where_its_type_takes_that(
+    annotation: str, line: str, platform: Platform
+) -> None:
+    """Settings takes an empty SecretStr as it does an empty str."""
+    text = platform.config.read_text().replace("env_ignore_empty=True,\n        extra", "extra", 1)
+    platform.config.write_text(re.sub(r"SENTRY_DSN: [^\n]*", f"SENTRY_DSN: {annotation}", text, count=1))
+    put(SENTRY_DSN=None)(platform)
+    plan = plan_file(platform)
+    assert any("SENTRY_DSN is added as a comment" in each for each in plan.sentences) == line.startswith("#")
+    write_file(plan)
+    assert f"\n{line}\n" in platform.dotenv.read_text() and plan_file(platform).is_empty
+
+
 @pytest.mark.parametrize("name", ["Secret_Key", "secret_key"])
 @pytest.mark.parametrize("is_sensitive", [False, True])
 def test_a_name_in_two_wrong_lines_stays(is_sensitive: bool, name: str, platform: Platform) -> None:
