@@ -456,6 +456,7 @@ def overriding_lines(workstation: Workstation) -> Iterator[Binding]:
 def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
     """What Settings rejects and no other check explains."""
     is_other_file = bool(workstation.dotenv_paths) and workstation.path not in workstation.dotenv_paths
+    is_other_file = is_other_file or workstation.instead is not None
     if workstation.settings_result is None or workstation.dotenv is None or is_other_file:
         return
     file, is_exact = workstation.dotenv, workstation.checkout.settings.case_sensitive

@@ -7,6 +7,7 @@ import pwd
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
@@ -88,7 +89,7 @@ def read_workstation(
     result = loading.result() if loading else None
     if result and checkout.settings.env_files is None:
         earlier, overriding = read_beside(result)
-    return Workstation(
+    workstation = Workstation(
         checkout=checkout,
         keys=keys,
         dotenv=dotenv,
@@ -115,6 +116,8 @@ def read_workstation(
         shell=_shell(checkout, dotenv),
         owner=_own_name(),
     )
+    instead = workstation.read_by_both if dotenv else None
+    return replace(workstation, instead=read_dotenv(instead, os.environ, public)) if instead else workstation
 
 
 def read_tracked_template(root: Path) -> Template | None:

@@ -96,6 +96,8 @@ class Workstation:
     """The files that Settings or Compose read before the .env, which overrides them."""
     overriding_files: tuple[Dotenv, ...] = ()
     """Other files that Settings or Compose read after the .env, so that they override it."""
+    instead: Dotenv | None = None
+    """The .env that Settings and Compose read instead of the one at the top, which exists too; None for none."""
     private_keys: Dotenv | None = None
     """The file with the keys that decrypt the .env, where dotenvx has encrypted it."""
     history: GitHistory | None = None
@@ -164,6 +166,7 @@ class Workstation:
             if not self._is_told(variable, reasons):
                 reasons.setdefault(self.dotenv_name(variable), why)
         provided = {name for name in reasons if self.is_set_later(name) or self.is_given_elsewhere(name)}
+        provided |= {name for name in reasons if self._is_set_instead(name)}
         reasons = {name: why for name, why in reasons.items() if name not in provided}
         for name in self.checkout.compose.required if self.checkout.compose else ():
             reasons.setdefault(name, "Compose refuses to start without it")
@@ -289,6 +292,12 @@ class Workstation:
         value = binding.for_python
         is_ignored = self.checkout.settings.ignore_empty and value is not None and value.is_empty
         return is_ignored and not any(file in files for files in chain(*self._beside_for_services))
+
+    def _is_set_instead(self, name: str) -> bool:
+        """Whether the .env that both read instead has a variable, which no Compose file interpolates."""
+        compose = self.checkout.compose
+        is_used = compose is not None and name in compose.used
+        return self.instead is not None and not is_used and self._has_value((self.instead,), name, is_value)
 
     def is_given_elsewhere(self, name: str) -> bool:
         """Whether Settings get a variable from a file of secrets_dir or before the .env, or had it without a line."""
