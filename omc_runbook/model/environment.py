@@ -260,6 +260,8 @@ def load(
             raise unknown_environment(environment, all_names)
         if settings.discovery is None:
             _refuse_unknown(settings, all_names)
+        for schedule in settings.schedules:
+            schedule.refuse_malformed()
         if calls_aws and not may_be_new and found is None:
             _refuse_other_spelling(environment, settings.environments)
         filled = {name: file.names(name, found if name == environment else None) for name in all_names}

@@ -37,6 +37,21 @@ class Schedule(BaseModel):
         """Which runbook runs on which environment."""
         return self.runbook, self.environment
 
+    def refuse_malformed(self) -> None:
+        """Raise UsageError where `cron` is no cron expression; without cronsim, nothing says whether it is."""
+        try:
+            from cronsim import CronSim, CronSimError
+        except ImportError:
+            return
+        try:
+            CronSim(self.cron, datetime.min)
+        except CronSimError:
+            raise self._malformed() from None
+
+    def _malformed(self) -> UsageError:
+        of_what = f"of the schedule of {self.runbook} on {self.environment}"
+        return UsageError(f'runbook.toml: {of_what}, "{self.cron}" is not a cron expression, such as 0 7 * * *.')
+
     def missed(self, last: datetime | None, now: datetime) -> datetime | None:
         """When a run was due that is neither there nor within its grace; None where none is missing.
 
@@ -58,5 +73,5 @@ class Schedule(BaseModel):
                 if (moment := time.astimezone()).replace(tzinfo=None) == time
             )
         except (CronSimError, StopIteration):
-            raise UsageError(f'runbook.toml: "{self.cron}" is not a cron expression, such as 0 7 * * *.') from None
+            raise self._malformed() from None
         return due if last is None or last < due or last > now + grace else None

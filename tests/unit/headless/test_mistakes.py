@@ -289,6 +289,18 @@ def test_an_environment_that_is_not_there_is_refused_in_each_table(folder: Path,
         environment.load("production")
 
 
+@pytest.mark.parametrize("cron", ["at seven", "0 7 * *", "0 25 * * *", "cron(0 7 * * ? *)", "0 7 31 2 *"])
+def test_a_malformed_schedule_is_named_by_every_run(cron: str, folder: Path) -> None:
+    """Else only `records` would say so, which nobody may look at until a run has stayed away."""
+    pytest.importorskip("cronsim", reason="cronsim is not installed")
+    fine = '[[schedules]]\nrunbook = "verify"\ncron = "0 7 * * *"\n'
+    (folder / "runbook.toml").write_text(f'{fine}[[schedules]]\nrunbook = "audit"\ncron = "{cron}"\n')
+    what = f'runbook.toml: of the schedule of audit on staging, "{cron}"'
+    with pytest.raises(UsageError) as caught:
+        environment.load("production")
+    assert str(caught.value) == f"{what} is not a cron expression, such as 0 7 * * *."
+
+
 def test_names_that_cannot_be_read_are_not_passed_over(folder: Path) -> None:
     """A folder, a pipe, or a link to nowhere in the file's place: it may name the account to guard."""
     path = folder / "runbook.toml"
