@@ -223,6 +223,21 @@ class Module(Expressions, Object):
             found += (*module.resources, *(each for each in calls if isinstance(each, Instance)))
         return tuple(found)
 
+    def absent(self, type_: str) -> Iterator[tuple[str, Node]]:
+        """Yield the resources of a type, and the modules called, of which a count or for_each makes none.
+
+        Each with its address within its folder and that attribute.
+        """
+        for module in self.walk():
+            for block in module.folder.blocks:
+                is_call = block.type == "module" and len(block.labels) == 1 and bool(block.attributes)
+                if not is_call and _type_of(block) != type_:
+                    continue
+                loop = block.find("count") or block.find("for_each")
+                if loop and not (module._calls(block) if is_call else module._instances_of(block)):
+                    what = f"module.{block.labels[0]}" if is_call else f"{type_}.{block.labels[-1]}"
+                    yield f"{without_folder(module.address)}{what}", loop
+
     def output(self, name: str) -> Result | None:
         """An output's value; None where there is no such output."""
         values = (block.expression("value") for block in self.folder.of_type("output", name))

@@ -115,8 +115,19 @@ class ServiceReader:
             self.reasons |= {} if found else reasons_here
             self.instances |= {instance.address: instance} if found else {}
             yield from (replace(each, address=instance.address, reasons=reasons_here) for each in found)
-        if not self.resources.of("aws_ecs_service", "module"):
-            self.reasons["service"] = "No aws_ecs_service is in the checkout's Terraform files."
+        if not self.instances and (why := self._why_none()):
+            self.reasons.setdefault("service", why)
+
+    def _why_none(self) -> str:
+        """Why there is no service, as a sentence; "" where a module from elsewhere may have one."""
+        absent = [each for root in self.resources.roots for each in root.module.absent("aws_ecs_service")]
+        if not absent:
+            may_be_elsewhere = self.resources.of("aws_ecs_service", "module")
+            return "" if may_be_elsewhere else "No aws_ecs_service is in the checkout's Terraform files."
+        # A module that is left out may have the service, or nothing to do with it.
+        label, loop = min(absent, key=lambda each: "aws_ecs_service" not in each[0])
+        state = "0" if loop.name == "count" else "empty"
+        return f"No aws_ecs_service is in this environment: the {loop.name} of {label} is {state} ({loop.location})."
 
     def _service(self, instance: Instance) -> Iterator[DeclaredService]:
         name = name_of(instance)

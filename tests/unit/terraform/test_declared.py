@@ -338,6 +338,35 @@ resource "aws_ecs_service" "s" {
     assert "refers to itself" in found.reasons["service"]
 
 
+_SERVICE = 'resource "aws_ecs_service" "s" {{\n  {loop}\n  name = "s"\n}}\n'
+_VPC = 'module "vpc" { source = "terraform-aws-modules/vpc/aws" }\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (_SERVICE.format(loop="count = 0"), "the count of aws_ecs_service.s is 0 (main.tf:2)."),
+        (_SERVICE.format(loop='count = var.environment == "live" ? 1 : 0'), "the count of aws_ecs_service.s is 0 ("),
+        (_SERVICE.format(loop="for_each = {}"), "the for_each of aws_ecs_service.s is empty (main.tf:2)."),
+        ('module "ecs" {\n  source = "./ecs"\n  count = 0\n}\n', "the count of module.ecs is 0 (main.tf:3)."),
+        (_VPC + _SERVICE.format(loop="count = 0"), "the count of aws_ecs_service.s is 0 (main.tf:3)."),
+        ("", "No aws_ecs_service is in the checkout's Terraform files."),
+        (_VPC, None),
+        (_SERVICE.format(loop="count = var.unknown ? 1 : 0"), None),
+    ],
+)
+def test_a_service_that_is_repeated_for_nothing_is_told(text: str, reason: str | None, tmp_path: Path) -> None:
+    """It is in the files, and this environment has none."""
+    if "./ecs" in text:
+        (tmp_path / "ecs").mkdir()
+        write(tmp_path / "ecs", main=_SERVICE.format(loop=""))
+    settings = 'variable "environment" { default = "staging" }\nvariable "unknown" {}\n'
+    cluster = 'resource "aws_ecs_cluster" "c" { name = "c-${var.environment}" }\n'
+    write(tmp_path, main=text, other=settings + cluster)
+    found = next(each for each in read_environments(tmp_path) if each.environment == "staging")
+    assert (reason or "") in found.reasons.get("service", "") and ("service" in found.reasons) == (reason is not None)
+
+
 def test_nothing_outside_the_checkout_is_read(tmp_path: Path) -> None:
     """Neither a module nor a file."""
     outside = tmp_path / "outside"
