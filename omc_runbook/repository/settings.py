@@ -14,7 +14,7 @@ from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
 from omc_runbook.repository.environment_reads import find_environment_reads, find_open_prefixes
-from omc_runbook.repository.python_syntax import assigned, is_value, last_name, texts_of
+from omc_runbook.repository.python_syntax import assigned, is_value, last_name, parse_expression, texts_of
 from omc_runbook.repository.settings_classes import (
     COMPUTED,
     NAMING,
@@ -181,9 +181,13 @@ def settings_of(classes: Classes) -> SettingsSource:
     fields = list(_fields(classes, name))
     main_names = {each.name for each in lineage}
     others = [each for each in classes.nodes if each not in main_names and classes.is_settings(each)]
+    parts = {part for each in fields if each.nested for part in _models(classes, each.annotation)}
     for other in others:
         positions = {(each.file, each.line, each.variables) for each in fields}
-        fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in positions)
+        own = [each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in positions]
+        # What fills the field of Settings fills its parts, and their own variables only stand in for them.
+        is_part = other in parts and not classes.is_used_as_value(other)
+        fields += (replace(each, required=False) for each in own) if is_part else own
     doubts = zip(fields, _doubts(classes, fields), strict=True)
     fields = [replace(each, doubt=each.doubt or doubt) for each, doubt in doubts]
     return SettingsSource(
@@ -204,6 +208,12 @@ def settings_of(classes: Classes) -> SettingsSource:
         conditions=tuple(_conditions(classes, fields)),
         ambiguities=tuple(reason for each in classes.nodes for reason in _ambiguities(classes, each)),
     )
+
+
+def _models(classes: Classes, annotation: str) -> Iterator[str]:
+    """Yield the names of the classes that an annotation allows."""
+    expression = parse_expression(annotation)
+    yield from (classes.name(each) for each in union_members(expression)) if expression else ()
 
 
 def _forbids_others(classes: Classes, lineage: list[ast.ClassDef]) -> bool:

@@ -488,6 +488,19 @@ class Classes:
         calls = (each for each in self._calls if last_name(each.func) == name)
         return [{word.arg: word.value for word in call.keywords if word.arg} for call in calls]
 
+    def is_used_as_value(self, name: str) -> bool:
+        """Whether the main file, or that of a class, has its name outside of annotations, as where it is called."""
+        file = self._foreign.get(name)
+        is_named_there = file is not None and len(re.findall(rf"\b{re.escape(name)}\b", file.text)) > 1
+        annotations = {
+            inner
+            for each in ast.walk(self.tree)
+            if isinstance(each, ast.AnnAssign)
+            for inner in ast.walk(each.annotation)
+        }
+        names = (each for each in ast.walk(self.tree) if isinstance(each, ast.Name) and each not in annotations)
+        return is_named_there or any(self.name(each) == name for each in names)
+
     def source(self, node: ast.expr, file: SourceFile) -> str:
         """The source of an expression of a file, on one line."""
         if node.lineno != node.end_lineno or file is not self.file:

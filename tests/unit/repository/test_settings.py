@@ -727,6 +727,32 @@ class Settings(BaseSettings):
     assert read(body.format(""), IMPORTS + models).fields[0].variables == ("DB",)
 
 
+@pytest.mark.parametrize(
+    ("field", "after", "is_required"),
+    [
+        ("db: Database", "", False),
+        ("db: Database | None = None", "", False),
+        ('db: "Database"', "", False),
+        ("db: Database = Database()", "", True),
+        ("db: Database = Field(default_factory=Database)", "", True),
+        ("db: Database", "\n\ndatabase = Database()\n", True),
+        ("db: Database", "\n\nclass Replica(Database):\n    pass\n", True),
+        ("url: str", "", True),
+    ],
+)
+def test_settings_that_only_fill_a_field_of_settings_need_no_variables_of_their_own(
+    field: str, after: str, is_required: bool
+) -> None:
+    """DB__HOST is required, and HOST only stands in for it; made by themselves they read HOST alone."""
+    models = f"{IMPORTS}class Database(BaseSettings):\n    host: str\n\n\nclass Settings(BaseSettings):\n"
+    parsed = read(f"    model_config = {{'env_nested_delimiter': '__'}}\n    {field}\n{after}", models)
+    own = parsed.find("HOST")
+    assert own and own.required is is_required
+    assert "url" in field or parsed.fields[0].nested == {"DB__HOST": True}
+    without = read(f"    {field}\n{after}", models).find("HOST")
+    assert without and without.required
+
+
 def test_classes_above_count_as_settings_own() -> None:
     """Fields and options come down from the classes that Settings derives from, and can be set anew."""
     classes = """\
