@@ -81,6 +81,13 @@ GUIDE_KEYS = [
         "insert-key-here",
         "api key goes here",
         " changethis\n",
+        # Keys and certificates, of several lines or with \\n between them.
+        *(
+            f"-----BEGIN {kind}-----{text}-----END {kind}-----"
+            for kind in ("RSA PRIVATE KEY", "PUBLIC KEY", "CERTIFICATE")
+            for text in ("\n...\n", "\nMIIE...\n", r"\n…\n", "\n<the key>\n", "\nYOUR_KEY\n", "xxx\n", "\n\n", "")
+        ),
+        "-----BEGIN PUBLIC KEY-----\\n...\\n-----END PUBLIC KEY-----\\n",
     ],
 )
 def test_a_placeholder_is_known(text: str) -> None:
@@ -110,6 +117,9 @@ def test_a_placeholder_is_known(text: str) -> None:
         "http://localhost:5173,https://staging.ohmycoins.com",
         "updated-daily",
         "factual-numbers",
+        "-----BEGIN EC PRIVATE KEY-----\nMHcCxxxxyour+here/AB==\n-----END EC PRIVATE KEY-----\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMHcC==\n-----END RSA PRIVATE KEY-----\n",
+        "-----BEGIN PGP MESSAGE-----\nComment: <https://example.com>\n\nwcBM\n-----END PGP MESSAGE-----\n",
         "there",
     ],
 )
