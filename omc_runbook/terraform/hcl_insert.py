@@ -52,7 +52,14 @@ class Shape:
     def at(self, indent: str) -> str:
         """The text, reindented for a line with another indentation."""
         first, *others = self.text.split("\n")
-        return "\n".join([first, *(indent + line.removeprefix(self.indent) if line else "" for line in others)])
+        return "\n".join([first, *(self._moved(line, indent) if line else "" for line in others)])
+
+    def _moved(self, line: str, indent: str) -> str:
+        # As in [{ … }, { … }], the last line may have less than the first.
+        own = line[: len(line) - len(line.lstrip())]
+        if line.startswith(self.indent) or not self.indent.startswith(own):
+            return indent + line.removeprefix(self.indent)
+        return indent[: max(len(indent) + len(own) - len(self.indent), 0)] + line.lstrip()
 
 
 def add_element(node: Node, shape: Shape, unit: str, comma: bool, following: Node | None) -> Insertion:
@@ -75,6 +82,10 @@ def add_element(node: Node, shape: Shape, unit: str, comma: bool, following: Nod
     after = _after_comma(text, last.end)
     if before.strip():
         between = text[node.parts[-2].end : last.start] if len(node.parts) > 1 else ", "
+        if between == ", " and before.strip() == "}," and indent != indent_at(text, last.end) and "\n" in new:
+            # In terraform fmt's [{ … }, { … }] only the end of the last element stands further out.
+            *above, _ = new.split("\n")
+            return Insertion(last.start, "\n".join((*above, f"{indent}}}, ")))
         return Insertion(last.end, (between if between.strip() == "," and "\n" not in between else ", ") + new)
     if after is not None:
         below = next_line(text, after)

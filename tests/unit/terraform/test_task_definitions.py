@@ -267,6 +267,12 @@ def many(variable: str, indent: int = 2) -> str:
     return textwrap.indent(MANY.strip() % (variable, variable), " " * indent)
 
 
+def fmt(variable: str, end: str) -> str:
+    """An element of a list whose brackets stand together, and what comes after its lines."""
+    body = f'  name      = "{variable}"\n  valueFrom = "${{var.secrets_arn}}:{variable}::"\n'
+    return ("{\n" if variable == "A" else "\n") + body + end
+
+
 STYLES = {
     "a line each": (f"secrets = [\n  {A},\n  {B},\n]", f"secrets = [\n  {A},\n  {B},\n  {NEW},\n]"),
     "a comment after the last": (
@@ -298,6 +304,10 @@ STYLES = {
     "brackets together": (
         f"secrets = [{many('A', 0)}, {many('B', 0)}]",
         f"secrets = [{many('A', 0)}, {many('B', 0)}, {many(KEY, 0)}]",
+    ),
+    "brackets together, as terraform fmt indents them": (
+        f"secrets = [{fmt('A', '  }, {')}{fmt('B', '  }, {')}{fmt('C', '}]')}",
+        f"secrets = [{fmt('A', '  }, {')}{fmt('B', '  }, {')}{fmt(KEY, '  }, {')}{fmt('C', '}]')}",
     ),
     "colons": (
         'secrets : [\n  { name : "A", valueFrom : "${var.secrets_arn}:A::" },\n]',
