@@ -92,11 +92,21 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
             copy = command("git", "-C", workstation.checkout.root, "checkout", "HEAD", "--", workstation.path.name)
         move = command("mv", workstation.stray_files[0], workstation.path) if workstation.stray_files else ""
         copy = f"{unlink}{copy} && {private}" if copy else ""
+        if other := _looked_for_by_settings(workstation):
+            facts.append(f"{other}: with a .env at the top, it needs a link to that, or another env_file.")
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, copy)
         yield Evidence(workstation.path.name, tuple(facts), remedy)
         return
     for fact, where in _not_read(workstation):
         yield Evidence(workstation.path.name, (f"{workstation.path} exists, but {fact}.",), Remedy(where))
+
+
+def _looked_for_by_settings(workstation: Workstation) -> str:
+    """Where Settings look for a .env, as a clause; "" where that at the top is among it, or Compose passes it on."""
+    paths = workstation.dotenv_paths
+    is_read = workstation.path in paths or workstation.path.resolve() in paths or workstation.is_passed_by_compose
+    is_other = bool(paths) and not is_read and not workstation.checkout.loaded_files
+    return f"Settings looks for {', '.join(map(str, paths))}" if is_other else ""
 
 
 def _not_read(workstation: Workstation) -> Iterator[tuple[str, str]]:
@@ -107,14 +117,14 @@ def _not_read(workstation: Workstation) -> Iterator[tuple[str, str]]:
         link = command("ln", "-s", workstation.path, paths[0])
         where = "Let the code load the .env at the top of the checkout." if paths[0].exists() else link
         yield f"the application's code loads {', '.join(map(str, paths))}", where
-    elif paths and not is_read:
+    elif other := _looked_for_by_settings(workstation):
         folder = workstation.checkout.settings.folder
         seen_from = f", as seen from {folder}/" if folder else ""
         where = (
             "Set env_file in model_config (or _env_file in the call) to the .env at the top of the checkout"
             f"{seen_from}."
         )
-        yield f"Settings looks for {', '.join(map(str, paths))}", where
+        yield other, where
     if instead := workstation.read_by_both:
         yield (
             f"Settings and Docker Compose read {instead}",

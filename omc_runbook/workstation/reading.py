@@ -229,7 +229,9 @@ def _files_instead(checkout: Checkout, path: Path) -> Iterator[Path]:
     """Files with the variables that Settings or Compose read in place of the .env."""
     yield from _misnamed_files(checkout, True)
     service = checkout.application
-    read = {os.path.normpath(checkout.root / name) for name in (service.env_files if service else ())}
+    # What Settings call by a relative path, they look for in the folder in which they are started.
+    of_settings = filter(os.path.isabs, checkout.settings.env_files or ())
+    read = {os.path.normpath(checkout.root / name) for name in (*of_settings, *(service.env_files if service else ()))}
     yield from (each for each in _stray_files(checkout, path) if str(each) in read)
 
 

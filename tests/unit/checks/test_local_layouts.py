@@ -353,6 +353,28 @@ def test_a_file_beside_settings_that_compose_reads_too_is_linked_to(desk: Path) 
     assert found(local_setup.look(local_setup.begin("local", "", str(desk), allow_code=True))) == []
 
 
+def test_a_file_that_settings_alone_read_in_their_folder_is_linked_to(desk: Path) -> None:
+    """Moved to the top, the application would lack it; a new one at the top would be read by nobody."""
+    root = "from pathlib import Path\n\nROOT = Path(__file__).resolve().parent\n"
+    settings = SETTINGS.replace('(".env", ".env.local")', 'ROOT / ".env"')
+    (desk / "app/config.py").write_text(settings.replace("\n\n\nclass", f"\n{root}\n\nclass", 1))
+    run = local_setup.begin("local", "", str(desk))
+    (finding,) = (each for each in root_causes.diagnose(local_setup.look(run)) if each.is_root_cause)
+    where = f"Settings looks for {desk}/app/.env: with a .env at the top, it needs a link to that, or another env_file."
+    assert (finding.check, finding.evidence[1:]) == ("dotenv-missing", (where,))
+    (desk / "app/.env").touch(mode=0o600)
+    (desk / "app/.env").write_text(f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
+    snapshot = local_setup.look(run)
+    (finding,) = (each for each in root_causes.diagnose(snapshot) if each.is_root_cause)
+    link = f"ln -s {desk}/app/.env {desk}/.env"
+    assert (finding.check, finding.remedy.command) == ("dotenv-missing", link)
+    assert snapshot.workstation
+    notes = plan_dotenv(snapshot.workstation).notes
+    assert [each.endswith(f"link it by {link}") for each in notes if "app/.env" in each] == [True]
+    (desk / ".env").symlink_to(desk / "app/.env")
+    assert found(local_setup.look(local_setup.begin("local", "", str(desk), allow_code=True))) == []
+
+
 def test_what_compose_sets_is_a_remark_where_settings_may_have_it_elsewhere_too(desk: Path) -> None:
     """Settings lack it in a start without Docker, whether its secrets_dir may have it or not."""
     settings = SETTINGS.replace('extra="ignore"', 'extra="ignore", secrets_dir="/run/secrets"')
