@@ -17,11 +17,12 @@ PLACEHOLDER = re.compile(
                 (?: (?: test | live | ant | proj | api03 | or | v1 ) [-_] )*
             | akia | aiza (?: sy )?
           )? (?: \.{3} | x{3,} (?: - x+ )* )
-        # A certificate or key has neither dots nor angle brackets in it.
-        | -----begin [ ] [a-z\d ]*? (?: key | certificate ) -----
-            (?: (?: (?! \.{3} | … | < | your [-_ ] ) [\s\S] )*+ (?: \.{3} | … | < | your [-_ ] ) [\s\S]*
-              | (?: [\sx*] | \\[nr] )*+ )
-            -----end [ ] [a-z\d ]+ ----- (?: \\[nr] )*
+        # A certificate or key has no dots, brackets or hyphens in it; what stands between two of them may.
+        | (?: -----begin [ ] [a-z\d ]*? (?: key | certificate ) -----
+            (?: (?: (?! -----end | \.{3} | […<\[] | \{\{ | (?: your | insert | paste | replace ) [-_ ] ) [\s\S] )*+
+                (?: (?! -----end ) [\s\S] )++
+              | (?: [\sx*] | \\[nr] | (?: change | replace ) [-_ ]? me | placeholder | todo | dummy | fake )*+ )
+            -----end [ ] [a-z\d ]+ ----- (?: \s | \\[nr] )*+ )+
         | \$\( .* \) | ` [^`]* \s [^`]* ` | python3? \s+ -c \s .*
         | \( (?: known [ ] after [ ] apply | sensitive [ ] value ) \)
         # What documentation and generators of projects have: Django's, AWS's, FastAPI's, Slack's.

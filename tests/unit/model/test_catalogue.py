@@ -88,6 +88,11 @@ GUIDE_KEYS = [
             for text in ("\n...\n", "\nMIIE...\n", r"\n…\n", "\n<the key>\n", "\nYOUR_KEY\n", "xxx\n", "\n\n", "")
         ),
         "-----BEGIN PUBLIC KEY-----\\n...\\n-----END PUBLIC KEY-----\\n",
+        *(
+            f"-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n"
+            for text in ("TODO", "changeme", "replace-me", "[snip]", "{{ key }}", "insert key here")
+        ),
+        2 * "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
     ],
 )
 def test_a_placeholder_is_known(text: str) -> None:
@@ -119,6 +124,12 @@ def test_a_placeholder_is_known(text: str) -> None:
         "factual-numbers",
         "-----BEGIN EC PRIVATE KEY-----\nMHcCxxxxyour+here/AB==\n-----END EC PRIVATE KEY-----\n",
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMHcC==\n-----END RSA PRIVATE KEY-----\n",
+        # As openssl pkcs12 writes them.
+        *(
+            f"-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n{between}\n"
+            "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"
+            for between in ("Key Attributes: <No Attributes>", "# ...", "your key:")
+        ),
         "-----BEGIN PGP MESSAGE-----\nComment: <https://example.com>\n\nwcBM\n-----END PGP MESSAGE-----\n",
         "there",
     ],
