@@ -8,7 +8,7 @@ import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,15 @@ from omc_runbook.masking.public_values import COMMON
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
-from omc_runbook.repository.compose_tree import all_texts, find_includes, merge, read_services, read_tree, rebase
+from omc_runbook.repository.compose_tree import (
+    all_texts,
+    find_includes,
+    merge,
+    read_services,
+    read_tree,
+    rebase,
+    resolve_env_files,
+)
 from omc_runbook.repository.dockerfile import BuiltImage, read_image
 from omc_runbook.textfile.file import BOM, SourceFile, is_inside, read_first, read_if_readable, read_source
 
@@ -46,8 +54,8 @@ SECRETS = "/run/secrets"
 """The folder in a container for Compose's secrets."""
 HOST_MACHINE = "host.docker.internal"
 """The name of the host machine in a container."""
-_INNERMOST = re.compile(r"\$(?:\{(\w+)(?:(:?)-([^${}]*))?\}|(\w+))", re.ASCII)
-"""An interpolation without another one in it, which a default may stand for."""
+_INNERMOST = re.compile(r"\$(?:\{(\w+)(?:(:?)([-+?])([^${}]*))?\}|(\w+))", re.ASCII)
+"""An interpolation without another one in it."""
 _DOTENV = ".env"
 _FILE_VARIABLES = ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR")
 _APPLICATIONS = ("backend", "app", "api", "web")
@@ -316,24 +324,32 @@ class _Reader:
             own = (name for variables in files for name, value in variables.items() if value)
             inner = _path_from(file, each.folder)
             services = merge(services, self.services(other, above, inner, defaults.union(own)) if other else {})
-        own_services = self._own_services(file, tree, above, folder)
+        own_services = self._own_services(file, tree, above, folder, defaults)
         # Without services to merge with, !reset and !override stay for the caller's merge.
         return merge(services, own_services) if services else own_services
 
     def _own_services(
-        self, file: SourceFile, tree: Mapping[str, Any], above: tuple[str, ...], folder: str | None = None
+        self,
+        file: SourceFile,
+        tree: Mapping[str, Any],
+        above: tuple[str, ...],
+        folder: str | None = None,
+        defaults: frozenset[str] = frozenset(),
     ) -> dict[str, Any]:
         folder = posixpath.dirname(file.name) if folder is None else folder
-        services = read_services(file, tree, lambda path, name: self._service(file, path, name, above))
-        return {name: rebase(body, folder) for name, body in services.items()}
+        services = read_services(file, tree, lambda path, name: self._service(file, path, name, above, defaults))
+        resolve = partial(_resolved, self._repository, defaults)
+        return {name: rebase(resolve_env_files(body, resolve), folder) for name, body in services.items()}
 
-    def _service(self, file: SourceFile, path: str, name: str, above: tuple[str, ...]) -> Mapping[str, Any] | None:
+    def _service(
+        self, file: SourceFile, path: str, name: str, above: tuple[str, ...], defaults: frozenset[str]
+    ) -> Mapping[str, Any] | None:
         """A service of another file, with paths relative to the folder of the file that extends it."""
         other = self._find(file, path, above)
         if other is None:
             return None
         tree = read_tree(other)
-        body = self._own_services(other, tree, (*above, other.name)).get(name)
+        body = self._own_services(other, tree, (*above, other.name), defaults=defaults).get(name)
         if not isinstance(body, dict):
             return None
         # Compose interpolates the whole file, whichever service is used.
@@ -383,11 +399,10 @@ def _secret_files(secrets: Any) -> Iterator[str]:
 def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeService:
     build, extends = body.get("build", {}), body.get("extends")
     context, dockerfile = build.get("context"), build.get("dockerfile")
-    env_files = tuple(_resolved(repository, path) for path in body.get("env_file", ()))
     return ComposeService(
         name=name,
-        env_files=env_files,
-        env_file_names=_names_in(repository, env_files),
+        env_files=tuple(body.get("env_file", ())),
+        env_file_names=_names_in(repository, body.get("env_file", ())),
         environment=tuple(_service_variable(*pair) for pair in body.get("environment", {}).items()),
         image=body.get("image", ""),
         context=context if isinstance(context, str) else "",
@@ -418,13 +433,19 @@ def _built(repository: Path, build: Mapping[str, Any]) -> BuiltImage:
     return read_image(repository, *texts)
 
 
-def _resolved(repository: Path, path: str) -> str:
-    """The path of an env_file with the values of its variables, or their defaults; as it is where one is not known."""
+def _resolved(repository: Path, unknown: Collection[str], path: str) -> str:
+    """The path of an env_file with the values of its variables, or what stands in for them; as it is without one.
+
+    `unknown` are variables that may have a value that is not read here.
+    """
     text = path
     while match := _INNERMOST.search(text):
-        name, default = match[1] or match[4], match[3]
+        name, operator, word = match[1] or match[5], match[3], match[4]
         value = os.environ.get(name, _read_variables(repository, _DOTENV, (name,)).get(name))
-        value = default if value is None or (value == "" and match[2]) else value
+        if value is None and name in unknown:
+            return path
+        is_set = value is not None and not (value == "" and match[2])
+        value = word if is_set == (operator == "+") and operator in ("+", "-") else value
         # A folder may stand before it, as in include: an absolute path would take its place.
         if not value or "$" in value or (match.start() and value.startswith("/")):
             return path

@@ -232,6 +232,13 @@ def find_includes(tree: Mapping[str, Any]) -> Iterator[Include]:
         yield from (Include(path, folder, tuple(env_files)) for path in texts)
 
 
+def resolve_env_files(body: Any, resolve: Callable[[str], str]) -> Any:
+    """A service with the paths of its env_files as `resolve` gives them; before `rebase`, which leaves variables."""
+    if not isinstance(body, dict) or "env_file" not in body:
+        return body
+    return {**body, "env_file": _convert(body["env_file"], lambda paths: [*map(resolve, paths)])}
+
+
 def rebase(body: Any, folder: str) -> Any:
     """A service with its paths relative to another folder; `folder` is the path from there to its file's folder."""
     if folder in ("", ".") or not isinstance(body, dict):

@@ -311,6 +311,11 @@ services:
         ("${REFERS:-dev}.env", None),
         ("folder/${NO_SUCH:-/etc/dev.env}", None),
         ("$${OF_FILE}.env", None),
+        ("${OF_FILE:?say which}.env", "dev.env"),
+        ("${OF_FILE:+other}.env", "other.env"),
+        ("${EMPTY+other}.env", "other.env"),
+        ("${EMPTY:+other}.env", None),
+        ("${EMPTY:?say which}.env", None),
     ],
 )
 def test_the_path_of_an_env_file_has_the_values_of_its_variables(
@@ -323,6 +328,30 @@ def test_the_path_of_an_env_file_has_the_values_of_its_variables(
     compose = read_compose(tmp_path)
     assert compose and compose.services[0].env_files == (expected or path,)
     assert isinstance(compose.services[0].env_files[0], OptionalPath)
+
+
+@pytest.mark.parametrize(
+    ("reference", "path", "expected"),
+    [
+        ("include: [sub/app.yaml]", "${NO_SUCH:-.env}", "sub/.env"),
+        ("include: [sub/app.yaml]", "${TOP}.env", "sub/top.env"),
+        ("include: [sub/app.yaml]", "${OF_SUB:-dev}.env", None),
+        ("include: [{path: sub/app.yaml, project_directory: .}]", "${NO_SUCH:-dev}.env", "dev.env"),
+        ("services: {app: {extends: {file: sub/app.yaml, service: app}}}", "${OF_SUB:-dev}.env", "sub/dev.env"),
+        ("services: {app: {extends: {file: sub/app.yaml, service: app}}}", "${NO_SUCH:-../dev.env}", "dev.env"),
+    ],
+)
+def test_the_path_of_an_env_file_in_another_folder_is_seen_from_there(
+    reference: str, path: str, expected: str | None, tmp_path: Path
+) -> None:
+    """A path that begins with a variable, too; the .env beside an included file may have the variable's value."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".env").write_text("TOP=top\n")
+    (tmp_path / "sub/.env").write_text("TOP=other\nOF_SUB=sub\n")
+    (tmp_path / "sub/app.yaml").write_text(f"services: {{app: {{env_file: '{path}'}}}}\n")
+    (tmp_path / "compose.yaml").write_text(f"{reference}\n")
+    compose = read_compose(tmp_path)
+    assert compose and compose.services[0].env_files == (expected or path,)
 
 
 def test_which_file_is_taken(tmp_path: Path) -> None:
