@@ -166,7 +166,7 @@ class Workstation:
             if not self._is_told(variable, reasons):
                 reasons.setdefault(self.dotenv_name(variable), why)
         provided = {name for name in reasons if self.is_set_later(name) or self.is_given_elsewhere(name)}
-        provided |= {name for name in reasons if self._is_set_instead(name)}
+        provided |= {name for name in reasons if self.is_set_instead(name)}
         reasons = {name: why for name, why in reasons.items() if name not in provided}
         for name in self.checkout.compose.required if self.checkout.compose else ():
             reasons.setdefault(name, "Compose refuses to start without it")
@@ -293,7 +293,7 @@ class Workstation:
         is_ignored = self.checkout.settings.ignore_empty and value is not None and value.is_empty
         return is_ignored and not any(file in files for files in chain(*self._beside_for_services))
 
-    def _is_set_instead(self, name: str) -> bool:
+    def is_set_instead(self, name: str) -> bool:
         """Whether the .env that both read instead has a variable, which no Compose file interpolates."""
         compose = self.checkout.compose
         is_used = compose is not None and name in compose.used

@@ -173,7 +173,7 @@ def _names_with_value(
     names = {right_name for _, right_name in misspellings(workstation)}
     names |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
     names |= {name for name in empty_names if workstation.is_set_later(name)}
-    names |= {name for name in present if workstation.is_given_elsewhere(name)}
+    names |= {name for name in present if workstation.is_given_elsewhere(name) or workstation.is_set_instead(name)}
     return names | {name for name, text in present.items() if name not in renewed and stands_for_another(name, text)}
 
 
