@@ -7,15 +7,22 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository.code_files import named_files
+from omc_runbook.repository.code_files import code_files, named_files, read_text
 from omc_runbook.repository.dotenv_loading import path_of
-from omc_runbook.repository.python_syntax import in_brackets, is_value, last_name, parse_expression, python_errors
+from omc_runbook.repository.python_syntax import (
+    in_brackets,
+    is_value,
+    last_name,
+    parse_expression,
+    parse_python,
+    python_errors,
+)
 from omc_runbook.repository.settings_files import is_left_out, read_tables
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
@@ -489,17 +496,11 @@ class Classes:
         return [{word.arg: word.value for word in call.keywords if word.arg} for call in calls]
 
     def is_used_as_value(self, name: str) -> bool:
-        """Whether the main file, or that of a class, has its name outside of annotations, as where it is called."""
-        file = self._foreign.get(name)
-        is_named_there = file is not None and len(re.findall(rf"\b{re.escape(name)}\b", file.text)) > 1
-        annotations = {
-            inner
-            for each in ast.walk(self.tree)
-            if isinstance(each, ast.AnnAssign)
-            for inner in ast.walk(each.annotation)
-        }
-        names = (each for each in ast.walk(self.tree) if isinstance(each, ast.Name) and each not in annotations)
-        return is_named_there or any(self.name(each) == name for each in names)
+        """Whether the checkout's code has the name of a class outside of annotations, as where it is called."""
+        if _has_as_value(self.tree, name, self.name):
+            return True
+        texts = (read_text(path) for path in code_files(repository_of(self.file)) if path != self.file.path)
+        return any(_has_as_value(parse_python(text), name, last_name) for text in texts if name in text)
 
     def source(self, node: ast.expr, file: SourceFile) -> str:
         """The source of an expression of a file, on one line."""
@@ -637,3 +638,14 @@ def _assignments(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
                 yield name, value
+
+
+def _has_as_value(tree: ast.Module, name: str, name_of: Callable[[ast.expr], str]) -> bool:
+    """Whether a module has a name outside of annotations, or gives it another."""
+    nodes = [*ast.walk(tree)]
+    annotations = [each.annotation for each in nodes if isinstance(each, ast.AnnAssign | ast.arg)]
+    annotations += [each.returns for each in nodes if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {inner for each in annotations if each for inner in ast.walk(each)}
+    values = (each for each in nodes if isinstance(each, ast.Name | ast.Attribute) and each not in inside)
+    is_renamed = any(isinstance(each, ast.alias) and each.name == name and each.asname for each in nodes)
+    return is_renamed or any(name_of(each) == name for each in values)

@@ -753,6 +753,28 @@ def test_settings_that_only_fill_a_field_of_settings_need_no_variables_of_their_
     assert without and without.required
 
 
+@pytest.mark.parametrize(
+    ("code", "is_required"),
+    [
+        ("from app.config import Database\n\nhost = Database().host\n", True),
+        ("from app import config\n\nhost = config.Database().host\n", True),
+        ("from app.config import Database as Parts\n\nhost = Parts().host\n", True),
+        ("from app.config import Database\n\nget = Depends(Database)\n", True),
+        ("from app.config import Database\n\ndef get(db: Database) -> Database: ...\n", False),
+        ("from app.config import (\n    Database,\n    Settings,\n)\n", False),
+    ],
+)
+def test_settings_made_in_another_file_read_their_own_variables(code: str, is_required: bool, tmp_path: Path) -> None:
+    """There, what fills the field of Settings fills nothing."""
+    (tmp_path / "app").mkdir()
+    settings = "class Settings(BaseSettings):\n    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n"
+    text = f"{IMPORTS}class Database(BaseSettings):\n    host: str\n\n\n{settings}"
+    (tmp_path / "app/config.py").write_text(text)
+    (tmp_path / "app/other.py").write_text(code)
+    own = read_settings(tmp_path).find("HOST")
+    assert own and own.required is is_required
+
+
 def test_classes_above_count_as_settings_own() -> None:
     """Fields and options come down from the classes that Settings derives from, and can be set anew."""
     classes = """\
