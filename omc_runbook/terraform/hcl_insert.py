@@ -86,6 +86,11 @@ def add_element(node: Node, shape: Shape, unit: str, comma: bool, following: Nod
             # In terraform fmt's [{ … }, { … }] only the end of the last element stands further out.
             *above, _ = new.split("\n")
             return Insertion(last.start, "\n".join((*above, f"{indent}}}, ")))
+        if len(node.parts) == 1 and _is_joined(text, node, last) and "\n" in new:
+            # There, each line between two elements is as far in as their members.
+            *above, _ = new.split("\n")
+            inner = above[-1][: len(above[-1]) - len(above[-1].lstrip())]
+            return Insertion(last.start, "\n".join((*above, f"{inner}}}, ")))
         return Insertion(last.end, (between if between.strip() == "," and "\n" not in between else ", ") + new)
     if after is not None:
         below = next_line(text, after)
@@ -93,6 +98,13 @@ def add_element(node: Node, shape: Shape, unit: str, comma: bool, following: Nod
     former = _after_comma(text, node.parts[-2].end) if len(node.parts) > 1 else node.start + 1
     below = next_line(text, former) if former is not None else None
     return Insertion(below or line_start(text, last.start), f"{indent}{new},\n")
+
+
+def _is_joined(text: str, node: Node, element: Node) -> bool:
+    """Whether the only element of a list is of several lines, which begin with [{ and end with }]."""
+    return (text[node.start : element.start], text[element.end : node.end]) == ("[", "]") and (
+        indent_at(text, element.start) == indent_at(text, element.end) and text[element.end - 2] in " \t\n"
+    )
 
 
 def _before_element(node: Node, element: Node, shape: Shape) -> Insertion | None:

@@ -309,6 +309,10 @@ STYLES = {
         f"secrets = [{fmt('A', '  }, {')}{fmt('B', '  }, {')}{fmt('C', '}]')}",
         f"secrets = [{fmt('A', '  }, {')}{fmt('B', '  }, {')}{fmt(KEY, '  }, {')}{fmt('C', '}]')}",
     ),
+    "brackets together around one": (
+        f"secrets = [{fmt('A', '}]')}",
+        f"secrets = [{{{fmt(KEY, '  }, {')}{fmt('A', '}]').removeprefix('{')}",
+    ),
     "colons": (
         'secrets : [\n  { name : "A", valueFrom : "${var.secrets_arn}:A::" },\n]',
         'secrets : [\n  { name : "A", valueFrom : "${var.secrets_arn}:A::" },\n'
