@@ -223,10 +223,10 @@ class Module(Expressions, Object):
             found += (*module.resources, *(each for each in calls if isinstance(each, Instance)))
         return tuple(found)
 
-    def absent(self, type_: str) -> Iterator[tuple[str, Node]]:
-        """Yield the resources of a type, and the modules called, of which a count or for_each makes none.
+    def absent(self, type_: str) -> Iterator[tuple[str, Node, bool]]:
+        """Yield the resources of a type, and the modules that may have one, of which a count or for_each makes none.
 
-        Each with its address within its folder and that attribute.
+        Each with its address within its folder, that attribute, and whether it certainly is or has such a resource.
         """
         for module in self.walk():
             for block in module.folder.blocks:
@@ -234,9 +234,13 @@ class Module(Expressions, Object):
                 if not is_call and _type_of(block) != type_:
                     continue
                 loop = block.find("count") or block.find("for_each")
-                if loop and not (module._calls(block) if is_call else module._instances_of(block)):
+                if not loop or (module._calls(block) if is_call else module._instances_of(block)):
+                    continue
+                folder = module._folder(modules.source_of(block)) if is_call else None
+                types = {_type_of(each) or each.type for each in folder[1].blocks} if folder else set()
+                if folder is None or not types.isdisjoint({type_, "module"}):
                     what = f"module.{block.labels[0]}" if is_call else f"{type_}.{block.labels[-1]}"
-                    yield f"{without_folder(module.address)}{what}", loop
+                    yield f"{without_folder(module.address)}{what}", loop, not is_call or type_ in types
 
     def output(self, name: str) -> Result | None:
         """An output's value; None where there is no such output."""

@@ -121,11 +121,14 @@ class ServiceReader:
     def _why_none(self) -> str:
         """Why there is no service, as a sentence; "" where a module from elsewhere may have one."""
         absent = [each for root in self.resources.roots for each in root.module.absent("aws_ecs_service")]
+        certain = [each for each in absent if each[2]]
+        may_be_elsewhere = bool(self.resources.of("aws_ecs_service", "module"))
+        if may_be_elsewhere and not certain:
+            return ""
         if not absent:
-            may_be_elsewhere = self.resources.of("aws_ecs_service", "module")
-            return "" if may_be_elsewhere else "No aws_ecs_service is in the checkout's Terraform files."
-        # A module that is left out may have the service, or nothing to do with it.
-        label, loop = min(absent, key=lambda each: "aws_ecs_service" not in each[0])
+            return "No aws_ecs_service is in the checkout's Terraform files."
+        # A module from elsewhere that is left out may have the service, or nothing to do with it.
+        label, loop, _ = min(certain or absent, key=lambda each: "aws_ecs_service" not in each[0])
         state = "0" if loop.name == "count" else "empty"
         return f"No aws_ecs_service is in this environment: the {loop.name} of {label} is {state} ({loop.location})."
 

@@ -349,6 +349,16 @@ _VPC = 'module "vpc" { source = "terraform-aws-modules/vpc/aws" }\n'
         (_SERVICE.format(loop='count = var.environment == "live" ? 1 : 0'), "the count of aws_ecs_service.s is 0 ("),
         (_SERVICE.format(loop="for_each = {}"), "the for_each of aws_ecs_service.s is empty (main.tf:2)."),
         ('module "ecs" {\n  source = "./ecs"\n  count = 0\n}\n', "the count of module.ecs is 0 (main.tf:3)."),
+        (
+            'module "vpc" {\n  source = "./vpc"\n  count = 0\n}\n',
+            "No aws_ecs_service is in the checkout's Terraform files.",
+        ),
+        (_VPC + 'module "vpn" {\n  source = "terraform-aws-modules/vpn/aws"\n  count = 0\n}\n', None),
+        (_VPC + 'module "ecs" {\n  source = "./ecs"\n  count = 0\n}\n', "the count of module.ecs is 0 (main.tf:4)."),
+        (
+            'module "ecs" {\n  source = "terraform-aws-modules/ecs/aws"\n  count = 0\n}\n',
+            "the count of module.ecs is 0 (",
+        ),
         (_VPC + _SERVICE.format(loop="count = 0"), "the count of aws_ecs_service.s is 0 (main.tf:3)."),
         ("", "No aws_ecs_service is in the checkout's Terraform files."),
         (_VPC, None),
@@ -357,9 +367,10 @@ _VPC = 'module "vpc" { source = "terraform-aws-modules/vpc/aws" }\n'
 )
 def test_a_service_that_is_repeated_for_nothing_is_told(text: str, reason: str | None, tmp_path: Path) -> None:
     """It is in the files, and this environment has none."""
-    if "./ecs" in text:
-        (tmp_path / "ecs").mkdir()
-        write(tmp_path / "ecs", main=_SERVICE.format(loop=""))
+    for name, inner in (("ecs", _SERVICE.format(loop="")), ("vpc", 'resource "aws_vpc" "v" {}\n')):
+        if f"./{name}" in text:
+            (tmp_path / name).mkdir()
+            write(tmp_path / name, main=inner)
     settings = 'variable "environment" { default = "staging" }\nvariable "unknown" {}\n'
     cluster = 'resource "aws_ecs_cluster" "c" { name = "c-${var.environment}" }\n'
     write(tmp_path, main=text, other=settings + cluster)
