@@ -44,10 +44,12 @@ from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quo
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:=?[ \t]*(?P<rest>.*)$")
-_COLLECTIONS = ("list", "dict", "set", "frozenset", "tuple", "deque", "sequence", "mapping", "mutablemapping")
+_COLLECTIONS = ("list", "dict", "set", "frozenset", "tuple", "deque", "sequence", "mapping", "mutablemapping", "json")
 """Types that are parsed as JSON, which an empty text is not."""
 _TEXTS = re.compile(r"\b(?:StrictStr|SecretStr|SecretBytes|bytes)\b")
 """Types that take an empty text, as str does."""
+_LITERAL = re.compile(r"\bLiteral\[[^\]]*\]")
+"""Values, which are no types: Literal["strict"] takes no other text."""
 
 TEMPLATE = "the template"
 EMPTIED = "no value yet: left empty"
@@ -507,7 +509,7 @@ def _cannot_be_empty(workstation: Workstation, name: str) -> bool:
         return False
     if name in map(workstation.dotenv_name, field_.nested):
         return False
-    is_text = "str" in _TEXTS.sub("str", field_.annotation) and not _is_json(field_.annotation)
+    is_text = "str" in _TEXTS.sub("str", _LITERAL.sub("", field_.annotation)) and not _is_json(field_.annotation)
     return field_.refuses_empty or not is_text
 
 

@@ -378,6 +378,9 @@ def test_an_empty_line_with_a_colon_that_settings_would_refuse_becomes_a_comment
         ("SecretStr | None = Field(default=None, min_length=8)", "# SENTRY_DSN="),
         ("list[SecretStr] = []", "# SENTRY_DSN="),
         ("StrictBytes | None = None", "# SENTRY_DSN="),
+        ('Literal["strict", "bytes"] = "strict"', "# SENTRY_DSN="),
+        ('str | Literal["strict"] = "strict"', "SENTRY_DSN="),
+        ("Json[str] | None = None", "# SENTRY_DSN="),
     ],
 )
 def test_a_variable_without_a_value_comes_in_empty_where_its_type_takes_that(
