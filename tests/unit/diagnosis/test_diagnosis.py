@@ -216,6 +216,18 @@ def test_old_tasks_that_exit_are_no_consequence_of_new_ones_that_cannot_read() -
     assert roots(with_tasks(alike, *exits)) == {"rollout-stuck"}
 
 
+def test_old_tasks_that_cannot_read_are_no_cause_of_new_ones_that_exit() -> None:
+    """The other way round, the new tasks had their secrets: their deployment is stuck for a reason of its own."""
+    snapshot = stuck(healthy(), "worker", EXIT, **EXITED)
+    old = [stopped("worker", NETWORK, NOW - timedelta(minutes=minutes)) for minutes in (50, 40, 30)]
+    found = with_tasks(snapshot, *old)
+    assert roots(found) == {"pull-failed", "rollout-stuck"}
+    assert one(found, "task-exits").because_of == ("rollout-stuck",)
+    # A new one that could not read either may be why.
+    alike = stopped("worker", NETWORK, NOW, deployment_id="ecs-svc/worker-new")
+    assert roots(with_tasks(found, alike)) == {"pull-failed"}
+
+
 def test_failing_pulls_alone_are_a_root_cause() -> None:
     """Where nothing else is wrong, as with the network, the failing start is the cause itself."""
     snapshot = suffering(healthy(), NETWORK)
