@@ -6,11 +6,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws import iam
+from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import RESOURCE_POLICY
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of, newest_call
 from omc_runbook.checks.check import Evidence, Family, Uncertain
+from omc_runbook.checks.key_demand import rolled_back_alone
 from omc_runbook.checks.role_access import (
     RoleAccess,
     denied_alike,
@@ -110,7 +113,8 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield _doubt(snapshot, name, f"Its trust policy cannot be evaluated: {verdict.reason}.")
         elif verdict.decision != "allowed":
             facts, remedy = _of_trust(name, role.trust, verdict, context)
-            yield Evidence(name, (*facts, *(stop.sentence for stop in refused[:1])), remedy, services)
+            facts = (*facts, *(stop.sentence for stop in refused[:1]))
+            yield Evidence(name, facts, remedy, services, revisions=_rolled_back(snapshot, arn))
         elif refused and role.arn != arn:
             fact = f"GetRole: the ARN of {name} is {role.arn}, not {arn}, which the task definition names."
             register = Remedy(f"Set executionRoleArn to {role.arn}, register a new revision and deploy it.")
@@ -424,12 +428,18 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
 def _roles(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str]]]:
     """The execution roles with the services that use each."""
     for arn in snapshot.permissions:
-        services = (
-            service.name
-            for service in snapshot.readers
-            if any(revision.execution_role_arn == arn for revision in snapshot.revisions(service))
-        )
-        yield arn, frozenset(services)
+        yield arn, frozenset(service.name for service, _ in _revisions_of(snapshot, arn))
+
+
+def _revisions_of(snapshot: Snapshot, arn: str) -> Iterator[tuple[Service, TaskDefinition]]:
+    """The revisions with an execution role, each after its service."""
+    pairs = ((service, revision) for service in snapshot.readers for revision in snapshot.revisions(service))
+    return (pair for pair in pairs if pair[1].execution_role_arn == arn)
+
+
+def _rolled_back(snapshot: Snapshot, arn: str) -> dict[str, str]:
+    """The services of which only a revision that ECS has rolled back has an execution role, each with that revision."""
+    return rolled_back_alone(snapshot, _revisions_of(snapshot, arn))
 
 
 def _simulated(snapshot: Snapshot, arn: str) -> bool:
@@ -489,7 +499,8 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
             yield _refused(snapshot, arn, services, access)
         elif (beside := judge_beside(snapshot, arn, access)) and beside.cause == cause:
             # AWS's message to tasks is about the denial that comes before.
-            yield Evidence(iam.role_name(arn), beside.sentences, _remedy(snapshot, arn, beside), services)
+            remedy, revisions = _remedy(snapshot, arn, beside), _rolled_back(snapshot, arn)
+            yield Evidence(iam.role_name(arn), beside.sentences, remedy, services, revisions=revisions)
 
 
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
@@ -500,7 +511,7 @@ def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: Rol
     remedy = exchange.remedy if exchange else _remedy(snapshot, arn, access)
     if access.sentence in own:
         remedy = _unless_corrected(remedy)
-    return Evidence(iam.role_name(arn), tuple(facts), remedy, services)
+    return Evidence(iam.role_name(arn), tuple(facts), remedy, services, revisions=_rolled_back(snapshot, arn))
 
 
 def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
@@ -545,7 +556,7 @@ def _without_grant(snapshot: Snapshot, arn: str, services: frozenset[str], key: 
     if not access.is_bounded:
         # Only the author of a Deny can take it back.
         remedy = remedies.with_runbook("troubleshoot", snapshot.environment, remedy)
-    return Evidence(name, access.sentences, remedy, services)
+    return Evidence(name, access.sentences, remedy, services, revisions=_rolled_back(snapshot, arn))
 
 
 def _write_again(names: Names) -> Remedy:

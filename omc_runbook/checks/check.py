@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
@@ -71,6 +71,8 @@ class Evidence:
 
     An error about one of them that keeps new tasks from running, or another drift finding about one, is its cause.
     """
+    revisions: Mapping[str, str] | None = None
+    """By a service's name, what is to be deployed there once it is fixed, where the revision in force lacks nothing."""
 
 
 @dataclass(frozen=True)
@@ -351,7 +353,7 @@ def _remedy(check: Check, answer: Evidence, snapshot: Snapshot) -> Remedy:
     environment, remedy = snapshot.environment, answer.remedy
     if check.hinders in ("secret", "calls", "value"):
         affected = [service for service in snapshot.consumers if service.name in answer.services]
-        remedy = remedies.then_start_tasks(environment.names, remedy, affected)
+        remedy = remedies.then_start_tasks(environment.names, remedy, affected, answer.revisions)
         for other in snapshot.elsewhere:
             names = other.environment.names
             there = [each for each in other.consumers if in_cluster(each.name, names.cluster) in answer.services]

@@ -18,6 +18,7 @@ from omc_runbook.checks.key_demand import (
     plain_logins,
     referenced_keys,
     referring_services,
+    rolled_back_alone,
     secret_demands,
     services_reading,
 )
@@ -647,20 +648,15 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
     entry = key in environment.keys
     remedy = remedies.update(environment, key, instead) if entry else remedies.put_value(environment.names)
     referenced = f"{key} is referenced by {in_words(services)}."
-    facts = (referenced, fact, *_not_reached(snapshot, key), *_rolled_back(snapshot, key))
-    return Evidence(key, facts, remedy, services)
-
-
-def _rolled_back(snapshot: Snapshot, key: str) -> Iterator[str]:
-    """A sentence for each service of which a revision alone refers to a key that ECS has rolled back."""
-    for service in (each for each in snapshot.consumers if each.rolled_back):
-        demands = [each for each in secret_demands(snapshot) if each.service is service and each.reference.key == key]
-        in_force = {service.task_definition_arn, *service.task_sets}
-        if demands and in_force.isdisjoint(each.definition.arn for each in demands):
-            yield (
-                f"Of {service.name}, only {demands[0].definition.label} refers to it, which ECS rolled back: once the"
-                " secret has the key, deploy that revision."
-            )
+    own = (demand for demand in secret_demands(snapshot) if demand.reference.key == key)
+    revisions = rolled_back_alone(snapshot, ((demand.service, demand.definition) for demand in own))
+    ways = (
+        f"Of {service}, only {revision} refers to it, which ECS rolled back: once the secret has the key, deploy that"
+        " revision."
+        for service, revision in revisions.items()
+    )
+    facts = (referenced, fact, *_not_reached(snapshot, key), *ways)
+    return Evidence(key, facts, remedy, services, revisions=revisions)
 
 
 def _not_reached(snapshot: Snapshot, key: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.masking.document import Document
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.suggestions import closest
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.content import Content
@@ -100,6 +101,20 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
         for bad, good in ((known.get(bad), known.get(good)) for bad in failing for good in serving):
             if bad and good and bad != good and bad.arn not in explained:
                 yield Succession(service, bad, good)
+
+
+def rolled_back_alone(snapshot: Snapshot, concerned: Iterable[tuple[Service, TaskDefinition]]) -> dict[str, str]:
+    """Of services with the revisions that a fault concerns, those where ECS has rolled back the only such revision.
+
+    By the service's name, the revision as family:revision: new tasks of the one in force would show nothing.
+    """
+    rolled_back = {service.name: service for service in snapshot.consumers if service.rolled_back}
+    revisions = grouped((service.name, revision) for service, revision in concerned if service.name in rolled_back)
+    return {
+        name: found[0].label
+        for name, found in revisions.items()
+        if {rolled_back[name].task_definition_arn, *rolled_back[name].task_sets}.isdisjoint(each.arn for each in found)
+    }
 
 
 @once

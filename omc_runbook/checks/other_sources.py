@@ -9,7 +9,7 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family, Uncertain
-from omc_runbook.checks.key_demand import KeyDemand, is_near_own, other_demands
+from omc_runbook.checks.key_demand import KeyDemand, is_near_own, other_demands, rolled_back_alone
 from omc_runbook.checks.role_access import (
     EVERYBODY,
     RoleAccess,
@@ -58,7 +58,14 @@ def other_secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         if problem:
             facts = (problem, _users(demands), *_citations(snapshot, source))
             way = _way_back(snapshot, source, demands)
-            yield Evidence(source.name, facts, way, _services(demands), stems_from=_subjects(demands))
+            yield Evidence(
+                source.name,
+                facts,
+                way,
+                _services(demands),
+                stems_from=_subjects(demands),
+                revisions=_rolled_back(snapshot, demands),
+            )
 
 
 @check(
@@ -301,7 +308,14 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
                 facts = (*(access.sentences if is_refused else ()), *(stop.sentence for stop in cited[:1]))
                 way = _remedy(snapshot, source, arn, access) if is_refused else _let_in(snapshot, source, arn, cited[0])
                 stems_from = _subjects(demands) | denied_alike(snapshot, arn, access)
-                yield Evidence(source.name, (*facts, _users(demands)), way, services, stems_from=stems_from)
+                yield Evidence(
+                    source.name,
+                    (*facts, _users(demands)),
+                    way,
+                    services,
+                    stems_from=stems_from,
+                    revisions=_rolled_back(snapshot, own),
+                )
             elif access.cause:
                 yield Uncertain(source.name, access.sentences)
             elif source.key_id and not _was_read(snapshot, arn, source):
@@ -473,6 +487,10 @@ def _users(demands: list[KeyDemand]) -> str:
 def _subjects(demands: list[KeyDemand]) -> frozenset[str]:
     """The references themselves: where they are wrong, what they lead to is no fault of its own."""
     return frozenset(demand.subject for demand in demands)
+
+
+def _rolled_back(snapshot: Snapshot, demands: list[KeyDemand]) -> dict[str, str]:
+    return rolled_back_alone(snapshot, ((demand.service, demand.definition) for demand in demands))
 
 
 def _services(demands: list[KeyDemand]) -> frozenset[str]:

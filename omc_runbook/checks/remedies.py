@@ -140,24 +140,31 @@ def redeploy(names: Names, service: str) -> Remedy:
     return update_service(names, service, "--force-new-deployment")
 
 
-def start_tasks(names: Names, service: Service) -> Remedy:
-    """Start new tasks in the way that a service's deployment controller and percentages permit."""
+def start_tasks(names: Names, service: Service, revision: str = "") -> Remedy:
+    """Start new tasks in the way that a service's deployment controller and percentages permit.
+
+    They are of the revision in force, unless `revision`, family:revision, is another: that is deployed.
+    """
     if service.controller == EXPRESS:
         return deploy_express(names.region, service.arn)
     if service.controller != "ECS":
         way = CONTROLLED.get(service.controller, "deploy by its controller")
         return Remedy(f"Start new tasks of {service.name}: {way} (cluster {command(names.cluster)}).")
+    is_in_force = revision in ("", service.task_definition_arn.rpartition("/")[2])
+    words = [] if is_in_force else ["--task-definition", revision]
     if service.desired and not service.has_room:
         # ECS refuses a daemon a second task on an instance.
         percents = (0, 100) if service.is_daemon else (100, 200)
         room = "minimumHealthyPercent={},maximumPercent={}".format(*percents)
-        return update_service(names, service.name, "--deployment-configuration", room, "--force-new-deployment")
+        words += ["--deployment-configuration", room]
+        return update_service(names, service.name, *words, "--force-new-deployment")
     pauses = ", ".join(service.configuration.pauses)
     waits = (
         f"This new deployment of {service.name} will wait at {pauses} for a person: run troubleshoot then, for the"
         " command that continues it."
     )
-    return redeploy(names, service.name).needing(waits if pauses else "")
+    start = update_service(names, service.name, *words, "--force-new-deployment")
+    return start.needing(waits if pauses else "")
 
 
 def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
@@ -182,14 +189,18 @@ def deploy_express(region: str, arn: str) -> Remedy:
     return in_region(region, "ecs", "update-express-gateway-service", "--service-arn", arn)
 
 
-def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) -> Remedy:
+def then_start_tasks(
+    names: Names, remedy: Remedy, services: Sequence[Service], revisions: Mapping[str, str] | None = None
+) -> Remedy:
     """A command, and after it new tasks of services; a sentence or no command stays as it is.
 
-    What ECS does not start itself, it needs a person for.
+    What ECS does not start itself, it needs a person for. `revisions` are those to deploy, by the service's name, where
+    they are not in force.
     """
     if not _CHANGES.match(remedy.command):
         return remedy
-    ways = [start_tasks(names, service) for service in services if service.desired and not service.is_family]
+    affected = [service for service in services if service.desired and not service.is_family]
+    ways = [start_tasks(names, service, (revisions or {}).get(service.name, "")) for service in affected]
     both = combine([remedy, *(way for way in ways if not is_sentence(way.command))])
     others = [f"Then {way.command[0].lower()}{way.command[1:]}" for way in ways if is_sentence(way.command)]
     return replace(remedy, command=both.command, command_needs=both.needing(*others).command_needs)

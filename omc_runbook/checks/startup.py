@@ -302,9 +302,7 @@ def again(snapshot: Snapshot, stop: Stop) -> Remedy:
     names, revision = snapshot.environment.names, stop.task.task_definition_arn.rpartition("/")[2]
     if stop.service.is_family:
         return remedies.run_alone(names, revision)
-    if stop.service.controller != "ECS" or stop.task.task_definition_arn in ("", stop.service.task_definition_arn):
-        return remedies.start_tasks(names, stop.service)
-    return remedies.deploy(names, stop.service.name, revision)
+    return remedies.start_tasks(names, stop.service, revision)
 
 
 def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:

@@ -35,6 +35,7 @@ from support.snapshots import (
     ROLE,
     ROLE_NAME,
     by_policies,
+    deployment,
     event,
     healthy,
     policy,
@@ -42,6 +43,7 @@ from support.snapshots import (
     simulation,
     stopped,
     stuck,
+    task_definition,
     with_definition,
     with_permissions,
     with_reference,
@@ -999,6 +1001,20 @@ def test_after_throttling_each_service_is_started_as_its_controller_demands() ->
     (alone,) = run_check(CHECKS["throttled"], with_service(throttled, "backend", is_family=True))
     assert "file://task.json" in alone.remedy.command
     assert alone.remedy.needs.startswith("First wait ") and "task.json is the request" in alone.remedy.needs
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_what_a_rolled_back_revision_alone_lacks_takes_that_revision(is_own: bool) -> None:
+    """New tasks of the revision in force have another role, and show nothing."""
+    other, began = f"{ROLE}-2", NOW - timedelta(minutes=20)
+    new = replace(task_definition("worker", ("SECRET_KEY",), 8), execution_role_arn=other if is_own else ROLE)
+    back = deployment("worker", began, id="back", rollout_reason="ECS deployment circuit breaker: rolling back to old.")
+    failed = stopped("worker", "denied", began, deployment_id="new", task_definition_arn=new.arn)
+    snapshot = with_tasks(with_service(healthy(), "worker", deployments=(back,)), failed)
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
+    denied = {other: simulated("implicitDeny")} if is_own else {ROLE: simulated("implicitDeny")}
+    [finding] = run_check(CHECKS["no-permission"], replace(snapshot, permissions={**snapshot.permissions, **denied}))
+    assert ("--service worker --task-definition ohmycoins-staging-worker:8" in finding.remedy.command) is is_own
 
 
 def test_of_two_roles_the_one_that_is_refused_is_named_with_its_own_services() -> None:

@@ -150,9 +150,12 @@ def test_a_key_that_a_rolled_back_revision_alone_needs_takes_more_than_new_tasks
     snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
     [finding] = run_check(CHECKS["key-missing"], snapshot)
     assert finding.evidence[-1].startswith("Of worker, only ohmycoins-staging-worker:8 refers to it, which ECS rolled")
+    assert "--service worker --task-definition ohmycoins-staging-worker:8 --force" in finding.remedy.command
     both = run_check(CHECKS["key-missing"], without_key(snapshot, "SECRET_KEY"))
     told = {each.subject: any("rolled back" in fact for fact in each.evidence) for each in both}
     assert told == {"NEW_KEY": True, "SECRET_KEY": False}
+    deploys = {each.subject: "--task-definition" in each.remedy.command for each in both}
+    assert deploys == told
 
 
 @pytest.mark.parametrize("path", ["database.password", "$.database.password", "database[0]", "database/password"])

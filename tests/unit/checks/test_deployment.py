@@ -563,6 +563,9 @@ def test_what_never_started_is_deployed_again() -> None:
     ended = stopped("backend", PULL, NOW - timedelta(minutes=6), deployment_id="ecs-svc/8", task_definition_arn=arn)
     [found] = run_check(CHECKS["pull-failed"], with_tasks(rolled_back(healthy()), ended))
     assert "--task-definition ohmycoins-staging-backend:8" in found.remedy.command
+    full = with_service(rolled_back(healthy()), "backend", maximum_percent=100)
+    [found] = run_check(CHECKS["pull-failed"], with_tasks(full, ended))
+    assert "backend:8 --deployment-configuration minimumHealthyPercent=100,maximumPercent=200" in found.remedy.command
 
 
 def test_a_rollout_without_failures_is_on_its_way() -> None:

@@ -97,6 +97,7 @@ FILLED: dict[str, Callable[[str], Any]] = {
     "Environment": environment_of,
     "Service": lambda text: replace(service("backend"), name=text),
     "Sequence[Service]": lambda text: (replace(service("backend"), name=text),),
+    "Mapping[str, str] | None": lambda text: {text: text},
     "Replica": lambda text: Replica(text, "Failed"),
     "Secret": lambda text: replace(healthy().secret, name=text, stages={text: (text,)}),
     "Remedy": lambda text: Remedy(command("aws", text), "update", {"keys": text}),
