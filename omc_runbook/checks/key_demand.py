@@ -27,6 +27,11 @@ _OF_ANOTHER_VALUE = frozenset(
     ("old", "new", "former", "previous", "prev", "next", "backup", "bak", "copy", "fallback", "fallbacks", "file")
 )
 """Words of a key's name that say that it holds another value: one before or after, or where it is."""
+_OF_A_PRODUCT = re.compile(r"\Anext_public(?=_)(?!_key\Z)|(?<![a-z\d])new_relic(?=_)")
+"""The beginnings of names that Next.js and New Relic read, in which such a word means nothing of the kind.
+
+NEXT_PUBLIC_KEY may be the public key that comes next.
+"""
 
 _WHOLE = re.compile(r"(?i)(?:\A|_)(?:secrets|config|configuration|settings)(?:_json)?\Z")
 """How variables are named that are to have all of a secret's keys."""
@@ -339,15 +344,25 @@ def _similar(key: str, spare: list[str]) -> str:
 
 def is_misspelling(key: str, other: str) -> bool:
     """Whether words of two keys differ in spelling only: SMTP_HOST is near SMTP_PORT, and means something else."""
-    words, other_words = (re.split(r"[-_. ]+", name.casefold()) for name in (key, other))
+    words, other_words = _split(key), _split(other)
     own, others = ([each for each in a if each not in b] for a, b in ((words, other_words), (other_words, words)))
+    of_another = _of_another_value(words) | _of_another_value(other_words)
     rest, their_rest = "".join(own), "".join(others)
     if not rest or not their_rest:
-        return _OF_ANOTHER_VALUE.isdisjoint((*own, *others))
+        return of_another.isdisjoint((*own, *others))
     # Such a word may be misspelt itself, or be written as one with the next.
     pairs = [(word, others) for word in own] + [(word, own) for word in others]
-    is_of_another = any(word in _OF_ANOTHER_VALUE and not any(_is_near(word, e) for e in near) for word, near in pairs)
+    is_of_another = any(word in of_another and not any(_is_near(word, e) for e in near) for word, near in pairs)
     return rest == their_rest or (not is_of_another and _is_near(rest, their_rest))
+
+
+def _split(key: str) -> list[str]:
+    return re.split(r"[-_. ]+", key.casefold())
+
+
+def _of_another_value(words: Sequence[str]) -> frozenset[str]:
+    """Those words of a key's name that say that it holds another value."""
+    return _OF_ANOTHER_VALUE.intersection(_OF_A_PRODUCT.sub("", "_".join(words)).split("_"))
 
 
 def _is_near(word: str, other: str) -> bool:
