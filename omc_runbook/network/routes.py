@@ -127,7 +127,7 @@ def _follow(
     if target.startswith("igw-"):
         return _by_internet_gateway(network, subnet, table, target, path, public_ip)
     if target.startswith("nat-"):
-        return _by_nat(network, table, target, path)
+        return _by_nat(network, table, target, path, public_ip)
     return _unknown(target, table.id, f"{path}, which cannot be followed from here.")
 
 
@@ -145,7 +145,7 @@ def _by_internet_gateway(
     return Egress(f"internet gateway {gateway}")
 
 
-def _by_nat(network: Network, table: RouteTable, id: str, path: str) -> Egress:
+def _by_nat(network: Network, table: RouteTable, id: str, path: str, public_ip: bool) -> Egress:
     if network.nat_gateways is None:
         return Egress(f"NAT gateway {id}")
     nat = network.nat_gateways.get(id)
@@ -170,6 +170,9 @@ def _by_nat(network: Network, table: RouteTable, id: str, path: str) -> Egress:
     if nat_route.state == "blackhole" or nat_route.target.startswith("nat-"):
         fact = f"{path}, whose own subnet {nat_subnet.id} is not public: {nat_table.id} routes on to {nat_route.target}"
         fact += " (State blackhole)." if nat_route.state == "blackhole" else "."
+        if nat_table == table and not public_ip:
+            # An internet gateway would serve the NAT gateway, and no longer the tasks, which share its route.
+            return _blocked(table, fact, _to_nat(network, table, "replace-route"))
         return _blocked(nat_table, fact, _to_internet(network, nat_subnet, nat_table, "replace-route"))
     if not nat_route.target.startswith("igw-"):
         return _unknown(

@@ -610,6 +610,12 @@ def test_no_route_leads_to_a_nat_gateway_behind_it() -> None:
     """One whose own subnet has the table would send what it gets to itself: an endpoint is made instead."""
     behind = with_routes(with_nat(by_nat(), subnet=OTHER))
     assert "create-vpc-endpoint" in go(behind).obstacles[0].command
+    # Nor does it lead past such a gateway: tasks without a public address cannot use an internet gateway.
+    looped = go(with_nat(by_nat(), subnet=PRIVATE)).obstacles[0]
+    assert f"not public: rtb-private routes on to {NAT}" in looped.facts[0]
+    assert "create-vpc-endpoint" in looped.command and GATEWAY not in looped.command
+    public = go(with_nat(by_nat(), subnet=PRIVATE), replace(IN_PRIVATE, public_ip=True))
+    assert f"--gateway-id {GATEWAY}" in public.obstacles[0].command
 
 
 def test_the_endpoint_with_a_private_name_is_the_one_that_a_vpc_without_hostnames_keeps_unused() -> None:
