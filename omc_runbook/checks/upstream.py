@@ -11,9 +11,10 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import DOCUMENT, ECS_FIELDS, Evidence, Family, Uncertain
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
+from omc_runbook.masking.addresses import login_of
 from omc_runbook.masking.document import differ
 from omc_runbook.masking.registry import label
-from omc_runbook.messages.refusals import find_addresses, find_lack, is_for, is_refusal, is_undecrypted
+from omc_runbook.messages.refusals import find_addresses, find_lack, find_user, is_for, is_refusal, is_undecrypted
 from omc_runbook.messages.startline import REFUSED, StartProblem
 from omc_runbook.messages.startlog import read_log
 from omc_runbook.model import issuers
@@ -47,7 +48,7 @@ UNMISTAKABLE = 6
 @check(
     "store-only",
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
-    ruled_out_by="no log line says that the database or the provider refused a value",
+    ruled_out_by="no log line says that a database or provider refused a key's value",
 )
 def store_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The database or the provider refuses the tasks' value."""
@@ -126,6 +127,8 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
     by_label = [key for key in keys if label(key) in line]
     encrypting = [key for key in keys if encrypts(snapshot.environment.keys, key)] if is_undecrypted(line) else []
+    user = find_user(line)
+    keys = tuple(key for key in keys if _may_be_of(snapshot, stop, key, user))
     candidates = by_label or [key for key in keys if key in encrypting or is_for(line, key)]
     candidates = candidates or _addresses(snapshot, keys, line) or [key for key in keys if _is_named(key, line)]
     generic = next((each for each in GENERIC if each.search(line)), None)
@@ -141,6 +144,24 @@ def _keys_read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
         ref = injection.reference
         if ref.key and not ref.names_version and injection.variable not in container.environment:
             yield ref.key
+
+
+def _may_be_of(snapshot: Snapshot, stop: Stop, key: str, user: str) -> bool:
+    """Whether a key may have the password of a user, as far as its login is known; "" is any user."""
+    if not user:
+        return True
+    # Poolers and Azure take more than the user's name, as user.project and user@server.
+    is_user = re.compile(rf"(?is)\A{re.escape(user)}(?:[.@].*)?\Z")
+    entry, document = snapshot.environment.keys.get(key), snapshot.document
+    member = document.get(key) if document else None
+    if address := login_of(member.injected, key, entry) if member else None:
+        return bool(is_user.match(address.user))
+    if entry is None or not entry.login:
+        return True
+    if login := document.get(entry.login) if document else None:
+        return login.injected.matches(is_user)
+    plain = dict(each for container in snapshot.containers(stop.task) for each in container.logins)
+    return entry.login not in plain or bool(is_user.match(plain[entry.login]))
 
 
 def _addresses(snapshot: Snapshot, keys: Iterable[str], line: str) -> list[str]:

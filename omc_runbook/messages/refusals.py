@@ -118,6 +118,8 @@ UNSPECIFIC = LoginRefusal(
 )
 """Words that are a refusal in the application's log, and may mean anything elsewhere."""
 
+_USER = re.compile(r"""(?i)\bfor user ["']([^"'‹›]+)["']""")
+"""How PostgreSQL, MySQL and SQL Server name the login that they refuse."""
 ANSWER = re.compile(r"\"[A-Z]{3,7} \S+ (?:HTTP/)?\d(?:\.\d)?\\?\" \d{3}\b")
 """A line of a server's access log: what the application answered to a request."""
 
@@ -148,6 +150,12 @@ def is_for(line: str, key: str) -> bool:
         and plain(line).has(refusal.wordings + refusal.hints)
         for refusal in REFUSALS
     )
+
+
+def find_user(line: str) -> str:
+    """The login that a database refused, by the line; "" where it names none, or a masked one."""
+    match = _USER.search(line) if plain(line).has(DATABASE.wordings) else None
+    return match[1] if match else ""
 
 
 def find_addresses(line: str) -> re.Pattern[str] | None:

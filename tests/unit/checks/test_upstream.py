@@ -227,6 +227,30 @@ def test_each_system_has_its_schemes(scheme: str, line: str) -> None:
     assert [each.subject for each in found if each.status == "found"] == ["A"]
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('password authentication failed for user "app"', {"POSTGRES_PASSWORD"}),
+        ('password authentication failed for user "reports"', {"REPORTS_URL"}),
+        ("(1045, \"Access denied for user 'reports'@'10.0.1.7'\")", {"REPORTS_URL"}),
+        ("Login failed for user 'nobody'.", set()),
+        ("password authentication failed for user ‹POSTGRES_USER›", {"POSTGRES_PASSWORD"}),
+    ],
+)
+@pytest.mark.parametrize("user", ["app", "app.project", "App@server"])
+def test_the_login_that_a_database_names_tells_whose_password_it_refused(
+    line: str, expected: set[str], user: str
+) -> None:
+    """A password of another login was not refused, whatever its key is called; poolers cut a user's name."""
+    entry = Injection("REPORTS_URL", parse(f"{ARN}:REPORTS_URL::"))
+    snapshot = with_container(
+        healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry), logins=(("POSTGRES_USER", user),))
+    )
+    valued = with_keys(snapshot, REPORTS_URL=f"postgresql://reports:{secrets.token_hex(16)}@db/reports")
+    found = run_check(CHECKS["store-only"], saying(unchanged(valued), line, "backend"))
+    assert {each.subject for each in found if each.status == "found"} == expected
+
+
 @pytest.mark.parametrize("word", ["token_expired", "token_revoked", "account_inactive"])
 def test_an_answer_to_the_applications_own_user_accuses_no_key(word: str) -> None:
     """Libraries for JWT have the words that Slack has."""
