@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Literal, TypedDict, Unpack
 
 from omc_runbook.checks import remedies
+from omc_runbook.checks.secret_owner import leave_to_owner
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
 from omc_runbook.model.grouping import grouped
@@ -350,7 +351,7 @@ def _local_skip_reason(check: Check, workstation: Workstation) -> str:
 
 
 def _remedy(check: Check, answer: Evidence, snapshot: Snapshot) -> Remedy:
-    environment, remedy = snapshot.environment, answer.remedy
+    environment, remedy = snapshot.environment, leave_to_owner(snapshot.secret, answer.remedy)
     if check.hinders in ("secret", "calls", "value"):
         affected = [service for service in snapshot.consumers if service.name in answer.services]
         remedy = remedies.then_start_tasks(environment.names, remedy, affected, answer.revisions)

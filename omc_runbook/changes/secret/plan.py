@@ -16,7 +16,7 @@ from omc_runbook.changes.deploy.rollout import expected, start_sentences
 from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATED, printable_key, refuse_list
-from omc_runbook.checks import remedies
+from omc_runbook.checks import remedies, secret_owner
 from omc_runbook.checks.check import ECS_FIELDS
 from omc_runbook.checks.key_demand import missing_keys, plain_logins, secret_demands, services_reading
 from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead
@@ -450,21 +450,8 @@ def why_not_writable(secret: Secret, version: str = "") -> str:
 
     `version` is the id of the version that would become current.
     """
-    if secret.owning_service:
-        return (
-            f"{secret.name} is managed by the AWS service {secret.owning_service} (OwningService), which writes it:"
-            f" change it there, then run rotate with values_from = keep for new tasks."
-        )
-    if secret.partner:
-        return (
-            f"{secret.name} is a managed external secret of {secret.partner} (Type): let Secrets Manager rotate it,"
-            " then run rotate with values_from = keep for new tasks."
-        )
-    if secret.primary:
-        return (
-            f"{secret.name} is a replica of the secret in {secret.primary.location}: write that one, and it is"
-            " replicated here."
-        )
+    if reason := secret_owner.why_not_here(secret):
+        return reason
     pending = secret.version_at(PENDING)
     if secret.rotates and pending not in ("", version, secret.version_at(CURRENT)):
         pending_id = short_id(pending, secret.stages)

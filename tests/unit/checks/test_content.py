@@ -28,6 +28,7 @@ from support.snapshots import (
     with_keys,
     with_proxy,
     with_reference,
+    with_secret,
     with_service,
     with_tasks,
     with_text,
@@ -36,6 +37,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.definitions import Container, Injection
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.checks import content, spare_keys
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.key_demand import is_misspelling, missing_keys, successions
@@ -156,6 +158,29 @@ def test_a_key_that_a_rolled_back_revision_alone_needs_takes_more_than_new_tasks
     assert told == {"NEW_KEY": True, "SECRET_KEY": False}
     deploys = {each.subject: "--task-definition" in each.remedy.command for each in both}
     assert deploys == told
+
+
+@pytest.mark.parametrize(
+    ("owner", "where"),
+    [
+        ({"primary": Replica("us-east-1", "")}, "write that one"),
+        ({"owning_service": "rds"}, "change it there"),
+        ({"partner": "Salesforce"}, "let Secrets Manager rotate it"),
+    ],
+)
+def test_nobody_is_told_to_write_a_secret_that_something_else_writes(owner: dict[str, Any], where: str) -> None:
+    """AWS refuses the command, and update the change: both say where the value is to be written."""
+    owned = with_secret(rotated(healthy(), NOW - timedelta(hours=1)), **owner)
+    lacking = with_text(owned, str(document(owned)), owned.current_id)
+    faults = (
+        ("key-missing", without_key(healthy(), "SMTP_HOST")),
+        ("placeholder", with_keys(healthy(), SMTP_PASSWORD="changeme")),
+    )
+    found = [(id, with_secret(fault, **owner)) for id, fault in faults]
+    for id, snapshot in (*found, ("single-quoted", lacking)):
+        [finding] = run_check(CHECKS[id], snapshot)
+        assert where in finding.remedy.command and not finding.remedy.runbook, id
+        assert "aws secretsmanager" not in finding.remedy.command and finding.remedy.command.endswith("for new tasks.")
 
 
 @pytest.mark.parametrize("path", ["database.password", "$.database.password", "database[0]", "database/password"])
