@@ -20,6 +20,7 @@ from omc_runbook.messages.reasons import (
     is_of_network,
     is_unreached,
     kind_of,
+    lacks_space,
     meaning_of,
     mentions,
     says,
@@ -450,6 +451,8 @@ def _file(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _program(snapshot: Snapshot, stop: Stop) -> Remedy:
+    if lacks_space(stop.reason):
+        return Remedy(IMAGE_ADVICE["space"].format(_label_of(snapshot, stop)))
     return Remedy(
         "Check the image: whether it is built for the tasks' processor, has the entry point and command that the"
         " task definition names, and its user."

@@ -94,6 +94,11 @@ def why_not_pulled(reason: str) -> str:
     return next((why for why, wordings in NOT_PULLED.items() if plain(reason).has(wordings)), "")
 
 
+def lacks_space(reason: str) -> bool:
+    """Whether a disk was full: a task's own, or its instance's, where the image or a container was to be written."""
+    return why_not_pulled(reason) == "space"
+
+
 def is_at_rest(event: str) -> bool:
     """Whether an event says that a service reached a steady state, or that a deployment completed."""
     return plain(event).has(AT_REST)

@@ -19,7 +19,7 @@ UNREACHED = (
 NOT_PULLED = {
     "platform": ("descriptor matching platform", "no matching manifest for"),
     "limit": ("toomanyrequests", "429 Too Many Requests", "pull rate limit"),
-    "space": ("no space left on device",),
+    "space": ("no space left on device", "free data blocks which is less than minimum required"),
 }
 """Wordings for an image that is there, and that the role may pull."""
 

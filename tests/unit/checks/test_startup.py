@@ -195,6 +195,9 @@ def test_what_is_no_secrets_problem_says_so() -> None:
     assert {id for id, check in CHECKS.items() if "not a secrets problem" in check.title} == NOT_SECRETS
 
 
+THIN_POOL = "devmapper: Thin Pool has 4350 free data blocks which is less than minimum required 4454 free data blocks"
+
+
 @pytest.mark.parametrize(
     ("id", "reason", "where"),
     [
@@ -204,6 +207,9 @@ def test_what_is_no_secrets_problem_says_so() -> None:
         ("image-pull", f"{MANIFEST} matching platform 'linux/amd64'", "cpuArchitecture in ohmycoins-staging-worker:7"),
         ("image-pull", "CannotPullContainerError: toomanyrequests: Rate exceeded", "registry's limit has passed"),
         ("image-pull", "CannotPullContainerError: write /tmp: no space left on device", "ephemeralStorage in ohmy"),
+        ("start-failed", "CannotCreateContainerError: API error (500): no space left on device", "ephemeralStorage in"),
+        ("start-failed", f"CannotCreateContainerError: Error response from daemon: {THIN_POOL}", "instances' disks"),
+        ("start-failed", 'CannotStartContainerError: exec: "run": not found in $PATH', "Check the image: whether it"),
         ("log-group", f"{LOGGER}ResourceNotFoundException: /ecs/w", "create-log-group --log-group-name /ecs/w"),
         ("log-group", f"{LOGGER}AccessDeniedException: logs:CreateLogStream", "logs:CreateLogStream and logs:Put"),
         ("log-group", f"{LOGGER}dial tcp 1.2.3.4:443: i/o timeout", "CloudWatch Logs: NAT"),
