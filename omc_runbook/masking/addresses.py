@@ -21,6 +21,7 @@ _STORES = re.compile(
     r"(?i)\A(?:postgres(?:ql)?|mysql|mariadb|mssql|oracle|mongodb|rediss?|valkeys?|amqps?|cockroachdb|smtps?)(?:\+\w+)?\Z"
 )
 _NO_SLASHES = re.compile(r"(?i)\A(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?)(?:\+\w+)?(?::/(?!/)|//)")
+_WITH_QUERY = re.compile(r"(?i)(?:postgres(?:ql)?|mysql|mariadb)(?:\+\w+)?\Z")
 _UNFILLED = re.compile(r"\$\{\w+\}|\{\{.*?\}\}|<[\w -]+>|\[YOUR[\w -]*\]")
 _HIDDEN = re.compile(r"[*•.…x]{3,}")
 LARGEST_PORT = 65535
@@ -66,14 +67,22 @@ def problem_of(text: str, name: str, key: Key | None) -> AddressProblem | None:
 
 
 def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
-    """The login in an address; None where it has no password, is broken, or is no address."""
+    """The login in an address; None where it has no password, is broken, or is no address.
+
+    PostgreSQL's and JDBC's may have it in their query: https://www.postgresql.org/docs/current/libpq-connect.html
+    """
     text = reveal(value)
     match = _ADDRESS.search(text) if is_address(name, key) else None
-    if not match or _problem(match) or "@" not in match["authority"]:
+    if not match or _problem(match):
         return None
-    userinfo = match["authority"].rpartition("@")[0]
-    user, colon, password = userinfo.partition(":")
-    if not colon or not password:
+    user, _, password = match["authority"].rpartition("@")[0].partition(":")
+    if not password and _WITH_QUERY.match(match["scheme"]):
+        pairs = (pair.partition("=") for pair in match["rest"].partition("?")[2].partition("#")[0].split("&"))
+        parameters = {name: text for name, _, text in pairs}
+        user, password = parameters.get("user", user), parameters.get("password", "")
+        # A plus is one to PostgreSQL, and a blank to JDBC; the application may fill in a placeholder.
+        password = "" if "+" in password or _UNFILLED.search(password) else password
+    if not password:
         return None
     return AddressLogin(
         match["scheme"].lower(), unquote(user), Masked(unquote(password), name), host_of(text, name, key)[1]

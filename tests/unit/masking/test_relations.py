@@ -216,6 +216,16 @@ def test_values_in_their_places_are_not_exchanged(members: dict[str, str]) -> No
             {},
             AddressMismatch("EMAIL_URL", "SMTP_PASSWORD", True),
         ),
+        (
+            {"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": f"jdbc:postgresql://db/app?user=app&password={OTHER}"},
+            {"POSTGRES_USER": "app"},
+            AddressMismatch("DATABASE_URL", "POSTGRES_PASSWORD", True),
+        ),
+        (
+            {"DB_PASSWORD": PASSWORD, "DATABASE_URL": f"mysql://app@db/app?ssl=true&password={OTHER}"},
+            {"DB_USER": "app"},
+            AddressMismatch("DATABASE_URL", "DB_PASSWORD", True),
+        ),
     ],
 )
 def test_an_address_with_another_password_is_found(
@@ -268,6 +278,13 @@ def test_the_password_of_a_store_is_told_by_its_name(password: str, address: str
         ({"POSTGRES_PASSWORD": PASSWORD, "READONLY_DATABASE_URL": postgres(OTHER)}, {}),
         ({"POSTGRES_PASSWORD": PASSWORD, "ANALYTICS_URL": postgres(OTHER)}, {}),
         ({"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": "postgresql://app@db/app"}, {}),
+        ({"POSTGRES_PASSWORD": "p/@" + OTHER, "DATABASE_URL": f"postgresql://db/app?password=p%2F%40{OTHER}"}, {}),
+        ({"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": f"postgresql://db/a?password=a+{OTHER}"}, {}),
+        ({"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": "postgresql://db/a?password=${DB_PASSWORD}"}, {}),
+        (
+            {"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": f"jdbc:mariadb://db/a?user=reader&password={OTHER}"},
+            {"POSTGRES_USER": "app"},
+        ),
         ({"POSTGRES_PASSWORD": PASSWORD, "REDIS_URL": f"redis://:{OTHER}@cache:6379"}, {}),
         ({"POSTGRES_PASSWORD": PASSWORD, "DB_PASSWORD": OTHER, "DATABASE_URL": postgres(secrets.token_hex(8))}, {}),
         ({"POSTGRES_PASSWORD": "changethis", "DATABASE_URL": postgres(OTHER)}, {}),
