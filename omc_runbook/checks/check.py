@@ -72,6 +72,8 @@ class Evidence:
 
     An error about one of them that keeps new tasks from running, or another drift finding about one, is its cause.
     """
+    unrelated: frozenset[str] = frozenset()
+    """Ids of the checks whose findings cannot be its causes, nor its consequences, such as those of other tasks."""
     revisions: Mapping[str, str] | None = None
     """By a service's name, what is to be deployed there once it is fixed, where the revision in force lacks nothing."""
 
@@ -252,6 +254,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
             services=answer.services,
             hindered_by=answer.hindered_by,
             stems_from=answer.stems_from,
+            unrelated=answer.unrelated,
         )
         for answer in _merge_equal(answer for answer in answers if isinstance(answer, Evidence))
     )

@@ -52,6 +52,22 @@ CAUSES: dict[Kind, tuple[Hinders, ...]] = {
 _NEVER_STARTED: tuple[Hinders, ...] = ("secret", "calls", "tasks")
 """The same for tasks whose containers never ran: no value was read."""
 
+_CHECKS: dict[Kind, str] = {
+    "secrets": "pull-failed",
+    "image": "image-pull",
+    "log": "log-group",
+    "volume": "volume",
+    "file": "environment-file",
+    "start": "start-failed",
+    "memory": "out-of-memory",
+    "command": "command-fails",
+    "exit": "task-exits",
+    "health-check": "health-check",
+}
+"""The check of tasks that fail in one way."""
+_HAVE_RUN: frozenset[Kind] = frozenset({"memory", "command", "exit", "health-check"})
+"""How tasks fail whose containers ran."""
+
 HOOK = re.compile(r"lifecycle hook.*\barn:[\w-]+:lambda:[\w-]+:\d+:function:([\w-]+)", re.IGNORECASE | re.DOTALL)
 """What ECS writes of a lifecycle hook that failed, with the name of its Lambda function."""
 UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary")
@@ -176,7 +192,8 @@ def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:
         elif primary and service.is_blocked:
             facts = (f"Deployment {primary.id} of {service.name} is IN_PROGRESS and cannot go on.", _no_room(service))
             remedy = remedies.start_tasks(names, service)
-            yield Evidence(service.name, facts, remedy, frozenset({service.name}), hindered_by=())
+            others = frozenset(_CHECKS.values())
+            yield Evidence(service.name, facts, remedy, frozenset({service.name}), hindered_by=(), unrelated=others)
         elif _starts_nothing(snapshot, service) and not _was_at_rest(service):
             facts = (
                 f"{service.name} runs 0 of {service.desired} desired tasks, and for {PATIENCE.seconds // 60} minutes"
@@ -450,7 +467,17 @@ def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[
         frozenset({service.name}),
         severity,
         causes if stops and all(causes_of_stops) else None,
+        unrelated=_ways_of_others(stops),
     )
+
+
+def _ways_of_others(stops: Sequence[Stop]) -> frozenset[str]:
+    """The checks of tasks that fail otherwise than all of a deployment's own, as those of a former one may."""
+    ways = set[Kind]()
+    for stop in stops:
+        ways |= {*_CHECKS} - _HAVE_RUN if _is_unspecific(stop) else {stop.kind}
+    is_known = bool(stops) and ways <= _CHECKS.keys()
+    return frozenset(check for kind, check in _CHECKS.items() if kind not in ways) if is_known else frozenset()
 
 
 def _is_unspecific(stop: Stop) -> bool:

@@ -43,8 +43,6 @@ _OF_ANY_SECRET = frozenset({"other-secret-denied"})
 _AWS_COMMAND = re.compile(r"(?:^|[`(&] ?)aws [a-z]")
 FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-rollback"})
 """Checks of tasks that started and failed, and of their rollouts."""
-_OF_TASKS = FAILURES | {"pull-failed"}
-"""The same, and of tasks that never started."""
 
 
 def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:
@@ -231,6 +229,9 @@ def _hindered_by(consequence: Check, effect: Finding) -> tuple[str, ...]:
 
 
 def _explains(check: Check, cause: Finding, consequence: Check, effect: Finding, keys: Collection[str]) -> bool:
+    # A rollout does not fail by old tasks that ended in another way than its own.
+    if check.id in effect.unrelated or effect.check in cause.unrelated:
+        return False
     # What one service's tasks were refused for, another's will be too. A warning stops no task, and can be why another
     # location lacks a variable.
     is_obstacle = cause.severity == "error" and check.hinders in ("secret", "value")
@@ -249,16 +250,7 @@ def _explains(check: Check, cause: Finding, consequence: Check, effect: Finding,
     hinders = check.hinders in _hindered_by(consequence, effect) and is_enough
     if hinders and check.hinders == "value" and cause.family == "content" and keys:
         hinders = cause.subject in keys
-    return hinders or (check.id in consequence.because_of and not _fails_otherwise(check, cause, consequence, effect))
-
-
-def _fails_otherwise(check: Check, cause: Finding, consequence: Check, effect: Finding) -> bool:
-    """Whether a rollout fails by tasks that ended in another way than these, such as old ones beside new ones."""
-    is_of_tasks = cause.check in _OF_TASKS and effect.check in FAILURES
-    # Only of a rollout it is known how the tasks of its own deployment ended.
-    if not is_of_tasks or cause.hindered_by is effect.hindered_by is None:
-        return False
-    return {*_hindered_by(check, cause)}.isdisjoint(_hindered_by(consequence, effect))
+    return hinders or check.id in consequence.because_of
 
 
 def rank(finding: Finding) -> tuple[int, int]:

@@ -128,6 +128,8 @@ class Finding:
     """What its own evidence leaves as causes, of what faults do to tasks; None for all that its check has."""
     stems_from: frozenset[str] = frozenset()
     """The subjects of errors that are its causes too, by its own evidence."""
+    unrelated: frozenset[str] = frozenset()
+    """Ids of the checks whose findings are neither its causes nor its consequences, by its own evidence."""
     cause_of: tuple[str, ...] = ()
     because_of: tuple[str, ...] = ()
     unread_causes: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support import snapshots
@@ -20,7 +21,7 @@ from support.faults import running as running_faults
 from support.faults import secret as secret_faults
 from support.faults import upstream as upstream_faults
 from support.faults.audit_access import allowing, audited, policy, user
-from support.faults.deployment import BREAKER, EXIT, EXITED, HEALTH, PULL, RUNNING
+from support.faults.deployment import BREAKER, EXIT, EXITED, HEALTH, IMAGE, LOG, MEMORY, PULL, RUNNING
 from support.snapshots import (
     ARN,
     CHANGED,
@@ -104,6 +105,12 @@ def problems(snapshot: Snapshot) -> set[str]:
 def one(snapshot: Snapshot, check: str) -> Finding:
     """The first finding of a check."""
     return next(finding for finding in diagnose(snapshot) if finding.check == check)
+
+
+BLOCKED = (
+    snapshots.deployment("worker", NOW - timedelta(hours=1), id="new", rollout="IN_PROGRESS", running=0),
+    snapshots.deployment("worker", status="ACTIVE"),
+)
 
 
 def suffering(snapshot: Snapshot, reason: str, **changes: object) -> Snapshot:
@@ -226,6 +233,46 @@ def test_old_tasks_that_cannot_read_are_no_cause_of_new_ones_that_exit() -> None
     # A new one that could not read either may be why.
     alike = stopped("worker", NETWORK, NOW, deployment_id="ecs-svc/worker-new")
     assert roots(with_tasks(found, alike)) == {"pull-failed"}
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "expected", "because_of"),
+    [
+        ("task-exits", "image-pull", {"rollout-stuck", "image-pull"}, ()),
+        ("task-exits", "health-check", {"rollout-stuck", "health-check"}, ()),
+        ("task-exits", "out-of-memory", {"rollout-stuck", "out-of-memory"}, ()),
+        ("health-check", "task-exits", {"health-check", "task-exits"}, ("health-check",)),
+        ("health-check", "log-group", {"health-check", "log-group"}, ("health-check",)),
+        ("image-pull", "pull-failed", {"image-pull", "pull-failed"}, ("image-pull",)),
+        ("pull-failed", "image-pull", {"image-pull", "pull-failed"}, ("pull-failed",)),
+        ("out-of-memory", "task-exits", {"out-of-memory", "task-exits"}, ("out-of-memory",)),
+    ],
+)
+def test_a_deployment_is_stuck_for_how_its_own_tasks_end(
+    new: str, old: str, expected: set[str], because_of: tuple[str, ...]
+) -> None:
+    """What tasks of the former deployment ended of stands beside it."""
+    killed = EXITED | {"containers": (TaskContainer("worker", 137, MEMORY),)}
+    ways: dict[str, tuple[str, dict[str, Any]]] = {
+        "task-exits": (EXIT, EXITED),
+        "health-check": (HEALTH, RUNNING),
+        "out-of-memory": (EXIT, killed),
+        "image-pull": (IMAGE, {}),
+        "log-group": (LOG, {}),
+        "pull-failed": (NETWORK, {}),
+    }
+    (reason, changes), (former, more) = ways[new], ways[old]
+    moments = [NOW - timedelta(minutes=minutes) for minutes in (50, 40, 30)]
+    ended = [
+        stopped("worker", former, moment, **more | ({"started": moment} if "started" in more else {}))
+        for moment in moments
+    ]
+    found = with_tasks(stuck(healthy(), "worker", reason, **changes), *ended)
+    assert roots(found) == expected
+    assert one(found, "rollout-stuck").because_of == because_of
+    # A deployment without room for a task starts none that could fail.
+    full = with_tasks(with_service(healthy(), "worker", maximum_percent=100, deployments=BLOCKED), *ended)
+    assert roots(full) == {"rollout-stuck", old}
 
 
 def test_failing_pulls_alone_are_a_root_cause() -> None:
