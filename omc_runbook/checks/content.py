@@ -635,7 +635,9 @@ def _evidence(snapshot: Snapshot, member: Member, what: str, severity: Severity 
 
 def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
     services, environment = services_reading(snapshot, key), snapshot.environment
-    if instead and key not in environment.keys and instead in referenced_keys(snapshot):
+    is_managed = snapshot.secret is not None and bool(snapshot.secret.manager)
+    # An AWS service or a partner names the keys of what it manages.
+    if instead and (is_managed or (key not in environment.keys and instead in referenced_keys(snapshot))):
         demands = [demand for demand in secret_demands(snapshot) if demand.reference.key == key]
         variables = " and ".join(dict.fromkeys(demand.variable for demand in demands))
         correct = source_for(snapshot, services).refer_to(instead, variables)

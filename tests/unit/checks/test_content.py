@@ -181,6 +181,11 @@ def test_nobody_is_told_to_write_a_secret_that_something_else_writes(owner: dict
         [finding] = run_check(CHECKS[id], snapshot)
         assert where in finding.remedy.command and not finding.remedy.runbook, id
         assert "aws secretsmanager" not in finding.remedy.command and finding.remedy.command.endswith("for new tasks.")
+    # What manages a secret also names its keys, so that the reference is to be corrected.
+    [misspelt] = run_check(
+        CHECKS["key-misspelt"], with_secret(without_key(healthy(), "SMTP_HOST", "SMTP_HOTS"), **owner)
+    )
+    assert ("SMTP_HOTS::" in misspelt.remedy.command) is ("primary" not in owner)
 
 
 @pytest.mark.parametrize("path", ["database.password", "$.database.password", "database[0]", "database/password"])
