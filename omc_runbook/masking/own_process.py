@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from IPython.core.error import StdinNotImplementedError
 
-from omc_runbook.masking import cell_shell, left_over, wire
+from omc_runbook.masking import cell_shell, left_over, terminal_prompt, wire
 from omc_runbook.masking.cell_outputs import CellOutputs
 from omc_runbook.masking.cell_shell import CellStream
 from omc_runbook.masking.descriptors import NAMES, Descriptors
@@ -160,7 +160,7 @@ def _surroundings(has_terminal: bool) -> Iterator[None]:
     try:
         os.environ.update(_PLOTS | variables | _KERNEL_VARIABLES)
         sys.argv, sys.path[:] = sys.argv[:1], _module_path()
-        builtins.input, getpass.getpass = _refuse, prompts[1] if has_terminal else _refuse
+        builtins.input, getpass.getpass = _refuse, terminal_prompt.ask if has_terminal else _refuse
         yield
     finally:
         builtins.input, getpass.getpass = prompts

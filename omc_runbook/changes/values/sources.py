@@ -13,6 +13,7 @@ from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks import remedies
 from omc_runbook.masking import kernel
+from omc_runbook.masking.terminal_prompt import CutLine
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Environment
@@ -146,6 +147,8 @@ def ask_hidden(prompt: str, name: str) -> Masked:
         return Masked(getpass.getpass(prompt), name)
     except EOFError:
         return Masked("", name)
+    except CutLine as error:
+        raise UsageError(f"What was typed for {name} {error}: take it from file:PATH. Nothing was written.") from None
 
 
 def _generate(key: str, entry: Key | None) -> NewValue:
