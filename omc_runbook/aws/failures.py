@@ -227,6 +227,11 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         raise CouldNotLook(no_credentials(profile, f"{name}: {error.strerror}")) from None
     except (EOFError, NotImplementedError):
         raise CouldNotLook(no_credentials(profile, *_NOBODY_ANSWERS)) from None
+    except RuntimeError as error:
+        # botocore has no class of its own for it.
+        if _STILL_EXPIRED not in str(error):
+            raise
+        raise CouldNotLook(no_credentials(profile, *_EXPIRED_AT_SOURCE), kind="credentials") from None
     except BotoCoreError as error:
         if isinstance(error, CredentialRetrievalError) and error.kwargs.get("provider") == ProcessProvider.METHOD:
             raise CouldNotLook(no_credentials(profile, *PROCESS_FAILS)) from None
@@ -261,6 +266,11 @@ _NOBODY_ANSWERS = (
 WRONG_VARIABLE = (
     "a variable that says where they are, such as AWS_CONTAINER_CREDENTIALS_FULL_URI, has no valid value",
     "Correct it",
+)
+_STILL_EXPIRED = "refreshed credentials are still expired"
+_EXPIRED_AT_SOURCE = (
+    "where they come from, such as credential_process, gives expired ones",
+    "Sign in there again, or set this machine's clock if it is wrong",
 )
 _INVALID_HEADER = "Invalid header value"
 _LINE_BREAK = (

@@ -1,5 +1,6 @@
 """Clients that find no credentials, no profile and no network: one sentence each."""
 
+import json
 import re
 import secrets
 import socket
@@ -112,6 +113,23 @@ def test_what_the_program_for_credentials_says_is_not_shown(
             "The AWS credentials cannot be read: credential_process fails, or prints something else. Run that program"
             " by hand to see why, then run again."
         )
+
+
+def test_a_program_that_gives_expired_credentials_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As a helper does that keeps those of a session that has ended; botocore raises a RuntimeError."""
+    keys = {"Version": 1, "AccessKeyId": "none", "SecretAccessKey": "none", "SessionToken": "none"}
+    kept = tmp_path / "kept.json"
+    kept.write_text(json.dumps(keys | {"Expiration": "2020-01-01T00:00:00Z"}))
+    configure(monkeypatch, tmp_path, f"[profile night]\ncredential_process = cat {kept}\n")
+    monkeypatch.setenv("AWS_PROFILE", "night")
+    with pytest.raises(CouldNotLook) as caught:
+        identify(Clients(REGION), load("staging"))
+    assert caught.value.kind == "credentials" and str(caught.value) == (
+        "The AWS credentials cannot be read: where they come from, such as credential_process, gives expired ones."
+        " Sign in there again, or set this machine's clock if it is wrong, then run again."
+    )
 
 
 @pytest.mark.parametrize(
