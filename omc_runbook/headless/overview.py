@@ -70,6 +70,8 @@ def write(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> 
     except UsageError as error:
         expected, notes = [], (f"The schedules are not known: {error}",)
     found_records = kept_records.read(folder, index_page.SHOWN)
+    if damaged := kept_records.note_damaged(folder, found_records, index_page.SHOWN):
+        notes += (damaged,)
     records = [
         replace(
             each,

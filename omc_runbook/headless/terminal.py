@@ -100,18 +100,21 @@ def print_records(record_place: RecordPlace) -> str:
 
     Raises UsageError for a folder that cannot be read, CouldNotLook where S3 does not list them.
     """
-    unreadable = 0
+    unreadable, damaged = 0, ""
     if record_place.bucket:
         lines = [(each.moment, each.title, each.end, each.page) for each in record_place.bucket.lines()]
     else:
         _refuse_unreadable(record_place.folder)
         unreadable = kept_records.count_unreadable(record_place.folder)
         found_records = kept_records.read(record_place.folder, with_outcomes=False)
+        damaged = kept_records.note_damaged(record_place.folder, found_records)
         lines = [(each.finished, each.title, each.end, str(each.page)) for each in found_records]
     for moment, title, end, _ in lines:
         click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
     if unreadable:
         click.echo(f"{unreadable} more cannot be read by this user.", err=True)
+    if damaged:
+        click.echo(damaged, err=True)
     return next((page for *_, page in lines if page), "")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from omc_runbook.model import json_text, regular_file
 from omc_runbook.model.findings import FLEET, Outcome
+from omc_runbook.model.grouping import grouped
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive import seal, stems, summary, table_files
 from omc_runbook.report.archive.record import Record
@@ -106,6 +107,26 @@ def count_unreadable(folder: Path) -> int:
     return sum(not os.access(path, os.R_OK) for path in notebooks)
 
 
+def note_damaged(folder: Path, found_records: Sequence[KeptRecord], of_each: int = 0) -> str:
+    """A sentence on the records that `read` had to leave out, since nothing in them can be read; "" without any."""
+    notebooks = {each.page.with_suffix(".ipynb") for each in found_records}
+    kinds = grouped((each.stem.kind, each.stem) for each in found_records if each.stem)
+    damaged = sorted(
+        stem
+        for each in folders(folder)
+        for path in each.glob("*.ipynb")
+        if path not in notebooks and (stem := stems.parse(path.stem))
+        # What is older than those that were asked for was not read.
+        if not 0 < of_each <= len(kinds.get(stem.kind, ())) or stem > min(kinds[stem.kind])
+        if _is_damaged(path)
+    )
+    if not damaged:
+        return ""
+    many = f"{len(damaged)} more records are" if len(damaged) > 1 else "1 more record is"
+    newest = f"{damaged[-1].runbook} on {damaged[-1].environment}, {damaged[-1].started:%Y-%m-%d %H:%M} UTC"
+    return f"{many} damaged, the newest of {newest}: how its run ended is not known. --check names each."
+
+
 def is_record(notebook: Path) -> bool:
     """Whether a notebook says that it is a run's record."""
     return _read_mark(notebook, notebook, None) is not None
@@ -150,3 +171,14 @@ def _read_mark(path: Path, page: Path, stem: Stem | None) -> KeptRecord | None:
         return KeptRecord(title=title, end=end, finished=finished, page=page, stem=stem)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether this was a record's notebook; of what this user may not read, `count_unreadable` knows."""
+    try:
+        notebook = json_text.parse(regular_file.read_text(path, _LARGEST))
+        return _MEMBER in notebook["metadata"]
+    except (OSError, ValueError):
+        return os.access(path, os.R_OK)
+    except (KeyError, TypeError):
+        return False

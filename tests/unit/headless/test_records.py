@@ -135,6 +135,29 @@ def test_a_damaged_record_stops_nothing(text: str, folder: Path, capsys: pytest.
     assert code == 1 and "changed     verify-staging-20260701T030000Z: verify-staging-20260701T030000Z.json" in out
 
 
+@pytest.mark.parametrize("text", ["", "{", '{"metadata": {"omc_runbook": 1}}'])
+def test_a_record_of_which_nothing_can_be_read_is_told(
+    text: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a power failure: the page of all does not let an older run that was fine pass for the last one."""
+    older = an_outcome(started=NOW.replace(hour=1), finished=NOW.replace(hour=1), environment="qa")
+    keep(folder, older)
+    (folder / "verify-mine-20260701T050000Z.ipynb").write_text('{"metadata": {}}')
+    assert ended_with(capsys, "records", "--open")[2] == ""
+    for suffix in ("json", "ipynb"):
+        (folder / f"verify-staging-20260701T030000Z.{suffix}").write_text(text)
+    sentence = (
+        "1 more record is damaged, the newest of verify on staging, 2026-07-01 03:00 UTC: how its run ended is not"
+        " known. --check names each."
+    )
+    code, out, error = ended_with(capsys, "records", "--open")
+    assert (code, out.count(" on staging"), error) == (0, 1, f"{sentence}\n")
+    assert f"<p>{sentence}</p>" in (folder / "index.html").read_text()
+    for path in folder.glob("verify-qa-*"):
+        path.write_text(text)
+    assert ended_with(capsys, "records")[2].startswith("2 more records are damaged, the newest of verify on staging")
+
+
 def test_a_time_without_a_zone_is_no_time_of_a_record(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It cannot be compared with that of another."""
     for path in folder.glob("verify-staging-20260701T020000Z.*"):
