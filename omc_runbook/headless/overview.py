@@ -69,9 +69,10 @@ def write(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> 
         expected = schedules.read(folder, now.astimezone(), runbook_toml)
     except UsageError as error:
         expected, notes = [], (f"The schedules are not known: {error}",)
-    found_records = kept_records.read(folder, index_page.SHOWN)
-    if damaged := kept_records.note_damaged(folder, found_records, index_page.SHOWN):
-        notes += (damaged,)
+    # Where a clock was ahead, a run would be the last one for years, and end what is open now.
+    found_records = kept_records.read(folder, index_page.SHOWN, now=now)
+    damaged = kept_records.note_damaged(folder, found_records, index_page.SHOWN, now)
+    notes += tuple(note for note in (damaged, kept_records.note_ahead(folder, now)) if note)
     records = [
         replace(
             each,

@@ -76,15 +76,15 @@ def folders(folder: Path) -> tuple[Path, ...]:
     return folder, *sorted(path.parent for path in folder.glob(f"*/{seal.NEWEST}"))
 
 
-def read(folder: Path, of_each: int = 0, with_outcomes: bool = True) -> list[KeptRecord]:
+def read(folder: Path, of_each: int = 0, with_outcomes: bool = True, now: datetime | None = None) -> list[KeptRecord]:
     """The records in a folder and those below, the newest first; files that are no record are left out.
 
     With `of_each` only so many of each runbook and environment, and all whose names do not say which they are of; the
-    outcomes of years would fill the memory.
+    outcomes of years would fill the memory. With `now`, none of the future.
     """
     notebooks = [(stems.parse(path.stem), path) for each in folders(folder) for path in each.glob("*.ipynb")]
     tables = {each: stems.find_tables(each) for each in dict.fromkeys(path.parent for _, path in notebooks)}
-    with_stem = sorted(((stem, path) for stem, path in notebooks if stem), reverse=True)
+    with_stem = sorted(((stem, path) for stem, path in notebooks if stem and not stem.is_ahead(now)), reverse=True)
     found_records, counts = list[KeptRecord](), Counter[tuple[str, str]]()
     for stem, path in (*with_stem, *(pair for pair in notebooks if pair[0] is None)):
         if of_each and stem and counts[stem.kind] >= of_each:
@@ -107,7 +107,27 @@ def count_unreadable(folder: Path) -> int:
     return sum(not os.access(path, os.R_OK) for path in notebooks)
 
 
-def note_damaged(folder: Path, found_records: Sequence[KeptRecord], of_each: int = 0) -> str:
+def note_ahead(folder: Path, now: datetime) -> str:
+    """A sentence on the records of the future; "" without any."""
+    notebooks = (path for each in folders(folder) for path in each.glob("*.ipynb"))
+    ahead = sorted(stem for path in notebooks if (stem := stems.parse(path.stem)) and stem.is_ahead(now))
+    if not ahead:
+        return ""
+    which = f"{len(ahead)} records are" if len(ahead) > 1 else "1 record is"
+    they = "They are" if len(ahead) > 1 else "It is"
+    return (
+        f"{which} of the future, the last of {_run_of(ahead[-1])}: this machine's clock is or was wrong. {they} left"
+        " out below."
+    )
+
+
+def _run_of(stem: Stem) -> str:
+    return f"{stem.runbook} on {stem.environment}, {stem.started:%Y-%m-%d %H:%M} UTC"
+
+
+def note_damaged(
+    folder: Path, found_records: Sequence[KeptRecord], of_each: int = 0, now: datetime | None = None
+) -> str:
     """A sentence on the records that `read` had to leave out, since nothing in them can be read; "" without any."""
     notebooks = {each.page.with_suffix(".ipynb") for each in found_records}
     kinds = grouped((each.stem.kind, each.stem) for each in found_records if each.stem)
@@ -115,7 +135,7 @@ def note_damaged(folder: Path, found_records: Sequence[KeptRecord], of_each: int
         stem
         for each in folders(folder)
         for path in each.glob("*.ipynb")
-        if path not in notebooks and (stem := stems.parse(path.stem))
+        if path not in notebooks and (stem := stems.parse(path.stem)) and not stem.is_ahead(now)
         # What is older than those that were asked for was not read.
         if not 0 < of_each <= len(kinds.get(stem.kind, ())) or stem > min(kinds[stem.kind])
         if _is_damaged(path)
@@ -123,8 +143,7 @@ def note_damaged(folder: Path, found_records: Sequence[KeptRecord], of_each: int
     if not damaged:
         return ""
     many = f"{len(damaged)} more records are" if len(damaged) > 1 else "1 more record is"
-    newest = f"{damaged[-1].runbook} on {damaged[-1].environment}, {damaged[-1].started:%Y-%m-%d %H:%M} UTC"
-    return f"{many} damaged, the newest of {newest}: how its run ended is not known. --check names each."
+    return f"{many} damaged, the newest of {_run_of(damaged[-1])}: how its run ended is not known. --check names each."
 
 
 def is_record(notebook: Path) -> bool:

@@ -31,7 +31,7 @@ def plan(folder: Path, settings: RecordSettings, now: datetime) -> tuple[Removal
     """The records in a folder and those below that runbook.toml does not keep, the oldest first.
 
     The last record of a runbook on an environment always stays, and so does that of a change that was not finished.
-    What is not a record of a run is left alone.
+    What is not a record of a run is left alone, and so is one of the future, which makes no other too many.
     """
     if settings.keeps_all:
         return ()
@@ -49,7 +49,7 @@ def apply(removals: Sequence[Removal]) -> None:
 def _of_folder(folder: Path, settings: RecordSettings, now: datetime) -> Iterator[Removal]:
     runs = filter(None, (stems.of_file(path.name) for path in folder.glob("*.ipynb")))
     tables = stems.find_tables(folder)
-    for found in grouped((stem.kind, stem) for stem in runs).values():
+    for found in grouped((stem.kind, stem) for stem in runs if not stem.is_ahead(now)).values():
         yield from _of_kind(folder, sorted(found, reverse=True), tables, settings, now)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from omc_runbook.model.grouping import grouped
@@ -14,6 +14,8 @@ SUFFIXES = (".ipynb", ".html", ".json")
 """The notebook, its page, and its outcome."""
 TABLE_SUFFIXES = (".csv", ".json")
 """The formats of a table."""
+SKEW = timedelta(minutes=5)
+"""By how much the clocks of machines that share a folder may differ."""
 
 _LONGEST = 50
 """How many characters of it a file system surely takes beside the rest of a name, of four bytes each."""
@@ -37,6 +39,10 @@ class Stem:
     def kind(self) -> tuple[str, str]:
         """Which runbook where: runs of a kind can be compared."""
         return self.runbook, self.environment
+
+    def is_ahead(self, now: datetime | None) -> bool:
+        """Whether it is of the future: the clock of its machine, or this one's, is or was wrong."""
+        return now is not None and self.started > now + SKEW
 
 
 def make(runbook: str, environment: str, started: datetime) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.records import CAUSE, CHANGE, UNSEEN, as_read, ended, hour
+from support.records import CAUSE, CHANGE, UNSEEN, as_read, ended, hour, keep
 
 from omc_runbook.headless import overview
 from omc_runbook.model.findings import Outcome, TargetOutcome
@@ -165,6 +167,22 @@ def test_what_is_open_is_shown_without_what_is_no_sign() -> None:
     page = index_page.render(found.values(), ("a\x9b",), hour(3))
     assert {each for each in page if not each.isprintable()} <= {"\n", "\xa0"}
     assert "a‹U+001B›[2J‹U+202E›&lt;b&gt;" in page
+
+
+def test_a_run_of_the_future_is_not_the_last_one_and_ends_nothing(tmp_path: Path) -> None:
+    """However many a clock that was ahead has left; the clock of another machine may be a little ahead."""
+    for number in range(1000, 1000 + index_page.SHOWN):
+        keep(tmp_path, ended(number))
+    keep(tmp_path, ended(1, CAUSE))
+    keep(tmp_path, ended(4))
+    pages = [overview.write(tmp_path, hour(4) - timedelta(minutes=early)).read_text() for early in (4, 6)]
+    before, after = (html.unescape(re.sub("<[^>]+>", "", page)) for page in reversed(pages))
+    assert "The last run: verify on staging, 2026-07-01 04:00 UTC: findings" in before and "Open in" in before
+    assert "The last run: verify on staging, 2026-07-01 07:00 UTC: ok" in after and "Open in" not in after
+    assert (
+        "20 records are of the future, the last of verify on staging, 2026-08-12 14:00 UTC: this machine's clock is or"
+        " was wrong. They are left out below."
+    ) in after
 
 
 def test_only_the_newest_runs_are_read(tmp_path: Path) -> None:

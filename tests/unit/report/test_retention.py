@@ -107,3 +107,11 @@ def test_a_fleet_is_newer_than_its_environments(tmp_path: Path) -> None:
     keep(tmp_path, an_outcome())
     keep(tmp_path / "below", an_outcome(runbook="fleet"))
     assert kept_records.read(tmp_path)[0].page.name.startswith("fleet-")
+
+
+def test_a_record_of_the_future_stays_and_makes_no_other_too_many(tmp_path: Path) -> None:
+    """After a clock was ahead: the record of each later run would go as soon as it is made."""
+    for days in (-700, -650, 0, 1):
+        keep(tmp_path, an_outcome(started=days_before(days)))
+    for settings in (RecordSettings(keep_count=1), RecordSettings(keep_days=1)):
+        assert [each.stem.started for each in retention.plan(tmp_path, settings, NOW)] == [days_before(1)]
