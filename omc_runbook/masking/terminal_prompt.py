@@ -93,11 +93,15 @@ def _read_line(terminal: int, hidden: list[Any], question: bytes) -> bytes:
 
 
 def _has_more(terminal: int, hidden: list[Any]) -> bool:
-    """Whether something came after the line, also without an end of its own."""
+    """Whether more than line ends came after the line, also without an end of its own."""
     raw = [*hidden]
     raw[3] &= ~termios.ICANON
     termios.tcsetattr(terminal, termios.TCSANOW, raw)
-    return bool(select.select([terminal], [], [], NEXT_LINE_SECONDS)[0])
+    while select.select([terminal], [], [], NEXT_LINE_SECONDS)[0]:
+        part = os.read(terminal, LONGEST_LINE)
+        if part.strip() or not part:
+            return bool(part)
+    return False
 
 
 def _longest_line(terminal: int) -> int:

@@ -74,6 +74,13 @@ def test_a_line_arrives_to_the_byte_and_is_not_shown(screen: Screen, form: str) 
     assert termios.tcgetattr(screen.terminal)[3] & termios.ECHO
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\n\n \n"])
+def test_line_ends_that_were_copied_with_a_value_do_not_count(screen: Screen, end: str) -> None:
+    """As of a file with Windows' line ends."""
+    text = secrets.token_hex(12)
+    assert screen.type(f"{text}{end}".encode()) == text
+
+
 def test_a_shell_that_stops_and_continues_the_process_shows_no_value(screen: Screen) -> None:
     """By Ctrl-Z and fg: the echo is off again and the prompt repeated before anything can be typed."""
     screen.echo()
