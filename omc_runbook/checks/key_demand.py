@@ -366,7 +366,15 @@ def _of_another_value(words: Sequence[str]) -> frozenset[str]:
 
 
 def _is_near(word: str, other: str) -> bool:
-    return difflib.SequenceMatcher(None, word, other).ratio() >= 0.6
+    return difflib.SequenceMatcher(None, word, other).ratio() >= 0.6 or _is_swapped(word, other)
+
+
+def _is_swapped(word: str, other: str) -> bool:
+    """Whether two letters next to each other are exchanged, of which difflib makes little where letters recur."""
+    places = [at for at, (own, theirs) in enumerate(zip(word, other, strict=False)) if own != theirs]
+    if len(word) != len(other) or len(word) < 4 or len(places) != 2 or places[1] - places[0] != 1:
+        return False
+    return all(word[at] == other[place] for at, place in zip(places, reversed(places), strict=True))
 
 
 def services_of_others(snapshot: Snapshot) -> Iterator[tuple[Service, str]]:
