@@ -13,6 +13,7 @@ from pathlib import Path
 
 from omc_runbook.model import programs
 from omc_runbook.model.shell import command
+from omc_runbook.repository.sparse_checkout import find_sparse
 
 SECONDS = 20
 MOST_COMMITS = 20
@@ -101,6 +102,9 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
             is_work_tree=True, obstacle=f"{name} lies outside of the git work tree {root}, so git cannot track it."
         )
     ignored = _run(repository, "check-ignore", "--quiet", "--no-index", "--", f"./{name}")
+    if ignored.code == 1 and not tracked.out and find_sparse(repository):
+        # With the index, git also reads a .gitignore that a sparse checkout leaves out.
+        ignored = _run(repository, "check-ignore", "--quiet", "--", f"./{name}")
     history = _run(repository, *_LOG, "--no-follow", "--format=%h", f"--max-count={MOST_COMMITS}", "--", name)
     stashes = _Output(0)
     if answers[2:]:

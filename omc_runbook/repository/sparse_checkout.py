@@ -15,14 +15,20 @@ _CONFIGURATION = ("config", "config.worktree")
 
 def advise_sparse(repository: Path) -> str:
     """A sentence, after a blank, on the files that a sparse checkout leaves out; "" where it is none."""
-    work_tree = next((each for each in (repository, *repository.parents) if (each / ".git").exists()), None)
+    work_tree = find_sparse(repository)
     if work_tree is None:
         return ""
+    return f" It is a sparse checkout: {command('git', '-C', work_tree, 'sparse-checkout', 'disable')} brings the rest."
+
+
+def find_sparse(repository: Path) -> Path | None:
+    """The work tree that a checkout is or is in, where it is a sparse one; None elsewhere."""
+    work_tree = next((each for each in (repository, *repository.parents) if (each / ".git").exists()), None)
+    if work_tree is None:
+        return None
     git_dir = work_tree / ".git"
     if git_dir.is_file():
         # A linked work tree has a file with the path of its own folder in the git directory.
         git_dir = work_tree / read_text(git_dir).partition(":")[2].strip()
     switches = [each for name in _CONFIGURATION for each in _SWITCH.findall(read_text(git_dir / name))]
-    if not switches or switches[-1].lower() != "true":
-        return ""
-    return f" It is a sparse checkout: {command('git', '-C', work_tree, 'sparse-checkout', 'disable')} brings the rest."
+    return work_tree if switches and switches[-1].lower() == "true" else None

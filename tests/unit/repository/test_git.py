@@ -224,6 +224,15 @@ def test_a_shallow_clone(tmp_path: Path) -> None:
     assert status.commits == () and "is a shallow clone" in status.obstacle
 
 
+def test_a_sparse_checkout_without_its_gitignore_ignores_the_file(tmp_path: Path) -> None:
+    """Git reads it from the index; a file of which no rule speaks is not ignored there either."""
+    repository = make(tmp_path / "app")
+    (repository / ".env").write_text("A=1\n")
+    git(repository, "sparse-checkout", "set", "--no-cone", "/app/")
+    assert not (repository / ".gitignore").exists()
+    assert [read_status(repository, name).ignored for name in (".env", "values")] == [True, False]
+
+
 def test_variables_and_settings_of_git_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither variables of a hook, a pager, nor a program that the checkout names decide what is seen."""
     repository = make(tmp_path / "app")
