@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
 import io
 import json
 import lzma
@@ -20,6 +19,7 @@ from dotenv.parser import parse_stream
 from omc_runbook.masking.fingerprint import fingerprint, login_fingerprint, new_key, text_fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model import regular_file
+from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.model.placeholders import ENCRYPTED
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository import git
@@ -28,6 +28,8 @@ MOST_BLOBS, LARGEST_BLOB = 500, 1_048_576
 """How many versions of files are read, and the largest one, in bytes."""
 GIT_CRYPT = b"\0GITCRYPT\0"
 """What a file begins with that git-crypt has encrypted."""
+_IN_LFS = b"version https://git-lfs.github.com/spec/"
+"""What a file begins with that git has as a pointer alone, and Git LFS keeps."""
 SHORTEST = 8
 """Minimum characters of a value that is looked for: a shorter one stands in many a file by chance."""
 
@@ -107,6 +109,7 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
     prints: dict[str, str] = {}
     paths, plain, others = set[str](), set[str](), set[str]()
     problems: list[str] = []
+    in_lfs = set[str]()
     # One version has most lines of the next: those of a file that were read are not read again.
     read = defaultdict[str, set[str]](set)
     for blob, raw in git.stream_blobs(root, versions.blobs[:MOST_BLOBS], LARGEST_BLOB, problems):
@@ -116,15 +119,22 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
                 plain.add(blob.path)
             if not raw.startswith(GIT_CRYPT):
                 others.add(blob.path)
+        if raw.startswith(_IN_LFS):
+            in_lfs.add(blob.path)
         for text in _texts(raw, read[blob.path]):
             print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))
             locations[print_].setdefault(blob.path, Location(blob.path, blob.commit))
-    for path, raw in _contents(root, [path for path in versions.untracked if path not in {*names[:1], *without}]):
+    untracked, unread = [path for path in versions.untracked if path not in {*names[:1], *without}], list[str]()
+    for path, raw in _contents(root, untracked, unread):
         for text in _texts(raw, set()):
             locations[text_fingerprint(text, key)].setdefault(path, Location(path, "", is_untracked=True))
     left_out = len(versions.blobs) - MOST_BLOBS
     many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""
-    problem = " ".join(filter(None, (versions.obstacle, *problems, many)))
+    kept = listed(sorted(in_lfs), FILES_NAMED)
+    elsewhere = f"Git LFS keeps versions of {kept}, which were not read: look there for your values." if kept else ""
+    # The beginning of one that is too large was read.
+    large = f"git does not ignore {listed(unread, FILES_NAMED)}, which could not be read, or not to its end."
+    problem = " ".join(filter(None, (versions.obstacle, *problems, many, elsewhere, large if unread else "")))
     # Where git-crypt was not unlocked, git adds a file as it is.
     by_git = (path for path in paths - others if git.find_filter(root, path).startswith("git-crypt"))
     return GitHistory(
@@ -136,14 +146,25 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
     )
 
 
-def _contents(root: Path, untracked: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield the files that the next `git add` would take and whose names say that they hold values, as .env.local."""
+def _contents(root: Path, untracked: Iterable[str], unread: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that the next `git add` would take and whose names say that they hold values, as .env.local.
+
+    The names of those that cannot be read, or not to their end, are added to `unread`.
+    """
     for path in untracked:
         file = root / path
         # Of a link git has the target's name alone.
         if holds_values(path.rstrip("~")) and not file.is_symlink():
-            with contextlib.suppress(OSError):
-                yield path, regular_file.read(file, LARGEST_BLOB)
+            try:
+                raw = regular_file.read(file, LARGEST_BLOB)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                unread.append(path)
+                continue
+            if len(raw) > LARGEST_BLOB:
+                unread.append(path)
+            yield path, raw
 
 
 def _is_encrypted(raw: bytes) -> bool:

@@ -251,6 +251,32 @@ def test_a_file_that_git_would_add_counts(root: Path) -> None:
     assert where(root, values[".env.local"]) == (".env.local", True)
 
 
+def test_a_file_that_git_lfs_keeps_is_unknown(root: Path) -> None:
+    """Git has its pointer alone: that no value stands in it says nothing."""
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{secrets.token_hex(32)}\nsize 80\n"
+    write(root, "a.tfvars", "x = 1\n")
+    assert not read_history(root, [".env"]).obstacle
+    write(root, ".env", pointer)
+    write(root, ".env", "A=1\n")
+    assert read_history(root, [".env"]).obstacle == (
+        "Git LFS keeps versions of .env, which were not read: look there for your values."
+    )
+
+
+def test_a_file_that_git_would_add_and_that_is_too_large_is_unknown(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value at its beginning is found."""
+    value = secrets.token_hex(12)
+    monkeypatch.setattr(history, "LARGEST_BLOB", 100)
+    (root / "a.tfvars").write_text(f'key = "{value}"\n'.ljust(100))
+    assert not read_history(root, [".env"]).obstacle
+    (root / "a.tfvars").write_text(f'key = "{value}"\n'.ljust(101))
+    found = read_history(root, [".env"])
+    assert found.find(Masked(value, "X"))
+    assert found.obstacle == "git does not ignore a.tfvars, which could not be read, or not to its end."
+
+
 def test_each_file_with_a_value_is_named(root: Path) -> None:
     """Once each, a committed one with its last commit: whoever removes one learns of the others at once."""
     value = secrets.token_hex(12)
