@@ -48,11 +48,13 @@ CHECKOUT, GIT = "checkout", "git"
 """Needs of the checks of an application's files: that a repository was named, and that it is in git."""
 
 WORKSTATION, FILE, DOTENV, SHARED = "workstation", "dotenv file", "dotenv", "shared"
-COMPOSE, COMPOSE_CONFIG, STARTED, START_LOG = "compose", "compose config", "started", "start log"
+COMPOSE, COMPOSE_CONFIG, COMPOSE_FILE = "compose", "compose config", "compose file"
+STARTED, START_LOG = "started", "start log"
 SETTINGS = "settings"
 """Needs of the checks of a developer's machine: that it was read, has a .env, one that can be parsed, that values were
-compared with other environments', that `docker compose config` ran, that it accepts the .env, that the application was
-started, that there is a log of the start, and that Settings could be loaded."""
+compared with other environments', that `docker compose config` ran, that it accepts the .env, that it ran or
+COMPOSE_FILE names no file that exists, that the application was started, that there is a log of the start, and that
+Settings could be loaded."""
 
 
 @dataclass(frozen=True)
@@ -336,7 +338,9 @@ def _local_skip_reason(check: Check, workstation: Workstation) -> str:
         return f"There is no {workstation.path.name} to check."
     if DOTENV in check.needs and file and (file.encoding_error or file.has_nul):
         return f"{workstation.path.name} cannot be read as text."
-    if {COMPOSE, COMPOSE_CONFIG}.intersection(check.needs) and workstation.compose_config is None:
+    is_named_in_vain = COMPOSE_FILE in check.needs and workstation.checkout.missing_compose
+    needs_compose = {COMPOSE, COMPOSE_CONFIG, COMPOSE_FILE}.intersection(check.needs) and not is_named_in_vain
+    if needs_compose and workstation.compose_config is None:
         files = workstation.checkout.compose
         return "Docker Compose is not available here." if files else workstation.checkout.without_compose
     if COMPOSE_CONFIG in check.needs and file and file.compose_kind:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from omc_runbook.checks.check import (
-    COMPOSE,
     COMPOSE_CONFIG,
+    COMPOSE_FILE,
     DOTENV,
     START_LOG,
     STARTED,
@@ -99,12 +99,18 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @reader_check(
     "compose-refused",
-    needs=(DOTENV, COMPOSE),
+    needs=(DOTENV, COMPOSE_FILE),
     ruled_out_by="docker compose config accepts the Compose files, where it is installed",
 )
 def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose rejects the Compose files with this .env."""
     workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
+    if workstation.checkout.missing_compose:
+        remedy = Remedy(f"Write the path of a compose file into COMPOSE_FILE in {file.path}, or take it out.")
+        if file.find("COMPOSE_FILE") is None or "COMPOSE_FILE" in _in_shell(workstation):
+            remedy = _unset("COMPOSE_FILE")
+        yield Evidence("COMPOSE_FILE", (workstation.checkout.without_compose,), remedy)
+        return
     compose, config = compose_of(snapshot)
     # Other checks report a required variable that is missing.
     is_explained = (
@@ -179,8 +185,12 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     references = {name for name in workstation.shell if workstation.is_reference(name, workstation.value(name))}
     for name in sorted(_in_shell(workstation) & used - references):
         fact = f"{name} is set in this shell's environment to another value than in the .env."
-        unset, in_fish = unset_commands(name)
-        yield Evidence(name, (fact,), Remedy(unset, command_needs=f"In fish: {in_fish}"))
+        yield Evidence(name, (fact,), _unset(name))
+
+
+def _unset(variable: str) -> Remedy:
+    unset, in_fish = unset_commands(variable)
+    return Remedy(unset, command_needs=f"In fish: {in_fish}")
 
 
 @check(

@@ -18,6 +18,7 @@ from omc_runbook.masking.public_values import COMMON
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
+from omc_runbook.repository.code_files import named_files
 from omc_runbook.repository.compose_tree import (
     all_texts,
     find_includes,
@@ -250,6 +251,17 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
         is_named=bool(paths),
         settings=settings,
     )
+
+
+def find_missing_files(repository: Path) -> tuple[str, ...]:
+    """The paths within a checkout that COMPOSE_FILE names and that do not exist.
+
+    Those that the shell names count where there are compose files at all: it may name another project's.
+    """
+    if "COMPOSE_FILE" in os.environ and not any(named_files(repository, NAMES)):
+        return ()
+    paths = filter(is_inside, _named_paths(repository))
+    return tuple(each for each in paths if not (repository / each).exists())
 
 
 def _secrets_from_environment(tree: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.call_counts import count_calls
+from support.files import write_files
 from support.local_setup_runs import quiet_machine
 from support.other_checkouts import make_checkout
 
@@ -1028,3 +1029,33 @@ def test_a_new_file_gets_no_public_value_of_what_a_file_of_secrets_dir_has(desk:
     workstation = local_setup.look(run).workstation
     assert workstation
     assert plan_dotenv(workstation).after == b"# SECRET_KEY=\n# API_TOKEN=\nAPI_URL=http://localhost\n"
+
+
+@pytest.mark.parametrize("program", [True, False])
+def test_a_compose_file_that_compose_file_names_in_vain_is_refused(
+    desk: Path, program: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Docker Compose or without, though another compose file is there; no other check of Compose is clear."""
+    if not program:
+        monkeypatch.setattr(docker, "find_compose", lambda checkout=None: None)
+    healthy = f"SECRET_KEY={KEY}\nDB__HOST=localhost\nDB__PASSWORD={PASSWORD}\n"
+    write_files(desk, {"compose.yaml": "services: {db: {image: postgres}}\n"})
+    snapshot = look(desk, f"{healthy}COMPOSE_FILE=docker/dev.yml\n")
+    [cause] = (each for each in root_causes.diagnose(snapshot) if each.is_root_cause)
+    assert (cause.check, cause.subject, cause.severity) == ("compose-refused", "COMPOSE_FILE", "error")
+    assert cause.evidence == ("COMPOSE_FILE names docker/dev.yml, which does not exist.",)
+    assert "into COMPOSE_FILE in" in cause.remedy.command
+    statuses = {each.check: each.status for each in root_causes.diagnose(snapshot)}
+    assert statuses["dollar"] == statuses["compose-unset"] == "skipped"
+
+
+def test_compose_file_of_the_shell_counts_where_there_are_compose_files(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may name those of another project, where this one has none."""
+    monkeypatch.setenv("COMPOSE_FILE", "dev.yml")
+    healthy = f"SECRET_KEY={KEY}\nDB__HOST=localhost\nDB__PASSWORD={PASSWORD}\n"
+    assert found(look(desk, healthy)) == []
+    write_files(desk, {"docker/compose.yaml": "services: {db: {image: postgres}}\n"})
+    [cause] = (each for each in root_causes.diagnose(look(desk, healthy)) if each.is_root_cause)
+    assert (cause.check, cause.remedy.command) == ("compose-refused", "unset COMPOSE_FILE")
