@@ -14,7 +14,14 @@ from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
 from omc_runbook.repository.environment_reads import find_environment_reads, find_open_prefixes
-from omc_runbook.repository.python_syntax import assigned, is_value, last_name, parse_expression, texts_of
+from omc_runbook.repository.python_syntax import (
+    assigned,
+    is_value,
+    last_name,
+    parse_expression,
+    parse_python,
+    texts_of,
+)
 from omc_runbook.repository.settings_classes import (
     COMPUTED,
     NAMING,
@@ -36,6 +43,8 @@ _, ENVIRON, DOTENV, FILES = SOURCES
 _OF_OTHERS = ("extra", "dotenv_filtering")
 """The options that say what becomes of variables without a field."""
 _CLASS = re.compile(rf"^class[ \t]+{MAIN_CLASS}[ \t]*\(", re.MULTILINE)
+_WITHOUT_SOURCES = frozenset({"BaseModel", "TypedDict", "NamedTuple", "Struct"})
+"""Bases of a class that takes no variable from the environment by itself."""
 
 
 def read_settings(repository: Path) -> SettingsSource:
@@ -74,7 +83,23 @@ def _usual_file(repository: Path) -> SourceFile | None:
     """The first file with Settings where most applications have them; None for none."""
     names = [name for module in MODULES for folder in FOLDERS if (name := f"{folder}/{module}".lstrip("/"))]
     files = (read_source(repository, name) for name in (CONFIG, *names))
-    return next((file for file in files if file and _CLASS.search(file.text)), None)
+    return next(
+        (file for file in files if file and _CLASS.search(file.text) and not _is_filled_by_code(repository, file)), None
+    )
+
+
+def _is_filled_by_code(repository: Path, file: SourceFile) -> bool:
+    """Whether a file's class Settings is no class of settings: the code itself asks the environment for its fields."""
+    nodes = (node for node in parse_python(file.text).body if isinstance(node, ast.ClassDef))
+    bases = next(({*map(last_name, node.bases)} for node in nodes if node.name == MAIN_CLASS), {""})
+    if bases <= {"object"}:
+        return True
+    if not bases <= _WITHOUT_SOURCES:
+        return False
+    reads, _ = find_environment_reads(repository, "")
+    names = {each.variable.casefold() for each in reads if each.file == file.name}
+    fields = parse_settings(file).fields
+    return bool(fields) and all(names.intersection(map(str.casefold, each.variables)) for each in fields)
 
 
 def _has_template_of_top(repository: Path, file: str) -> bool:

@@ -272,3 +272,38 @@ def test_settings_outside_of_a_folder_are_those_that_are_instantiated(tmp_path: 
         tools__config=f"{BASE}class Unused(BaseSettings):\n    C: str\n",
     )
     assert [each.name for each in find_settings_outside(tmp_path, "backend")] == ["Worker"]
+
+
+@pytest.mark.parametrize(
+    ("bases", "body", "call"),
+    [
+        ("", "A = os.environ['A']", "Settings()"),
+        ("object", "A = os.environ['A']", "Settings()"),
+        ("object", "DEBUG: bool = False\n    A = os.environ['A']", "Settings()"),
+        ("BaseModel", "A: str", "Settings(A=os.environ['A'])"),
+        ("pydantic.BaseModel", "a: str = os.environ['A']", "Settings()"),
+        ("TypedDict", "A: str", "{'A': os.environ['A']}"),
+        ("NamedTuple", "A: str", "Settings(os.environ['A'])"),
+    ],
+)
+def test_a_class_settings_that_the_code_fills_is_none(tmp_path: Path, bases: str, body: str, call: str) -> None:
+    """What the code asks the environment for counts, and no field is added to a class that reads nothing itself."""
+    text = f"import os\n\n\nclass Settings({bases}):\n    {body}\n\n\nsettings = {call}\n"
+    settings = read(tmp_path, app__config=text)
+    assert (settings.file, [(each.variables, each.required) for each in settings.fields]) == (None, [(("A",), True)])
+
+
+@pytest.mark.parametrize(
+    ("bases", "call"),
+    [
+        ("BaseModel", "Settings.model_validate(dict(os.environ))"),
+        ("BaseModel", "Settings(A=os.environ['OTHER'])"),
+        ("BaseModel, Mixin", "Settings(A=os.environ['A'])"),
+        ("CorporateSettings", "Settings(A=os.environ['A'])"),
+    ],
+)
+def test_a_class_settings_whose_fields_the_code_does_not_ask_for_stays(tmp_path: Path, bases: str, call: str) -> None:
+    """It may take all of the environment, or derive from what does."""
+    text = f"import os\n\n\nclass Settings({bases}):\n    A: str\n\n\nsettings = {call}\n"
+    settings = read(tmp_path, app__config=text)
+    assert (settings.path, list(variables(settings))) == ("app/config.py", ["A"])
