@@ -123,6 +123,7 @@ def _of_several(sources: Sequence[SettingsSource]) -> SettingsSource:
         from_json=False,
         computed_options=(),
         ambiguities=tuple(dict.fromkeys(reason for each in sources for reason in each.ambiguities)),
+        apart_folders=tuple(dict.fromkeys(each.folder for each in sources)),
     )
 
 

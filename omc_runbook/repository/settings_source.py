@@ -101,6 +101,8 @@ class SettingsSource:
     """What variables begin with that the code takes without naming them, as Flask's from_prefixed_env() does."""
     conditions: tuple[Condition, ...] = ()
     """Variables that validators require where another one has one of some values."""
+    apart_folders: tuple[str, ...] = ()
+    """The folders that each of several applications is imported from, where none has the main class; else ()."""
 
     @property
     def are_several(self) -> bool:
@@ -111,6 +113,12 @@ class SettingsSource:
     def folder(self) -> str:
         """The folder within the checkout that the application is imported from; "" for the top."""
         return import_folder(repository_of(self.file), self.file.name) if self.file else ""
+
+    @property
+    def start_folders(self) -> tuple[tuple[str, ...], ...]:
+        """The folders below the top in which each application may be started: of src/ the one above it, too."""
+        of_each = ((each, posixpath.dirname(each)) for each in self.apart_folders or (self.folder,))
+        return tuple((own, above) if posixpath.basename(own) == "src" else (own,) for own, above in of_each)
 
     @property
     def path(self) -> str:

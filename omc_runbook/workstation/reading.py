@@ -188,8 +188,9 @@ def _files_beside(
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """The files that Settings or the application's service read before and after the .env."""
     service = checkout.application
-    own = files_beside(checkout, path, checkout.settings.folder, files_of_settings(checkout, result))
-    of_service = files_beside(checkout, path, "", service.env_files if service else ())
+    folders = (folder for each in checkout.settings.start_folders for folder in each)
+    own = files_beside(checkout, path, folders, files_of_settings(checkout, result))
+    of_service = files_beside(checkout, path, [""], service.env_files if service else ())
     return (*own[0], *of_service[0]), (*own[1], *of_service[1])
 
 

@@ -137,7 +137,9 @@ class Workstation:
         if self.settings_result and self.settings_result.env_files:
             return tuple(path for path, _ in self.settings_result.env_files)
         names = self.checkout.settings.env_files or ()
-        return tuple((self.checkout.root / self.checkout.settings.folder / name).resolve() for name in names)
+        folders = [each[0] for each in _starts_without(self.checkout, self.path, names)]
+        paths = ((self.checkout.root / folder / name).resolve() for folder in folders for name in names)
+        return tuple(dict.fromkeys(paths))
 
     @property
     def read_by_both(self) -> Path | None:
@@ -339,7 +341,8 @@ class Workstation:
     @cached_property
     def _beside_for_settings(self) -> tuple[tuple[Dotenv, ...], tuple[Dotenv, ...]]:
         """The files that Settings read before and after the .env."""
-        return self._beside(self.checkout.settings.folder, files_of_settings(self.checkout, self.settings_result))
+        folders = (folder for each in self.checkout.settings.start_folders for folder in each)
+        return self._beside(folders, files_of_settings(self.checkout, self.settings_result))
 
     @cached_property
     def _beside_for_services(self) -> tuple[tuple[tuple[Dotenv, ...], tuple[Dotenv, ...]], ...]:
@@ -347,13 +350,13 @@ class Workstation:
         compose, application = self.checkout.compose, self.checkout.application
         services = compose.services if compose else ()
         own = (each for each in services if each == application or (each.context and each.env_files))
-        return tuple(self._beside("", each.env_files) for each in own)
+        return tuple(self._beside([""], each.env_files) for each in own)
 
-    def _beside(self, folder: str, names: Iterable[str]) -> tuple[tuple[Dotenv, ...], tuple[Dotenv, ...]]:
+    def _beside(self, folders: Iterable[str], names: Iterable[str]) -> tuple[tuple[Dotenv, ...], tuple[Dotenv, ...]]:
         files = {each.path: each for each in (*self.earlier_files, *self.overriding_files)}
         earlier, later = (
             tuple(files[path] for path in paths if path in files)
-            for paths in files_beside(self.checkout, self.path, folder, names)
+            for paths in files_beside(self.checkout, self.path, folders, names)
         )
         return earlier, later
 
@@ -518,14 +521,20 @@ def by_variable(keys: Mapping[str, Key]) -> Mapping[str, Key]:
 def is_read_by_settings(checkout: Checkout, path: Path) -> bool:
     """Whether Settings read the .env at the top, run from there or from backend/, or have no env_file at all."""
     names = checkout.settings.env_files
-    if names is None:
-        return False
-    paths = {
-        (folder / name).resolve()
-        for folder in (checkout.root / checkout.settings.folder, checkout.root)
-        for name in names
-    }
-    return not names or path.resolve() in paths or path in paths
+    return names is not None and not (names and _starts_without(checkout, path, names))
+
+
+def _starts_without(checkout: Checkout, path: Path, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """The folders of each application whose env_file does not have the .env at the top as seen from them."""
+
+    def is_among(folders: Sequence[str]) -> bool:
+        own, *above = [[(checkout.root / folder / name).resolve() for name in names] for folder in folders]
+        # Where a file is there as seen from src/, that may be the one that is meant.
+        others = [] if any(each.is_file() for each in own) else above
+        paths = {*own, *chain(*others), *((checkout.root / name).resolve() for name in names)}
+        return path.resolve() in paths or path in paths
+
+    return [folders for folders in checkout.settings.start_folders if not is_among(folders)]
 
 
 def files_of_settings(checkout: Checkout, result: SettingsResult | None) -> tuple[str, ...]:
@@ -535,11 +544,13 @@ def files_of_settings(checkout: Checkout, result: SettingsResult | None) -> tupl
 
 
 def files_beside(
-    checkout: Checkout, path: Path, folder: str, names: Iterable[str]
+    checkout: Checkout, path: Path, folders: Iterable[str], names: Iterable[str]
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """The files of an env_file before and after the .env."""
-    paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
-    if path not in paths:
+    """The files of an env_file before and after the .env, as seen from the first folder from which it has the .env."""
+    names = [name for name in names if "$" not in name]
+    seen_from = ([Path(os.path.normpath(checkout.root / each / name)) for name in names] for each in folders)
+    paths = next((each for each in seen_from if path in each), [])
+    if not paths:
         return (), ()
     # The .env may be a link to one of them.
     is_other = [each.resolve() != path.resolve() for each in paths]

@@ -1059,3 +1059,62 @@ def test_compose_file_of_the_shell_counts_where_there_are_compose_files(
     write_files(desk, {"docker/compose.yaml": "services: {db: {image: postgres}}\n"})
     [cause] = (each for each in root_causes.diagnose(look(desk, healthy)) if each.is_root_cause)
     assert (cause.check, cause.remedy.command) == ("compose-refused", "unset COMPOSE_FILE")
+
+
+STARTED = """\
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_file={}, extra="ignore")
+
+    secret_key: SecretStr
+
+
+settings = Settings()
+"""
+
+
+@pytest.mark.parametrize(
+    ("applications", "names"),
+    [
+        (["backend/src/app"], '"../.env"'),
+        (["services/api/src/api"], '"../../.env"'),
+        (["apps/a/app", "apps/b/app"], '"../../.env"'),
+        (["apps/a/src/a", "apps/b/src/b"], '"../../.env"'),
+        (["apps/a/app", "apps/b/app"], '(".env", "../../.env")'),
+    ],
+)
+def test_the_env_at_the_top_is_looked_for_from_where_an_application_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, applications: list[str], names: str
+) -> None:
+    """One in src/ starts in the folder above, where its pyproject.toml is, and several each in their own."""
+    quiet_machine(monkeypatch, tmp_path / "home")
+    files = {".env.example": "SECRET_KEY=\n", ".gitignore": ".env\n"}
+    files |= {f"{each}/config.py": STARTED.format(names) for each in applications}
+    files |= {f"{each}/__init__.py": "" for each in applications}
+    root = make_checkout(tmp_path / "checkout", files).root
+    assert found(look(root, f"SECRET_KEY={KEY}\n")) == []
+
+
+@pytest.mark.parametrize(
+    ("applications", "names", "file"),
+    [
+        (["apps/a/app", "apps/b/app"], '"../.env"', "apps/.env"),
+        (["apps/a/app", "b/app"], '"../../.env"', "../.env"),
+        (["backend/src/app"], '"../.env"', "backend/.env"),
+    ],
+)
+def test_another_env_that_one_application_reads_is_not_that_at_the_top(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, applications: list[str], names: str, file: str
+) -> None:
+    """Also where it is there as seen from src/, in which somebody may start the application."""
+    quiet_machine(monkeypatch, tmp_path / "home")
+    files = {".env.example": "SECRET_KEY=\n", ".gitignore": ".env\n", "backend/.env": "SECRET_KEY=\n"}
+    files |= {f"{each}/config.py": STARTED.format(names) for each in applications}
+    files |= {f"{each}/__init__.py": "" for each in applications}
+    root = make_checkout(tmp_path / "checkout", files).root
+    snapshot = look(root, f"SECRET_KEY={KEY}\n")
+    [cause] = (each for each in root_causes.diagnose(snapshot) if each.check == "dotenv-missing")
+    assert f"Settings looks for {(root / file).resolve()}" in cause.evidence[0]
