@@ -5,17 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omc_runbook.model import regular_file
 from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError, UsageError
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 from omc_runbook.textfile import private_file
 
 PRIVATE = 0o600
 DRAFT = "omc-runbook.draft"
+_MODES_OF_GIT = frozenset({0o644, 0o755, 0o664, 0o775})
+"""The modes that a file has which git writes, with the umasks 022 and 002."""
 FOLDER = "omc-runbook"
 """A folder inside .git for drafts and patches, which are never committed."""
 
@@ -124,6 +127,16 @@ def kept_status(path: Path) -> Iterator[None]:
     with suppress(PermissionError):
         os.chown(target, status.st_uid, status.st_gid)
     target.chmod(stat.S_IMODE(status.st_mode))
+
+
+def mode_commands(paths: Iterable[Path]) -> Iterator[str]:
+    """Yield the commands that give files their present modes again, once git has written them anew.
+
+    Of a mode, git keeps only whether the file is executable, and the rest is as the umask has it.
+    """
+    modes = ((stat.S_IMODE(path.stat().st_mode), path) for path in paths if path.exists())
+    for mode, alike in grouped((mode, path) for mode, path in modes if mode not in _MODES_OF_GIT).items():
+        yield command("chmod", f"{mode:o}", *alike)
 
 
 def keep_private(git_dir: Path, name: str, content: bytes) -> Path:

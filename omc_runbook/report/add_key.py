@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from omc_runbook.changes import files
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.own_files import own_files
@@ -162,7 +163,8 @@ def undo(
         options = ("--reverse", "--unidiff-zero", "--whitespace=nowarn")
         # Else git would write every line end of the files as somebody's configuration has it.
         back = command("git", "-C", plan.root, "-c", "core.autocrlf=false", "apply", *options, *result.patches)
-        entries.append(Entry("undo: the files", lead=lead, command=back))
+        written = [edit.file.path for edit in plan.edits if not why_no_patch(plan.root, edit)]
+        entries.append(Entry("undo: the files", lead=lead, command=" && ".join((back, *files.mode_commands(written)))))
     without_patch = [edit.file.name for edit in plan.edits if not result.patches or why_no_patch(plan.root, edit)]
     if without_patch:
         lead = f"Remove the new lines shown above: {', '.join(without_patch)}."

@@ -37,6 +37,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.secretsmanager import Replica
+from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, KeyEdits
 from omc_runbook.changes.deploy import executor, failure
@@ -778,6 +779,25 @@ def test_a_new_keys_plan_names_the_file_behind_a_link(kind: str, tmp_path: Path)
     assert set(plan.elsewhere) <= set(plan.sentences)
     (files,) = (entry for entry in add_key.steps(plan).entries if entry.name == "the files")
     assert files.lines == plan.elsewhere
+
+
+@pytest.mark.parametrize(("mode", "end"), [(0o640, "chmod 640"), (0o600, "chmod 600"), (0o644, ""), (0o755, "")])
+def test_the_printed_undo_of_a_new_key_keeps_a_files_mode(mode: int, end: str, tmp_path: Path) -> None:
+    """Git writes a file anew, and keeps of its mode only whether it is executable."""
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    path, patch = tmp_path / "config.py", tmp_path / "config.patch"
+    edit = SourceFile(path, "config.py", b"A = 1\n").with_text("A = 1\nB = 2\n", "B")
+    path.write_bytes(edit.after)
+    path.chmod(mode)
+    patch.write_text(edit.patch(tmp_path))
+    plan = AddKeyPlan(NewKey("NEW_KEY", "", "", False, "str", ()), tmp_path, (edit,), ())
+    result = AddKeyResult(
+        changes=(Change(action="edited", file="config.py"),), plan=plan, environments=(), patches=(patch,)
+    )
+    (entry,) = add_key.undo(plan, result, healthy().environment).entries
+    assert entry.command.endswith(f" && {end} {path}" if end else f" {patch}")
+    subprocess.run(["sh", "-c", f"umask 022; {entry.command}"], check=True)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"A = 1\n", mode)
 
 
 @pytest.mark.parametrize(
