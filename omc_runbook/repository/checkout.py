@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
+from omc_runbook.masking.common import is_random
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.model.suggestions import expand, is_folder
@@ -85,7 +86,8 @@ class Checkout:
     def without_compose(self) -> str:
         """That Docker Compose finds no file at the top, and which are below; "" where it does."""
         if self.missing_compose:
-            return f"COMPOSE_FILE names {listed(self.missing_compose, FILES_NAMED)}, which does not exist."
+            names = ["another text" if is_random(each) else each for each in self.missing_compose]
+            return f"COMPOSE_FILE names {listed(names, FILES_NAMED)}, which does not exist."
         files, verb = listed(self.compose_below, FILES_NAMED), "are" if self.compose_below[1:] else "is"
         below = f" at its top, and {files} {verb} not read" if files else ""
         return "" if self.compose else f"The repository has no compose file{below}."
