@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-NAME = r"(?:[A-Z][A-Z0-9]{0,30}(?:[-.][A-Z][A-Z0-9_]{0,30})+|[A-Za-z_][A-Za-z0-9_]{0,47})"
+_VALUE = (
+    r"(?![A-Za-z0-9_]*?(?<![A-Za-z0-9])(?=[A-Za-z0-9]{16})"
+    r"(?:(?=(?:[A-Za-z]*\d){3})|(?=[A-Za-z0-9]*\d)(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])))"
+)
+"""What forbids a long word of digits and letters, as a key in base64 that ends in = would be on a line of its own."""
+NAME = _VALUE + r"(?:[A-Z][A-Z0-9]{0,30}(?:[-.][A-Z][A-Z0-9_]{0,30})+|[A-Za-z_][A-Za-z0-9_]{0,47})"
 """A name that may be shown, or one in capitals with a hyphen by mistake; anything else may be a piece of a value."""
 
 ASSIGNMENT = re.compile(rf"\s*(?:export\s+)?'?({NAME})'?\s*([=:])([^\S\n]*)(['\"]?)(.*)", re.DOTALL)
 BLOCK_MARK = re.compile(r"[^\S\n]*[|>][-+\d]{0,2}[^\S\n]*")
 """What begins a block of YAML, in the place of a value."""
-ALONE = re.compile(r"\s*(?:export\s+)?[A-Z][A-Z0-9_]{0,47}\s*")
+ALONE = re.compile(rf"\s*(?:export\s+)?{_VALUE}[A-Z][A-Z0-9_]{{0,47}}\s*")
 
 _FIRST_WORD = re.compile(rf"\s*(?:(?:export|set|setenv)\s+(?:-\w+\s+)*)?({NAME})\s")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")

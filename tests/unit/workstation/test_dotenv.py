@@ -320,3 +320,26 @@ def test_python_agrees(tmp_path: Path, text: str) -> None:
     ] == []
     visible = {name for name, value in expected.items() if value is not None}
     assert set(file.hidden_names) == set(file.assigned_names) - visible
+
+
+@pytest.mark.parametrize("end", ["=", "==", "", "= x"])
+@pytest.mark.parametrize(
+    "line", ["Zq7c6520381054e1369480f55bf67be", "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbCF4", "JBSWY3DPEHPK3PXPJB5WY3DP"]
+)
+def test_a_value_on_a_line_of_its_own_is_no_name(tmp_path: Path, line: str, end: str) -> None:
+    """As one in base64, whose = at its end makes it a name for python-dotenv; it is shown nowhere."""
+    file = read(tmp_path, f"SECRET_KEY=\n{line}{end}\nPORT=1\n")
+    assert [each.name for each in file.bindings] == ["SECRET_KEY", "PORT"]
+    assert line not in f"{file.hidden_names} {file.assigned_names} {file.first_words}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("AWS_S3_BUCKET2", "MYAPPDB2CONNECTIONSTRING", "OAUTH2CLIENTSECRET", "someLongCamelCaseName"),
+        *("A1_B2_C3_D4_E5_F6_G7_H8", "KEY_2026_10_31_OF_THE_TEAM", "NEXT_PUBLIC_FIREBASE_API_KEY_V2"),
+    ],
+)
+def test_a_long_name_with_digits_stays_a_name(tmp_path: Path, name: str) -> None:
+    """Its words are short, or have few digits."""
+    assert [each.name for each in read(tmp_path, f"{name}=x\n").bindings] == [name]
