@@ -338,7 +338,7 @@ def _local_skip_reason(check: Check, workstation: Workstation) -> str:
         return f"There is no {workstation.path.name} to check."
     if DOTENV in check.needs and file and (file.encoding_error or file.has_nul):
         return f"{workstation.path.name} cannot be read as text."
-    is_named_in_vain = COMPOSE_FILE in check.needs and workstation.checkout.missing_compose
+    is_named_in_vain = COMPOSE_FILE in check.needs and workstation.checkout.is_compose_missing
     needs_compose = {COMPOSE, COMPOSE_CONFIG, COMPOSE_FILE}.intersection(check.needs) and not is_named_in_vain
     if needs_compose and workstation.compose_config is None:
         files = workstation.checkout.compose

@@ -105,7 +105,7 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
 def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose rejects the Compose files with this .env."""
     workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
-    if workstation.checkout.missing_compose:
+    if workstation.checkout.is_compose_missing:
         remedy = Remedy(f"Write the path of a compose file into COMPOSE_FILE in {file.path}, or take it out.")
         if file.find("COMPOSE_FILE") is None or "COMPOSE_FILE" in _in_shell(workstation):
             remedy = _unset("COMPOSE_FILE")

@@ -10,12 +10,11 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from omc_runbook.masking.common import is_random
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.model.suggestions import expand, is_folder
 from omc_runbook.repository.code_files import find_words, named_files
-from omc_runbook.repository.compose import NAMES, SECRETS, Compose, ComposeService, find_missing_files, read_compose
+from omc_runbook.repository.compose import NAMES, SECRETS, Compose, ComposeService, names_missing_file, read_compose
 from omc_runbook.repository.dotenv_loading import find_loaded_files
 from omc_runbook.repository.environment_reads import (
     EnvironmentRead,
@@ -68,8 +67,8 @@ class Checkout:
     """The command that applies its Terraform files: terraform or tofu."""
     compose_below: tuple[str, ...] = ()
     """The compose files in other folders, where Docker Compose finds none at the top."""
-    missing_compose: tuple[str, ...] = ()
-    """The files that COMPOSE_FILE names in vain, where it names no other."""
+    is_compose_missing: bool = False
+    """Whether COMPOSE_FILE names a file that does not exist, and no other."""
     other_tools: tuple[str, ...] = ()
     """Without a task definition in Terraform's files, a sentence on each other tool that may register it."""
     words_by_service: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -85,9 +84,8 @@ class Checkout:
     @property
     def without_compose(self) -> str:
         """That Docker Compose finds no file at the top, and which are below; "" where it does."""
-        if self.missing_compose:
-            names = ["another text" if is_random(each) else each for each in self.missing_compose]
-            return f"COMPOSE_FILE names {listed(names, FILES_NAMED)}, which does not exist."
+        if self.is_compose_missing:
+            return "COMPOSE_FILE names a file that does not exist."
         files, verb = listed(self.compose_below, FILES_NAMED), "are" if self.compose_below[1:] else "is"
         below = f" at its top, and {files} {verb} not read" if files else ""
         return "" if self.compose else f"The repository has no compose file{below}."
@@ -203,7 +201,7 @@ def read_checkout(root: Path) -> Checkout:
         template=template,
         compose=compose,
         task_definitions=task_definitions if is_declared else None,
-        missing_compose=() if compose else find_missing_files(root),
+        is_compose_missing=not compose and names_missing_file(root),
         compose_below=() if compose else tuple(str(each.relative_to(root)) for each in named_files(root, NAMES)),
         other_tools=() if is_declared and not task_definitions.are_apart else other_tools(root),
         application_reads=find_application_reads(root, settings.path),

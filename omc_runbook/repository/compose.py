@@ -253,15 +253,14 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
     )
 
 
-def find_missing_files(repository: Path) -> tuple[str, ...]:
-    """The paths within a checkout that COMPOSE_FILE names and that do not exist.
+def names_missing_file(repository: Path) -> bool:
+    """Whether COMPOSE_FILE names a path within a checkout that does not exist, with which Compose does nothing.
 
-    Those that the shell names count where there are compose files at all: it may name another project's.
+    What the shell names counts where there are compose files at all: it may name another project's.
     """
     if "COMPOSE_FILE" in os.environ and not any(named_files(repository, NAMES)):
-        return ()
-    paths = filter(is_inside, _named_paths(repository))
-    return tuple(each for each in paths if not (repository / each).exists())
+        return False
+    return any(not (repository / each).exists() for each in _named_paths(repository) if is_inside(each))
 
 
 def _secrets_from_environment(tree: Mapping[str, Any]) -> Iterator[str]:

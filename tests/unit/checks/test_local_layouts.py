@@ -1043,10 +1043,8 @@ def test_a_compose_file_that_compose_file_names_in_vain_is_refused(
     snapshot = look(desk, f"{healthy}COMPOSE_FILE=docker/dev.yml\n")
     [cause] = (each for each in root_causes.diagnose(snapshot) if each.is_root_cause)
     assert (cause.check, cause.subject, cause.severity) == ("compose-refused", "COMPOSE_FILE", "error")
-    assert cause.evidence == ("COMPOSE_FILE names docker/dev.yml, which does not exist.",)
+    assert cause.evidence == ("COMPOSE_FILE names a file that does not exist.",)
     assert "into COMPOSE_FILE in" in cause.remedy.command
-    text = secrets.token_hex(16)
-    assert text not in str(root_causes.diagnose(look(desk, f"{healthy}COMPOSE_FILE={text}\n")))
     statuses = {each.check: each.status for each in root_causes.diagnose(snapshot)}
     assert statuses["dollar"] == statuses["compose-unset"] == "skipped"
 
