@@ -345,10 +345,10 @@ def _location(error: BaseException, trace: TracebackType | None) -> str:
 def main(module: str, name: str, dotenv: str, packages: list[str]) -> None:
     """Report on the original standard output; what the application prints goes to standard error.
 
-    `module` is the one with the class `name` of settings, `dotenv` has a line for each file that replaces
+    `module` is the one with the class `name` of settings, `dotenv` a list in JSON of the files that replace
     those that they read, and `packages` are folders of packages to take those from that the interpreter lacks.
     """
-    report = _Report(os.dup(1), name, [*filter(None, dotenv.split("\n"))], packages)
+    report = _Report(os.dup(1), name, json.loads(dotenv), packages)
     os.dup2(2, 1)
     # Settings may parse arguments, of which the application gets none.
     del sys.argv[1:]

@@ -128,7 +128,7 @@ def load_settings(
     packages = dict.fromkeys((paths["purelib"], paths["platlib"])) if python != sys.executable else ()
     module = config.removeprefix(f"{folder}/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     # A secret value must not be an argument; a file's name may.
-    paths_of_dotenv = "\n".join(str(each.absolute()) for each in (*earlier, dotenv, *later) if each)
+    paths_of_dotenv = json.dumps([str(each.absolute()) for each in (*earlier, dotenv, *later) if each])
     command = [python, "-I", "-B", str(_LOADER), module, main, paths_of_dotenv, *packages]
     try:
         with temporary.folder("settings") as home:

@@ -613,3 +613,14 @@ def test_settings_in_another_usual_place(tmp_path: Path, config: str) -> None:
     assert read_settings(tmp_path).file.name == config and read_settings(tmp_path).folder == folder
     loaded = load_settings(tmp_path, config=config)
     assert (loaded.ok, loaded.obstacle, loaded.env_files) == (True, "", ((tmp_path / folder / ".env", True),))
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a b", "ü", "a\udcffb"])
+def test_a_folder_of_any_name_may_have_the_env(tmp_path: Path, name: str) -> None:
+    """Also one with a line end or bytes that are not UTF-8."""
+    text = (
+        "from pydantic_settings import BaseSettings\n\n\n"
+        "class Settings(BaseSettings, env_file='.env', extra='ignore'):\n    A: str\n"
+    )
+    root = write_files(tmp_path / name, {"app/config.py": text, ".env": "A=1\n"})
+    assert load_settings(root, root / ".env", config="app/config.py").ok
