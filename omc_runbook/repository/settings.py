@@ -91,15 +91,15 @@ def _usual_file(repository: Path) -> SourceFile | None:
 def _is_filled_by_code(repository: Path, file: SourceFile) -> bool:
     """Whether a file's class Settings is no class of settings: the code itself asks the environment for its fields."""
     nodes = (node for node in parse_python(file.text).body if isinstance(node, ast.ClassDef))
-    bases = next(({*map(last_name, node.bases)} for node in nodes if node.name == MAIN_CLASS), {""})
-    if bases <= {"object"}:
-        return True
-    if not bases <= _WITHOUT_SOURCES:
+    node = next((node for node in nodes if node.name == MAIN_CLASS), None)
+    bases = {*map(last_name, node.bases)} if node else set()
+    # A metaclass may ask for them as well.
+    if node is None or node.keywords or not bases <= {"object", *_WITHOUT_SOURCES}:
         return False
     reads, _ = find_environment_reads(repository, "")
     names = {each.variable.casefold() for each in reads if each.file == file.name}
-    fields = parse_settings(file).fields
-    return bool(fields) and all(names.intersection(map(str.casefold, each.variables)) for each in fields)
+    fields = parse_settings(file).fields if bases & _WITHOUT_SOURCES else ()
+    return bool(names) and all(names.intersection(map(str.casefold, each.variables)) for each in fields)
 
 
 def _has_template_of_top(repository: Path, file: str) -> bool:

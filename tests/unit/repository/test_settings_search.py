@@ -300,6 +300,8 @@ def test_a_class_settings_that_the_code_fills_is_none(tmp_path: Path, bases: str
         ("BaseModel", "Settings(A=os.environ['OTHER'])"),
         ("BaseModel, Mixin", "Settings(A=os.environ['A'])"),
         ("CorporateSettings", "Settings(A=os.environ['A'])"),
+        ("metaclass=FromEnvironment", "os.environ['A']"),
+        ("object", "load(Settings)"),
     ],
 )
 def test_a_class_settings_whose_fields_the_code_does_not_ask_for_stays(tmp_path: Path, bases: str, call: str) -> None:
