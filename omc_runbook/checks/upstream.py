@@ -52,13 +52,15 @@ UNMISTAKABLE = 6
 )
 def store_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The database or the provider refuses the tasks' value."""
-    refused = grouped(
-        (key, (stop, line))
+    lines = [
+        (stop, line)
         for stop in fresh_stops(snapshot)
         if stop.kind in ("exit", "health-check")
         for line in stop.log_lines
         if is_refusal(line)
-        for key in _keys_meant(snapshot, stop, line)
+    ]
+    refused = grouped(
+        (key, (stop, line)) for stop, line in lines for key in _keys_meant(snapshot, stop, line, find_user(line))
     )
     for key, refusals in refused.items():
         stop, line = refusals[0]
@@ -85,6 +87,21 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(key, facts, services)
         else:
             yield Evidence(key, facts, _remedy(snapshot, key, changed), services)
+    yield from _of_other_logins(snapshot, lines)
+
+
+def _of_other_logins(snapshot: Snapshot, lines: Iterable[tuple[Stop, str]]) -> Iterator[Uncertain]:
+    """Refusals of a login that no key is known to have the password of; one may, as part of a longer value."""
+    named = ((find_user(line), (stop, line)) for stop, line in lines)
+    refused = grouped(
+        (user, (stop, line))
+        for user, (stop, line) in named
+        if not _keys_meant(snapshot, stop, line, user) and _keys_meant(snapshot, stop, line)
+    )
+    for user, refusals in refused.items():
+        stop, line = refusals[0]
+        fact = f"The database refused the login {user}, and no key of the secret is known to have its password."
+        yield Uncertain("", (line, stop.sentence, fact), frozenset(each.service.name for each, _ in refusals))
 
 
 @check(
@@ -122,12 +139,18 @@ def _values_refused(snapshot: Snapshot) -> Iterator[tuple[str, tuple[Stop, str, 
                     yield subject, (stop, line, problem)
 
 
-def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
-    """The keys of a stopped task that a line can mean: those that have changed, if any has."""
+def _keys_meant(snapshot: Snapshot, stop: Stop, line: str, user: str = "") -> tuple[str, ...]:
+    """The keys of a stopped task that a line can mean: those that have changed, if any has.
+
+    `user` is the login that it names, "" for any.
+    """
     keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
-    by_label = [key for key in keys if label(key) in line]
-    encrypting = [key for key in keys if encrypts(snapshot.environment.keys, key)] if is_undecrypted(line) else []
-    user = find_user(line)
+    catalogue = snapshot.environment.keys
+    logins = {key: entry.login for key in keys if (entry := catalogue.get(key)) and entry.login}
+    # Who names a login refuses its password.
+    named = [key for key in keys if label(key) in line and key not in logins.values()]
+    by_label = named or [key for key, login in logins.items() if label(login) in line]
+    encrypting = [key for key in keys if encrypts(catalogue, key)] if is_undecrypted(line) else []
     keys = tuple(key for key in keys if _may_be_of(snapshot, stop, key, user))
     candidates = by_label or [key for key in keys if key in encrypting or is_for(line, key)]
     candidates = candidates or _addresses(snapshot, keys, line) or [key for key in keys if _is_named(key, line)]
@@ -155,13 +178,18 @@ def _may_be_of(snapshot: Snapshot, stop: Stop, key: str, user: str) -> bool:
     entry, document = snapshot.environment.keys.get(key), snapshot.document
     member = document.get(key) if document else None
     if address := login_of(member.injected, key, entry) if member else None:
-        return bool(is_user.match(address.user))
+        # Without a user's name, a variable such as PGUSER has it.
+        return not address.user or bool(is_user.match(address.user))
     if entry is None or not entry.login:
         return True
-    if login := document.get(entry.login) if document else None:
-        return login.injected.matches(is_user)
-    plain = dict(each for container in snapshot.containers(stop.task) for each in container.logins)
-    return entry.login not in plain or bool(is_user.match(plain[entry.login]))
+    own = snapshot.own_injections(snapshot.definition(stop.task))
+    containers = [container for container, injection in own if injection.reference.key == key]
+    # A sidecar may log in as another user, and the secret may have a user's name that the container does not get.
+    plain = [value for container in containers for name, value in container.logins if name == entry.login]
+    if plain:
+        return any(is_user.match(value) for value in plain)
+    login = document.get(entry.login) if document else None
+    return login is None or login.injected.matches(is_user)
 
 
 def _addresses(snapshot: Snapshot, keys: Iterable[str], line: str) -> list[str]:

@@ -81,6 +81,7 @@ def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
         parameters = {name: text for name, _, text in pairs}
         user, password = parameters.get("user", user), parameters.get("password", "")
         # A plus is one to PostgreSQL, and a blank to JDBC; the application may fill in a placeholder.
+        user = "" if _UNFILLED.search(user) else user
         password = "" if "+" in password or _UNFILLED.search(password) else password
     if not password:
         return None

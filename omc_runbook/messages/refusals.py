@@ -161,4 +161,4 @@ def find_user(line: str) -> str:
 def find_addresses(line: str) -> re.Pattern[str] | None:
     """What an address of the system that refuses something in a line begins with; None where it tells no such one."""
     schemes = [refusal.scheme for refusal in REFUSALS if refusal.scheme and plain(line).has(refusal.wordings)]
-    return re.compile(rf"\A(?:{'|'.join(schemes)})(?:\+\w+)?://") if schemes else None
+    return re.compile(rf"\A(?:jdbc:)?(?:{'|'.join(schemes)})(?:\+\w+)?://") if schemes else None

@@ -21,6 +21,7 @@ from support.snapshots import (
     rotated,
     stuck,
     with_container,
+    with_definition,
     with_keys,
     with_values,
 )
@@ -249,6 +250,64 @@ def test_the_login_that_a_database_names_tells_whose_password_it_refused(
     valued = with_keys(snapshot, REPORTS_URL=f"postgresql://reports:{secrets.token_hex(16)}@db/reports")
     found = run_check(CHECKS["store-only"], saying(unchanged(valued), line, "backend"))
     assert {each.subject for each in found if each.status == "found"} == expected
+    # Whose password nobody was known to have may be part of a longer value.
+    assert expected or [(each.status, each.evidence[-1].partition(",")[0]) for each in found] == [
+        ("unknown", "The database refused the login nobody")
+    ]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://:{}@db/reports",
+        "postgresql://db/reports?password={}",
+        "jdbc:postgresql://db/reports?user=${{DB_USER}}&password={}",
+        "jdbc:postgresql://db/reports?user=reports&password={}",
+    ],
+)
+def test_an_address_that_names_no_user_may_be_of_any(address: str) -> None:
+    """PGUSER, or what fills in a placeholder, names it."""
+    entry = Injection("WAREHOUSE_URL", parse(f"{ARN}:WAREHOUSE_URL::"))
+    user = (("POSTGRES_USER", "app"),)
+    snapshot = with_container(
+        healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry), logins=user)
+    )
+    valued = with_keys(snapshot, WAREHOUSE_URL=address.format(secrets.token_hex(16)))
+    line = 'password authentication failed for user "reports"'
+    found = run_check(CHECKS["store-only"], saying(unchanged(valued), line, "backend"))
+    assert [each.subject for each in found if each.status == "found"] == ["WAREHOUSE_URL"]
+
+
+def test_a_login_is_that_of_the_container_with_the_password() -> None:
+    """A sidecar has another one, and so has a key that the container does not get."""
+    app, exporter = (("POSTGRES_USER", "app"),), (("POSTGRES_USER", "exporter"),)
+    snapshot = with_definition(
+        with_keys(healthy(), POSTGRES_USER="owner"),
+        "backend",
+        lambda old: replace(
+            old,
+            containers=(
+                replace(old.containers[0], logins=app),
+                replace(old.containers[0], name="metrics", secrets=(), logins=exporter),
+            ),
+        ),
+    )
+    for user, expected in (("app", ["POSTGRES_PASSWORD"]), ("exporter", []), ("owner", [])):
+        line = f'password authentication failed for user "{user}"'
+        found = run_check(CHECKS["store-only"], saying(unchanged(snapshot), line, "backend"))
+        assert [each.subject for each in found if each.status == "found"] == expected, user
+
+
+@pytest.mark.parametrize("key", ["POSTGRES", "SMTP"])
+def test_a_masked_login_accuses_its_password(key: str) -> None:
+    """The login itself, which the log has as its key's label, was not refused."""
+    entry = Injection(f"{key}_USER", parse(f"{ARN}:{key}_USER::"))
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    valued = with_keys(snapshot, **{f"{key}_USER": "reports"})
+    found = run_check(
+        CHECKS["store-only"], saying(unchanged(valued), f'login failed for user "‹{key}_USER›"', "backend")
+    )
+    assert [each.subject for each in found if each.status == "found"] == [f"{key}_PASSWORD"]
 
 
 @pytest.mark.parametrize("word", ["token_expired", "token_revoked", "account_inactive"])
