@@ -224,12 +224,15 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                     if withdrawn
                     else (deployment.id, deployment.rollout, deployment.rollout_reason)
                 )
+                # The present deployment is the one that ECS went back to: its tasks may fail in another way.
+                failed = snapshot.last_failed(service) if is_back and not withdrawn else None
+                of_failed = failed.deployment_id if failed else id
                 facts = (
                     f"Deployment {id} of {service.name} is {state}: {reason.rstrip('.') or 'no reason given'}.",
                     "A rollback restores the former task definition, not the former value of the secret.",
-                    *_why_failing(snapshot, service, id),
+                    *_why_failing(snapshot, service, of_failed),
                 )
-                yield _failed_rollout(snapshot, service, id, facts)
+                yield _failed_rollout(snapshot, service, of_failed, facts)
                 break
 
 

@@ -275,6 +275,21 @@ def test_a_deployment_is_stuck_for_how_its_own_tasks_end(
     assert roots(full) == {"rollout-stuck", old}
 
 
+def test_a_rollback_fails_of_nothing_that_the_tasks_before_it_end_of() -> None:
+    """ECS went back to a deployment whose tasks have no network by now: those it took back exited by themselves."""
+    back = snapshots.deployment("worker", NOW - timedelta(minutes=5), rollout_reason=BREAKER)
+    exited = [
+        stopped("worker", EXIT, NOW - timedelta(minutes=minutes), deployment_id="ecs-svc/8", **EXITED)
+        for minutes in (8, 7, 6)
+    ]
+    own = [stopped("worker", NETWORK, NOW - timedelta(minutes=minutes)) for minutes in (4, 3, 2)]
+    snapshot = with_tasks(with_service(healthy(), "worker", deployments=(back,)), *exited)
+    assert roots(snapshot) == {"breaker-rollback"}
+    assert roots(with_tasks(snapshot, *own)) == {"breaker-rollback", "pull-failed"}
+    rollback = one(with_tasks(snapshot, *own), "breaker-rollback")
+    assert "Essential container in task exited" in rollback.evidence[2]
+
+
 def test_failing_pulls_alone_are_a_root_cause() -> None:
     """Where nothing else is wrong, as with the network, the failing start is the cause itself."""
     snapshot = suffering(healthy(), NETWORK)
