@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -345,7 +345,8 @@ def _similar(key: str, spare: list[str]) -> str:
 def is_misspelling(key: str, other: str) -> bool:
     """Whether words of two keys differ in spelling only: SMTP_HOST is near SMTP_PORT, and means something else."""
     words, other_words = _split(key), _split(other)
-    own, others = ([each for each in a if each not in b] for a, b in ((words, other_words), (other_words, words)))
+    # A word may stand in one of them twice, as in NEW_RELIC_KEY_NEW.
+    own, others = ([*(Counter(a) - Counter(b)).elements()] for a, b in ((words, other_words), (other_words, words)))
     of_another = _of_another_value(words) | _of_another_value(other_words)
     rest, their_rest = "".join(own), "".join(others)
     if not rest or not their_rest:

@@ -452,6 +452,7 @@ def test_a_key_with_the_environments_name_is_taken_for_the_missing_one(present: 
         ("NEXT_PUBLIC_API_URL", "NEXT_API_URL", True),
         ("NEW_RELIC_LICENSE_KEY", "RELIC_LICENSE_KEY", True),
         ("NEXT_PUBLIC_KEY", "PUBLIC_KEY", False),
+        ("NEW_RELIC_LICENSE_KEY", "NEW_RELIC_LICENSE_KEY_NEW", False),
         ("JWT_NEXT_PUBLIC_JWK", "JWT_PUBLIC_JWK", False),
         ("NEXT_PUBLIC_API_URL", "OLD_PUBLIC_API_URL", False),
         ("SIGNING_KEY", "SINGING_KEY", True),
