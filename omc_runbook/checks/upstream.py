@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from omc_runbook.checks import remedies
+from omc_runbook.checks import remedies, secret_owner
 from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import DOCUMENT, ECS_FIELDS, Evidence, Family, Uncertain
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
@@ -243,16 +243,15 @@ def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
     environment = snapshot.environment
     entry = environment.keys.get(key)
     has_database = entry is not None and entry.effect == "database-too"
+    forward = "In psql, \\password with the secret's value" if has_database else "Give the provider the new value"
+    if encrypts(environment.keys, key):
+        forward = f"Let {key} have the former value after the new one, if the application reads a list (MultiFernet)"
+    owner = secret_owner.why_not_here(snapshot.secret) if snapshot.secret else ""
+    if owner and (changed or has_database):
+        return Remedy(f"{forward}; or change the value: {owner}")
     if changed and snapshot.current:
         back = remedies.restore(environment, snapshot.previous_id, snapshot.current.version_id)
-        forward = "In psql, \\password with the secret's value" if has_database else "Give the provider the new value"
-        if encrypts(environment.keys, key):
-            forward = (
-                f"Let {key} have the former value after the new one, if the application reads a list (MultiFernet)"
-            )
         return replace(back, command=f"{forward}; or go back with `{back.command}` and start new tasks.")
     if has_database:
-        return remedies.with_runbook(
-            "rotate", environment, Remedy("In psql, \\password with the secret's value."), keys=key
-        )
+        return remedies.with_runbook("rotate", environment, Remedy(f"{forward}."), keys=key)
     return remedies.update(environment, key)

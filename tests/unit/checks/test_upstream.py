@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.check_assertions import by_id
@@ -23,10 +24,12 @@ from support.snapshots import (
     with_container,
     with_definition,
     with_keys,
+    with_secret,
     with_values,
 )
 
 from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.checks import upstream
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.root_causes import diagnose
@@ -308,6 +311,20 @@ def test_a_masked_login_accuses_its_password(key: str) -> None:
         CHECKS["store-only"], saying(unchanged(valued), f'login failed for user "‹{key}_USER›"', "backend")
     )
     assert [each.subject for each in found if each.status == "found"] == [f"{key}_PASSWORD"]
+
+
+@pytest.mark.parametrize("has_changed", [True, False])
+@pytest.mark.parametrize("owner", [{"primary": Replica("us-east-1", "")}, {"owning_service": "rds"}])
+def test_nobody_is_told_to_take_back_a_value_that_something_else_writes(
+    owner: dict[str, Any], has_changed: bool
+) -> None:
+    """AWS refuses to move the version stages of such a secret, and rotate and restore to change it."""
+    refused = changed(REFUSED)(healthy()) if has_changed else saying(unchanged(healthy()), REFUSED)
+    [found] = [
+        each for each in run_check(CHECKS["store-only"], with_secret(refused, **owner)) if each.status == "found"
+    ]
+    assert not found.remedy.runbook and "update-secret-version-stage" not in found.remedy.command
+    assert found.remedy.command.startswith("In psql, ") and found.remedy.command.endswith("for new tasks.")
 
 
 @pytest.mark.parametrize("word", ["token_expired", "token_revoked", "account_inactive"])
