@@ -204,11 +204,22 @@ def _to_nat(network: Network, table: RouteTable, verb: str) -> str:
         and nat.state == "available"
         and (nat_subnet := (network.subnets or {}).get(nat.subnet))
         and nat_subnet.vpc == table.vpc
-        and table_of(network, nat_subnet) != table
+        and (nat_table := table_of(network, nat_subnet))
+        and nat_table != table
+        and _is_public(network, nat_table)
     ]
     if not gateways:
         return ""
     return _route_command(table, verb, "--nat-gateway-id", gateways[0])
+
+
+def _is_public(network: Network, table: RouteTable) -> bool:
+    """Whether a table leads to an internet gateway; that of another NAT gateway may be as private as the tasks'."""
+    public_routes = _public_routes(network, table)
+    if not public_routes or public_routes[-1][0] != INTERNET[0]:
+        return False
+    route = public_routes[-1][1]
+    return route.state == "active" and route.target.startswith("igw-")
 
 
 def _to_internet(network: Network, subnet: Subnet, table: RouteTable, verb: str) -> str:

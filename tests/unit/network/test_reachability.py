@@ -616,6 +616,14 @@ def test_no_route_leads_to_a_nat_gateway_behind_it() -> None:
     assert "create-vpc-endpoint" in looped.command and GATEWAY not in looped.command
     public = go(with_nat(by_nat(), subnet=PRIVATE), replace(IN_PRIVATE, public_ip=True))
     assert f"--gateway-id {GATEWAY}" in public.obstacles[0].command
+    # Another NAT gateway may stand in a private subnet of its own, with a route to itself.
+    alike = with_nat(by_nat(), subnet=PRIVATE)
+    second = NatGateway("nat-2", PUBLIC, "available", True)
+    alike = replace(alike, nat_gateways={**(alike.nat_gateways or {}), "nat-2": second})
+    assert "replace-route" in go(alike).obstacles[0].command and "nat-2" in go(alike).obstacles[0].command
+    for route in (Route(EVERYWHERE, "nat-2", "active"), Route(EVERYWHERE, GATEWAY, "blackhole")):
+        private = with_routes(alike, route, table="rtb-public")
+        assert "create-vpc-endpoint" in go(private).obstacles[0].command
 
 
 def test_the_endpoint_with_a_private_name_is_the_one_that_a_vpc_without_hostnames_keeps_unused() -> None:
