@@ -117,7 +117,7 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
     if not at and hosts.endswith(":") and rest.startswith("//"):
         return AddressProblem("wrong-form", "names no host after its scheme, which stands there twice")
     # Where a password has an @ too, the authority ends in it; a query's value may have one of its own.
-    if is_store(scheme) and (re.match(r"[^?@]*@|[^=@]*@", rest) if at else "@" in rest):
+    if is_store(scheme) and re.match(r"[^?@]*@|[^=@]*@" if at else r"[^?@]*@|[^=@]*@|[?#].*@", rest):
         return AddressProblem("wrong-form", "has an unescaped / ? or # in its password: write %2F, %3F or %23")
     # The programs that read addresses of mail servers take an e-mail address as the user's name.
     if "@" in (password if scheme.lower().startswith(("smtp", "submission")) else userinfo):
