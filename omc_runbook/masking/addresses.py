@@ -76,9 +76,8 @@ def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
     if not match or _problem(match):
         return None
     user, _, password = match["authority"].rpartition("@")[0].partition(":")
-    if not password and _WITH_QUERY.match(match["scheme"]):
-        pairs = (pair.partition("=") for pair in match["rest"].partition("?")[2].partition("#")[0].split("&"))
-        parameters = {name: text for name, _, text in pairs}
+    if not password:
+        parameters = _parameters(match)
         user, password = parameters.get("user", user), parameters.get("password", "")
         # A plus is one to PostgreSQL, and a blank to JDBC; the application may fill in a placeholder.
         user = "" if _UNFILLED.search(user) else user
@@ -88,6 +87,14 @@ def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
     return AddressLogin(
         match["scheme"].lower(), unquote(user), Masked(unquote(password), name), host_of(text, name, key)[1]
     )
+
+
+def _parameters(match: re.Match[str]) -> dict[str, str]:
+    """The query of a database's address, as it stands there; {} of another's."""
+    if not _WITH_QUERY.match(match["scheme"]):
+        return {}
+    pairs = (pair.partition("=") for pair in match["rest"].partition("?")[2].partition("#")[0].split("&"))
+    return {name: text for name, _, text in pairs}
 
 
 def host_of(text: str, name: str, key: Key | None) -> tuple[str, str]:
@@ -126,9 +133,10 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
         return AddressProblem("wrong-form", "has an unescaped bracket or white space in its login: escape it with %")
     if _BARE_PERCENT.search(userinfo):
         return AddressProblem("wrong-form", "has an unescaped % in its password: write %25")
-    if _HIDDEN.fullmatch(password):
+    its_password = password or _parameters(match).get("password", "")
+    if _HIDDEN.fullmatch(its_password):
         return AddressProblem("bad-copy", "is a masked copy: its password is hidden")
-    if password and _is_placeholder(unquote(password)):
+    if its_password and not _UNFILLED.search(its_password) and _is_placeholder(unquote(its_password)):
         return AddressProblem("placeholder", "has a placeholder as its password")
     if _TWICE.search(password) and not _RAW_RESERVED.search(password) and not _RAW_RESERVED.search(unquote(password)):
         return AddressProblem("bad-copy", "is URL-escaped twice")

@@ -184,6 +184,13 @@ BAD = {
         *("DATABASE_URL", "postgresql://postgres.ref:[YOUR-PASSWORD]@aws-0.pooler.supabase.com:6543/postgres"),
         *("placeholder", ""),
     ),
+    "a hidden password in a query": (
+        "DATABASE_URL",
+        "jdbc:mysql://db/app?user=app&password=****",
+        "bad-copy",
+        "hidden",
+    ),
+    "a placeholder in a query": ("DATABASE_URL", "postgresql://db/app?password=changethis", "placeholder", "password"),
     "a placeholder in an address": ("DATABASE_URL", "postgresql://app:password@db/app", "placeholder", "password"),
     "a note": ("SMTP_PASSWORD", "TODO: ask Dana for the app password", "placeholder", ""),
     "where it is": ("SMTP_PASSWORD", "see the entry in 1Password", "placeholder", ""),
