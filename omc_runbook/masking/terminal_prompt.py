@@ -18,6 +18,8 @@ LOOK_SECONDS = 0.05
 """How often it looks whether the echo is off: no signal reaches a certain thread."""
 _START_OF_LINE = b"\r\x1b[K"
 """Replaces what shows the run's progress."""
+_PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
+"""What some terminals put around a text that is pasted, where a program before has asked for it."""
 _ordinary = getpass.getpass
 
 
@@ -53,6 +55,9 @@ def read_hidden(terminal: int, prompt: str) -> str:
     """
     before, hidden = termios.tcgetattr(terminal), termios.tcgetattr(terminal)
     hidden[3] &= ~termios.ECHO
+    # A program that failed may have left the terminal in raw mode, in which neither Enter nor Ctrl-C ends a line.
+    hidden[0] = (hidden[0] | termios.ICRNL) & ~(termios.IGNCR | termios.INLCR)
+    hidden[3] |= termios.ICANON | termios.ISIG
     question = _START_OF_LINE + prompt.encode(errors="replace")
     try:
         termios.tcsetattr(terminal, termios.TCSAFLUSH, hidden)
@@ -69,7 +74,7 @@ def read_hidden(terminal: int, prompt: str) -> str:
     if len(line) + 1 >= _longest_line(terminal):
         raise CutLine("is as long as a line of a terminal can be, so that its end may be lost")
     try:
-        return line.decode()
+        return line.replace(_PASTE_BEGIN, b"").replace(_PASTE_END, b"").decode()
     except UnicodeDecodeError:
         # The error would show a byte of the value.
         raise CutLine("is not UTF-8 text") from None
@@ -83,7 +88,9 @@ def _read_line(terminal: int, hidden: list[Any], question: bytes) -> bytes:
                 # In the background this stops the process once more.
                 termios.tcsetattr(terminal, termios.TCSANOW, hidden)
                 os.write(terminal, question)
-        part = os.read(terminal, LONGEST_LINE)
+        part = _read_at_once(terminal)
+        if part is None:
+            continue
         if not part and not line:
             raise EOFError
         if not part:
@@ -92,16 +99,32 @@ def _read_line(terminal: int, hidden: list[Any], question: bytes) -> bytes:
     return line.removesuffix(b"\n")
 
 
+def _read_at_once(terminal: int) -> bytes | None:
+    """What can be read; None where nothing can any more.
+
+    In the background this stops the process. What was there for the shell is gone when it is continued, and a wait here
+    would leave the echo on.
+    """
+    os.set_blocking(terminal, False)
+    try:
+        return os.read(terminal, LONGEST_LINE)
+    except BlockingIOError:
+        return None
+    finally:
+        os.set_blocking(terminal, True)
+
+
 def _has_more(terminal: int, hidden: list[Any]) -> bool:
-    """Whether more than line ends came after the line, also without an end of its own."""
-    raw = [*hidden]
+    """Whether more than line ends and the mark of a paste came after the line, also without an end of its own."""
+    raw, rest = [*hidden], b""
     raw[3] &= ~termios.ICANON
     termios.tcsetattr(terminal, termios.TCSANOW, raw)
     while select.select([terminal], [], [], NEXT_LINE_SECONDS)[0]:
         part = os.read(terminal, LONGEST_LINE)
-        if part.strip() or not part:
+        rest = (rest + part).strip()
+        if not part or not _PASTE_END.startswith(rest):
             return bool(part)
-    return False
+    return rest not in (b"", _PASTE_END)
 
 
 def _longest_line(terminal: int) -> int:

@@ -7,8 +7,10 @@ import pty
 import secrets
 import select
 import termios
+import tty
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,8 +24,11 @@ from omc_runbook.model.errors import UsageError
 class Screen:
     """A terminal at which a prompt waits for somebody."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, is_raw: bool = False) -> None:
         self._screen, self.terminal = pty.openpty()
+        if is_raw:
+            tty.setraw(self.terminal)
+        self.before = termios.tcgetattr(self.terminal)
         self.shown = b""
         self.answer: Future[str] = pool.submit(terminal_prompt.read_hidden, self.terminal, "Value: ")
         self.wait_for_prompt()
@@ -90,8 +95,43 @@ def test_a_shell_that_stops_and_continues_the_process_shows_no_value(screen: Scr
     assert text.encode() not in screen.shown
 
 
+PASTED = ("\x1b[200~{}\x1b[201~\n", "\x1b[200~{}\n\x1b[201~", "\x1b[200~{}\r\n\x1b[201~\r")
+
+
+@pytest.mark.parametrize("form", PASTED)
+def test_what_a_terminal_puts_around_a_pasted_text_is_no_part_of_it(screen: Screen, form: str) -> None:
+    """Where a program that ended has left bracketed paste on; the end of a pasted line stands within it."""
+    text = secrets.token_hex(12)
+    assert screen.type(form.format(text).encode()) == text
+
+
+def test_a_terminal_in_raw_mode_takes_a_line_and_is_put_back() -> None:
+    """As a program leaves it that failed: Enter is no line end there, and Ctrl-C does nothing."""
+    text = secrets.token_hex(12)
+    with ThreadPoolExecutor(1) as pool:
+        screen = Screen(pool, is_raw=True)
+        assert screen.type(f"{text}\r".encode()) == text
+        assert termios.tcgetattr(screen.terminal) == screen.before
+        screen.close()
+
+
+def test_what_was_typed_for_the_shell_leaves_no_echo_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By Ctrl-Z, bg and fg: a background process sees what is typed, is stopped as it reads, and finds it gone."""
+    answers = iter([([0], [], [])])
+    chosen = SimpleNamespace(select=lambda *places: next(answers, None) or select.select(*places))
+    monkeypatch.setattr(terminal_prompt, "select", chosen)
+    text = secrets.token_hex(12)
+    with ThreadPoolExecutor(1) as pool:
+        screen = Screen(pool)
+        screen.echo()
+        screen.wait_for_prompt()
+        assert screen.type(f"{text}\n".encode()) == text and text.encode() not in screen.shown
+        screen.close()
+
+
 CUT = {
     "lines": (b"%s\n%s\n%s\n", "more than one line"),
+    "pasted lines": (b"\x1b[200~%s\n%s\x1b[201~\n", "more than one line"),
     "no end": (b"%s\n%s%s", "more than one line"),
     "too long": (b"%s%s" * 2 + b"x" * 5000 + b"\n", "end may be lost"),
     "Latin-1": (b"%s\xe4%s\n", "not UTF-8"),
