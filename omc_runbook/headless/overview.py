@@ -63,16 +63,15 @@ def prune(folder: Path, applies: bool, runbook_toml: str = "") -> Iterator[str]:
 def write(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> Path:
     """Make a folder's index page anew, with the schedules of a runbook.toml, and return its path; raises OSError."""
     now = now or datetime.now(UTC)
-    notes: tuple[str, ...] = ()
+    schedule_notes: tuple[str, ...] = ()
     try:
         # cron's expressions mean this machine's time.
         expected = schedules.read(folder, now.astimezone(), runbook_toml)
     except UsageError as error:
-        expected, notes = [], (f"The schedules are not known: {error}",)
+        expected, schedule_notes = [], (f"The schedules are not known: {error}",)
     # Where a clock was ahead, a run would be the last one for years, and end what is open now.
     found_records = kept_records.read(folder, index_page.SHOWN, now=now)
-    damaged = kept_records.note_damaged(folder, found_records, index_page.SHOWN, now)
-    notes += tuple(note for note in (damaged, kept_records.note_ahead(folder, now)) if note)
+    notes = (*schedule_notes, *kept_records.notes(folder, found_records, index_page.SHOWN, now))
     records = [
         replace(
             each,

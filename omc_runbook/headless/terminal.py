@@ -10,6 +10,7 @@ import webbrowser
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -19,7 +20,7 @@ from omc_runbook.headless.places import RecordPlace
 from omc_runbook.model import streams
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.letters import on_one_line, printable
-from omc_runbook.report.archive import kept_records, seal
+from omc_runbook.report.archive import kept_records, seal, stems
 from omc_runbook.report.archive.summary import Line, Style
 from omc_runbook.report.display.reading import CLEAR
 
@@ -100,22 +101,24 @@ def print_records(record_place: RecordPlace) -> str:
 
     Raises UsageError for a folder that cannot be read, CouldNotLook where S3 does not list them.
     """
-    unreadable, damaged = 0, ""
+    notes, now = list[str](), datetime.now(UTC)
     if record_place.bucket:
         lines = [(each.moment, each.title, each.end, each.page) for each in record_place.bucket.lines()]
     else:
         _refuse_unreadable(record_place.folder)
-        unreadable = kept_records.count_unreadable(record_place.folder)
         found_records = kept_records.read(record_place.folder, with_outcomes=False)
-        damaged = kept_records.note_damaged(record_place.folder, found_records)
+        notes += kept_records.notes(record_place.folder, found_records)
         lines = [(each.finished, each.title, each.end, str(each.page)) for each in found_records]
     for moment, title, end, _ in lines:
         click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
-    if unreadable:
-        click.echo(f"{unreadable} more cannot be read by this user.", err=True)
-    if damaged:
-        click.echo(damaged, err=True)
-    return next((page for *_, page in lines if page), "")
+    ahead = [f"{title}, {moment:%Y-%m-%d %H:%M} UTC" for moment, title, *_ in lines if moment > now + stems.SKEW]
+    if ahead:
+        notes.append(kept_records.sentence_on_ahead(len(ahead), on_one_line(ahead[0])))
+    for note in notes:
+        click.echo(note, err=True)
+    # One of the future is the newest only where there is no other.
+    by_clock = sorted((line for line in lines if line[-1]), key=lambda line: line[0] > now + stems.SKEW)
+    return next((page for *_, page in by_clock), "")
 
 
 def _refuse_unreadable(folder: Path) -> None:

@@ -26,7 +26,7 @@ from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.frontend import Frontend, is_available, make_row, show_widget
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import Run, diagnose
+from omc_runbook.runbooks.run import Run, diagnose, now
 from omc_runbook.runbooks.secret_change import history, look
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionHistory
@@ -107,20 +107,21 @@ class Cards(Group):
 
 @takes_parameters
 def records(folder: str) -> Records:
-    """The newest records in a folder, by what their runs were."""
-    path = expand(folder)
-    return Records(folder, kept_records.read(path, SHOWN, with_outcomes=False)[:SHOWN])
+    """The newest records in a folder, by what their runs were, and what is left out of them."""
+    path, moment = expand(folder), now()
+    found_records = kept_records.read(path, SHOWN, with_outcomes=False, now=moment)
+    return Records(folder, found_records[:SHOWN], kept_records.notes(path, found_records, SHOWN, moment))
 
 
 class Records(Group):
     """A table of records, and a button for each that opens its page."""
 
-    def __init__(self, folder: str, record_list: Sequence[KeptRecord]) -> None:
+    def __init__(self, folder: str, record_list: Sequence[KeptRecord], notes: Sequence[str] = ()) -> None:
         rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in record_list]
         columns = ["ended (UTC)", "runbook", "how it ended", "page"]
         listing = command("omc-runbook", "records", folder)
         empty = f"Those in S3 are listed by `{listing}`" if "://" in folder else NONE
-        super().__init__(Table(f"The last records in {folder}", columns, rows, empty=empty))
+        super().__init__(Table(f"The last records in {folder}", columns, rows, empty=empty, notes=notes))
         self._records = tuple(record_list)
 
     def _ipython_display_(self) -> None:

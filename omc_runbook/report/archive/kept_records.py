@@ -80,7 +80,8 @@ def read(folder: Path, of_each: int = 0, with_outcomes: bool = True, now: dateti
     """The records in a folder and those below, the newest first; files that are no record are left out.
 
     With `of_each` only so many of each runbook and environment, and all whose names do not say which they are of; the
-    outcomes of years would fill the memory. With `now`, none of the future.
+    outcomes of years would fill the memory. With `now`, none of the future, and one that ended in the future counts
+    from its beginning.
     """
     notebooks = [(stems.parse(path.stem), path) for each in folders(folder) for path in each.glob("*.ipynb")]
     tables = {each: stems.find_tables(each) for each in dict.fromkeys(path.parent for _, path in notebooks)}
@@ -91,6 +92,9 @@ def read(folder: Path, of_each: int = 0, with_outcomes: bool = True, now: dateti
             continue
         # One that cannot be read takes no other's place.
         if record := _read(path, stem, tables[path.parent].get(path.stem, ())):
+            if now and stem and record.finished > now + stems.SKEW:
+                # The clock was set while it ran.
+                record = _ended_at(record, stem.started)
             found_records.append(record if with_outcomes else replace(record, outcome=None))
             counts.update([stem.kind] if stem else ())
     return sorted(found_records, key=_ended, reverse=True)
@@ -101,40 +105,64 @@ def _ended(record: KeptRecord) -> tuple[datetime, bool]:
     return record.finished, record.stem is not None and record.stem.runbook == FLEET
 
 
-def count_unreadable(folder: Path) -> int:
+def _ended_at(record: KeptRecord, moment: datetime) -> KeptRecord:
+    outcome = record.outcome and replace(record.outcome, finished=moment)
+    return replace(record, finished=moment, outcome=outcome)
+
+
+def notes(
+    folder: Path, found_records: Sequence[KeptRecord], of_each: int = 0, now: datetime | None = None
+) -> tuple[str, ...]:
+    """What to say of the records that `read` left out with the same arguments, in sentences."""
+    unreadable = _count_unreadable(folder)
+    found_notes = (
+        f"{unreadable} more cannot be read by this user." if unreadable else "",
+        _note_damaged(folder, found_records, of_each, now),
+        _note_ahead(folder, now) if now else "",
+    )
+    return tuple(filter(None, found_notes))
+
+
+def _count_unreadable(folder: Path) -> int:
     """How many notebooks in a folder and those below are named as records, and cannot be read."""
     notebooks = (path for each in folders(folder) for path in each.glob("*.ipynb") if stems.parse(path.stem))
     return sum(not os.access(path, os.R_OK) for path in notebooks)
 
 
-def note_ahead(folder: Path, now: datetime) -> str:
-    """A sentence on the records of the future; "" without any."""
+def sentence_on_ahead(number: int, last: str) -> str:
+    """A sentence on so many records of the future, and the last of them."""
+    which = f"{number} records are" if number > 1 else "1 record is"
+    return f"{which} of the future, the last of {last}: this machine's clock is or was wrong."
+
+
+def _note_ahead(folder: Path, now: datetime) -> str:
+    """A sentence on the records of the future, which are left out; "" without any."""
     notebooks = (path for each in folders(folder) for path in each.glob("*.ipynb"))
     ahead = sorted(stem for path in notebooks if (stem := stems.parse(path.stem)) and stem.is_ahead(now))
     if not ahead:
         return ""
-    which = f"{len(ahead)} records are" if len(ahead) > 1 else "1 record is"
     they = "They are" if len(ahead) > 1 else "It is"
-    return (
-        f"{which} of the future, the last of {_run_of(ahead[-1])}: this machine's clock is or was wrong. {they} left"
-        " out below."
-    )
+    return f"{sentence_on_ahead(len(ahead), _run_of(ahead[-1]))} {they} left out below."
 
 
 def _run_of(stem: Stem) -> str:
     return f"{stem.runbook} on {stem.environment}, {stem.started:%Y-%m-%d %H:%M} UTC"
 
 
-def note_damaged(
-    folder: Path, found_records: Sequence[KeptRecord], of_each: int = 0, now: datetime | None = None
-) -> str:
+def _note_damaged(folder: Path, found_records: Sequence[KeptRecord], of_each: int, now: datetime | None) -> str:
     """A sentence on the records that `read` had to leave out, since nothing in them can be read; "" without any."""
     notebooks = {each.page.with_suffix(".ipynb") for each in found_records}
     kinds = grouped((each.stem.kind, each.stem) for each in found_records if each.stem)
+    # Of one whose notebook is missing, its outcome is left.
+    expected = {
+        path.with_suffix(".ipynb")
+        for each in folders(folder)
+        for suffix in (".ipynb", ".json")
+        for path in each.glob(f"*{suffix}")
+    }
     damaged = sorted(
         stem
-        for each in folders(folder)
-        for path in each.glob("*.ipynb")
+        for path in expected
         if path not in notebooks and (stem := stems.parse(path.stem)) and not stem.is_ahead(now)
         # What is older than those that were asked for was not read.
         if not 0 < of_each <= len(kinds.get(stem.kind, ())) or stem > min(kinds[stem.kind])
@@ -193,7 +221,9 @@ def _read_mark(path: Path, page: Path, stem: Stem | None) -> KeptRecord | None:
 
 
 def _is_damaged(path: Path) -> bool:
-    """Whether this was a record's notebook; of what this user may not read, `count_unreadable` knows."""
+    """Whether this was a record's notebook; of what this user may not read, `_count_unreadable` knows."""
+    if os.path.lexists(path.with_suffix(".json")):
+        return os.access(path, os.R_OK) or not os.path.lexists(path)
     try:
         notebook = json_text.parse(regular_file.read_text(path, _LARGEST))
         return _MEMBER in notebook["metadata"]

@@ -185,6 +185,15 @@ def test_a_run_of_the_future_is_not_the_last_one_and_ends_nothing(tmp_path: Path
     ) in after
 
 
+def test_a_run_that_ended_in_the_future_counts_from_its_beginning(tmp_path: Path) -> None:
+    """As where a clock was set while it ran: otherwise it would be the last one until then."""
+    keep(tmp_path, replace(ended(1), finished=hour(1000)))
+    keep(tmp_path, ended(2, CAUSE))
+    page = html.unescape(re.sub("<[^>]+>", "", overview.write(tmp_path, hour(3)).read_text()))
+    assert "The last run: verify on staging, 2026-07-01 05:00 UTC: findings" in page
+    assert "2026-07-01 04:00 UTC: ok" in page
+
+
 def test_only_the_newest_runs_are_read(tmp_path: Path) -> None:
     """A year of nights costs no more than a month."""
     (tmp_path / "mine.ipynb").write_text("{}")

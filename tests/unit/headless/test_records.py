@@ -86,6 +86,7 @@ def test_what_another_user_keeps_for_themselves_is_told(
     """How many records cannot be read, and in a sentence why no page can be made."""
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert ended_with(capsys, "records")[2] == "2 more cannot be read by this user.\n"
+    assert "<p>2 more cannot be read by this user.</p>" in overview.write(folder).read_text()
     (folder / "index.html").unlink(missing_ok=True)
     (folder / "index.html").mkdir()
     code, _, error = ended_with(capsys, "records", "--open")
@@ -156,6 +157,34 @@ def test_a_record_of_which_nothing_can_be_read_is_told(
     for path in folder.glob("verify-qa-*"):
         path.write_text(text)
     assert ended_with(capsys, "records")[2].startswith("2 more records are damaged, the newest of verify on staging")
+
+
+@pytest.mark.parametrize("notebook", ["", "null", "[]", '{"metadata": []}'])
+def test_a_record_whose_notebook_is_missing_or_no_notebook_is_told(
+    notebook: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is left of it is its outcome, whole or not."""
+    path = folder / "verify-staging-20260701T030000Z.ipynb"
+    path.unlink()
+    if notebook:
+        path.write_text(notebook)
+        path.with_suffix(".json").write_text("{")
+    assert ended_with(capsys, "records")[2].startswith("1 more record is damaged, the newest of verify on staging")
+
+
+def test_a_record_of_the_future_is_told_and_not_the_newest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is in the list, and opens where there is no other."""
+    far = NOW.replace(year=9000)
+    keep(folder, an_outcome(started=far, finished=far))
+    sentence = (
+        f"1 record is of the future, the last of verify on staging, {far:%Y-%m-%d %H:%M} UTC: this machine's clock"
+    )
+    _, out, error = ended_with(capsys, "records")
+    assert out.startswith("9000-") and error == f"{sentence} is or was wrong.\n"
+    assert out.endswith("20260701T030000Z.html\n")
+    for path in folder.glob("*2026*"):
+        path.unlink()
+    assert ended_with(capsys, "records")[1].endswith(f"The newest: records/verify-staging-{far:%Y%m%d}T030000Z.html\n")
 
 
 def test_a_time_without_a_zone_is_no_time_of_a_record(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,8 +96,18 @@ def test_records_that_were_renamed_are_shown_and_those_that_were_cut_hide_no_oth
     first, *_ = sorted(tmp_path.glob("*.ipynb"))
     for path in [*tmp_path.glob(f"{first.stem}*")]:
         path.rename(tmp_path / f"renamed{path.suffix}")
-    text = records(str(tmp_path)).to_text()
+    text, number, note = records(str(tmp_path)).to_text().partition(f"\n{SHOWN} more records are damaged, ")
     assert text.count("verify on staging") == 3 and "renamed.html" in text
+    assert number and note.count("verify on staging") == 1
+
+
+def test_a_record_of_the_future_is_not_shown_as_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told below, as on the page of all records."""
+    for number in (1, 2, 48):
+        keep(tmp_path, ended(number))
+    monkeypatch.setattr("omc_runbook.runbooks.index.now", lambda: hour(3))
+    text, _, note = records(str(tmp_path)).to_text().partition("1 record is of the future")
+    assert text.count("verify on staging") == 2 and "left out" in note
 
 
 def test_the_command_that_lists_records_in_s3_is_quoted() -> None:
