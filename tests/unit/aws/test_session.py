@@ -96,6 +96,8 @@ def test_credentials_that_cannot_be_read_are_one_sentence(
         """/bin/echo '["hunter2"]'""",
         "/usr/bin/printf '\\377hunter2'",
         """/bin/echo '{"Version": "hunter2"}'""",
+        """/bin/echo '{"Version": 1, "AccessKeyId": null, "SecretAccessKey": "hunter2"}'""",
+        """/bin/echo '{"Version": 1, "AccessKeyId": "hunter2", "SecretAccessKey": 12}'""",
         """/bin/echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B", "Expiration": "hunter2"}'""",
         '/bin/echo "hunter2',
     ],
