@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -100,8 +101,8 @@ def main(listener: socket.socket, path: Path) -> None:
     gc.freeze()
     while True:
         if 0 in select.select([0, listener], [], [])[0]:
-            path.unlink()
-            path.parent.rmdir()
+            # The folder of the session's temporary files may be removed already, or be about to.
+            shutil.rmtree(path.parent, ignore_errors=True)
             return
         connection, _ = listener.accept()
         text, descriptors, *_ = socket.recv_fds(connection, MOST_BYTES, 2)
