@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+_WORD = r"(?:\d+(?!\d)|[A-Z]*[a-z]+(?![a-z])|[A-Z]+(?![A-Za-z]))"
+_MOST_WORDS = "|".join(
+    rf"(?=[A-Za-z0-9]{{{least}}})(?![A-Za-z0-9]{{{most}}}){_WORD}{{{words}}}"
+    for least, most, words in ((16, 20, 7), (20, 24, 8), (24, 28, 9), (28, 32, 10), (32, 64, 11))
+)
+"""So many words and numbers are in a random text of a length, and hardly in a name such as oauth2GoogleClientId."""
 _VALUE = (
-    r"(?![A-Za-z0-9_]*?(?<![A-Za-z0-9])(?=[A-Za-z0-9]{16})"
-    r"(?:(?=(?:[A-Za-z]*\d){3})|(?=[A-Za-z0-9]*\d)(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])))"
+    r"(?![A-Za-z0-9_]*?(?<![A-Za-z0-9])(?=[A-Za-z0-9]{16})(?=[A-Za-z]*\d)(?:"
+    # Two numbers of three digits together, in letters of one case.
+    r"(?=(?:[A-Z0-9]+|[a-z0-9]+)(?![A-Za-z0-9]))(?=(?:[A-Za-z]*\d){3})[A-Za-z]*\d+[A-Za-z]+\d"
+    # Both cases, and no word of five letters; in a longer one not two of four.
+    r"|(?=[A-Z0-9]*[a-z])(?=[a-z0-9]*[A-Z])"
+    r"(?:(?![A-Za-z0-9]*[A-Za-z][a-z]{4})|(?=[A-Za-z0-9]{24})(?!(?:[A-Za-z0-9]*?[A-Za-z][a-z]{3}(?![a-z])){2}))"
+    rf"|{_MOST_WORDS}))"
 )
 """What forbids a long word of digits and letters, as a key in base64 that ends in = would be on a line of its own."""
 NAME = _VALUE + r"(?:[A-Z][A-Z0-9]{0,30}(?:[-.][A-Z][A-Z0-9_]{0,30})+|[A-Za-z_][A-Za-z0-9_]{0,47})"

@@ -324,7 +324,11 @@ def test_python_agrees(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("end", ["=", "==", "", "= x"])
 @pytest.mark.parametrize(
-    "line", ["Zq7c6520381054e1369480f55bf67be", "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbCF4", "JBSWY3DPEHPK3PXPJB5WY3DP"]
+    "line",
+    [
+        *("Zq7c6520381054e1369480f55bf67be", "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbCF4", "JBSWY3DPEHPK3PXPJB5WY3DP"),
+        *("T2YgY291cnNlIG5vdA", "d2hhdCBpcyBpdCB3b3J0aA", "Q2FuIHlvdSByZWFkIGl0IGhlcmU"),
+    ],
 )
 def test_a_value_on_a_line_of_its_own_is_no_name(tmp_path: Path, line: str, end: str) -> None:
     """As one in base64, whose = at its end makes it a name for python-dotenv; it is shown nowhere."""
@@ -338,6 +342,9 @@ def test_a_value_on_a_line_of_its_own_is_no_name(tmp_path: Path, line: str, end:
     [
         *("AWS_S3_BUCKET2", "MYAPPDB2CONNECTIONSTRING", "OAUTH2CLIENTSECRET", "someLongCamelCaseName"),
         *("A1_B2_C3_D4_E5_F6_G7_H8", "KEY_2026_10_31_OF_THE_TEAM", "NEXT_PUBLIC_FIREBASE_API_KEY_V2"),
+        *("neo4jConnectionUri", "oauth2GoogleClientId", "awsS3BucketName2", "utf8Mb4CharsetDefault"),
+        *("x509CertificateSha256", "azureOpenAiGpt4Deployment", "REACT_APP_route53HostedZoneId"),
+        *("GITHUBAPP2024SECRET", "BACKUP20261031ENABLED"),
     ],
 )
 def test_a_long_name_with_digits_stays_a_name(tmp_path: Path, name: str) -> None:
