@@ -16,6 +16,7 @@ from dotenv.parser import parse_stream
 
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.code_files import named_files
@@ -59,6 +60,8 @@ _INNERMOST = re.compile(r"\$(?:\{(\w+)(?:(:?)([-+?])([^${}]*))?\}|(\w+))", re.AS
 """An interpolation without another one in it."""
 _DOTENV = ".env"
 _FILE_VARIABLES = ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR")
+_PLAIN = re.compile(r"\$\{(\w+)(?::-([^${}]*))?\}", re.ASCII)
+"""A variable in braces, with a default for none or an empty one."""
 _APPLICATIONS = ("backend", "app", "api", "web")
 _CONTEXT = "backend"
 
@@ -221,10 +224,13 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
     """Read the compose files at the top of a checkout, or those that COMPOSE_FILE names; None if there are none.
 
     `settings` is the path of Settings within the checkout, or of the folder of what reads variables; "" for none.
-    Raises UsageError, in one sentence without any of the text, for a file that is not valid YAML or not a mapping.
+    Raises UsageError, in one sentence without any of the text, for a file that is not valid YAML or not a mapping, and
+    for a folder that COMPOSE_FILE names.
     """
     paths = _named_paths(repository)
     if paths:
+        if folder := next((each for each in paths if is_inside(each) and (repository / each).is_dir()), ""):
+            raise UsageError(f"COMPOSE_FILE names a folder, {repository / folder}: give the path of a compose file.")
         files = [read_source(repository, name) if is_inside(name) else None for name in paths]
     else:
         file, override = read_first(repository, NAMES), read_first(repository, OVERRIDES)
@@ -254,13 +260,15 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
 
 
 def names_missing_file(repository: Path) -> bool:
-    """Whether COMPOSE_FILE names a path within a checkout that does not exist, with which Compose does nothing.
+    """Whether COMPOSE_FILE names a path that does not exist, with which Compose does nothing.
 
-    What the shell names counts where there are compose files at all: it may name another project's.
+    What the shell names counts where there are compose files at all: it may name another project's. With a variable
+    that only Compose expands, it may exist.
     """
     if "COMPOSE_FILE" in os.environ and not any(named_files(repository, NAMES)):
         return False
-    return any(not (repository / each).exists() for each in _named_paths(repository) if is_inside(each))
+    paths = _named_paths(repository)
+    return not any("$" in each for each in paths) and not all((repository / each).exists() for each in paths)
 
 
 def _secrets_from_environment(tree: Mapping[str, Any]) -> Iterator[str]:
@@ -271,8 +279,14 @@ def _secrets_from_environment(tree: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _named_paths(repository: Path) -> tuple[str, ...]:
-    """The paths within a checkout in COMPOSE_FILE, which the shell sets, else the .env; none where neither does."""
+    """The paths in COMPOSE_FILE, seen from the checkout; the shell sets it, else the .env; none where neither does.
+
+    Compose expands variables in the .env, and is run at the top.
+    """
     variables = _read_variables(repository, _DOTENV, _FILE_VARIABLES)
+    known = {**variables, **os.environ, "PWD": str(repository)}
+    for name in variables.keys() & {*_FILE_VARIABLES}:
+        variables[name] = _PLAIN.sub(lambda match: known.get(match[1]) or match[2] or "", variables[name])
     variables |= {name: os.environ[name] for name in _FILE_VARIABLES if name in os.environ}
     paths, separator = (variables.get(name, "") for name in _FILE_VARIABLES)
     return tuple(

@@ -1061,6 +1061,15 @@ def test_compose_file_of_the_shell_counts_where_there_are_compose_files(
     assert (cause.check, cause.remedy.command) == ("compose-refused", "unset COMPOSE_FILE")
 
 
+@pytest.mark.parametrize("missing", ["../nowhere.yml", "/nowhere/dev.yml", "${FOLDER}/nowhere.yml"])
+def test_a_compose_file_is_named_in_vain_wherever_its_path_leads(desk: Path, missing: str) -> None:
+    """Docker Compose stops at it outside of the checkout too."""
+    healthy = f"SECRET_KEY={KEY}\nDB__HOST=localhost\nDB__PASSWORD={PASSWORD}\n"
+    write_files(desk, {"compose.yaml": "services: {db: {image: postgres}}\n"})
+    snapshot = look(desk, f"{healthy}FOLDER=docker\nCOMPOSE_FILE={missing}\n")
+    assert ("compose-refused", "COMPOSE_FILE", "error") in found(snapshot)
+
+
 STARTED = """\
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict

@@ -15,7 +15,7 @@ from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.repository.checkout import read_checkout
-from omc_runbook.repository.compose import Compose, find_references, read_compose
+from omc_runbook.repository.compose import Compose, find_references, names_missing_file, read_compose
 from omc_runbook.repository.compose_tree import OptionalPath
 from omc_runbook.workstation import docker
 
@@ -375,6 +375,9 @@ NAMED = {
     "the shell": ("COMPOSE_FILE=compose.yml\n", {"COMPOSE_FILE": "dev.yml"}, ["dev.yml"]),
     "none in the shell": ("COMPOSE_FILE=dev.yml\n", {"COMPOSE_FILE": ""}, ["compose.yml", "compose.override.yml"]),
     "empty": ("COMPOSE_FILE=\n", {}, ["compose.yml", "compose.override.yml"]),
+    "a variable": ("KIND=dev\nCOMPOSE_FILE=${KIND}.yml\n", {}, ["dev.yml"]),
+    "a variable of the shell": ("KIND=a\nCOMPOSE_FILE=${KIND}.yml\n", {"KIND": "dev"}, ["dev.yml"]),
+    "a default": ("KIND=\nCOMPOSE_FILE=${KIND:-dev}.yml\n", {}, ["dev.yml"]),
 }
 
 
@@ -390,6 +393,19 @@ def test_the_files_that_a_variable_names_are_taken(name: str, tmp_path: Path, mo
     compose = read_compose(tmp_path)
     assert compose and [file.name for file in compose.files] == files and not compose.includes
     assert compose.services[0].environment[0].value == files[-1]
+
+
+def test_a_variable_that_only_compose_expands_names_no_missing_file(tmp_path: Path) -> None:
+    """The file that it leads to may exist."""
+    write_files(tmp_path, {"compose.yml": "services: {s: {}}", ".env": "COMPOSE_FILE=${KIND:?none}.yml\n"})
+    assert not names_missing_file(tmp_path)
+
+
+def test_a_folder_that_a_variable_names_is_refused(tmp_path: Path) -> None:
+    """In one sentence that says where it is named."""
+    write_files(tmp_path, {"docker/compose.yml": "services: {s: {}}", ".env": "COMPOSE_FILE=docker/\n"})
+    with pytest.raises(UsageError, match=r"^COMPOSE_FILE names a folder, .*/docker: give the path of"):
+        read_compose(tmp_path)
 
 
 def test_a_named_file_elsewhere_is_missed_and_paths_begin_at_the_first_one(tmp_path: Path) -> None:
