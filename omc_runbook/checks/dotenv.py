@@ -341,8 +341,11 @@ def _left_out(workstation: Workstation) -> tuple[ComposeService | None, tuple[st
 
 def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name has the wrong case, each with the right name."""
-    variables = workstation.known_variables
-    folded, compose = {name.casefold(): name for name in variables}, workstation.checkout.compose
+    variables, checkout = workstation.known_variables, workstation.checkout
+    # The template may have another case than what is read, which is the right one.
+    reads = checkout.reads
+    in_order = sorted(variables, key=lambda name: (name in reads, name))
+    folded, compose = {name.casefold(): name for name in in_order}, checkout.compose
     # Compose would lose the value of what it reads so.
     exact = variables.union(compose.used if compose else ())
     names = {each.name for each in workstation.bindings}

@@ -479,6 +479,16 @@ def test_a_name_in_lower_case_is_a_remark_where_settings_alone_read_it(desk: Pat
     assert ("lowercase", "secret_key", "error") in found(look(desk, text))
 
 
+def test_a_name_in_a_case_of_its_own_is_a_remark_however_the_template_writes_it(desk: Path) -> None:
+    """The template and Settings write it in two ways; several names, since a set has them in any order."""
+    names = [f"mailServer{letter}" for letter in "ABCDEFGH"]
+    fields = "".join(f"    {name}: str\n" for name in names)
+    (desk / "app/config.py").write_text(SETTINGS.replace("    db: Database\n", fields))
+    (desk / ".env.example").write_text("".join(f"{name}=\n" for name in ("SECRET_KEY", *names)))
+    lines = "".join(f"{name.lower()}=mail\n" for name in names)
+    assert found(look(desk, f"SECRET_KEY={KEY}\n{lines}")) == []
+
+
 @pytest.mark.parametrize("with_code", [True, False])
 @pytest.mark.parametrize(
     ("lines", "options", "expected"),
