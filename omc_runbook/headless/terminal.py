@@ -111,13 +111,13 @@ def print_records(record_place: RecordPlace) -> str:
         lines = [(each.finished, each.title, each.end, str(each.page)) for each in found_records]
     for moment, title, end, _ in lines:
         click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
-    ahead = [f"{title}, {moment:%Y-%m-%d %H:%M} UTC" for moment, title, *_ in lines if moment > now + stems.SKEW]
+    ahead = [f"{title}, {moment:%Y-%m-%d %H:%M} UTC" for moment, title, *_ in lines if stems.is_ahead(moment, now)]
     if ahead:
         notes.append(kept_records.sentence_on_ahead(len(ahead), on_one_line(ahead[0])))
     for note in notes:
         click.echo(note, err=True)
     # One of the future is the newest only where there is no other.
-    by_clock = sorted((line for line in lines if line[-1]), key=lambda line: line[0] > now + stems.SKEW)
+    by_clock = sorted((line for line in lines if line[-1]), key=lambda line: stems.is_ahead(line[0], now))
     return next((page for *_, page in by_clock), "")
 
 

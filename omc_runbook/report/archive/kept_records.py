@@ -92,7 +92,7 @@ def read(folder: Path, of_each: int = 0, with_outcomes: bool = True, now: dateti
             continue
         # One that cannot be read takes no other's place.
         if record := _read(path, stem, tables[path.parent].get(path.stem, ())):
-            if now and stem and record.finished > now + stems.SKEW:
+            if now and stem and stems.is_ahead(record.finished, now):
                 # The clock was set while it ran.
                 record = _ended_at(record, stem.started)
             found_records.append(record if with_outcomes else replace(record, outcome=None))

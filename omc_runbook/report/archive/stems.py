@@ -42,7 +42,12 @@ class Stem:
 
     def is_ahead(self, now: datetime | None) -> bool:
         """Whether it is of the future: the clock of its machine, or this one's, is or was wrong."""
-        return now is not None and self.started > now + SKEW
+        return now is not None and is_ahead(self.started, now)
+
+
+def is_ahead(moment: datetime, now: datetime) -> bool:
+    """Whether a moment is in the future, by more than the clocks of machines may differ."""
+    return moment > now + SKEW
 
 
 def make(runbook: str, environment: str, started: datetime) -> str:
