@@ -25,6 +25,7 @@ from omc_runbook.checks.role_access import (
     undecided_denies,
 )
 from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, exchange_of, remedy_of, remove_deny
+from omc_runbook.checks.secret_owner import why_not_here
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam import request_keys
@@ -357,7 +358,8 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret does not exist."""
     if snapshot.secret and snapshot.secret.kms_key_id and snapshot.kms_key is None:
         facts = (f"DescribeKey: there is no key {snapshot.secret.kms_key_id}.",)
-        remedy = _write_again(snapshot.environment.names)
+        owner = why_not_here(snapshot.secret)
+        remedy = Remedy(owner) if owner else _write_again(snapshot.environment.names)
         yield Evidence(snapshot.secret.kms_key_id, facts, remedy, snapshot.consumer_names)
 
 

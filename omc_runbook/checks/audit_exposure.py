@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from omc_runbook.aws.definitions import COMMANDS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import CHECKOUT, DOCUMENT, GIT, Evidence, Family, Uncertain
 from omc_runbook.checks.reference import move_into_secret
+from omc_runbook.checks.secret_owner import write_elsewhere
 from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
@@ -99,7 +100,7 @@ def _move_out(snapshot: Snapshot, found: list[ExposedValue], container: str, var
         return Remedy(f"Keep a new value in a secret; {where[0].lower()}{where[1:]}, {way}.")
     after = "Then have its issuer revoke the value, if that still works"
     if current := _current_keys(found):
-        after = f"Then renew the value, which was open: {remedies.rotate(snapshot.environment, *current).invocation}"
+        after = f"Then renew the value, which was open: {_renewal(snapshot, current)}"
     return Remedy(f"{where}, {way}. {after}.")
 
 
@@ -158,9 +159,8 @@ def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
         delete = command("aws", "logs", "delete-log-stream", *words, "--region", region)
         remedy = Remedy(f"Stop the code from logging it; then, with its other lines, `{delete}`.")
         if keys := _current_keys(found):
-            renew = remedies.rotate(snapshot.environment, *keys)
             remedy = Remedy(
-                f"Stop the code from logging it, and renew the value: {renew.invocation}. To remove it with the"
+                f"Stop the code from logging it, and renew the value: {_renewal(snapshot, keys)}. To remove it with the"
                 f" stream's other lines: `{delete}`."
             )
         yield Evidence(location, facts, remedy, frozenset(each.service for each in found), _severity(found))
@@ -232,10 +232,15 @@ def _severity(found: list[ExposedValue]) -> Severity:
     return "error" if any(each.is_current for each in found) else "warning"
 
 
+def _renewal(snapshot: Snapshot, keys: Sequence[str]) -> str:
+    """The command that renews keys, or who writes the secret instead, without a full stop."""
+    owner = write_elsewhere(snapshot.secret) if snapshot.secret else ""
+    return owner or remedies.rotate(snapshot.environment, *keys).invocation
+
+
 def _take_out(snapshot: Snapshot, path: str, found: list[ExposedValue]) -> Remedy:
     untrack = command("git", "rm", "--cached", "--", path)
     take_out = f"take it out of {path}, or the file out of git: `{untrack}`, with a line in .gitignore"
     if keys := _current_keys(found):
-        renew = remedies.rotate(snapshot.environment, *keys)
-        return Remedy(f"Renew the value: {renew.invocation}. Then {take_out}.")
+        return Remedy(f"Renew the value: {_renewal(snapshot, keys)}. Then {take_out}.")
     return Remedy(f"Have its issuer revoke the value, if that still works; then {take_out}.")

@@ -22,6 +22,7 @@ from omc_runbook.checks.key_demand import (
     secret_demands,
     services_reading,
 )
+from omc_runbook.checks.secret_owner import place_of_new_key, why_not_here
 from omc_runbook.checks.variable_locations import locations_of
 from omc_runbook.masking import hosts
 from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_in
@@ -198,8 +199,9 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if has_files:
             yield Uncertain(key, (fact, locations, "Their environmentFiles may set that: files in S3 are not read."))
             continue
-        by_hand = Remedy(f"Add {key} to the secret, refer to it in secrets[], and deploy.")
-        remedy = remedies.with_runbook("add_key", snapshot.environment, by_hand, key=key, required="true")
+        remedy = Remedy(f"Add {key} to {place_of_new_key(snapshot.secret)}, refer to it in secrets[], and deploy.")
+        if not (snapshot.secret and why_not_here(snapshot.secret)):
+            remedy = remedies.with_runbook("add_key", snapshot.environment, remedy, key=key, required="true")
         yield Evidence(key, (fact, locations), remedy, snapshot.consumer_names)
 
 

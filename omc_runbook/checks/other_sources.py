@@ -19,6 +19,7 @@ from omc_runbook.checks.role_access import (
     keys_of_call,
 )
 from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, remedy_of
+from omc_runbook.checks.secret_owner import restore_elsewhere, write_elsewhere
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
@@ -110,6 +111,10 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
             read = f"GetSecretValue: {source.name} {lacking}" if source.keys is not None else ""
             facts = (*filter(None, (read,)), _users([demand]), *(stop.sentence for stop in citations[:1]))
             way = f"Add {key} to {source.name}, or correct the reference to {demand.variable}, and redeploy."
+            if source.secret and source.secret.manager:
+                # What manages a secret also names its keys.
+                way = f"Correct the reference to {demand.variable}: {source.secret.manager} names the keys of"
+                way += f" {source.name}, which it manages. Then redeploy."
             if not source.is_object:
                 way = f"Take {key} out of the reference to {demand.variable}, if {source.name} is meant to be one text"
                 way += f" without keys, or make it a JSON object with {key}; then redeploy."
@@ -254,6 +259,8 @@ def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) 
 def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) -> Remedy:
     secret, region = source.secret, source.reference.region
     if secret and secret.deleted:
+        if elsewhere := restore_elsewhere(secret):
+            return Remedy(f"{elsewhere}; then redeploy.")
         words = ("aws", "secretsmanager", "restore-secret", "--secret-id", secret.name, "--region", region)
         return Remedy(command(*words))
     pinned = next((demand for demand in demands if demand.reference.version_id), None)
@@ -266,6 +273,8 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
             f"Take the label {label} out of the reference to {command(labelled.variable)}, or give"
             f" {command(secret.name)} a version with it; then redeploy."
         )
+    if secret and (elsewhere := write_elsewhere(secret)):
+        return Remedy(f"{elsewhere}; then redeploy.")
     if secret:
         words = ("put-secret-value", "--secret-id", secret.name, "--secret-string", "file://PATH", "--region", region)
         put_value = command("aws", "secretsmanager", *words)

@@ -27,6 +27,7 @@ from omc_runbook.checks.key_demand import (
     secret_demands,
     successions,
 )
+from omc_runbook.checks.secret_owner import place_of_new_key, why_not_here
 from omc_runbook.masking.relations import is_database_address
 from omc_runbook.model import letters, value_from
 from omc_runbook.model.catalogue import variable_of
@@ -414,11 +415,12 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
         }
         for container in task.overrides if own else ():
             for name in (*container.plain_secrets, *container.plain_options):
-                yield _in_override(task, container, name, is_injected=(container.name, name) in own)
+                place = place_of_new_key(snapshot.secret)
+                yield _in_override(task, container, name, place, is_injected=(container.name, name) in own)
 
 
-def _in_override(task: ScheduledTask, container: Container, name: str, is_injected: bool) -> Evidence:
-    """A secret in what a rule or a schedule gives a container instead of its own."""
+def _in_override(task: ScheduledTask, container: Container, name: str, place: str, is_injected: bool) -> Evidence:
+    """A secret in what a rule or a schedule gives a container instead of its own; `place` has room for a key."""
     call = "events:ListTargetsByRule" if task.origin.startswith("rule ") else "scheduler:GetSchedule"
     is_variable = name in container.environment
     subject = f"{name} in environment is" if is_variable else f"{name} has what is"
@@ -429,7 +431,7 @@ def _in_override(task: ScheduledTask, container: Container, name: str, is_inject
     )
     key, instead = (name, "take it out of") if is_variable else ("it", "read that variable instead in")
     remedy = Remedy(
-        f"Add {key} to the secret with a new value, inject it into {container.name} by secrets[] of the task"
+        f"Add {key} to {place} with a new value, inject it into {container.name} by secrets[] of the task"
         f" definition, and {instead} the containerOverrides of {task.origin}."
     )
     if is_injected:
@@ -444,9 +446,10 @@ def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remed
     """Move a plain variable into the secret."""
     document = snapshot.document
     by_hand = Remedy(
-        f"Add {variable} to the secret with a new value, inject it by secrets[], and take it out of environment."
+        f"Add {variable} to {place_of_new_key(snapshot.secret)} with a new value, inject it by secrets[], and take it"
+        " out of environment."
     )
-    if document and document.get(variable):
+    if (document and document.get(variable)) or (snapshot.secret and why_not_here(snapshot.secret)):
         return by_hand
     needs = f"Take {variable} out of environment in the same change of Terraform's files."
     return remedies.with_runbook("add_key", snapshot.environment, by_hand, needs, key=variable, containers=container)

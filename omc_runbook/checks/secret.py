@@ -10,6 +10,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.checks.other_names import correct, found_instead, in_doubt, is_misnamed
+from omc_runbook.checks.secret_owner import restore_elsewhere
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
@@ -57,8 +58,9 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
             "GetSecretValue is refused until the secret is restored.",
             *author_of(snapshot, "DeleteSecret"),
         )
-        environment = snapshot.environment
+        environment, elsewhere = snapshot.environment, restore_elsewhere(secret)
         remedy = remedies.with_runbook("create", environment, remedies.restore_secret(environment.names))
+        remedy = Remedy(f"{elsewhere}; then redeploy.") if elsewhere else remedy
         yield Evidence(secret.name, facts, remedy, snapshot.consumer_names)
 
 
@@ -101,7 +103,9 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
         )
         drop = remedies.drop_pending(secret).command
         way = f"Unless somebody is about to make that version current, run `{drop}`."
-        if secret.manager:
+        if secret.primary:
+            way = f"End it in {secret.primary.location}, where the primary secret is: its labels are replicated here."
+        elif secret.manager:
             way = f"See in {_log(secret)} why it failed, and let {secret.manager} mend that, which alone may end it."
         elif secret.rotates:
             way = f"See in {_log(secret)} why it failed; then run `{drop}`, and rotate again."

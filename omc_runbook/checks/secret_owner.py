@@ -16,22 +16,47 @@ _WRITES_VALUE = re.compile(
 
 def why_not_here(secret: Secret) -> str:
     """Who writes a secret instead, and what to do then; "" where one may write it here."""
+    way = write_elsewhere(secret)
+    return f"{way}{',' if secret.manager else ';'} {_NEW_TASKS}" if way else ""
+
+
+def write_elsewhere(secret: Secret) -> str:
+    """Who writes a secret instead, and how it gets another value, without a full stop; "" where one may write it here.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/userguide/service-linked-secrets.html
+    """
+    owner = _owner(secret)
     if secret.owning_service:
-        return (
-            f"{secret.name} is managed by the AWS service {secret.owning_service} (OwningService), which writes it:"
-            f" change it there, {_NEW_TASKS}"
-        )
+        return f"{owner}, which writes it: change it there"
     if secret.partner:
-        return (
-            f"{secret.name} is a managed external secret of {secret.partner} (Type): let Secrets Manager rotate it,"
-            f" {_NEW_TASKS}"
-        )
-    if secret.primary:
-        return (
-            f"{secret.name} is a replica of the secret in {secret.primary.location}: write that one, and it is"
-            f" replicated here; {_NEW_TASKS}"
-        )
-    return ""
+        return f"{owner}: let Secrets Manager rotate it"
+    return f"{owner}: write that one, and it is replicated here" if owner else ""
+
+
+def restore_elsewhere(secret: Secret) -> str:
+    """Who cancels a secret's deletion instead, without a full stop; "" where one may do so here."""
+    owner = _owner(secret)
+    if secret.manager:
+        return f"{owner}: cancel its deletion there"
+    return f"{owner}: cancel the deletion of that one" if owner else ""
+
+
+def place_of_new_key(secret: Secret | None) -> str:
+    """Which secret may get another key: this one, its primary secret, or one that nothing else writes."""
+    if secret and secret.manager:
+        return f"a secret of your own ({secret.manager} writes {secret.name})"
+    if secret and secret.primary:
+        return f"the primary secret in {secret.primary.location}"
+    return "the secret"
+
+
+def _owner(secret: Secret) -> str:
+    """Who writes a secret instead, as the beginning of a sentence; "" for nobody."""
+    if secret.owning_service:
+        return f"{secret.name} is managed by the AWS service {secret.owning_service} (OwningService)"
+    if secret.partner:
+        return f"{secret.name} is a managed external secret of {secret.partner} (Type)"
+    return f"{secret.name} is a replica of the secret in {secret.primary.location}" if secret.primary else ""
 
 
 def leave_to_owner(secret: Secret | None, remedy: Remedy) -> Remedy:

@@ -143,6 +143,16 @@ def test_a_former_value_in_a_file_is_no_error() -> None:
         assert finding.remedy.command.startswith("Have its issuer revoke the value")
 
 
+@pytest.mark.parametrize("part", ["files", "logs", "definitions"])
+def test_an_open_value_of_a_managed_secret_is_renewed_by_what_writes_it(part: str) -> None:
+    """rotate refuses to write such a secret."""
+    location = "ohmycoins-staging-worker:7 worker SIGNER" if part == "definitions" else "log group /ecs/a, stream ecs/b"
+    id = {"files": "value-in-file", "logs": "value-in-log", "definitions": "plain-in-definition"}[part]
+    [found] = run_check(CHECKS[id], with_secret(exposed(part, location)(healthy()), owning_service="rds"))
+    assert "(OwningService), which writes it: change it there" in found.remedy.command
+    assert "omc-runbook run rotate" not in found.remedy.command
+
+
 def test_a_key_that_rotates_or_is_not_in_use_is_none_that_does_not_rotate() -> None:
     """Another check finds a key that is disabled or about to be deleted."""
     found = encrypted(healthy())

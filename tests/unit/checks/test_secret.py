@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, by_id
 from support.faults.other_sources import refer
 from support.faults.other_sources import secret as secret_of_others
-from support.snapshots import ARN, CURRENT, NAME, NOW, healthy, service, task_definition, with_secret
+from support.snapshots import ARN, CURRENT, NAME, NOW, healthy, service, task_definition, with_container, with_secret
 
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.secretsmanager import ListedSecret, Replica, Version
 from omc_runbook.checks import secret
-from omc_runbook.checks.check import checks_of, run_check
+from omc_runbook.checks.check import Check, checks_of, run_check
+from omc_runbook.checks.families import find
 from omc_runbook.checks.other_names import found_instead, secret_in_use
 from omc_runbook.model import value_from
 from omc_runbook.snapshot.discovery import Discovery, FoundService
@@ -174,6 +176,43 @@ def test_what_is_rotated_without_a_function_has_no_log_of_one(manager: dict[str,
         [found] = run_check(CHECKS[id], snapshot)
         assert "Lambda" not in found.remedy.command and "AttributeValue=RotationFailed" in found.remedy.command
         assert "update-secret-version-stage" not in found.remedy.command
+
+
+def _check(id: str) -> Check:
+    check = find(id)
+    assert check
+    return check
+
+
+OWNERS: tuple[dict[str, Any], ...] = (
+    {"owning_service": "rds"},
+    {"partner": "SalesforceClientSecret"},
+    {"primary": Replica("us-east-1", "")},
+)
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_what_something_else_writes_gets_no_key_and_no_label_here_and_is_not_restored(owner: dict[str, Any]) -> None:
+    """AWS refuses it, and so do create and add_key: each remedy says where it is done instead."""
+    plain = with_container(healthy(), "backend", lambda old: replace(old, plain_secrets=("PAYMENTS_TOKEN",)))
+    pending = {"stages": {CURRENT: ("AWSCURRENT",), "9" * 32: ("AWSPENDING",)}}
+    worlds = {
+        "scheduled-deletion": with_secret(healthy(), deleted=NOW - timedelta(days=1)),
+        "rotation-pending": with_secret(healthy(), **pending),
+        "kms-missing": with_secret(healthy(), kms_key_id="alias/gone"),
+        "plain-secret": plain,
+    }
+    for id, snapshot in worlds.items():
+        [found] = run_check(_check(id), with_secret(snapshot, **owner))
+        assert not found.remedy.runbook, id
+        for verb in ("restore-secret", "update-secret", "put-secret-value"):
+            assert f"aws secretsmanager {verb}" not in found.remedy.command, id
+        assert ("us-east-1" if "primary" in owner else str(*owner.values())) in found.remedy.command, id
+    other = refer(healthy(), secret=secret_of_others(deleted=NOW - timedelta(days=1), **owner))
+    empty = refer(healthy(), secret=secret_of_others(stages={"0" * 32: ("AWSPREVIOUS",)}, **owner))
+    for snapshot in (other, empty):
+        [found] = run_check(_check("other-secret-missing"), snapshot)
+        assert found.remedy.command.startswith("payments is ") and "aws " not in found.remedy.command
 
 
 def test_the_rotation_of_another_secret_counts_too() -> None:
