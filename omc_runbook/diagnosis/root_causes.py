@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from operator import itemgetter
@@ -15,6 +15,7 @@ from omc_runbook.diagnosis import acceptance
 from omc_runbook.messages.recognition import phrases_in
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Finding, Remedy, check_ids
+from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = checks_of(*families.ENVIRONMENT)
@@ -37,6 +38,10 @@ _NO_POLICY = re.compile(r"\baws (?:iam|secretsmanager) delete-\w+-policy [^&`]*?
 _UNDONE = "Another remedy replaces the same policy: run the runbook again before it, or it undoes this one."
 _NEW_TASKS = re.compile(r"aws ecs update-service [^&`]+(?: && aws ecs update-service [^&`]+)*")
 """A remedy that starts new tasks, some with another setting of the service."""
+_THEN_NEW_TASKS = re.compile(rf"[^`]+ && (?:{_NEW_TASKS.pattern})")
+"""A remedy that changes something and then starts new tasks."""
+_NAMED = 3
+"""How many other faults an order names."""
 _READ_FIRST = Remedy("Let this run read what it could not, and look again: until then, new tasks may fail again.")
 _OF_ANY_SECRET = frozenset({"other-secret-denied"})
 """What ECS refuses in the same words, whichever secret it is."""
@@ -87,11 +92,18 @@ def _one_after_another(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _new_tasks_last(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings, each whose remedy is new tasks with what else keeps such tasks from running."""
+    """The findings, each whose remedy starts new tasks with what else keeps such tasks from running."""
     hindrances = [finding for finding in findings if finding.is_unexplained and stops_new_tasks(finding)]
     others = [finding for finding in hindrances if not _NEW_TASKS.fullmatch(finding.remedy.command)]
 
+    by_service = grouped(
+        (service, hindrance) for hindrance in enumerate(hindrances) for service in hindrance[1].services
+    )
+    hindering = {id(hindrance) for hindrance in hindrances}
+
     def last(finding: Finding) -> Finding:
+        if id(finding) in hindering and _THEN_NEW_TASKS.fullmatch(finding.remedy.command):
+            return _after_all(finding, by_service)
         if not (finding.is_unexplained and _NEW_TASKS.fullmatch(finding.remedy.command)):
             return finding
         # Two settings of a service, such as its platform version and its network, can be changed in any order.
@@ -105,6 +117,22 @@ def _new_tasks_last(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         return replace(finding, remedy=replace(finding.remedy, order=order))
 
     return tuple(map(last, findings))
+
+
+def _after_all(finding: Finding, by_service: Mapping[str, Sequence[tuple[int, Finding]]]) -> Finding:
+    """The finding, whose remedy ends in new tasks, with what else its services' tasks would fail for.
+
+    That is given by service, numbered; enough of it is looked at to name some.
+    """
+    services = [service for service in sorted(finding.services) if by_service[service][1:]]
+    some = {at: each for service in services for at, each in by_service[service][: _NAMED + 2] if each is not finding}
+    others = [some[at] for at in sorted(some)]
+    if not others:
+        return finding
+    named = ", ".join(f"{each.check} ({each.subject})" if each.subject else each.check for each in others[:_NAMED])
+    more = " and others are" if others[_NAMED:] else " are" if others[1:] else " is"
+    order = f"Start tasks last: those of {', '.join(services)} may fail until {named}{more} fixed, too."
+    return replace(finding, remedy=replace(finding.remedy, order=order))
 
 
 def stops_new_tasks(finding: Finding) -> bool:

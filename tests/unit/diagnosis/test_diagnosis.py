@@ -683,3 +683,19 @@ def verify_outcome(findings: tuple[Finding, ...]) -> Outcome:
     """How a run of verify with these findings ends."""
     where = {"environment": "staging", "account": "123456789012", "region": "ap-southeast-2", "endpoint": ""}
     return Outcome(runbook="verify", started=NOW, finished=NOW, findings=findings, **where)
+
+
+def test_of_several_faults_of_one_service_each_says_that_its_new_tasks_come_last() -> None:
+    """The first command alone would start tasks that fail for the next fault; another service's faults are its own."""
+    snapshot = without_key(without_key(without_key(healthy(), "SMTP_USER"), "SMTP_HOST"), "SMTP_PASSWORD")
+    two = with_reference(snapshot, "worker", "OPENAI_API_KEY", f"{ARN}:OTHER_KEY::")
+    needs = {each.subject: each.remedy.order for each in diagnose(two) if each.check == "key-missing"}
+    assert needs.pop("OTHER_KEY") == ""
+    for key, order in needs.items():
+        assert order.startswith("Start tasks last: those of backend may fail until key-missing (SMTP_")
+        assert order.endswith(" are fixed, too.") and f"({key})" not in order and order.count("key-missing") == 2
+    many = with_values(healthy(), {"SECRET_KEY": document(healthy())["SECRET_KEY"]})
+    orders = {each.subject: each.remedy.order for each in diagnose(many) if each.check == "key-missing"}
+    assert all(order.count("key-missing") == 3 and " and others are fixed" in order for order in orders.values())
+    one = [each for each in diagnose(without_key(healthy(), "SMTP_USER")) if each.is_unexplained]
+    assert [each.remedy.order for each in one] == [""]
