@@ -14,7 +14,15 @@ from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.addresses import login_of
 from omc_runbook.masking.document import differ
 from omc_runbook.masking.registry import label
-from omc_runbook.messages.refusals import find_addresses, find_lack, find_user, is_for, is_refusal, is_undecrypted
+from omc_runbook.messages.refusals import (
+    find_addresses,
+    find_lack,
+    find_others,
+    find_user,
+    is_for,
+    is_refusal,
+    is_undecrypted,
+)
 from omc_runbook.messages.startline import REFUSED, StartProblem
 from omc_runbook.messages.startlog import read_log
 from omc_runbook.model import issuers
@@ -152,8 +160,10 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str, user: str = "") -> tu
     by_label = named or [key for key, login in logins.items() if label(login) in line]
     encrypting = [key for key in keys if encrypts(catalogue, key)] if is_undecrypted(line) else []
     keys = tuple(key for key in keys if _may_be_of(snapshot, stop, key, user))
-    candidates = by_label or [key for key in keys if key in encrypting or is_for(line, key)]
-    candidates = candidates or _addresses(snapshot, keys, line) or [key for key in keys if _is_named(key, line)]
+    candidates = [key for key in keys if key in encrypting or is_for(line, key)] or _addresses(snapshot, keys, line)
+    candidates = (
+        by_label or _without_others(snapshot, candidates, line) or [key for key in keys if _is_named(key, line)]
+    )
     generic = next((each for each in GENERIC if each.search(line)), None)
     if not candidates and generic:
         candidates = [key for key in keys if generic.search(key) and not issuers.names_another(line, key)]
@@ -197,6 +207,19 @@ def _addresses(snapshot: Snapshot, keys: Iterable[str], line: str) -> list[str]:
     pattern, document = find_addresses(line), snapshot.document
     members = {key: document.get(key) for key in keys} if pattern and document else {}
     return [key for key, member in members.items() if member and pattern and member.injected.matches(pattern)]
+
+
+def _without_others(snapshot: Snapshot, keys: list[str], line: str) -> list[str]:
+    """Keys without those of another database than the one whose words a line has: by their addresses, and by name.
+
+    Where all have another's name, one of them has the wrong name.
+    """
+    others, document = find_others(line), snapshot.document
+    if others is None or document is None:
+        return keys
+    names, addresses = others
+    keys = [key for key in keys if not ((member := document.get(key)) and member.injected.matches(addresses))]
+    return [key for key in keys if not names.search(key)] or keys
 
 
 def _is_named(key: str, line: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from omc_runbook.messages.paste import plain
@@ -22,22 +23,27 @@ class LoginRefusal:
 
 _NO_PASSWORD = (
     *("no password supplied", "authentication, but no password was provided"),
-    "client password must be a string",
+    *("client password must be a string", "(using password: NO)"),
 )
-"""A driver's words where the application gave it none."""
+"""A driver's words where the application gave it none, and MySQL's."""
+_NO_REDIS_PASSWORD = ("NOAUTH Authentication required", "redis.exceptions.AuthenticationError: Authentication required")
+"""Redis' words for a client that gave none, and redis-py's."""
 _DB = "((?<![A-Z])DB|DB[^A-Z]|(?-i:Db(?=[A-Z])|DB(?=[A-Z][a-z])))"
 """DB at the beginning or the end of a name's part, as in app-db-url and appDbUrl, and not as in FEEDBACK_URL."""
+_POSTGRES = (
+    *("password authentication failed", "InvalidPasswordError", "28P01", "FATAL: SASL authentication failed"),
+    "password that was provided for the role",
+    # Its own translations.
+    *("Passwort-Authentifizierung f* fehlgeschlagen", "authentification par mot de passe *chou*e"),
+    *("password fall* para el usuario", "autenticazione con password fallita", "do tipo senha falhou"),
+)
+_MYSQL, _SQL_SERVER = ("Access denied for user",), ("login failed for user",)
 _NO_API_KEY = ("no API key provided", "didn't provide an API key")
 DATABASE = LoginRefusal(
     rf"\A(?!.*(MONGO|PGADMIN)).*(POSTGRES|(?<![A-Z])(PG|RDS)|{_DB}|DATABASE|SQL).*(PASS|PWD|URL|URI|DSN)",
     (
-        *("password authentication failed", "InvalidPasswordError", "Access denied for user"),
-        *("login failed for user", "database credentials for * are not valid", "28P01"),
-        *("FATAL: SASL authentication failed", "password that was provided for the role"),
+        *(*_POSTGRES, *_MYSQL, *_SQL_SERVER, "database credentials for * are not valid"),
         *_NO_PASSWORD,
-        # PostgreSQL's own translations.
-        *("Passwort-Authentifizierung f* fehlgeschlagen", "authentification par mot de passe *chou*e"),
-        *("password fall* para el usuario", "autenticazione con password fallita", "do tipo senha falhou"),
     ),
     scheme="postgres|postgresql|mysql|mariadb|mssql",
 )
@@ -58,7 +64,7 @@ SLACK = LoginRefusal(
 REDIS = LoginRefusal(
     "REDIS",
     (
-        *("redis.exceptions.AuthenticationError", "WRONGPASS invalid", "NOAUTH Authentication required"),
+        *("redis.exceptions.AuthenticationError", "WRONGPASS invalid", *_NO_REDIS_PASSWORD),
         *("username-password pair", "ERR invalid password", "without any password configured"),
     ),
     scheme="rediss?",
@@ -118,7 +124,15 @@ UNSPECIFIC = LoginRefusal(
 )
 """Words that are a refusal in the application's log, and may mean anything elsewhere."""
 
-_USER = re.compile(r"""(?i)\bfor user ["']([^"'‹›]+)["']""")
+PRODUCTS = (
+    LoginRefusal("POSTGRES|PSQL|(?<![A-Z])PG", _POSTGRES, scheme="postgres|postgresql"),
+    LoginRefusal("MYSQL|MARIADB", _MYSQL, scheme="mysql|mariadb"),
+    LoginRefusal("MSSQL|SQL_?SERVER", _SQL_SERVER, scheme="mssql|sqlserver"),
+)
+"""The databases that are told apart by their own words."""
+_NO_RIGHT = re.compile(r"(?i)access denied for user \S+ to database|ACCESS_REFUSED - (?:\w+ )?access to ")
+"""How MySQL and RabbitMQ refuse what a user may not do, after a login with the right password."""
+_USER = re.compile(r"""(?i)\bfor user \\*["']([^"'\\‹›]+)\\*["']""")
 """How PostgreSQL, MySQL and SQL Server name the login that they refuse."""
 ANSWER = re.compile(r"\"[A-Z]{3,7} \S+ (?:HTTP/)?\d(?:\.\d)?\\?\" \d{3}\b")
 """A line of a server's access log: what the application answered to a request."""
@@ -128,7 +142,9 @@ REFUSALS = (DATABASE, MONGO, BROKER, SLACK, REDIS, MAIL, SENTRY, OPENAI, AWS, PR
 
 def is_refusal(line: str) -> bool:
     """Whether a line of the application's log says that a password or a key was refused."""
-    return not ANSWER.search(line) and any(plain(line).has(refusal.wordings) for refusal in REFUSALS)
+    if ANSWER.search(line) or _NO_RIGHT.search(line):
+        return False
+    return any(plain(line).has(refusal.wordings) for refusal in REFUSALS)
 
 
 def is_undecrypted(line: str) -> bool:
@@ -138,7 +154,8 @@ def is_undecrypted(line: str) -> bool:
 
 def find_lack(line: str) -> str:
     """Whom the application gave nothing, so that nothing was refused, and what it lacks; "" where it gave something."""
-    lacks = {"the database no password": _NO_PASSWORD, "the provider no API key": _NO_API_KEY}
+    lacks = {"the database no password": _NO_PASSWORD, "Redis no password": _NO_REDIS_PASSWORD}
+    lacks |= {"the provider no API key": _NO_API_KEY}
     return next((lack for lack, wordings in lacks.items() if plain(line).has(wordings)), "")
 
 
@@ -160,5 +177,20 @@ def find_user(line: str) -> str:
 
 def find_addresses(line: str) -> re.Pattern[str] | None:
     """What an address of the system that refuses something in a line begins with; None where it tells no such one."""
-    schemes = [refusal.scheme for refusal in REFUSALS if refusal.scheme and plain(line).has(refusal.wordings)]
+    return _addresses([refusal for refusal in REFUSALS if plain(line).has(refusal.wordings)])
+
+
+def find_others(line: str) -> tuple[re.Pattern[str], re.Pattern[str]] | None:
+    """What tells that a key is another database's than the one that refuses a login: in its name, and in its value.
+
+    None where the line has no database's own words.
+    """
+    others = [product for product in PRODUCTS if not plain(line).has(product.wordings)]
+    addresses = _addresses(others) if len(others) < len(PRODUCTS) else None
+    return (re.compile("|".join(each.keys for each in others), re.IGNORECASE), addresses) if addresses else None
+
+
+def _addresses(refusals: Iterable[LoginRefusal]) -> re.Pattern[str] | None:
+    """What an address of these systems begins with; None where none has an address."""
+    schemes = [refusal.scheme for refusal in refusals if refusal.scheme]
     return re.compile(rf"\A(?:jdbc:)?(?:{'|'.join(schemes)})(?:\+\w+)?://") if schemes else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -311,6 +312,76 @@ def test_a_masked_login_accuses_its_password(key: str) -> None:
         CHECKS["store-only"], saying(unchanged(valued), f'login failed for user "‹{key}_USER›"', "backend")
     )
     assert [each.subject for each in found if each.status == "found"] == [f"{key}_PASSWORD"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "pymysql.err.OperationalError: (1045, \"Access denied for user 'app'@'10.0.1.7' (using password: YES)\")",
+            "B",
+        ),
+        ("Error 1045 (28000): Access denied for user 'app'@'10.0.1.7' (using password: YES)", "B"),
+        ('pq: password authentication failed for user "app"', "A"),
+        ("mssql: login error: Login failed for user 'app'.", "C"),
+    ],
+)
+def test_a_databases_own_words_accuse_no_key_of_another_database(line: str, expected: str) -> None:
+    """Neither by the key's name nor by the address in its value."""
+    schemes = {"A": "postgresql", "B": "mysql+pymysql", "C": "mssql+pyodbc"}
+    urls = {f"{name}_DATABASE_URL": f"{each}://app:{secrets.token_hex(16)}@db/app" for name, each in schemes.items()}
+    named = {"A": "POSTGRES_PASSWORD", "B": "MYSQL_PASSWORD", "C": "MSSQL_PASSWORD"}
+    passwords = {name: secrets.token_hex(16) for name in named.values()}
+    for values, subject in ((urls, f"{expected}_DATABASE_URL"), (passwords, named[expected])):
+        entries = tuple(Injection(key, parse(f"{ARN}:{key}::")) for key in values)
+        snapshot = with_container(healthy(), "backend", partial(replace, secrets=entries))
+        found = run_check(CHECKS["store-only"], saying(unchanged(with_keys(snapshot, **values)), line, "backend"))
+        assert [each.subject for each in found if each.status == "found"] == [subject]
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("MYSQL_PASSWORD", "(1044, \"Access denied for user 'app'@'%' to database 'prod'\")"),
+        ("RABBITMQ_URL", "(403, \"ACCESS_REFUSED - access to queue 'jobs' in vhost '/' refused for user 'app'\")"),
+        ("RABBITMQ_URL", "ACCESS_REFUSED - write access to exchange 'amq.topic' in vhost '/' refused for user 'app'"),
+    ],
+)
+def test_what_a_user_may_not_do_accuses_no_password(key: str, line: str) -> None:
+    """The login came before, with the right password."""
+    entry = Injection(key, parse(f"{ARN}:{key}::"))
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    found = run_check(CHECKS["store-only"], changed(line, key, "backend")(snapshot))
+    assert [each.status for each in found] == ["clear"]
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("MYSQL_PASSWORD", "(1045, \"Access denied for user 'app'@'10.0.1.7' (using password: NO)\")"),
+        ("REDIS_PASSWORD", "redis.exceptions.AuthenticationError: Authentication required."),
+        ("REDIS_PASSWORD", "ReplyError: NOAUTH Authentication required."),
+    ],
+)
+def test_a_password_that_a_server_did_not_get_was_not_refused(key: str, line: str) -> None:
+    """To change it where it is checked would mend nothing."""
+    entry = Injection(key, parse(f"{ARN}:{key}::"))
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    found = run_check(CHECKS["store-only"], changed(line, key, "backend")(snapshot))
+    [lacking] = [each for each in found if each.subject == key]
+    assert "no password: the value itself was not refused." in lacking.evidence[-1]
+    assert "by the variable's name" in lacking.remedy.command
+
+
+def test_a_login_in_a_log_of_json_is_read_too() -> None:
+    """Its quotes are escaped there."""
+    entry = Injection("REPORTS_URL", parse(f"{ARN}:REPORTS_URL::"))
+    app = (("POSTGRES_USER", "app"),)
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry), logins=app))
+    valued = with_keys(snapshot, REPORTS_URL=f"postgresql://reports:{secrets.token_hex(16)}@db/reports")
+    line = '{"level":"fatal","msg":"pq: password authentication failed for user \\"app\\""}'
+    found = run_check(CHECKS["store-only"], saying(unchanged(valued), line, "backend"))
+    assert [each.subject for each in found if each.status == "found"] == ["POSTGRES_PASSWORD"]
 
 
 @pytest.mark.parametrize("has_changed", [True, False])
