@@ -23,6 +23,8 @@ _STORES = re.compile(
 _NO_SLASHES = re.compile(r"(?i)\A(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?)(?:\+\w+)?(?::/(?!/)|//)")
 _WITH_QUERY = re.compile(r"(?i)(?:postgres(?:ql)?|mysql|mariadb)(?:\+\w+)?\Z")
 _UNFILLED = re.compile(r"\$\{\w+\}|\{\{.*?\}\}|<[\w -]+>|\[YOUR[\w -]*\]")
+_VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]*|%\(\w+\)s|%[A-Z_][A-Z0-9_]*%")
+"""A variable in the place of a whole login or password, as shells, Python's % and Windows write it."""
 _HIDDEN = re.compile(r"[*•.…x]{3,}")
 LARGEST_PORT = 65535
 
@@ -80,8 +82,8 @@ def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
         parameters = _parameters(match)
         user, password = parameters.get("user", user), parameters.get("password", "")
         # A plus is one to PostgreSQL, and a blank to JDBC; the application may fill in a placeholder.
-        user = "" if _UNFILLED.search(user) else user
-        password = "" if "+" in password or _UNFILLED.search(password) else password
+        user = "" if _is_unfilled(user) else user
+        password = "" if "+" in password or _is_unfilled(password) else password
     if not password:
         return None
     return AddressLogin(
@@ -116,7 +118,7 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
     scheme, authority, rest = match["scheme"], match["authority"], match["rest"]
     userinfo, at, hosts = authority.rpartition("@")
     password = userinfo.partition(":")[2]
-    if _UNFILLED.search(authority):
+    if _UNFILLED.search(authority) or _VARIABLE.fullmatch(password):
         return AddressProblem("placeholder", "has a part that is a placeholder, not a value")
     if re.match(r"\w*\(", hosts):
         # MySQL's Go driver writes tcp(host:port).
@@ -136,7 +138,7 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
     its_password = password or _parameters(match).get("password", "")
     if _HIDDEN.fullmatch(its_password):
         return AddressProblem("bad-copy", "is a masked copy: its password is hidden")
-    if its_password and not _UNFILLED.search(its_password) and _is_placeholder(unquote(its_password)):
+    if its_password and not _is_unfilled(its_password) and _is_placeholder(unquote(its_password)):
         return AddressProblem("placeholder", "has a placeholder as its password")
     if _TWICE.search(password) and not _RAW_RESERVED.search(password) and not _RAW_RESERVED.search(unquote(password)):
         return AddressProblem("bad-copy", "is URL-escaped twice")
@@ -151,6 +153,10 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
                 "wrong-form", "has a port that is not a number, or an unescaped character in its login"
             )
     return None
+
+
+def _is_unfilled(text: str) -> bool:
+    return _UNFILLED.search(text) is not None or _VARIABLE.fullmatch(text) is not None
 
 
 def _is_placeholder(password: str) -> bool:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from omc_runbook.masking.addresses import problem_of
 from omc_runbook.masking.document import Document, parse
 from omc_runbook.masking.relations import AddressMismatch, exchanged, find_mismatches, is_database_address
 from omc_runbook.masking.value import Masked
@@ -310,3 +311,15 @@ def test_an_address_of_another_login_or_none_is_right(members: dict[str, Any], p
 def test_the_name_of_the_databases_address(name: str, is_one: bool) -> None:
     """In any case of letters; a user, a server or another store's address does not count."""
     assert is_database_address(name) == is_one
+
+
+@pytest.mark.parametrize("variable", ["$DB_PASSWORD", "%(DB_PASSWORD)s", "%DB_PASSWORD%", "${DB_PASSWORD}"])
+def test_a_variable_in_an_address_is_no_password(variable: str) -> None:
+    """The application may fill it in where it stands in the query; before the @ it is a placeholder."""
+    address = f"postgresql://db/app?user=app&password={variable}"
+    members = {"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": address}
+    assert find_mismatches(document(**members), default_keys(), {"POSTGRES_USER": "app"}) == ()
+    assert problem_of(address, "DATABASE_URL", None) is None
+    problem = problem_of(f"postgresql://app:{variable}@db/app", "DATABASE_URL", None)
+    assert problem and problem.check == "placeholder"
+    assert problem_of("postgresql://app:pa$WORD9@db/app", "DATABASE_URL", None) is None
