@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.deploy.rollout import start_sentences
 from omc_runbook.changes.fix import ownership
@@ -100,7 +101,19 @@ class FixPlan:
         tasks = start_sentences(service for service in redeployed if service.name not in self.underway)
         in_progress = ", ".join(service.name for service in redeployed if service.name in self.underway)
         watch = (f"Deployments under way would be watched: {in_progress}.",) if in_progress else ()
-        return (*(as_sentence(step.title) for step in self.steps), *tasks, *watch)
+        return (*(as_sentence(step.title) for step in self.steps), *tasks, *watch, *self.left_to_deploy)
+
+    @property
+    def left_to_deploy(self) -> dict[str, str]:
+        """Sentences on what ECS rolled back, with the commands by which a person deploys that afterwards."""
+        return {
+            f"ECS rolled {each.rolled_back} of {each.service.name} back, and this does not deploy it: do so once"
+            " nothing keeps its tasks from running.": remedies.deploy(
+                self.names, each.service.name, each.rolled_back
+            ).command
+            for each in self.redeploys
+            if each.rolled_back and not each.blocker
+        }
 
     @property
     def blockers(self) -> tuple[str, ...]:
@@ -352,7 +365,21 @@ def _redeploys(
         ]
         because += [finding for finding in retried if service.name in finding.services and finding not in because]
         if because:
-            yield Redeploy(service, tuple(because), _blocker(snapshot, service.name, others))
+            is_corrected = any(
+                isinstance(step, Correction) and service.name in _services_of(step, everyone) for step in steps
+            )
+            yield Redeploy(
+                service,
+                tuple(because),
+                _blocker(snapshot, service.name, others),
+                "" if is_corrected else _rolled_back(snapshot, service),
+            )
+
+
+def _rolled_back(snapshot: Snapshot, service: Service) -> str:
+    """The revision that ECS rolled back, where a service runs another one; "" for none."""
+    arns = {*snapshot.failed_arns(service)} - {service.task_definition_arn}
+    return next((arn.rpartition("/")[2] for arn in arns), "")
 
 
 def _services_of(step: FixStep, everyone: set[str]) -> set[str]:

@@ -220,6 +220,8 @@ class Redeploy:
     service: Service
     because: tuple[Finding, ...]
     blocker: str = ""
+    rolled_back: str = ""
+    """The revision, family:revision, that ECS rolled back: the new tasks are of the one in force."""
 
 
 @dataclass(frozen=True)

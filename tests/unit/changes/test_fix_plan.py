@@ -23,12 +23,14 @@ from support.snapshots import (
     ROLE,
     ROLE_NAME,
     by_policies,
+    deployment,
     document,
     healthy,
     looked,
     policy,
     rotated,
     simulated,
+    stopped,
     stuck,
     task_definition,
     with_container,
@@ -39,6 +41,7 @@ from support.snapshots import (
     with_reference,
     with_secret,
     with_service,
+    with_tasks,
     with_text,
     with_values,
     without_key,
@@ -707,3 +710,27 @@ def test_a_document_whose_values_are_objects_goes_back(other: str, is_restored: 
     plan = planned(with_values(snapshot, wrapped, snapshot.current_id))
     assert [isinstance(step, RestoreVersion) for step in plan.steps] == [True] * is_restored
     assert is_restored or "The database may no longer accept the former POSTGRES_PASSWORD" in reasons(plan)["nested"]
+
+
+def test_a_fix_says_that_it_does_not_deploy_what_ecs_rolled_back() -> None:
+    """Its new tasks are of the revision in force, though a former one alone needs the key that comes back."""
+    began = NOW - timedelta(minutes=20)
+    new = task_definition("worker", ("SECRET_KEY", "NEW_KEY"), 8)
+    back = deployment(
+        "worker", began, id="back", rollout_reason="ECS deployment circuit breaker: rolling back to back."
+    )
+    reason = "ResourceInitializationError: unable to pull secrets or registry auth: did not contain json key NEW_KEY"
+    failed = stopped("worker", reason, began, deployment_id="new", task_definition_arn=new.arn)
+    base = healthy()
+    former = with_values(base, {**document(base), "NEW_KEY": secrets.token_hex(16)}, PREVIOUS)
+    snapshot = with_tasks(with_service(former, "worker", deployments=(back,)), failed)
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
+    plan = planned(snapshot)
+    assert [type(step) for step in plan.steps] == [RestoreVersion] and redeployed(plan) == ["backend", "worker"]
+    [sentence] = plan.left_to_deploy
+    assert sentence.startswith("ECS rolled ohmycoins-staging-worker:8 of worker back") and sentence in plan.sentences
+    assert "--task-definition ohmycoins-staging-worker:8 --force" in report.manual_fixes(plan).to_text()
+    [finding] = [each for each in follow(root_causes.diagnose(snapshot), plan, snapshot) if each.check == "key-missing"]
+    assert "--service worker --task-definition ohmycoins-staging-worker:8 --force" in finding.remedy.command
+    assert "--service backend --force-new-deployment" in finding.remedy.command
+    assert not planned(former).left_to_deploy
