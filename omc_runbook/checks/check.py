@@ -360,7 +360,8 @@ def _local_skip_reason(check: Check, workstation: Workstation) -> str:
 def _remedy(check: Check, answer: Evidence, snapshot: Snapshot) -> Remedy:
     environment, remedy = snapshot.environment, leave_to_owner(snapshot.secret, answer.remedy)
     if check.hinders in ("secret", "calls", "value"):
-        affected = [service for service in snapshot.consumers if service.name in answer.services]
+        services = (*snapshot.consumers, *snapshot.express_readers)
+        affected = [service for service in services if service.name in answer.services]
         remedy = remedies.then_start_tasks(environment.names, remedy, affected, answer.revisions)
         for other in snapshot.elsewhere:
             names = other.environment.names

@@ -214,7 +214,7 @@ def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:
 def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     """A deployment failed and was stopped or rolled back."""
     # A remark where the value was put back too: see recovered_since.
-    for service in snapshot.consumers:
+    for service in (*snapshot.consumers, *snapshot.express_readers):
         for deployment in service.deployments:
             is_back = deployment is service.primary and service.rolled_back
             if is_back or (deployment.rollout == "FAILED" and not _is_followed(service, deployment)):

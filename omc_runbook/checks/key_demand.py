@@ -113,7 +113,8 @@ def rolled_back_alone(snapshot: Snapshot, concerned: Iterable[tuple[Service, Tas
 
     By the service's name, the revision as family:revision: new tasks of the one in force would show nothing.
     """
-    rolled_back = {service.name: service for service in snapshot.consumers if service.rolled_back}
+    services = (*snapshot.consumers, *snapshot.express_readers)
+    rolled_back = {service.name: service for service in services if service.rolled_back}
     revisions = grouped((service.name, revision) for service, revision in concerned if service.name in rolled_back)
     return {
         name: found[0].label

@@ -145,12 +145,13 @@ def start_tasks(names: Names, service: Service, revision: str = "") -> Remedy:
 
     They are of the revision in force, unless `revision`, family:revision, is another: that is deployed.
     """
+    is_in_force = revision in ("", service.task_definition_arn.rpartition("/")[2])
     if service.controller == EXPRESS:
-        return deploy_express(names.region, service.arn)
+        family = service.task_definition_arn.rpartition("/")[0]
+        return deploy_express(names.region, service.arn, "" if is_in_force else f"{family}/{revision}")
     if service.controller != "ECS":
         way = CONTROLLED.get(service.controller, "deploy by its controller")
         return Remedy(f"Start new tasks of {service.name}: {way} (cluster {command(names.cluster)}).")
-    is_in_force = revision in ("", service.task_definition_arn.rpartition("/")[2])
     words = [] if is_in_force else ["--task-definition", revision]
     if service.desired and not service.has_room:
         # ECS refuses a daemon a second task on an instance.
@@ -181,12 +182,13 @@ def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
     )
 
 
-def deploy_express(region: str, arn: str) -> Remedy:
-    """Deploy an Express service anew, as it is.
+def deploy_express(region: str, arn: str, revision_arn: str = "") -> Remedy:
+    """Deploy an Express service anew, as it is or with a revision of a task definition.
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateExpressGatewayService.html
     """
-    return in_region(region, "ecs", "update-express-gateway-service", "--service-arn", arn)
+    revision = ("--task-definition-arn", revision_arn) if revision_arn else ()
+    return in_region(region, "ecs", "update-express-gateway-service", "--service-arn", arn, *revision)
 
 
 def then_start_tasks(

@@ -221,7 +221,6 @@ class Snapshot:
         The others are the families of tasks that were run, by their owner's name, EventBridge's rules and schedules,
         and the services of other clusters.
         """
-        express = filter(self._refers, self.express_services)
         outside = (task for task in self.tasks if not task.service and self.own_references(self.definition(task)))
         families = grouped((task.owner, task) for task in outside)
         alone = []
@@ -232,7 +231,12 @@ class Snapshot:
         for each in self.scheduled:
             if self.own_references(self.definition(each)):
                 alone.append(_as_service(each.origin, each.task_definition_arn))
-        return (*self.consumers, *self.leaving, *express, *alone, *self.services_elsewhere)
+        return (*self.consumers, *self.leaving, *self.express_readers, *alone, *self.services_elsewhere)
+
+    @cached_property
+    def express_readers(self) -> tuple[Service, ...]:
+        """The Express services that refer to the secret."""
+        return tuple(filter(self._refers, self.express_services))
 
     @cached_property
     def services_elsewhere(self) -> tuple[Service, ...]:

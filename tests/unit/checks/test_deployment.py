@@ -46,7 +46,7 @@ from support.snapshots import (
     with_values,
 )
 
-from omc_runbook.aws.ecs import ServiceEvent
+from omc_runbook.aws.ecs import EXPRESS, ServiceEvent
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.changes.fix.plan import plan_fix
@@ -891,3 +891,23 @@ def test_a_former_version_that_could_not_be_read_is_not_said_to_be_gone() -> Non
     found, *_ = run_check(CHECKS["not-forced"], replace(snapshot, contents=contents))
     evidence = " ".join(found.evidence)
     assert "gone or could not be read" in evidence and "no longer exists" not in evidence
+
+
+def test_an_express_service_that_was_rolled_back_is_named_with_its_revision() -> None:
+    """UpdateExpressGatewayService takes a task definition, too, and UpdateService is refused."""
+    old, new = task_definition("shop", ("SECRET_KEY",), 3), task_definition("shop", ("SECRET_KEY", "NEW_KEY"), 4)
+    began = NOW - timedelta(minutes=20)
+    back = deployment("shop", began, id="back", task_definition_arn=old.arn, rollout_reason="rolling back to back.")
+    shop = replace(service("shop"), controller=EXPRESS, task_definition_arn=old.arn, deployments=(back,))
+    reason = "ResourceInitializationError: unable to pull secrets or registry auth: did not contain json key NEW_KEY"
+    failed = stopped("shop", reason, began, deployment_id="new", task_definition_arn=new.arn)
+    snapshot = replace(with_tasks(healthy(), failed), express_services=(shop,))
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, old.arn: old, new.arn: new})
+    found = {each.check: each for each in diagnose(snapshot) if each.status == "found"}
+    assert found["breaker-rollback"].because_of == ("key-missing", "pull-failed")
+    deploys = f"update-express-gateway-service --service-arn {shop.arn} --task-definition-arn {new.arn} "
+    for check in ("key-missing", "pull-failed"):
+        assert found[check].services == {"shop"} and deploys in found[check].remedy.command
+    assert "only ohmycoins-staging-shop:4 refers to it" in found["key-missing"].evidence[-1]
+    never_failed = replace(snapshot, tasks=healthy().tasks, express_services=(replace(shop, deployments=()),))
+    assert [each for each in diagnose(never_failed) if each.is_problem] == []
