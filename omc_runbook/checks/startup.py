@@ -14,6 +14,7 @@ from omc_runbook.checks.key_demand import services_reading, successions
 from omc_runbook.checks.stopped_tasks import WORKED, Stop, of_kind, worked_stops
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import (
+    denied_role,
     denied_source,
     is_at_rest,
     is_denied,
@@ -318,10 +319,14 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
     action, arn = denied_source(stop.reason)
     if arn and definition and snapshot.secret_arn and not _is_named(snapshot, stop, arn):
         allow = "Remove what denies" if "explicit deny" in stop.reason else "Allow"
+        own_role = iam.role_name(definition.execution_role_arn)
+        if (refused_role := denied_role(stop.reason)) not in ("", own_role):
+            # Such as the one with which ECS gets a certificate for Service Connect.
+            way = Remedy(f"{allow} the role {refused_role} {action} on {arn}: it is not the execution role {own_role}.")
+            return remedies.combine([way, start])
         way = Remedy(
-            f"{allow} the execution role {iam.role_name(definition.execution_role_arn)} {action} on {arn}, or correct"
-            f" that ARN: {definition.label} does not name it, so that a file which its tasks start with does, such as a"
-            " credential spec."
+            f"{allow} the execution role {own_role} {action} on {arn}, or correct that ARN: {definition.label} does not"
+            " name it, so that a file which its tasks start with does, such as a credential spec."
         )
         return remedies.combine([way, start])
     if not (stop.service.reads_by_instance and is_of_network(stop.reason)):

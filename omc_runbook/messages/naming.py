@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"(?:sk|pk|rk|gh[a-z]|xox[a-z]|glpat|AKIA|ASIA|eyJ|AIza)[-_A
 
 _KEY = re.compile(rf"json key '?([A-Za-z_][A-Za-z0-9_.-]{{0,63}}+)(?![\w{SEAM}+/=@-])", re.IGNORECASE)
 _SECRET = re.compile(
-    rf"arn:aws[a-z-]*+:secretsmanager:([a-z0-9-]{{5,25}}+):(\d{{12}}):secret:([A-Za-z0-9/_.@+-]{{1,200}}+)(?![\w{SEAM}=])"
+    rf"arn:aws[a-z-]*+:secretsmanager:([a-z0-9-]{{5,25}}+):(\d{{12}}):secret:([A-Za-z0-9/_.@+!-]{{1,200}}+)(?![\w{SEAM}=])"
 )
 _ROLE = re.compile(rf"arn:aws[a-z-]*+:iam::(\d{{12}}):role/(?:[\w+=,.@-]++/)*+([\w+=,.@-]{{1,64}}+)(?![{SEAM}/])")
 _ASSUMED = re.compile(rf":assumed-role/([\w+=,.@-]{{1,64}}+)/([0-9a-f]{{32}}){_WHOLE}")
@@ -65,7 +65,7 @@ def names_around(
     if (key := _nearest(_KEY, window, middle)) and not _TOKEN.match(key[1]):
         yield "key", key[1].rstrip(".")
     if secret := _nearest(_SECRET, window, middle):
-        yield from (("secret", secret[0].rstrip(".")), ("region", secret[1]), ("account", secret[2]))
+        yield from (("secret", secret[0].rstrip(".!")), ("region", secret[1]), ("account", secret[2]))
     if role := _nearest(_ROLE, window, middle):
         yield "role", role[2].rstrip(".,")
     if assumed := _nearest(_ASSUMED, window, middle):

@@ -18,8 +18,9 @@ CONTENT = frozenset({"key-missing", "single-quoted", "bom", "not-json", "truncat
 """The likeliest faults of what a secret contains."""
 
 _DENIED_SOURCE = re.compile(
-    r"not authorized to perform: (\w+:\w+) on resource: (arn:[\w-]+:(?:secretsmanager|ssm):[\w/+=.@:-]+)"
+    r"not authorized to perform: (\w+:\w+) on resource: (arn:[\w-]+:(?:secretsmanager|ssm):[\w/+=.@:!-]+)"
 )
+_ROLE = re.compile(r"assumed-role/([\w+=,.@-]+)/")
 
 NO_CONNECTION = "no-egress"
 """The likeliest fault where AWS was not reached; each message that may mean it has it among its checks."""
@@ -87,6 +88,12 @@ def denied_source(reason: str) -> tuple[str, str]:
     """The action and the ARN of a refused read of a secret or parameter; ("", "") where it names none."""
     match = _DENIED_SOURCE.search(reason)
     return (match[1], match[2]) if match else ("", "")
+
+
+def denied_role(reason: str) -> str:
+    """The name of the role that was refused something; "" where a message names none."""
+    match = _ROLE.search(reason)
+    return match[1] if match else ""
 
 
 def why_not_pulled(reason: str) -> str:

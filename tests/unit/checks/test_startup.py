@@ -58,6 +58,8 @@ LOGGER = "ResourceInitializationError: failed to validate logger args: "
 FILES = "ResourceInitializationError: failed to download env files: "
 DENIED = "api error AccessDeniedException: it is not authorized to perform: secretsmanager:GetSecretValue on resource:"
 STRANGE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:domain-login-Zz12Yy"
+MANAGED = STRANGE.replace("domain-login", "ecs-sc!tls")
+TLS_ROLE = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/connect-tls/9f1c"
 RAN: dict[str, Any] = {"started": NOW - timedelta(minutes=5)}
 
 
@@ -221,6 +223,8 @@ THIN_POOL = "devmapper: Thin Pool has 4350 free data blocks which is less than m
         ("pull-failed", f"{ASSUME} '{ROLE}' that was provided", "aws ecs update-service"),
         ("pull-failed", f"{PULL}{DENIED} {STRANGE} because", f"GetSecretValue on {STRANGE}, or correct that ARN: ohmy"),
         ("pull-failed", f"{PULL}{DENIED} {STRANGE} with an explicit deny", "Remove what denies the execution role"),
+        ("pull-failed", f"{PULL}{DENIED} {MANAGED} because", f"GetSecretValue on {MANAGED}, or correct that ARN: ohmy"),
+        ("pull-failed", f"{PULL}{TLS_ROLE} {DENIED} {MANAGED}", "Allow the role connect-tls secretsmanager:GetSecret"),
         ("pull-failed", f"{PULL}{DENIED} {ARN} because", "aws ecs update-service"),
         ("volume", f"unable to configure EBS volume: {ASSUME} '{STRANGE}'", "AmazonECSInfrastructureRolePolicyForVol"),
         ("volume", "VolumeError: Agent could not create task's volume resources", "the file system, its mount"),

@@ -548,6 +548,9 @@ def test_names_are_taken_from_the_text() -> None:
         ("account", "123456789012"),
         ("error", "AccessDeniedException"),
     }
+    managed = SECRET.replace("ohmycoins/staging-app-secrets", "rds!db-1b2c3d4e")
+    (of_rds,) = recognise(REFUSED.replace(SECRET, managed))
+    assert ("secret", managed) in of_rds.names
     (invalid,) = recognise(
         "1 validation error(s) for Settings: FIRST_SUPERUSER: Value error, value is not a valid email"
     )
