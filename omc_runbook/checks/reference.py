@@ -325,8 +325,10 @@ def platform_version(snapshot: Snapshot) -> Iterable[Evidence]:
                 " reads whole secrets only; 1.4.0 is the first that reads one key, or a certain version.",
                 f"DescribeTaskDefinition: {refs[0][0].label} names a key or a version for {variables}.",
             )
-            newest = ("--platform-version", "LATEST", "--force-new-deployment")
-            remedy = remedies.update_service(snapshot.environment.names, service.name, *newest)
+            names, newest = snapshot.environment.names, ("--platform-version", "LATEST")
+            remedy = remedies.start_tasks(names, service, "", *newest)
+            if service.controller != "ECS":
+                remedy = Remedy(f"{remedy.command} Give it the platform version LATEST.")
             yield Evidence(service.name, facts, remedy, frozenset({service.name}))
 
 

@@ -140,10 +140,11 @@ def redeploy(names: Names, service: str) -> Remedy:
     return update_service(names, service, "--force-new-deployment")
 
 
-def start_tasks(names: Names, service: Service, revision: str = "") -> Remedy:
+def start_tasks(names: Names, service: Service, revision: str = "", *options: str) -> Remedy:
     """Start new tasks in the way that a service's deployment controller and percentages permit.
 
-    They are of the revision in force, unless `revision`, family:revision, is another: that is deployed.
+    They are of the revision in force, unless `revision`, family:revision, is another: that is deployed. `options` are
+    further ones of update-service.
     """
     is_in_force = revision in ("", service.task_definition_arn.rpartition("/")[2])
     if service.controller == EXPRESS:
@@ -152,7 +153,7 @@ def start_tasks(names: Names, service: Service, revision: str = "") -> Remedy:
     if service.controller != "ECS":
         way = CONTROLLED.get(service.controller, "deploy by its controller")
         return Remedy(f"Start new tasks of {service.name}: {way} (cluster {command(names.cluster)}).")
-    words = [] if is_in_force else ["--task-definition", revision]
+    words = [*([] if is_in_force else ["--task-definition", revision]), *options]
     if service.desired and not service.has_room:
         # ECS refuses a daemon a second task on an instance.
         percents = (0, 100) if service.is_daemon else (100, 200)
@@ -289,7 +290,7 @@ def enable_execute(names: Names, service: Service) -> Remedy:
     """Start new tasks that ECS Exec can look into."""
     if service.controller != "ECS":
         return Remedy(f"Set enableExecuteCommand on {service.name}. {start_tasks(names, service).command}")
-    return update_service(names, service.name, "--enable-execute-command", "--force-new-deployment")
+    return start_tasks(names, service, "", "--enable-execute-command")
 
 
 def let_execute(role: str) -> Remedy:

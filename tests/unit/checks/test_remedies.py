@@ -330,3 +330,18 @@ def test_ecs_exec_is_enabled_as_the_services_controller_allows(controller: str, 
 def test_the_name_of_a_policy_is_as_long_as_iam_takes() -> None:
     """A secret's name may have 512 characters, a policy's 128."""
     assert len(remedies.grant_name(healthy().environment.names, DECRYPT, "x" * 512)) == 128
+
+
+@pytest.mark.parametrize("controller", ["ECS", "CODE_DEPLOY"])
+def test_a_setting_that_needs_new_tasks_is_deployed_as_the_service_permits(controller: str) -> None:
+    """In one call, with percentages that leave room; CodeDeploy alone changes a platform version."""
+    old = with_service(unroomy(healthy()), "backend", platform_version="1.3.0", controller=controller)
+    [service] = [each for each in old.services if each.name == "backend"]
+    [found] = [each for each in root_causes.diagnose(old) if each.check == "platform-version" and each.is_problem]
+    sessions = remedies.enable_execute(old.environment.names, service)
+    for remedy, option in ((found.remedy, "--platform-version LATEST"), (sessions, "--enable-execute-command")):
+        if controller == "ECS":
+            room = "--deployment-configuration minimumHealthyPercent=100,maximumPercent=200 --force-new-deployment"
+            assert f"{option} {room}" in remedy.command and remedy.command.count("update-service") == 1
+        else:
+            assert "aws deploy create-deployment" in remedy.command and "update-service" not in remedy.command
