@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -44,6 +44,8 @@ API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
 CLIENT_SECRET = re.compile(r"(?i)client[ _-]?secret|invalid_client")
 _NO_LOGIN = re.compile(r"\A[\w+.-]+://(?![^\s/:@]*:[^\s@]+@)(?!\S*password=)")
 """A URL without a password."""
+_PASSWORD = re.compile(r"(?i)_(?:PASSWORD|PASSWD|PASS|PWD)\Z")
+"""The end of a password's name, in place of which its login's has another."""
 GENERIC = (API_KEY, CLIENT_SECRET)
 """The generic names of a key, at a provider and in the secret."""
 
@@ -154,7 +156,7 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str, user: str = "") -> tu
     """
     keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
     catalogue = snapshot.environment.keys
-    logins = {key: entry.login for key in keys if (entry := catalogue.get(key)) and entry.login}
+    logins = {key: login for key in keys if (login := _login_of(snapshot, key, keys))}
     # Who names a login refuses its password.
     named = [key for key in keys if label(key) in line and key not in logins.values()]
     by_label = named or [key for key, login in logins.items() if label(login) in line]
@@ -169,6 +171,14 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str, user: str = "") -> tu
         candidates = [key for key in keys if generic.search(key) and not issuers.names_another(line, key)]
         return tuple(key for key in candidates if _has_changed(snapshot, key) or len(candidates) == 1)
     return tuple(key for key in candidates if _has_changed(snapshot, key)) or tuple(candidates)
+
+
+def _login_of(snapshot: Snapshot, key: str, keys: Collection[str]) -> str:
+    """The key of the login that a key is the password of, by the catalogue or by its name; "" for none."""
+    entry, stem = snapshot.environment.keys.get(key), _PASSWORD.sub("", key)
+    if entry and entry.login:
+        return entry.login
+    return next((each for each in (f"{stem}_USER", f"{stem}_USERNAME") if stem != key and each in keys), "")
 
 
 def _keys_read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:

@@ -21,12 +21,17 @@ class LoginRefusal:
     """A pattern of the schemes of its URLs, "" where it is not reached by one with a password."""
 
 
-_NO_PASSWORD = (
+_NO_POSTGRES_PASSWORD = (
     *("no password supplied", "authentication, but no password was provided"),
-    *("client password must be a string", "(using password: NO)"),
+    "client password must be a string",
 )
-"""A driver's words where the application gave it none, and MySQL's."""
-_NO_REDIS_PASSWORD = ("NOAUTH Authentication required", "redis.exceptions.AuthenticationError: Authentication required")
+"""The words of PostgreSQL's drivers where the application gave them none."""
+_NO_PASSWORD = (*_NO_POSTGRES_PASSWORD, "(using password: NO)")
+"""The same, and MySQL's."""
+_NO_REDIS_PASSWORD = (
+    *("NOAUTH Authentication required", "NOAUTH: Authentication required", "NOAUTH HELLO must be called"),
+    "redis.exceptions.AuthenticationError: Authentication required",
+)
 """Redis' words for a client that gave none, and redis-py's."""
 _DB = "((?<![A-Z])DB|DB[^A-Z]|(?-i:Db(?=[A-Z])|DB(?=[A-Z][a-z])))"
 """DB at the beginning or the end of a name's part, as in app-db-url and appDbUrl, and not as in FEEDBACK_URL."""
@@ -125,9 +130,10 @@ UNSPECIFIC = LoginRefusal(
 """Words that are a refusal in the application's log, and may mean anything elsewhere."""
 
 PRODUCTS = (
-    LoginRefusal("POSTGRES|PSQL|(?<![A-Z])PG", _POSTGRES, scheme="postgres|postgresql"),
+    LoginRefusal("POSTGRES|PSQL|(?<![A-Z])PG", (*_POSTGRES, *_NO_POSTGRES_PASSWORD), scheme="postgres|postgresql"),
     LoginRefusal("MYSQL|MARIADB", _MYSQL, scheme="mysql|mariadb"),
     LoginRefusal("MSSQL|SQL_?SERVER", _SQL_SERVER, scheme="mssql|sqlserver"),
+    LoginRefusal("MONGO", MONGO.wordings, scheme="mongodb"),
 )
 """The databases that are told apart by their own words."""
 _NO_RIGHT = re.compile(r"(?i)access denied for user \S+ to database|ACCESS_REFUSED - (?:\w+ )?access to ")
@@ -154,7 +160,10 @@ def is_undecrypted(line: str) -> bool:
 
 def find_lack(line: str) -> str:
     """Whom the application gave nothing, so that nothing was refused, and what it lacks; "" where it gave something."""
-    lacks = {"the database no password": _NO_PASSWORD, "Redis no password": _NO_REDIS_PASSWORD}
+    lacks: dict[str, tuple[str, ...]] = {
+        "the database no password": _NO_PASSWORD,
+        "Redis no password": _NO_REDIS_PASSWORD,
+    }
     lacks |= {"the provider no API key": _NO_API_KEY}
     return next((lack for lack, wordings in lacks.items() if plain(line).has(wordings)), "")
 

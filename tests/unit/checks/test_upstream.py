@@ -302,12 +302,13 @@ def test_a_login_is_that_of_the_container_with_the_password() -> None:
         assert [each.subject for each in found if each.status == "found"] == expected, user
 
 
-@pytest.mark.parametrize("key", ["POSTGRES", "SMTP"])
+@pytest.mark.parametrize("key", ["POSTGRES", "SMTP", "REPORTS_DB"])
 def test_a_masked_login_accuses_its_password(key: str) -> None:
-    """The login itself, which the log has as its key's label, was not refused."""
-    entry = Injection(f"{key}_USER", parse(f"{ARN}:{key}_USER::"))
-    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    valued = with_keys(snapshot, **{f"{key}_USER": "reports"})
+    """The login itself, which the log has as its key's label, was not refused; a name that ends alike tells which."""
+    names = [f"{key}_USER", *([f"{key}_PASSWORD"] if f"{key}_PASSWORD" not in document(healthy()) else ())]
+    entries = tuple(Injection(name, parse(f"{ARN}:{name}::")) for name in names)
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, *entries)))
+    valued = with_keys(snapshot, **{name: secrets.token_hex(16) for name in names})
     found = run_check(
         CHECKS["store-only"], saying(unchanged(valued), f'login failed for user "‹{key}_USER›"', "backend")
     )
@@ -324,13 +325,15 @@ def test_a_masked_login_accuses_its_password(key: str) -> None:
         ("Error 1045 (28000): Access denied for user 'app'@'10.0.1.7' (using password: YES)", "B"),
         ('pq: password authentication failed for user "app"', "A"),
         ("mssql: login error: Login failed for user 'app'.", "C"),
+        ("pymongo.errors.OperationFailure: bad auth : authentication failed, full error: {'code': 8000}", "D"),
+        ("psycopg.OperationalError: connection failed: fe_sendauth: no password supplied", "A"),
     ],
 )
 def test_a_databases_own_words_accuse_no_key_of_another_database(line: str, expected: str) -> None:
     """Neither by the key's name nor by the address in its value."""
-    schemes = {"A": "postgresql", "B": "mysql+pymysql", "C": "mssql+pyodbc"}
+    schemes = {"A": "postgresql", "B": "mysql+pymysql", "C": "mssql+pyodbc", "D": "mongodb+srv"}
     urls = {f"{name}_DATABASE_URL": f"{each}://app:{secrets.token_hex(16)}@db/app" for name, each in schemes.items()}
-    named = {"A": "POSTGRES_PASSWORD", "B": "MYSQL_PASSWORD", "C": "MSSQL_PASSWORD"}
+    named = {"A": "POSTGRES_PASSWORD", "B": "MYSQL_PASSWORD", "C": "MSSQL_PASSWORD", "D": "MONGO_PASSWORD"}
     passwords = {name: secrets.token_hex(16) for name in named.values()}
     for values, subject in ((urls, f"{expected}_DATABASE_URL"), (passwords, named[expected])):
         entries = tuple(Injection(key, parse(f"{ARN}:{key}::")) for key in values)
@@ -361,6 +364,7 @@ def test_what_a_user_may_not_do_accuses_no_password(key: str, line: str) -> None
         ("MYSQL_PASSWORD", "(1045, \"Access denied for user 'app'@'10.0.1.7' (using password: NO)\")"),
         ("REDIS_PASSWORD", "redis.exceptions.AuthenticationError: Authentication required."),
         ("REDIS_PASSWORD", "ReplyError: NOAUTH Authentication required."),
+        ("REDIS_PASSWORD", "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO"),
     ],
 )
 def test_a_password_that_a_server_did_not_get_was_not_refused(key: str, line: str) -> None:
