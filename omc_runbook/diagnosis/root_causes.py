@@ -36,7 +36,9 @@ _WHOLE_POLICY = re.compile(r"\baws [^&`]*?(?= --(?:policy-document|resource-poli
 _NO_POLICY = re.compile(r"\baws (?:iam|secretsmanager) delete-\w+-policy [^&`]*?(?= --region | &|`|\Z)")
 """A command that takes such a policy away."""
 _UNDONE = "Another remedy replaces the same policy: run the runbook again before it, or it undoes this one."
-_NEW_TASKS = re.compile(r"aws ecs update-service [^&`]+(?: && aws ecs update-service [^&`]+)*")
+_NEW_TASKS = re.compile(
+    r"aws ecs update-(?:express-gateway-)?service [^&`]+(?: && aws ecs update-(?:express-gateway-)?service [^&`]+)*"
+)
 """A remedy that starts new tasks, some with another setting of the service."""
 _THEN_NEW_TASKS = re.compile(rf"[^`]+ && (?:{_NEW_TASKS.pattern})")
 """A remedy that changes something and then starts new tasks."""

@@ -895,7 +895,8 @@ def test_a_former_version_that_could_not_be_read_is_not_said_to_be_gone() -> Non
 
 def test_an_express_service_that_was_rolled_back_is_named_with_its_revision() -> None:
     """UpdateExpressGatewayService takes a task definition, too, and UpdateService is refused."""
-    old, new = task_definition("shop", ("SECRET_KEY",), 3), task_definition("shop", ("SECRET_KEY", "NEW_KEY"), 4)
+    old = task_definition("shop", ("SECRET_KEY",), 3)
+    new = task_definition("shop", ("SECRET_KEY", "NEW_KEY", "NEW_TOKEN"), 4)
     began = NOW - timedelta(minutes=20)
     back = deployment("shop", began, id="back", task_definition_arn=old.arn, rollout_reason="rolling back to back.")
     shop = replace(service("shop"), controller=EXPRESS, task_definition_arn=old.arn, deployments=(back,))
@@ -909,5 +910,6 @@ def test_an_express_service_that_was_rolled_back_is_named_with_its_revision() ->
     for check in ("key-missing", "pull-failed"):
         assert found[check].services == {"shop"} and deploys in found[check].remedy.command
     assert "only ohmycoins-staging-shop:4 refers to it" in found["key-missing"].evidence[-1]
+    assert found["key-missing"].remedy.order.startswith("Start tasks last: those of shop may fail until key-missing")
     never_failed = replace(snapshot, tasks=healthy().tasks, express_services=(replace(shop, deployments=()),))
     assert [each for each in diagnose(never_failed) if each.is_problem] == []
