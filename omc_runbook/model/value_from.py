@@ -17,6 +17,8 @@ _PARAMETER = re.compile(rf"arn:[a-z-]+:ssm:{_REGION.pattern}:([0-9]{{12}}:parame
 """A parameter's ARN, with its version or label where it names one; AWS's own public ones, /aws/…, have no account."""
 _SUFFIX = re.compile(r"^(?P<name>.+)-(?P<suffix>[A-Za-z0-9]{6})$")
 _UNFILLED = re.compile(r"\$\{[^}]*\}?|\{\{[^}]*\}*")
+_NOTHING = re.compile(r"(?:None|null|nil|<nil>|undefined)?:")
+"""What stands before a key where a program had no ARN to put there."""
 _SPACE = re.compile(r"\s")
 _IN_NO_NAME = re.compile(r"[^A-Za-z0-9/_+=.@!-]")
 """Characters that Secrets Manager accepts in no name; "!" is in those that an AWS service gives, such as rds!db-…"""
@@ -136,8 +138,9 @@ def means_secret(reference: Reference, name: str, keys: Collection[str], arn: st
     `keys` are those that it may hold, `arn` is its own, where it exists: it shows whether a reference was cut off.
     """
     if reference.problem:
-        names_other = reference.secret_name or ":secret:" in reference.text or ":ssm:" in reference.text
-        return name in letters.skeleton(reference.text) or not names_other
+        text = reference.text.casefold()
+        names_other = reference.secret_name or ":secret:" in text or ":ssm:" in text
+        return name.casefold() in letters.skeleton(reference.text).casefold() or not names_other
     if reference.kind == "ssm":
         # Names of SSM parameters that mean something have a path or an ARN; a bare one was meant for the secret.
         if reference.text.startswith(("/", "arn:")):
@@ -164,7 +167,9 @@ def _ssm_problem(text: str) -> str:
         return "the valueFrom is empty"
     if unfilled := _UNFILLED.search(text):
         return f"the placeholder {unfilled.group()} is not filled in"
-    if ":secret:" in text:
+    if _NOTHING.match(text):
+        return f"{text.partition(':')[0] or 'nothing'} stands where the secret's ARN belongs"
+    if ":secret:" in text.casefold():
         return "a secret's ARN begins with arn:PARTITION:secretsmanager:"
     if "://" in text:
         return "it is a page's address, where a secret's ARN belongs"
