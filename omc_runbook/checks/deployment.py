@@ -70,6 +70,10 @@ _HAVE_RUN: frozenset[Kind] = frozenset({"memory", "command", "exit", "health-che
 
 HOOK = re.compile(r"lifecycle hook.*\barn:[\w-]+:lambda:[\w-]+:\d+:function:([\w-]+)", re.IGNORECASE | re.DOTALL)
 """What ECS writes of a lifecycle hook that failed, with the name of its Lambda function."""
+_IN_FORCE = (
+    "This starts tasks of the revision in force: to deploy the one that was rolled back, add --task-definition with it."
+)
+"""What to know where no task tells of which revision a deployment was."""
 UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary")
 """Faults of the secret's whole text, with which no new task can start: the text has to be right before a deployment."""
 
@@ -458,7 +462,10 @@ def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[
         # No task failed: a hook, an alarm or a person took the deployment back.
         hook = HOOK.search(withdrawn.why)
         log = remedies.log_of_function(names, hook[1]) if hook else None
-        remedy = log or remedies.start_tasks(names, service)
+        tasks = (task for task in snapshot.tasks if task.deployment_id == withdrawn.deployment_id)
+        revision = next((task.task_definition_arn.rpartition("/")[2] for task in tasks), "")
+        unknown = "" if revision else _IN_FORCE
+        remedy = log or remedies.start_tasks(names, service, revision).needing(unknown)
     severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
     if service.is_stalled and not stops:
         facts += (f"ECS starts no further task of {service.name} by itself: only a new deployment does.",)

@@ -304,10 +304,10 @@ class Snapshot:
 
     @property
     def has_failures(self) -> bool:
-        """Whether a consumer's deployment or task has failed, as far as ECS still tells."""
+        """Whether a deployment or task of a consumer or Express service has failed, as far as ECS still tells."""
         return any(
             self.stopped(each) or each.rolled_back or (each.primary and each.primary.rollout == "FAILED")
-            for each in self.consumers
+            for each in (*self.consumers, *self.express_readers)
         )
 
     @property

@@ -913,3 +913,24 @@ def test_an_express_service_that_was_rolled_back_is_named_with_its_revision() ->
     assert found["key-missing"].remedy.order.startswith("Start tasks last: those of shop may fail until key-missing")
     never_failed = replace(snapshot, tasks=healthy().tasks, express_services=(replace(shop, deployments=()),))
     assert [each for each in diagnose(never_failed) if each.is_problem] == []
+
+
+def test_what_an_alarm_rolled_back_is_deployed_again_and_not_what_it_replaced() -> None:
+    """Its own tasks tell of its revision; where none is left, the remedy says what its command deploys."""
+    snapshot = deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL", reason="Alarm errors is in ALARM.")
+    own = task(
+        "backend",
+        deployment_id="ecs-svc/2",
+        task_definition_arn=definition_arn("backend", 8),
+        status="STOPPED",
+        stopped=NOW - timedelta(minutes=2),
+        stop_code="ServiceSchedulerInitiated",
+        stopped_reason="Scaling activity initiated by deployment ecs-svc/2",
+    )
+    for found, revision in (
+        (with_tasks(snapshot, own), "--task-definition ohmycoins-staging-backend:8 "),
+        (snapshot, ""),
+    ):
+        [finding] = run_check(CHECKS["breaker-rollback"], found)
+        assert f"--service backend {revision}--force-new-deployment" in finding.remedy.command
+        assert ("tasks of the revision in force" in finding.remedy.needs) is not bool(revision)
