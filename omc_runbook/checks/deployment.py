@@ -458,13 +458,16 @@ def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[
     stop = next(iter(stops), None)
     has_log = not (stop and _is_unspecific(stop))
     remedy = after_failure(snapshot, service, stop) if has_log else remedies.show_service(names, service.name)
-    if withdrawn and not stops and not withdrawn.failures:
-        # No task failed: a hook, an alarm or a person took the deployment back.
-        hook = HOOK.search(withdrawn.why)
+    newest = next(iter(service.service_deployments), None)
+    is_stopped = newest is not None and newest.status == "STOPPED" and newest.deployment_id == id
+    ended = withdrawn or (newest if newest and is_stopped and "circuit breaker" not in newest.why.casefold() else None)
+    if ended and not stops and not ended.failures:
+        # No task failed: a hook, an alarm or a person took the deployment back, or a person stopped it.
+        hook = HOOK.search(ended.why)
         log = remedies.log_of_function(names, hook[1]) if hook else None
-        tasks = (task for task in snapshot.tasks if task.deployment_id == withdrawn.deployment_id)
+        tasks = (task for task in snapshot.tasks if task.deployment_id == ended.deployment_id)
         revision = next((task.task_definition_arn.rpartition("/")[2] for task in tasks), "")
-        unknown = "" if revision else _IN_FORCE
+        unknown = "" if revision or not withdrawn else _IN_FORCE
         remedy = log or remedies.start_tasks(names, service, revision).needing(unknown)
     severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
     if service.is_stalled and not stops:

@@ -915,8 +915,11 @@ def test_an_express_service_that_was_rolled_back_is_named_with_its_revision() ->
     assert [each for each in diagnose(never_failed) if each.is_problem] == []
 
 
-def test_what_an_alarm_rolled_back_is_deployed_again_and_not_what_it_replaced() -> None:
-    """Its own tasks tell of its revision; where none is left, the remedy says what its command deploys."""
+def test_what_an_alarm_or_a_person_took_back_is_deployed_again_and_not_what_it_replaced() -> None:
+    """Its own tasks tell of its revision; where none is left, the remedy says what its command deploys.
+
+    No log tells why a person stopped one, which leaves its revision in force.
+    """
     snapshot = deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL", reason="Alarm errors is in ALARM.")
     own = task(
         "backend",
@@ -934,3 +937,9 @@ def test_what_an_alarm_rolled_back_is_deployed_again_and_not_what_it_replaced() 
         [finding] = run_check(CHECKS["breaker-rollback"], found)
         assert f"--service backend {revision}--force-new-deployment" in finding.remedy.command
         assert ("tasks of the revision in force" in finding.remedy.needs) is not bool(revision)
+    halted = deployed(healthy(), "backend", "STOPPED", reason="User requested stop deployment.")
+    [finding] = run_check(CHECKS["breaker-rollback"], halted)
+    assert "--service backend --force-new-deployment" in finding.remedy.command and not finding.remedy.needs
+    tripped = deployed(healthy(), "backend", "STOPPED", reason="Deployment circuit breaker threshold was exceeded.")
+    [finding] = run_check(CHECKS["breaker-rollback"], tripped)
+    assert "--force-new-deployment" not in finding.remedy.command
