@@ -44,7 +44,7 @@ API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
 CLIENT_SECRET = re.compile(r"(?i)client[ _-]?secret|invalid_client")
 _NO_LOGIN = re.compile(r"\A[\w+.-]+://(?![^\s/:@]*:[^\s@]+@)(?!\S*password=)")
 """A URL without a password."""
-_PASSWORD = re.compile(r"(?i)_(?:PASSWORD|PASSWD|PASS|PWD)\Z")
+_PASSWORD = re.compile(r"(?i)(?:PASSWORD|PASSWD|PASS|PWD)\Z")
 """The end of a password's name, in place of which its login's has another."""
 GENERIC = (API_KEY, CLIENT_SECRET)
 """The generic names of a key, at a provider and in the secret."""
@@ -101,7 +101,10 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 
 def _of_other_logins(snapshot: Snapshot, lines: Iterable[tuple[Stop, str]]) -> Iterator[Uncertain]:
-    """Refusals of a login that no key is known to have the password of; one may, as part of a longer value."""
+    """Refusals of a login that no key is known to have the password of; one may, as part of a longer value.
+
+    So may one whose address is another database's: the application may say a database's words itself.
+    """
     named = ((find_user(line), (stop, line)) for stop, line in lines)
     refused = grouped(
         (user, (stop, line))
@@ -110,7 +113,8 @@ def _of_other_logins(snapshot: Snapshot, lines: Iterable[tuple[Stop, str]]) -> I
     )
     for user, refusals in refused.items():
         stop, line = refusals[0]
-        fact = f"The database refused the login {user}, and no key of the secret is known to have its password."
+        login = f"the login {user}" if user else "a login"
+        fact = f"The database refused {login}, and no key of the secret is known to have its password."
         yield Uncertain("", (line, stop.sentence, fact), frozenset(each.service.name for each, _ in refusals))
 
 
@@ -149,10 +153,10 @@ def _values_refused(snapshot: Snapshot) -> Iterator[tuple[str, tuple[Stop, str, 
                     yield subject, (stop, line, problem)
 
 
-def _keys_meant(snapshot: Snapshot, stop: Stop, line: str, user: str = "") -> tuple[str, ...]:
+def _keys_meant(snapshot: Snapshot, stop: Stop, line: str, user: str | None = None) -> tuple[str, ...]:
     """The keys of a stopped task that a line can mean: those that have changed, if any has.
 
-    `user` is the login that it names, "" for any.
+    `user` is the login that it names, "" for any of the database whose words it has, None for any of any database.
     """
     keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
     catalogue = snapshot.environment.keys
@@ -161,11 +165,14 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str, user: str = "") -> tu
     named = [key for key in keys if label(key) in line and key not in logins.values()]
     by_label = named or [key for key, login in logins.items() if label(login) in line]
     encrypting = [key for key in keys if encrypts(catalogue, key)] if is_undecrypted(line) else []
-    keys = tuple(key for key in keys if _may_be_of(snapshot, stop, key, user))
+    others = find_others(line) if user is not None else None
+    keys = tuple(key for key in keys if _may_be_of(snapshot, stop, key, user or ""))
     candidates = [key for key in keys if key in encrypting or is_for(line, key)] or _addresses(snapshot, keys, line)
-    candidates = (
-        by_label or _without_others(snapshot, candidates, line) or [key for key in keys if _is_named(key, line)]
-    )
+    if others:
+        candidates = [key for key in candidates if not _has_value(snapshot, key, others[1])]
+        # Where all have another database's name, one of them has the wrong name.
+        candidates = [key for key in candidates if not others[0].search(key)] or candidates
+    candidates = by_label or candidates or [key for key in keys if _is_named(key, line)]
     generic = next((each for each in GENERIC if each.search(line)), None)
     if not candidates and generic:
         candidates = [key for key in keys if generic.search(key) and not issuers.names_another(line, key)]
@@ -178,7 +185,8 @@ def _login_of(snapshot: Snapshot, key: str, keys: Collection[str]) -> str:
     entry, stem = snapshot.environment.keys.get(key), _PASSWORD.sub("", key)
     if entry and entry.login:
         return entry.login
-    return next((each for each in (f"{stem}_USER", f"{stem}_USERNAME") if stem != key and each in keys), "")
+    logins = {f"{stem}{word}".casefold() for word in ("user", "username")} if stem != key else set[str]()
+    return next((each for each in keys if each.casefold() in logins), "")
 
 
 def _keys_read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
@@ -214,22 +222,14 @@ def _may_be_of(snapshot: Snapshot, stop: Stop, key: str, user: str) -> bool:
 
 def _addresses(snapshot: Snapshot, keys: Iterable[str], line: str) -> list[str]:
     """Keys whose values are addresses of the system that refuses something, whatever the keys are called."""
-    pattern, document = find_addresses(line), snapshot.document
-    members = {key: document.get(key) for key in keys} if pattern and document else {}
-    return [key for key, member in members.items() if member and pattern and member.injected.matches(pattern)]
+    pattern = find_addresses(line)
+    return [key for key in keys if _has_value(snapshot, key, pattern)] if pattern else []
 
 
-def _without_others(snapshot: Snapshot, keys: list[str], line: str) -> list[str]:
-    """Keys without those of another database than the one whose words a line has: by their addresses, and by name.
-
-    Where all have another's name, one of them has the wrong name.
-    """
-    others, document = find_others(line), snapshot.document
-    if others is None or document is None:
-        return keys
-    names, addresses = others
-    keys = [key for key in keys if not ((member := document.get(key)) and member.injected.matches(addresses))]
-    return [key for key in keys if not names.search(key)] or keys
+def _has_value(snapshot: Snapshot, key: str, pattern: re.Pattern[str]) -> bool:
+    """Whether a key's current value, as it is injected, matches a pattern."""
+    member = snapshot.document.get(key) if snapshot.document else None
+    return member is not None and member.injected.matches(pattern)
 
 
 def _is_named(key: str, line: str) -> bool:

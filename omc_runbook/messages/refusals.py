@@ -138,7 +138,7 @@ PRODUCTS = (
 """The databases that are told apart by their own words."""
 _NO_RIGHT = re.compile(r"(?i)access denied for user \S+ to database|ACCESS_REFUSED - (?:\w+ )?access to ")
 """How MySQL and RabbitMQ refuse what a user may not do, after a login with the right password."""
-_USER = re.compile(r"""(?i)\bfor user \\*["']([^"'\\‹›]+)\\*["']""")
+_USER = re.compile(r"""(?i)\bfor user \\*["']([^"'\\‹›]+(?:\\+[^"'\\‹›]+)*)\\*["']""")
 """How PostgreSQL, MySQL and SQL Server name the login that they refuse."""
 ANSWER = re.compile(r"\"[A-Z]{3,7} \S+ (?:HTTP/)?\d(?:\.\d)?\\?\" \d{3}\b")
 """A line of a server's access log: what the application answered to a request."""
@@ -181,7 +181,8 @@ def is_for(line: str, key: str) -> bool:
 def find_user(line: str) -> str:
     """The login that a database refused, by the line; "" where it names none, or a masked one."""
     match = _USER.search(line) if plain(line).has(DATABASE.wordings) else None
-    return match[1] if match else ""
+    # SQL Server's may have a domain, as CORP\app, whose backslash a log of JSON doubles.
+    return re.sub(r"\\+", r"\\", match[1]) if match else ""
 
 
 def find_addresses(line: str) -> re.Pattern[str] | None:

@@ -302,17 +302,25 @@ def test_a_login_is_that_of_the_container_with_the_password() -> None:
         assert [each.subject for each in found if each.status == "found"] == expected, user
 
 
-@pytest.mark.parametrize("key", ["POSTGRES", "SMTP", "REPORTS_DB"])
-def test_a_masked_login_accuses_its_password(key: str) -> None:
-    """The login itself, which the log has as its key's label, was not refused; a name that ends alike tells which."""
-    names = [f"{key}_USER", *([f"{key}_PASSWORD"] if f"{key}_PASSWORD" not in document(healthy()) else ())]
+@pytest.mark.parametrize(
+    ("login", "key"),
+    [
+        *(("POSTGRES_USER", "POSTGRES_PASSWORD"), ("SMTP_USER", "SMTP_PASSWORD")),
+        *(("REPORTS_DB_USER", "REPORTS_DB_PASSWORD"), ("username", "password"), ("PGUSER", "PGPASSWORD")),
+        *(("db_user", "db_password"), ("DB_USERNAME", "DB_PWD")),
+    ],
+)
+def test_a_masked_login_accuses_its_password(login: str, key: str) -> None:
+    """The login itself, which the log has as its key's label, was not refused; a name that ends alike tells which.
+
+    Amazon RDS calls them username and password.
+    """
+    names = [login, *([key] if key not in document(healthy()) else ())]
     entries = tuple(Injection(name, parse(f"{ARN}:{name}::")) for name in names)
     snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, *entries)))
     valued = with_keys(snapshot, **{name: secrets.token_hex(16) for name in names})
-    found = run_check(
-        CHECKS["store-only"], saying(unchanged(valued), f'login failed for user "‹{key}_USER›"', "backend")
-    )
-    assert [each.subject for each in found if each.status == "found"] == [f"{key}_PASSWORD"]
+    found = run_check(CHECKS["store-only"], saying(unchanged(valued), f'login failed for user "‹{login}›"', "backend"))
+    assert [each.subject for each in found if each.status == "found"] == [key]
 
 
 @pytest.mark.parametrize(
@@ -386,6 +394,36 @@ def test_a_login_in_a_log_of_json_is_read_too() -> None:
     line = '{"level":"fatal","msg":"pq: password authentication failed for user \\"app\\""}'
     found = run_check(CHECKS["store-only"], saying(unchanged(valued), line, "backend"))
     assert [each.subject for each in found if each.status == "found"] == ["POSTGRES_PASSWORD"]
+
+
+@pytest.mark.parametrize(
+    ("line", "login"),
+    [
+        ("Access denied for user 'orders'@'10.0.1.7' (using password: YES)", "the login orders"),
+        ('ERROR app: Login failed for user "orders"', "the login orders"),
+        ("MongoServerError: Authentication failed.", "a login"),
+    ],
+)
+def test_a_refusal_that_no_key_can_explain_is_not_silent(line: str, login: str) -> None:
+    """The only address is another database's, or the application says another database's words itself."""
+    entry = Injection("DATABASE_URL", parse(f"{ARN}:DATABASE_URL::"))
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(entry,)))
+    valued = with_keys(snapshot, DATABASE_URL=f"postgresql://orders:{secrets.token_hex(16)}@db/app")
+    [found] = run_check(CHECKS["store-only"], saying(unchanged(valued), line, "backend"))
+    assert (found.status, found.evidence[-1].partition(",")[0]) == ("unknown", f"The database refused {login}")
+
+
+@pytest.mark.parametrize(
+    "line", ["Login failed for user 'CORP\\app'.", '{"msg":"Login failed for user \'CORP\\\\app\'."}']
+)
+def test_a_login_of_a_domain_is_read_whole(line: str) -> None:
+    """SQL Server names it with a backslash, which a log of JSON doubles."""
+    names = {"A_DATABASE_URL": "CORP%5Capp", "B_DATABASE_URL": "reports"}
+    urls = {key: f"mssql+pyodbc://{user}:{secrets.token_hex(16)}@db/app" for key, user in names.items()}
+    entries = tuple(Injection(key, parse(f"{ARN}:{key}::")) for key in urls)
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=entries))
+    found = run_check(CHECKS["store-only"], saying(unchanged(with_keys(snapshot, **urls)), line, "backend"))
+    assert [each.subject for each in found if each.status == "found"] == ["A_DATABASE_URL"]
 
 
 @pytest.mark.parametrize("has_changed", [True, False])
