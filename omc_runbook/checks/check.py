@@ -367,6 +367,7 @@ def _remedy(check: Check, answer: Evidence, snapshot: Snapshot) -> Remedy:
             names = other.environment.names
             there = [each for each in other.consumers if in_cluster(each.name, names.cluster) in answer.services]
             remedy = remedies.then_start_tasks(names, remedy, there)
+    remedy = remedies.if_registered(remedy, snapshot.task_definitions.values())
     return (
         remedies.with_runbook(check.fixed_by, environment, remedy) if check.fixed_by and not remedy.runbook else remedy
     )

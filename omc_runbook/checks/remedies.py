@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from omc_runbook.aws.definitions import ACTIVE, TaskDefinition
 from omc_runbook.aws.ecs import EXPRESS, Service
 from omc_runbook.aws.secretsmanager import PENDING, Replica, Secret
 from omc_runbook.model import letters
@@ -29,6 +30,8 @@ _IS_TAKEN = re.compile(r"already exists|of this name exists", re.IGNORECASE)
 """A replica's StatusMessage where its region has another secret of that name."""
 _CHANGES = re.compile(r"aws (?!ecs |logs )(?!\S+ (?:describe|list)-)")
 """Commands that change what tasks read when they start."""
+_STARTED = re.compile(r"--task-definition(?:-arn \S+?:task-definition/| )([\w-]+:\d+)")
+"""The revision, family:revision, of which a command starts tasks."""
 _NOT_IN_A_NAME = re.compile(r"[^\w+=,.@-]")
 
 
@@ -207,6 +210,22 @@ def then_start_tasks(
     both = combine([remedy, *(way for way in ways if not is_sentence(way.command))])
     others = [f"Then {way.command[0].lower()}{way.command[1:]}" for way in ways if is_sentence(way.command)]
     return replace(remedy, command=both.command, command_needs=both.needing(*others).command_needs)
+
+
+def if_registered(remedy: Remedy, definitions: Iterable[TaskDefinition]) -> Remedy:
+    """A remedy, with what to do instead where it starts tasks of a revision that was deregistered.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterTaskDefinition.html
+    """
+    meant = {*_STARTED.findall(remedy.command)}
+    gone = [each for each in definitions if each.label in meant and each.status != ACTIVE] if meant else []
+    return remedy.needing(
+        *(
+            f"ECS starts no new task of {each.label}, which is {each.status}: register it again, and deploy that new"
+            " revision instead."
+            for each in gone
+        )
+    )
 
 
 def combine(ways: Sequence[Remedy]) -> Remedy:

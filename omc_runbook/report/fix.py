@@ -43,7 +43,7 @@ def plan(plan: FixPlan) -> Listing:
 def manual_fixes(plan: FixPlan) -> Listing:
     """The root causes that the plan does not fix, why, and how to fix each by hand; then what it does not deploy."""
     entries = [Entry.of(each.finding, each.why).with_remedy(each.remedy) for each in plan.unfixed]
-    entries += [Entry(sentence, command=command) for sentence, command in plan.left_to_deploy.items()]
+    entries += [Entry(sentence).with_remedy(remedy) for sentence, remedy in plan.left_to_deploy.items()]
     none = "No root cause was found." if plan.doubt else "There is no root cause."
     empty = "Nothing: the plan fixes every root cause." if plan.because else none
     return Listing("What is left to you", entries, empty)

@@ -56,6 +56,7 @@ def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:
         revisions = rolled_back_alone(snapshot, ((demand.service, demand.definition) for demand in demands))
         services = [entry.service for entry in plan.redeploys if not entry.blocker]
         own = remedies.then_start_tasks(plan.names, back, services, revisions)
+        own = remedies.if_registered(own, snapshot.task_definitions.values())
     return _by_fix(snapshot.environment, own)
 
 

@@ -104,13 +104,11 @@ class FixPlan:
         return (*(as_sentence(step.title) for step in self.steps), *tasks, *watch, *self.left_to_deploy)
 
     @property
-    def left_to_deploy(self) -> dict[str, str]:
-        """Sentences on what ECS rolled back, with the commands by which a person deploys that afterwards."""
+    def left_to_deploy(self) -> dict[str, Remedy]:
+        """Sentences on what ECS rolled back, with how a person deploys that afterwards."""
         return {
             f"ECS rolled {each.rolled_back} of {each.service.name} back, and this does not deploy it: do so once"
-            " nothing keeps its tasks from running.": remedies.deploy(
-                self.names, each.service.name, each.rolled_back
-            ).command
+            " nothing keeps its tasks from running.": each.afterwards
             for each in self.redeploys
             if each.rolled_back and not each.blocker
         }
@@ -368,12 +366,11 @@ def _redeploys(
             is_corrected = any(
                 isinstance(step, Correction) and service.name in _services_of(step, everyone) for step in steps
             )
-            yield Redeploy(
-                service,
-                tuple(because),
-                _blocker(snapshot, service.name, others),
-                "" if is_corrected else _rolled_back(snapshot, service),
+            revision = "" if is_corrected else _rolled_back(snapshot, service)
+            afterwards = remedies.if_registered(
+                remedies.start_tasks(snapshot.environment.names, service, revision), snapshot.task_definitions.values()
             )
+            yield Redeploy(service, tuple(because), _blocker(snapshot, service.name, others), revision, afterwards)
 
 
 def _rolled_back(snapshot: Snapshot, service: Service) -> str:

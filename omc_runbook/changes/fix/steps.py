@@ -222,6 +222,8 @@ class Redeploy:
     blocker: str = ""
     rolled_back: str = ""
     """The revision, family:revision, that ECS rolled back: the new tasks are of the one in force."""
+    afterwards: Remedy = NO_REMEDY
+    """How a person deploys that one then."""
 
 
 @dataclass(frozen=True)

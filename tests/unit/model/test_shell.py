@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.snapshots import healthy, service
+from support.snapshots import healthy, service, task_definition
 
 import omc_runbook
 from omc_runbook.aws.secretsmanager import Replica
@@ -101,6 +101,7 @@ FILLED: dict[str, Callable[[str], Any]] = {
     "Replica": lambda text: Replica(text, "Failed"),
     "Secret": lambda text: replace(healthy().secret, name=text, stages={text: (text,)}),
     "Remedy": lambda text: Remedy(command("aws", text), "update", {"keys": text}),
+    "Iterable[TaskDefinition]": lambda text: (replace(task_definition("backend", ()), family=text, status="INACTIVE"),),
     "Sequence[Remedy]": lambda text: [Remedy(command("aws", text))],
 }
 """What a parameter is, by its annotation, with a text in each place that has one."""
