@@ -70,6 +70,7 @@ _HAVE_RUN: frozenset[Kind] = frozenset({"memory", "command", "exit", "health-che
 
 HOOK = re.compile(r"lifecycle hook.*\barn:[\w-]+:lambda:[\w-]+:\d+:function:([\w-]+)", re.IGNORECASE | re.DOTALL)
 """What ECS writes of a lifecycle hook that failed, with the name of its Lambda function."""
+_REASON_FIRST = "Do so once the reason for the rollback is gone: else this deployment may be taken back, too."
 _IN_FORCE = (
     "This starts tasks of the revision in force: to deploy the one that was rolled back, add --task-definition with it."
 )
@@ -467,8 +468,8 @@ def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[
         log = remedies.log_of_function(names, hook[1]) if hook else None
         tasks = (task for task in snapshot.tasks if task.deployment_id == ended.deployment_id)
         revision = next((task.task_definition_arn.rpartition("/")[2] for task in tasks), "")
-        unknown = "" if revision or not withdrawn else _IN_FORCE
-        remedy = log or remedies.start_tasks(names, service, revision).needing(unknown)
+        needs = (_REASON_FIRST, "" if revision else _IN_FORCE) if withdrawn else ()
+        remedy = log or remedies.start_tasks(names, service, revision).needing(*needs)
     severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
     if service.is_stalled and not stops:
         facts += (f"ECS starts no further task of {service.name} by itself: only a new deployment does.",)

@@ -937,6 +937,7 @@ def test_what_an_alarm_or_a_person_took_back_is_deployed_again_and_not_what_it_r
         [finding] = run_check(CHECKS["breaker-rollback"], found)
         assert f"--service backend {revision}--force-new-deployment" in finding.remedy.command
         assert ("tasks of the revision in force" in finding.remedy.needs) is not bool(revision)
+        assert "once the reason for the rollback is gone" in finding.remedy.needs
     new = replace(task_definition("backend", ("SECRET_KEY",), 8), status="INACTIVE")
     gone = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
     [finding] = run_check(CHECKS["breaker-rollback"], with_tasks(gone, own))
