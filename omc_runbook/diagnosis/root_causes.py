@@ -134,6 +134,10 @@ def _after_all(finding: Finding, by_service: Mapping[str, Sequence[tuple[int, Fi
     named = ", ".join(f"{each.check} ({each.subject})" if each.subject else each.check for each in others[:_NAMED])
     more = " and others are" if others[_NAMED:] else " are" if others[1:] else " is"
     order = f"Start tasks last: those of {', '.join(services)} may fail until {named}{more} fixed, too."
+    if settings := [each for each in others if _NEW_TASKS.fullmatch(each.remedy.command)]:
+        # Such as another platform version: that deployment is also the last step of what must be fixed before it.
+        started = sorted({service for each in settings for service in each.services.intersection(services)})
+        order += f" The command of {settings[0].check} starts those of {', '.join(started)}: leave them to it."
     return replace(finding, remedy=replace(finding.remedy, order=order))
 
 

@@ -699,3 +699,11 @@ def test_of_several_faults_of_one_service_each_says_that_its_new_tasks_come_last
     assert all(order.count("key-missing") == 3 and " and others are fixed" in order for order in orders.values())
     one = [each for each in diagnose(without_key(healthy(), "SMTP_USER")) if each.is_unexplained]
     assert [each.remedy.order for each in one] == [""]
+
+
+def test_two_orders_on_one_screen_name_the_same_last_step() -> None:
+    """A setting's own command starts the tasks, after what it says must be fixed first, which then starts none."""
+    old = with_service(without_key(healthy(), "OPENAI_API_KEY"), "backend", platform_version="1.3.0")
+    orders = {each.check: each.remedy.order for each in diagnose(old) if each.is_unexplained}
+    assert orders["platform-version"] == "First fix key-missing: new tasks of backend may fail until then."
+    assert orders["key-missing"].endswith(" The command of platform-version starts those of backend: leave them to it.")
