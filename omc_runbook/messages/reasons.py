@@ -87,7 +87,8 @@ def is_denied(reason: str) -> bool:
 def denied_source(reason: str) -> tuple[str, str]:
     """The action and the ARN of a refused read of a secret or parameter; ("", "") where it names none."""
     match = _DENIED_SOURCE.search(reason)
-    return (match[1], match[2]) if match else ("", "")
+    # A sentence may end after the ARN.
+    return (match[1], match[2].rstrip(".:!")) if match else ("", "")
 
 
 def denied_role(reason: str) -> str:

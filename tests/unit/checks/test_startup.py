@@ -226,6 +226,7 @@ THIN_POOL = "devmapper: Thin Pool has 4350 free data blocks which is less than m
         ("pull-failed", f"{PULL}{DENIED} {MANAGED} because", f"GetSecretValue on {MANAGED}, or correct that ARN: ohmy"),
         ("pull-failed", f"{PULL}{TLS_ROLE} {DENIED} {MANAGED}", "Allow the role connect-tls secretsmanager:GetSecret"),
         ("pull-failed", f"{PULL}{DENIED} {ARN} because", "aws ecs update-service"),
+        ("pull-failed", f"{PULL}{DENIED} {STRANGE}.", f"GetSecretValue on {STRANGE}, or correct that ARN"),
         ("volume", f"unable to configure EBS volume: {ASSUME} '{STRANGE}'", "AmazonECSInfrastructureRolePolicyForVol"),
         ("volume", "VolumeError: Agent could not create task's volume resources", "the file system, its mount"),
     ],
