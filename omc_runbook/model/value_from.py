@@ -17,8 +17,8 @@ _PARAMETER = re.compile(rf"arn:[a-z-]+:ssm:{_REGION.pattern}:([0-9]{{12}}:parame
 """A parameter's ARN, with its version or label where it names one; AWS's own public ones, /aws/…, have no account."""
 _SUFFIX = re.compile(r"^(?P<name>.+)-(?P<suffix>[A-Za-z0-9]{6})$")
 _UNFILLED = re.compile(r"\$\{[^}]*\}?|\{\{[^}]*\}*")
-_NOTHING = re.compile(r"(?:None|null|nil|<nil>|undefined)?:")
-"""What stands before a key where a program had no ARN to put there."""
+_NOTHING = re.compile(r"(?i)(?:(?:None|null|nil|<nil>|undefined)(?!:\d+\Z))?:")
+"""What stands before a key, and not before a parameter's version, where a program had no ARN to put there."""
 _SPACE = re.compile(r"\s")
 _IN_NO_NAME = re.compile(r"[^A-Za-z0-9/_+=.@!-]")
 """Characters that Secrets Manager accepts in no name; "!" is in those that an AWS service gives, such as rds!db-…"""

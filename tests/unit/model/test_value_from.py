@@ -87,6 +87,7 @@ def test_the_last_three_fields_may_be_empty(end: str, fields: tuple[str, str, st
         (f"{ARN.replace('arn', 'Arn', 1).replace(':secret:', ':Secret:')}:KEY::", "begins with arn:PARTITION:"),
         (":KEY::", "nothing stands where the secret's ARN belongs"),
         ("None:KEY::", "None stands where"),
+        ("NULL:KEY::", "NULL stands where"),
         ("undefined:KEY::", "undefined stands where"),
         (f"arn:aws:ssm:ap_southeast_2:{ACCOUNT}:parameter/level", "no whole ARN of an SSM parameter"),
         (f"arn:aws:ssm:ap-southeast-2:{ACCOUNT}:parameter/level ", "no whole ARN of an SSM parameter"),
@@ -109,7 +110,7 @@ def test_a_malformed_reference_says_what_is_wrong(text: str, reason: str) -> Non
         f"arn:aws:ssm:ap-southeast-2:{ACCOUNT}:parameter/ohmycoins/SECRET_KEY:3",
         f"arn:aws:ssm:ap-southeast-2:{ACCOUNT}:parameter/aws/reference/secretsmanager/shared/db_1+=.@-",
         "arn:aws:ssm:ap-southeast-2::parameter/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
-        *("SECRET_KEY", "Nonesuch:3", "nil/None", "None"),
+        *("SECRET_KEY", "Nonesuch:3", "nil/None", "None", "None:3"),
         "arn:aws:secretsmanager",
     ],
 )
