@@ -28,15 +28,14 @@ from omc_runbook.repository.template import conflict_lines
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation.docker import EnvFile, Kind, read_env_file
 from omc_runbook.workstation.dotenv_names import (
-    ALONE,
-    ASSIGNMENT,
     BLOCK_MARK,
-    NAME,
     find_assignments,
     find_open_quotes,
     first_words_of,
+    is_alone,
     is_shown,
     lines_of,
+    match_assignment,
     value_lines,
 )
 from omc_runbook.workstation.history import GIT_CRYPT
@@ -152,11 +151,8 @@ class _Statement:
     line: int
     raw: str
     is_error: bool
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether its name may be shown."""
-        return is_shown(self.name, self.value, self.raw)
+    is_shown: bool
+    """Whether its name may be shown."""
 
     @property
     def inner_lines(self) -> range:
@@ -165,13 +161,18 @@ class _Statement:
 
 
 def read_dotenv(
-    path: Path, variables: Mapping[str, str], public: Collection[str] = (), program: Sequence[str] | None = None
+    path: Path,
+    variables: Mapping[str, str],
+    public: Collection[str] = (),
+    program: Sequence[str] | None = None,
+    known: Collection[str] = (),
 ) -> Dotenv | None:
     """Read a .env; None if there is no file.
 
     `variables` are those of the shell, which ${…} may refer to. `public` are values that may be shown, such as the
-    template's. `program` is the command of Docker Compose, which parses the file too. Raises UsageError for a folder,
-    a device, an unreadable file or one larger than `LARGEST`, and CouldNotLook if Compose does not end in time.
+    template's. `program` is the command of Docker Compose, which parses the file too. `known` are the names that the
+    checkout has elsewhere, in lower case: a word alone on a line is then no value. Raises UsageError for a folder, a
+    device, an unreadable file or one larger than `LARGEST`, and CouldNotLook if Compose does not end in time.
     """
     bytes_and_status = _read_bytes(path)
     if bytes_and_status is None:
@@ -179,7 +180,7 @@ def read_dotenv(
     raw, status = bytes_and_status
     text, encoding_error = _decode(raw)
     plain = text.removeprefix(BOM).replace("\r\n", "\n").replace("\r", "\n")
-    statements = () if encoding_error else tuple(_statements(plain, variables, text.startswith(BOM)))
+    statements = () if encoding_error else tuple(_statements(plain, variables, text.startswith(BOM), known))
     is_text = not encoding_error and b"\0" not in raw
     compose = read_env_file(program, path, variables) if program and is_text else None
     hidden = value_lines(plain)
@@ -187,8 +188,8 @@ def read_dotenv(
     values += compose.values.items() if compose else ()
     registry.exempt(find_public(values, public))
     registry.leave(_paths(values, path.parent))
-    _mask_unread(statements, plain, hidden, public)
-    assignments = find_assignments(plain, hidden)
+    _mask_unread(statements, plain, hidden, public, known)
+    assignments = find_assignments(plain, hidden, known)
     statements = tuple(each for each in statements if each.line not in hidden)
     compose_only = _compose_only(statements, assignments, compose)
     assigned = tuple(dict.fromkeys(assignment[1] for assignment in assignments.values()))
@@ -204,14 +205,14 @@ def read_dotenv(
         has_bom=text.startswith(BOM) and encoding_error != "UTF-16",
         encoding_error=encoding_error,
         has_nul=b"\0" in raw,
-        bindings=tuple(_bind(statements, assignments, compose_only, compose, variables)),
+        bindings=tuple(_bind(statements, assignments, compose_only, compose, variables, known)),
         duplicates=tuple(_duplicates(statements, compose_only)),
         unreadable=tuple(each.line for each in statements if each.is_error),
         conflict_lines=conflict_lines(plain),
         misnamed_lines=tuple(_misnamed_lines(statements, text.startswith(BOM))),
         hidden_names=() if encoding_error else tuple(name for name in assigned if name not in visible),
         assigned_names=assigned,
-        first_words=first_words_of(plain, hidden),
+        first_words=first_words_of(plain, hidden, known),
         multiline_quotes=tuple(_multiline_quotes(statements, assignments)),
         compose_kind=compose.kind if compose else None,
         compose_line=_compose_line(compose, text, assignments) if compose else 0,
@@ -270,7 +271,7 @@ def _newline(text: str) -> Newline:
     return "crlf" if windows else "cr" if mac else "lf"
 
 
-def _statements(text: str, variables: Mapping[str, str], has_bom: bool) -> Iterator[_Statement]:
+def _statements(text: str, variables: Mapping[str, str], has_bom: bool, known: Collection[str]) -> Iterator[_Statement]:
     """Parse as python-dotenv does for Settings, with variables expanded: those of the file take precedence.
 
     Until 1.2.2 it takes a byte order mark for a part of the first name, and which version the application has is
@@ -286,8 +287,15 @@ def _statements(text: str, variables: Mapping[str, str], has_bom: bool) -> Itera
         if binding.key is not None:
             values[binding.key] = value
         if binding.key is not None or binding.error:
+            raw = raw.lstrip(BOM)
             yield _Statement(
-                name=binding.key, value=value, literal=literal, line=line, raw=raw.lstrip(BOM), is_error=binding.error
+                name=binding.key,
+                value=value,
+                literal=literal,
+                line=line,
+                raw=raw,
+                is_error=binding.error,
+                is_shown=is_shown(binding.key, value, raw, known),
             )
 
 
@@ -298,9 +306,15 @@ def _misnamed_lines(statements: Iterable[_Statement], has_bom: bool) -> Iterator
             yield each.line
 
 
-def _mask_unread(statements: Iterable[_Statement], text: str, hidden: Collection[int], public: Collection[str]) -> None:
+def _mask_unread(
+    statements: Iterable[_Statement],
+    text: str,
+    hidden: Collection[int],
+    public: Collection[str],
+    known: Collection[str],
+) -> None:
     """Mask what no binding has: lines that python-dotenv cannot parse, text after a #, a variable's former lines."""
-    assignments = [each for each in statements if each.name and re.fullmatch(NAME, each.name)]
+    assignments = [each for each in statements if each.is_shown]
     parsed = {each.raw.strip() for each in assignments}
     for each in assignments:
         if each.name and each.value:
@@ -309,12 +323,12 @@ def _mask_unread(statements: Iterable[_Statement], text: str, hidden: Collection
         if each.name and each.literal and each.literal != each.value:
             Masked(each.literal, each.name)
     for number, line in lines_of(text):
-        assignment = None if number in hidden else ASSIGNMENT.match(line)
+        assignment = None if number in hidden else match_assignment(line, known)
         if assignment and (line.strip() not in parsed or _has_text(_CUT.search(assignment[3] + assignment[5]))):
             rest = assignment[5].strip().strip("'\"")
             if not find_public([(assignment[1], rest)], public):
                 Masked(rest, assignment[1])
-        elif assignment is None and (number in hidden or not ALONE.fullmatch(line)):
+        elif assignment is None and (number in hidden or not is_alone(line, known)):
             Masked(line.strip(), ".env")
 
 
@@ -349,6 +363,7 @@ def _bind(
     compose_only: Mapping[int, re.Match[str]],
     compose: EnvFile | None,
     variables: Mapping[str, str],
+    known: Collection[str],
 ) -> Iterator[Binding]:
     last = {each.name: each for each in statements if each.name}
     python = {name: each for name, each in last.items() if each.is_shown}
@@ -359,7 +374,7 @@ def _bind(
     for name, line in sorted(lines.items(), key=lambda pair: pair[1]):
         statement = python.get(name)
         value, compose_value = statement.value if statement else None, compose_values.get(name)
-        assignment = (ASSIGNMENT.match(statement.raw) if statement else None) or assignments.get(line)
+        assignment = (match_assignment(statement.raw, known) if statement else None) or assignments.get(line)
         assignment = assignment if assignment and assignment[1] == name else None
         quote = assignment[4] if assignment else ""
         text = assignment[3] + assignment[5] if assignment else ""
@@ -404,5 +419,5 @@ def _duplicates(
     assignments = ((each.name, each.line) for each in statements if each.is_shown)
     lines = grouped((*assignments, *((assignment[1], at) for at, assignment in compose_only.items())))
     for name, numbers in lines.items():
-        if name and re.fullmatch(NAME, name) and len({*numbers}) > 1:
+        if name and len({*numbers}) > 1:
             yield name, tuple(sorted({*numbers}))

@@ -5,42 +5,58 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-_WORD = r"(?:\d+(?!\d)|[A-Z]*[a-z]+(?![a-z])|[A-Z]+(?![A-Za-z]))"
-_MOST_WORDS = "|".join(
-    rf"(?=[A-Za-z0-9]{{{least}}})(?![A-Za-z0-9]{{{most}}}){_WORD}{{{words}}}"
-    for least, most, words in ((16, 20, 7), (20, 24, 8), (24, 28, 9), (28, 32, 10), (32, 64, 11))
-)
-"""So many words and numbers are in a random text of a length, and hardly in a name such as oauth2GoogleClientId."""
-_VALUE = (
-    r"(?![A-Za-z0-9_]*?(?<![A-Za-z0-9])(?=[A-Za-z0-9]{16})(?=[A-Za-z]*\d)(?:"
-    # Two numbers of three digits together, in letters of one case.
-    r"(?=(?:[A-Z0-9]+|[a-z0-9]+)(?![A-Za-z0-9]))(?=(?:[A-Za-z]*\d){3})[A-Za-z]*\d+[A-Za-z]+\d"
-    # Both cases, and no word of five letters; in a longer one not two of four.
-    r"|(?=[A-Z0-9]*[a-z])(?=[a-z0-9]*[A-Z])"
-    r"(?:(?![A-Za-z0-9]*[A-Za-z][a-z]{4})|(?=[A-Za-z0-9]{24})(?!(?:[A-Za-z0-9]*?[A-Za-z][a-z]{3}(?![a-z])){2}))"
-    rf"|{_MOST_WORDS}))"
-)
-"""What forbids a long word of digits and letters, as a key in base64 that ends in = would be on a line of its own."""
-NAME = _VALUE + r"(?:[A-Z][A-Z0-9]{0,30}(?:[-.][A-Z][A-Z0-9_]{0,30})+|[A-Za-z_][A-Za-z0-9_]{0,47})"
-"""A name that may be shown, or one in capitals with a hyphen by mistake; anything else may be a piece of a value."""
+_NAME = r"(?:[A-Z][A-Z0-9]{0,30}(?:[-.][A-Z][A-Z0-9_]{0,30})+|[A-Za-z_][A-Za-z0-9_]{0,47})"
+"""What has the form of a name, or of one in capitals with a hyphen by mistake."""
+_WORD = r"(?![A-Za-z0-9]{16})(?:[A-Z]+\d{0,3}[A-Z]*|[a-z]+\d{0,3}[a-z]*|\d{1,4})"
+_PLAIN_NAME = re.compile(rf"_*{_WORD}(?:[_.-]+{_WORD})*_*")
+"""A name of short words of one case with few digits, as hardly any generated value is."""
 
-ASSIGNMENT = re.compile(rf"\s*(?:export\s+)?'?({NAME})'?\s*([=:])([^\S\n]*)(['\"]?)(.*)", re.DOTALL)
+_ASSIGNMENT = re.compile(rf"\s*(?:export\s+)?'?({_NAME})'?\s*([=:])([^\S\n]*)(['\"]?)(.*)", re.DOTALL)
+_BEFORE_VALUE = re.compile(r"'?(?:=|[^\S\n]+=[^\S\n]*|[^\S\n]*:[^\S\n]+)(?:['\"][^\w\n]*|[^\w\s=]*)[\w|>]")
+"""What stands between a name and its value: not the = at the end of a key in base64, nor a comment after that."""
 BLOCK_MARK = re.compile(r"[^\S\n]*[|>][-+\d]{0,2}[^\S\n]*")
 """What begins a block of YAML, in the place of a value."""
-ALONE = re.compile(rf"\s*(?:export\s+)?{_VALUE}[A-Z][A-Z0-9_]{{0,47}}\s*")
+_ALONE = re.compile(rf"\s*(?:export\s+)?({_NAME})\s*")
 
-_FIRST_WORD = re.compile(rf"\s*(?:(?:export|set|setenv)\s+(?:-\w+\s+)*)?({NAME})\s")
+_FIRST_WORD = re.compile(rf"\s*(?:(?:export|set|setenv)\s+(?:-\w+\s+)*)?({_NAME})\s")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _SPACED_NAME = re.compile(r"\s*(?:export\s+)?([A-Za-z]\w{0,30}(?:[ \t]+\w{1,30}){1,5})\s*[=:]", re.ASCII)
-_INNER_NAME = re.compile(rf"(?<![A-Za-z0-9_])({NAME})[^\w\n$=:\uff1d]{{0,3}}[=:\uff1d]")
+_INNER_NAME = re.compile(rf"(?<![A-Za-z0-9_])({_NAME})[^\w\n$=:\uff1d]{{0,3}}[=:\uff1d]")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [^\n]*-----\n.*?-----END [^\n]*-----", re.DOTALL)
-_BLOCK = re.compile(rf"^([^\S\n]*){NAME}[^\S\n]*:{BLOCK_MARK.pattern}$(?:\n\1[^\S\n]+\S.*)+", re.MULTILINE)
+_BLOCK = re.compile(rf"^([^\S\n]*){_NAME}[^\S\n]*:{BLOCK_MARK.pattern}$(?:\n\1[^\S\n]+\S.*)+", re.MULTILINE)
 _CLOSING = {"'": re.compile(r"(?:\\.|[^'\\])*'", re.DOTALL), '"': re.compile(r'(?:\\.|[^"\\])*"', re.DOTALL)}
 
 
-def is_shown(name: str | None, value: str | None, raw: str) -> bool:
+def is_name(word: str, known: Collection[str]) -> bool:
+    """Whether a word that has no value beside it is a variable's name, and no value: a known one, or plain words.
+
+    `known` are the names that the checkout has elsewhere, in lower case.
+    """
+    return word.casefold() in known or _PLAIN_NAME.fullmatch(word) is not None
+
+
+def is_alone(line: str, known: Collection[str]) -> bool:
+    """Whether a line is a name and nothing else: a known one, or plain words in capitals."""
+    match = _ALONE.fullmatch(line)
+    return match is not None and is_name(match[1], known) and (match[1].isupper() or match[1].casefold() in known)
+
+
+def match_assignment(line: str, known: Collection[str] = ()) -> re.Match[str] | None:
+    """A line that looks like an assignment, as its name, separator, blanks, quote and rest; None for any other.
+
+    A word with nothing but = after it may be the end of a value in base64 that was split into lines.
+    """
+    match = _ASSIGNMENT.match(line)
+    is_assignment = match and (_BEFORE_VALUE.match(line, match.end(1)) or is_name(match[1], known))
+    return match if is_assignment else None
+
+
+def is_shown(name: str | None, value: str | None, raw: str, known: Collection[str]) -> bool:
     """Whether the name of a statement is a variable's name, and not a piece of a value that was split into lines."""
-    return (ALONE.fullmatch(raw) if value is None else re.fullmatch(NAME, name or "")) is not None
+    if value is None:
+        return is_alone(raw, known)
+    match = match_assignment(raw, known)
+    return match is not None and match[1] == name
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:
@@ -59,23 +75,23 @@ def value_lines(text: str) -> frozenset[int]:
     return frozenset(hidden)
 
 
-def find_assignments(text: str, hidden: Collection[int]) -> dict[int, re.Match[str]]:
-    """The lines that look like assignments, by number, each as a match of `ASSIGNMENT`."""
-    return {
-        number: match for number, line in lines_of(text) if number not in hidden and (match := ASSIGNMENT.match(line))
-    }
+def find_assignments(text: str, hidden: Collection[int], known: Collection[str] = ()) -> dict[int, re.Match[str]]:
+    """The lines that look like assignments, by number, each as `match_assignment` gives it."""
+    lines = ((number, line) for number, line in lines_of(text) if number not in hidden)
+    return {number: match for number, line in lines if (match := match_assignment(line, known))}
 
 
-def first_words_of(text: str, hidden: Collection[int]) -> frozenset[str]:
+def first_words_of(text: str, hidden: Collection[int], known: Collection[str] = ()) -> frozenset[str]:
     """Names in lines that are no assignment: the first word, or a name before = after `set` or an invisible character.
 
     Blanks in a name are replaced by underscores. They may be pieces of values and must not be shown.
     """
-    lines = [line for number, line in lines_of(text) if number not in hidden and not ASSIGNMENT.match(line)]
+    lines = [line for number, line in lines_of(text) if number not in hidden and not match_assignment(line, known)]
     others = [_INVISIBLE.sub("", line) for line in lines]
     first = (word[1] for word in map(_FIRST_WORD.match, others) if word)
     apart = ("_".join(words[1].split()) for words in map(_SPACED_NAME.match, others) if words)
-    return frozenset({*first, *apart, *(name for line in others for name in _INNER_NAME.findall(line))})
+    inner = (name for line in others for name in _INNER_NAME.findall(line))
+    return frozenset(name for name in (*first, *apart, *inner) if is_name(name, known))
 
 
 def find_open_quotes(matches: Mapping[int, re.Match[str]]) -> list[int]:

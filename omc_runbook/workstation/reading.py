@@ -38,6 +38,7 @@ from omc_runbook.workstation.workstation import (
     files_of_settings,
     is_read_by_settings,
     is_text_of_value,
+    known_names,
 )
 
 _PRIVATE_KEYS = ".env.keys"
@@ -63,11 +64,15 @@ def read_workstation(
     keys = {**extra_keys, **keys}
     path, public = checkout.root / DOTENV, [*_public_texts(checkout, keys)]
     program = docker.find_compose(checkout.root) if checkout.compose and path.exists() else None
-    dotenv = read_dotenv(path, os.environ, public, program)
+    known = known_names(checkout, keys)
+    dotenv = read_dotenv(path, os.environ, public, program, known)
+
+    def read_other(other: Path) -> Dotenv | None:
+        return read_dotenv(other, os.environ, public, known=known)
 
     def read_beside(result: SettingsResult | None) -> tuple[tuple[Dotenv, ...], ...]:
         found = (dict.fromkeys(paths) for paths in _files_beside(checkout, path, result))
-        return tuple(tuple(filter(None, (read_dotenv(each, os.environ, public) for each in paths))) for paths in found)
+        return tuple(tuple(filter(None, map(read_other, paths))) for paths in found)
 
     earlier, overriding = read_beside(None)
     stray_files = (*(() if path.exists() else _misnamed_files(checkout)), *_stray_files(checkout, path))
@@ -95,7 +100,7 @@ def read_workstation(
         dotenv=dotenv,
         earlier_files=earlier,
         overriding_files=overriding,
-        private_keys=read_dotenv(checkout.root / _PRIVATE_KEYS, os.environ, public),
+        private_keys=read_other(checkout.root / _PRIVATE_KEYS),
         dangling_target=path.resolve() if dotenv is None and path.is_symlink() else None,
         stray_files=stray_files,
         secret_files=frozenset(_secret_files(checkout)),
@@ -117,7 +122,7 @@ def read_workstation(
         owner=_own_name(),
     )
     instead = workstation.read_by_both if dotenv else None
-    return replace(workstation, instead=read_dotenv(instead, os.environ, public)) if instead else workstation
+    return replace(workstation, instead=read_other(instead)) if instead else workstation
 
 
 def read_tracked_template(root: Path) -> Template | None:
@@ -219,9 +224,10 @@ def _misnamed_files(checkout: Checkout, is_read: bool = False) -> Iterator[Path]
     read = (*(checkout.settings.env_files or ()), *(service.env_files if service else ()))
     read_names = {*map(os.path.basename, read), *(each.name for each in checkout.loaded_files)}
     required = {name for field in checkout.settings.fields if field.required for name in field.variables}
+    folded = {name.casefold() for name in required}
     for path in (checkout.root / name for name in _MISNAMED if (name in read_names) is is_read):
         # In UTF-16, as an editor on Windows may save it, every other byte is a NUL.
-        assignments = find_assignments(read_text(path).replace("\0", ""), ()) if path.is_file() else {}
+        assignments = find_assignments(read_text(path).replace("\0", ""), (), folded) if path.is_file() else {}
         if any(each[1] in required for each in assignments.values()):
             yield path
 

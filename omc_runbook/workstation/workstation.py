@@ -444,6 +444,11 @@ class Workstation:
         """The variables that Settings or the template has."""
         return self.checkout.reads | {entry.name for entry in self.checkout.template_entries}
 
+    @cached_property
+    def known_names(self) -> frozenset[str]:
+        """Every name that something knows as a variable's, as `known_names` says."""
+        return known_names(self.checkout, self.keys)
+
     def key_of(self, variable: str) -> Key | None:
         """The catalogue's key of a variable, or of another name of the same field; None if it has none."""
         field = self.checkout.settings.find(variable)
@@ -516,6 +521,18 @@ def is_blank(value: Masked | None) -> bool:
 def by_variable(keys: Mapping[str, Key]) -> Mapping[str, Key]:
     """The catalogue by variable; of several keys of one variable, the first."""
     return {variable_of(name, keys): key for name, key in reversed([*keys.items()])}
+
+
+def known_names(checkout: Checkout, keys: Mapping[str, Key]) -> frozenset[str]:
+    """The names of variables in code, the template, Compose's files and the catalogue, in lower case."""
+    nested = (name for each in checkout.settings.fields for name in each.nested)
+    services = checkout.compose.services if checkout.compose else ()
+    in_compose = (each.variable for service in services for each in service.environment)
+    used = checkout.compose.used if checkout.compose else ()
+    of_code = checkout.reads | checkout.application_reads | checkout.other_reads
+    in_template = (entry.name for entry in checkout.template_entries)
+    names = chain(of_code, nested, in_template, used, in_compose, keys, by_variable(keys))
+    return frozenset(name.casefold() for name in names)
 
 
 def is_read_by_settings(checkout: Checkout, path: Path) -> bool:

@@ -270,7 +270,8 @@ def diff_lines(plan: DotenvPlan) -> Iterator[str]:
     template = plan.workstation.checkout.template
     public = {line.strip() for line in template.file.text.splitlines()} if template else set()
     texts = (raw.decode("utf-8", "replace").lstrip(BOM) for raw in (plan.before or b"", plan.after))
-    old, new = ([_mask_statement(part, public) for part in statements(text)] for text in texts)
+    known = plan.workstation.known_names
+    old, new = ([_mask_statement(part, public, known) for part in statements(text)] for text in texts)
     for group in hunks([raw for raw, _ in old], [raw for raw, _ in new], 1):
         yield f"@@ line {group[0][3] + 1} @@"
         for tag, old_from, old_to, new_from, new_to in group:
@@ -316,9 +317,9 @@ def _open_quote(workstation: Workstation, name: str, text: str) -> str:
     line = 1
     for part in statements(text):
         first, hidden = part.raw.partition("\n")[0], {1, *value_lines(part.raw)}
-        inner = {match[1] for match in find_assignments(part.raw, hidden).values()}
+        inner = {match[1] for match in find_assignments(part.raw, hidden, workstation.known_names).values()}
         is_broken = part.kind != "assignment" or bool(inner & workstation.known_variables)
-        if is_broken and find_open_quotes(find_assignments(first, ())):
+        if is_broken and find_open_quotes(find_assignments(first, (), workstation.known_names)):
             return f"A quote in line {line} of {name} is not closed: close it there first."
         line += part.raw.count("\n")
     return ""
@@ -533,8 +534,9 @@ def _changes(
     without_value: Collection[str],
     added_names: Collection[str],
 ) -> Iterator[KeyChange]:
+    known = workstation.known_names
     bindings = [
-        each for each in parse_stream(io.StringIO(text)) if is_shown(each.key, each.value, each.original.string)
+        each for each in parse_stream(io.StringIO(text)) if is_shown(each.key, each.value, each.original.string, known)
     ]
     for name in dict.fromkeys(each.key for each in bindings if each.key):
         is_added = name in added_names
@@ -555,7 +557,7 @@ def _effect(workstation: Workstation, name: str) -> Effect:
     return key.effect if key else "next-deployment"
 
 
-def _mask_statement(part: Statement, public: Collection[str]) -> tuple[str, str]:
+def _mask_statement(part: Statement, public: Collection[str], known: Collection[str]) -> tuple[str, str]:
     """A statement, and its masked form: names instead of values, and of comments only those of the template."""
     raw = part.raw.rstrip("\r\n")
     if part.kind == "blank":
@@ -567,7 +569,7 @@ def _mask_statement(part: Statement, public: Collection[str]) -> tuple[str, str]
         # Anything can be in another comment, such as a former value; a ruler has no words.
         return raw, raw if raw.strip() in public or not words_of(raw) else "# ‹a comment›"
     value = next(parse_stream(io.StringIO(part.raw))).value
-    if part.kind == "assignment" and is_shown(part.name, value, raw):
+    if part.kind == "assignment" and is_shown(part.name, value, raw, known):
         quote = dotenv_edit.quote_of(part)
         return raw, f"{part.name}={quote}‹{part.name}›{quote}" if value else f"{part.name}={quote}{quote}"
     return raw, "‹a line that cannot be read›"

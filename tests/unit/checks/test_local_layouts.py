@@ -72,6 +72,20 @@ def test_the_catalogue_is_gone_through_once_however_many_variables_are_asked_for
     assert count_calls(lambda: [*map(workstation.key_of, names)], "variable_of") <= len(workstation.keys)
 
 
+def test_a_word_alone_is_a_name_where_something_else_of_the_checkout_has_it(desk: Path) -> None:
+    """A field, the template, Compose's files and the catalogue; anything else may be a piece of a value."""
+    settings = desk / "app" / "config.py"
+    settings.write_text(settings.read_text().replace("    db:", '    aws4SigningKeyId: str = ""\n    db:'))
+    (desk / ".env.example").write_text(f"{TEMPLATE}neo4jConnectionUriOfAll=\n")
+    compose = "services:\n  web:\n    image: nginx\n    environment:\n      utf8Mb4CharsetDefault: x\n"
+    (desk / "compose.yaml").write_text(f"{compose}    command: ${{oauth2GoogleClientId}}\n")
+    names = ["aws4SigningKeyId", "neo4jConnectionUriOfAll", "utf8Mb4CharsetDefault", "oauth2GoogleClientId"]
+    words = [*names, "azureOpenAiGpt4Deployment"]
+    workstation = look(desk, "".join(f"{word}=\n" for word in words)).workstation
+    assert workstation and workstation.dotenv
+    assert [binding.name for binding in workstation.dotenv.bindings] == names
+
+
 def found(snapshot: Snapshot) -> list[tuple[str, str, str]]:
     """Check, subject and severity of each root cause."""
     return [(each.check, each.subject, each.severity) for each in root_causes.diagnose(snapshot) if each.is_root_cause]

@@ -1,7 +1,9 @@
 """A .env as a file: its bytes, its variables as each program sees them, and no value outside."""
 
 import os
+import random
 import stat
+import string
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.workstation.docker import find_compose
 from omc_runbook.workstation.dotenv import LARGEST, Binding, Dotenv, read_dotenv
+from omc_runbook.workstation.dotenv_names import find_assignments, first_words_of, is_alone
 
 CANARY = "kanarienvogel-7c41"
 COMPOSE = find_compose()
@@ -350,3 +353,30 @@ def test_a_value_on_a_line_of_its_own_is_no_name(tmp_path: Path, line: str, end:
 def test_a_long_name_with_digits_stays_a_name(tmp_path: Path, name: str) -> None:
     """Its words are short, or have few digits."""
     assert [each.name for each in read(tmp_path, f"{name}=x\n").bindings] == [name]
+
+
+@pytest.mark.parametrize(
+    "characters",
+    [
+        *(f"{string.ascii_uppercase}234567", f"{string.ascii_uppercase}{string.digits}", string.ascii_letters),
+        *(f"{string.ascii_letters}{string.digits}", f"{string.ascii_lowercase}{string.digits}", "0123456789abcdef"),
+    ],
+)
+def test_no_random_value_on_a_line_of_its_own_is_a_name(characters: str) -> None:
+    """Whichever letters and digits it is made of, and whether or not it ends in = as base64 and base32 do."""
+    source = random.Random(characters)
+    for length in (16, 20, 22, 26, 32, 43):
+        for word in ("".join(source.choices(characters, k=length)) for _ in range(50)):
+            assert not is_alone(word, ())
+            lines = "".join(f"{word}{end}\n" for end in ("=", "==", '="', "==',", "= # x"))
+            assert (find_assignments(lines, ()), first_words_of(lines, ())) == ({}, frozenset())
+
+
+@pytest.mark.parametrize("end", ["", "="])
+@pytest.mark.parametrize("name", ["x509CertificateSha256", "MYAPPDB2CONNECTIONSTRING", "T2YgY291cnNlIG5vdA"])
+def test_a_name_that_the_checkout_has_elsewhere_is_no_value(tmp_path: Path, name: str, end: str) -> None:
+    """On a line of its own, with and without =, whatever it looks like, and in whatever case."""
+    path = tmp_path / ".env"
+    path.write_text(f"{name}{end}\n")
+    found = [read_dotenv(path, {}, known=known) for known in ((), (name.casefold(),))]
+    assert [[binding.name for binding in file.bindings] for file in found if file] == [[], [name]]
