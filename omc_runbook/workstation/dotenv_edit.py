@@ -53,6 +53,15 @@ def quote(value: str) -> str:
     )
 
 
+def can_quote(value: str) -> bool:
+    """Whether there is a notation for a value."""
+    try:
+        quote(value)
+    except ValueError:
+        return False
+    return True
+
+
 def set_values(text: str, values: Mapping[str, str], is_secret: bool = False) -> str:
     """Set variables of a .env, in the last assignment of each; names without an assignment are ignored.
 

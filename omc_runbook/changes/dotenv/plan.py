@@ -348,19 +348,22 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
         rows[binding.line - 1] = _renamed(row, binding.name, correct_name)
         mends.append(f"Line {binding.line}: {correct_name} instead of {binding.name}.")
     text = "\n".join(rows)
-    literal = _literals(text)
+    quoted, literal, misread = dict[str, int](), _literals(text), misread_names(workstation)
     for binding in file.bindings:
         name = new_names.get(binding.name, binding.name)
         # After a colon, Compose alone has read the value, so that only it says whether another variable is meant.
         may_refer = not (binding.is_unset or file.compose_kind) and NAMED.search(literal.get(name, ""))
         is_certain = binding.separator != ":" or not may_refer
-        is_mine = binding.has_dollar and binding.name in misread_names(workstation) and is_certain
-        if is_mine and name in literal and not (binding.has_braces or refers_to_another(binding)):
-            try:
-                text = dotenv_edit.set_values(text, {name: literal[name]})
-            except ValueError:
-                continue
-            mends.append(f"Line {binding.line}: {name} in single quotes, because it has a $.")
+        is_mine = binding.has_dollar and binding.name in misread and is_certain
+        is_own = is_mine and not (binding.has_braces or refers_to_another(binding))
+        if is_own and name in literal and dotenv_edit.can_quote(literal[name]):
+            quoted[name] = binding.line
+    try:
+        text = dotenv_edit.set_values(text, {name: literal[name] for name in quoted})
+    except ValueError:
+        # A quote above is never closed, for which nothing is written at all.
+        return text, tuple(mends)
+    mends += [f"Line {line}: {name} in single quotes, because it has a $." for name, line in quoted.items()]
     return text, tuple(mends)
 
 

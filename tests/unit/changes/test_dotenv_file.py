@@ -70,6 +70,20 @@ def test_a_plan_asks_for_names_without_parsing_the_text_anew(is_there: bool, pla
     assert count_calls(lambda: dotenv_plan.plan_dotenv(workstation), "parse_binding") < 19 * lines
 
 
+@pytest.mark.skipif(find_compose() is None, reason="no Docker Compose here")
+def test_each_text_is_parsed_once_however_many_values_are_quoted(platform: Platform) -> None:
+    """A plan of a thousand of them took half a minute."""
+    healthy, calls = platform.dotenv.read_text(), list[int]()
+    for count in (2, 8):
+        platform.dotenv.write_text(healthy + "".join(f"DOLLAR_{at}=a$b{at}\n" for at in range(count)))
+        workstation = plan_file(platform).workstation
+        statements.cache_clear()
+        calls.append(count_calls(lambda each=workstation: dotenv_plan.plan_dotenv(each), "set_values"))  # type: ignore[misc]
+        plan = dotenv_plan.plan_dotenv(workstation)
+        assert sum("in single quotes" in each for each in plan.mends) == count
+    assert calls[0] == calls[1]
+
+
 def test_an_encrypted_file_is_left_alone(platform: Platform) -> None:
     """No generated value is written beside those that only its tool can read."""
     platform.dotenv.write_text("SECRET_KEY=ENC[AES256_GCM,data:aGVsbG8,iv:Zm9v,tag:YmF6,type:str]\n")
