@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.masking.value import Masked
@@ -58,10 +58,9 @@ HOST_MACHINE = "host.docker.internal"
 """The name of the host machine in a container."""
 _INNERMOST = re.compile(r"\$(?:\{(\w+)(?:(:?)([-+?])([^${}]*))?\}|(\w+))", re.ASCII)
 """An interpolation without another one in it."""
+_SINGLE_QUOTED = re.compile(r"\A[^=]*=\s*'")
 _DOTENV = ".env"
 _FILE_VARIABLES = ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR")
-_PLAIN = re.compile(r"\$\{(\w+)(?::-([^${}]*))?\}", re.ASCII)
-"""A variable in braces, with a default for none or an empty one."""
 _APPLICATIONS = ("backend", "app", "api", "web")
 _CONTEXT = "backend"
 
@@ -281,14 +280,15 @@ def _secrets_from_environment(tree: Mapping[str, Any]) -> Iterator[str]:
 def _named_paths(repository: Path) -> tuple[str, ...]:
     """The paths in COMPOSE_FILE, seen from the checkout; the shell sets it, else the .env; none where neither does.
 
-    Compose expands variables in the .env, and is run at the top.
+    Compose expands variables in the .env, by the shell and the lines above, and is run at the top.
     """
-    variables = _read_variables(repository, _DOTENV, _FILE_VARIABLES)
-    known = {**variables, **os.environ, "PWD": str(repository)}
-    for name in variables.keys() & {*_FILE_VARIABLES}:
-        variables[name] = _PLAIN.sub(lambda match: known.get(match[1]) or match[2] or "", variables[name])
-    variables |= {name: os.environ[name] for name in _FILE_VARIABLES if name in os.environ}
-    paths, separator = (variables.get(name, "") for name in _FILE_VARIABLES)
+    above = dict[str, str]()
+    for binding in _bindings(repository, _DOTENV, _FILE_VARIABLES):
+        name, value = binding.key or "", binding.value or ""
+        if name in _FILE_VARIABLES and not _SINGLE_QUOTED.search(binding.original.string):
+            value = _interpolated(value, {**above, **os.environ, "PWD": str(repository)}, may_be_empty=True)
+        above[name] = value
+    paths, separator = (os.environ.get(name, above.get(name, "")) for name in _FILE_VARIABLES)
     return tuple(
         os.path.relpath(repository / path, repository)
         for path in paths.replace("\0", "").split(separator or ":")
@@ -297,17 +297,20 @@ def _named_paths(repository: Path) -> tuple[str, ...]:
 
 
 def _read_variables(repository: Path, name: str, needed: Collection[str] = ()) -> dict[str, str]:
-    """The variables of a .env as python-dotenv parses it, without expansion; none where it cannot be read.
+    """The variables of a .env, as `_bindings` reads them."""
+    return {each.key: each.value or "" for each in _bindings(repository, name, needed) if each.key}
+
+
+def _bindings(repository: Path, name: str, needed: Collection[str] = ()) -> Iterator[Binding]:
+    """The lines of a .env as python-dotenv parses it, without expansion; none where it cannot be read.
 
     Docker Compose takes NAME: VALUE too. Where names are `needed`, a file without one of them in it is not parsed.
     """
     # Other checks report one that cannot be read.
     file = read_if_readable(repository, name)
     text = file.text if file else ""
-    if needed and not any(name in text for name in needed):
-        return {}
-    bindings = parse_stream(io.StringIO(_COLON.sub(r"\1=", text.lstrip(BOM))))
-    return {each.key: each.value or "" for each in bindings if each.key}
+    is_needed = not needed or any(name in text for name in needed)
+    return parse_stream(io.StringIO(_COLON.sub(r"\1=", text.lstrip(BOM)))) if is_needed else iter(())
 
 
 def read_services_of(repository: Path, file: SourceFile) -> dict[str, ComposeService]:
@@ -463,19 +466,35 @@ def _resolved(repository: Path, unknown: Collection[str], path: str) -> str:
 
     `unknown` are variables that may have a value that is not read here.
     """
-    text = path
-    while match := _INNERMOST.search(text):
+    names = [name for name, _ in find_references(path)]
+    text = (
+        _interpolated(path, {**_read_variables(repository, _DOTENV, names), **os.environ}, unknown) if names else path
+    )
+    # A folder may stand before it, as in include: an absolute path would take its place.
+    return path if "//" in text else type(path)(text)
+
+
+def _interpolated(
+    text: str, values: Mapping[str, str], unknown: Collection[str] = (), may_be_empty: bool = False
+) -> str:
+    """A text with the values of its variables, or what stands in for them; as it is where one of them is not known.
+
+    `unknown` are variables that may have a value that is not among `values`. What would be empty may get a value before
+    Compose is run, unless it `may_be_empty`. A value with a $ of its own is not known.
+    """
+    result = text
+    while match := _INNERMOST.search(result):
         name, operator, word = match[1] or match[5], match[3], match[4]
-        value = os.environ.get(name, _read_variables(repository, _DOTENV, (name,)).get(name))
-        if value is None and name in unknown:
-            return path
+        value = values.get(name)
+        if (value is None and name in unknown) or "$" in (value or ""):
+            return text
         is_set = value is not None and not (value == "" and match[2])
-        value = word if is_set == (operator == "+") and operator in ("+", "-") else value
-        # A folder may stand before it, as in include: an absolute path would take its place.
-        if not value or "$" in value or (match.start() and value.startswith("/")):
-            return path
-        text = f"{text[: match.start()]}{value}{text[match.end() :]}"
-    return path if "$" in text else type(path)(text)
+        if operator in ("+", "-"):
+            value = word if is_set == (operator == "+") else value
+        if not value and not (may_be_empty and (is_set or operator != "?")):
+            return text
+        result = f"{result[: match.start()]}{value or ''}{result[match.end() :]}"
+    return text if "$" in result else result
 
 
 def _names_in(repository: Path, paths: Sequence[str]) -> frozenset[str] | None:

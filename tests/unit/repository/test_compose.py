@@ -378,6 +378,18 @@ NAMED = {
     "a variable": ("KIND=dev\nCOMPOSE_FILE=${KIND}.yml\n", {}, ["dev.yml"]),
     "a variable of the shell": ("KIND=a\nCOMPOSE_FILE=${KIND}.yml\n", {"KIND": "dev"}, ["dev.yml"]),
     "a default": ("KIND=\nCOMPOSE_FILE=${KIND:-dev}.yml\n", {}, ["dev.yml"]),
+    "without braces": ("KIND=dev\nCOMPOSE_FILE=$KIND.yml\n", {}, ["dev.yml"]),
+    "a default of none": ("COMPOSE_FILE=${KIND-dev}.yml\n", {}, ["dev.yml"]),
+    "a default in a default": ("COMPOSE_FILE=${ONE:-${OTHER:-dev.yml}}\n", {}, ["dev.yml"]),
+    "another one": ("MORE=1\nCOMPOSE_FILE=compose.yml${MORE:+:dev.yml}\n", {}, ["compose.yml", "dev.yml"]),
+    "no other one": ("COMPOSE_FILE=compose.yml${MORE:+:dev.yml}\n", {}, ["compose.yml"]),
+    "a separator": (
+        "S=,\nCOMPOSE_PATH_SEPARATOR=$S\nCOMPOSE_FILE=compose.yml,dev.yml\n",
+        {},
+        ["compose.yml", "dev.yml"],
+    ),
+    "its own folder": ("COMPOSE_FILE=compose.yml:${PWD}/dev.yml\n", {}, ["compose.yml", "dev.yml"]),
+    "a variable below": ("COMPOSE_FILE=dev${KIND}.yml\nKIND=x\n", {}, ["dev.yml"]),
 }
 
 
@@ -395,9 +407,10 @@ def test_the_files_that_a_variable_names_are_taken(name: str, tmp_path: Path, mo
     assert compose.services[0].environment[0].value == files[-1]
 
 
-def test_a_variable_that_only_compose_expands_names_no_missing_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["${KIND:?none}.yml", "'${KIND:-dev}.yml'", "${OTHER:-dev}.yml", "$$KIND.yml"])
+def test_a_variable_that_only_compose_expands_names_no_missing_file(name: str, tmp_path: Path) -> None:
     """The file that it leads to may exist."""
-    write_files(tmp_path, {"compose.yml": "services: {s: {}}", ".env": "COMPOSE_FILE=${KIND:?none}.yml\n"})
+    write_files(tmp_path, {"compose.yml": "services: {s: {}}", ".env": f"OTHER=$KIND\nCOMPOSE_FILE={name}\n"})
     assert not names_missing_file(tmp_path)
 
 
