@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from omc_runbook.checks.audit_exposure import NEEDS
+from omc_runbook.model.letters import counted
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.audit.state import ExposedValue, Exposure, Search
@@ -50,10 +51,10 @@ def _what(each: ExposedValue) -> str:
 def searched(found: Exposure) -> str:
     """How much was searched, in a sentence or two."""
     parts = [
-        f"{found.definitions.count} task definitions",
-        f"{found.logs.count:,} log lines",
-        f"{found.files.count:,} files" if found.files else "",
-        f"{found.history.count:,} former versions of files in git" if found.history else "",
+        counted(found.definitions.count, "task definition"),
+        counted(found.logs.count, "log line"),
+        counted(found.files.count, "file") if found.files else "",
+        f"{counted(found.history.count, 'former version')} of files in git" if found.history else "",
         f"the secret of {', '.join(found.compared)}" if found.compared else "",
     ]
     no_files = "" if found.files else " Files were not searched: no repository was named."

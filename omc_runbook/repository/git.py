@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.model import programs
+from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
 from omc_runbook.repository.sparse_checkout import find_sparse
 
@@ -184,9 +185,9 @@ def stream_blobs(
             yield content
         obstacle = output.obstacle
     if obstacle or left_out:
-        problems.append(
-            obstacle or f"{left_out} versions of files that hold values could not be read, or are too large."
-        )
+        why = "are too large" if left_out != 1 else "is too large"
+        versions = counted(left_out, "version")
+        problems.append(obstacle or f"{versions} of files that hold values could not be read, or {why}.")
 
 
 def _split(raw: bytes, blobs: Sequence[Blob]) -> Iterator[tuple[Blob, bytes]]:

@@ -19,7 +19,7 @@ from dotenv.parser import parse_stream
 from omc_runbook.masking.fingerprint import fingerprint, login_fingerprint, new_key, text_fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model import regular_file
-from omc_runbook.model.letters import FILES_NAMED, listed
+from omc_runbook.model.letters import FILES_NAMED, counted, listed
 from omc_runbook.model.placeholders import ENCRYPTED
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository import git
@@ -129,7 +129,8 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
         for text in _texts(raw, set()):
             locations[text_fingerprint(text, key)].setdefault(path, Location(path, "", is_untracked=True))
     left_out = len(versions.blobs) - MOST_BLOBS
-    many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""
+    older = counted(left_out, "older version")
+    many = f"{older} of files that hold values {'was' if left_out == 1 else 'were'} not read." if left_out > 0 else ""
     kept = listed(sorted(in_lfs), FILES_NAMED)
     elsewhere = f"Git LFS keeps versions of {kept}, which were not read: look there for your values." if kept else ""
     # The beginning of one that is too large was read.

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from omc_runbook.masking import shapes
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.model import regular_file
-from omc_runbook.model.letters import FILES_NAMED, listed
+from omc_runbook.model.letters import FILES_NAMED, counted, listed
 from omc_runbook.repository import git
 from omc_runbook.repository.git import Blob
 from omc_runbook.workstation.history import holds_values, parts
@@ -75,7 +75,12 @@ def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str])
                 text = part.decode("utf-8", "replace")
                 starts = ((span.name, len(text[: span.start].encode())) for span in shapes.find(text))
                 alike += [FoundValue(kind, f"{name}:{_line(part, at)}") for kind, at in starts]
-    few = f"{left_out} files of the checkout were not searched: they are too large, or too many." if left_out else ""
+    was, why = (
+        ("was", "it is too large, or there are too many")
+        if left_out == 1
+        else ("were", "they are too large, or too many")
+    )
+    few = f"{counted(left_out, 'file')} of the checkout {was} not searched: {why}." if left_out else ""
     unread = f"Files of the checkout could not be read: {listed(unreadable, FILES_NAMED)}." if unreadable else ""
     return FoundValues(
         found=tuple(found),
@@ -142,7 +147,7 @@ def _search_blobs(root: Path, values: ValueSearch[Name]) -> FoundValues[Name]:
         found += [FoundValue(name, _location(blob)) for id_, blob in located.items() for name in names[id_]]
     if len(blobs) > searched:
         limits.append(
-            f"Of {len(blobs)} former versions of files in git, the {searched} smallest were searched, up to"
+            f"Of {counted(len(blobs), 'former version')} of files in git, the {searched} smallest were searched, up to"
             f" {MOST_BYTES // LARGEST_FILE} MiB together and {LARGEST_FILE // 1024} KiB each."
         )
     return FoundValues(found=tuple(found), searched=searched, limits=tuple(limits))

@@ -196,7 +196,8 @@ def test_what_was_not_read_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) 
     for text in ("A=1\n", "A=2\n", f"A={'x' * 200}\n"):
         write(root, ".env", text)
     obstacle = read_history(root, [".env"]).obstacle
-    assert "1 older versions" in obstacle and "1 versions of files that hold values could not be read" in obstacle
+    assert "1 older version of files that hold values was not read." in obstacle
+    assert "1 version of files that hold values could not be read, or is too large." in obstacle
 
 
 def test_nothing_to_read(tmp_path: Path, root: Path) -> None:

@@ -131,7 +131,7 @@ def test_a_bound_is_said(tmp_path: Path, value: str, search: ValueSearch[str], m
         monkeypatch.setattr(leaks, name, most)
         files = leaks.search_files(tmp_path, search, frozenset())
         assert files.searched == 1 and files.limits == (
-            "1 files of the checkout were not searched: they are too large, or too many.",
+            "1 file of the checkout was not searched: it is too large, or there are too many.",
         )
 
 
