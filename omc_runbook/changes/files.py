@@ -17,8 +17,8 @@ from omc_runbook.textfile import private_file
 
 PRIVATE = 0o600
 DRAFT = "omc-runbook.draft"
-_MODES_OF_GIT = frozenset({0o644, 0o755, 0o664, 0o775})
-"""The modes that a file has which git writes, with the umasks 022 and 002."""
+_MODES_OF_GIT = frozenset({0o644, 0o755})
+"""The modes that a file has which git writes, with the usual umask 022."""
 FOLDER = "omc-runbook"
 """A folder inside .git for drafts and patches, which are never committed."""
 

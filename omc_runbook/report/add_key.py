@@ -23,6 +23,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing, commands_for
 from omc_runbook.report.display.table import Table
+from omc_runbook.repository import git
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.textfile.file import Edit
@@ -161,8 +162,7 @@ def undo(
             " changed the new lines themselves."
         )
         options = ("--reverse", "--unidiff-zero", "--whitespace=nowarn")
-        # Else git would write every line end of the files as somebody's configuration has it.
-        back = command("git", "-C", plan.root, "-c", "core.autocrlf=false", "apply", *options, *result.patches)
+        back = command("git", "-C", plan.root, *git.AS_THEY_ARE, "apply", *options, *result.patches)
         written = [edit.file.path for edit in plan.edits if not why_no_patch(plan.root, edit)]
         entries.append(Entry("undo: the files", lead=lead, command=" && ".join((back, *files.mode_commands(written)))))
     without_patch = [edit.file.name for edit in plan.edits if not result.patches or why_no_patch(plan.root, edit)]

@@ -31,6 +31,8 @@ _OPTIONS = (
 )
 _READS_FILES = frozenset({"status", "apply"})
 """Verbs that would send files of the work tree through the filters that the checkout configures."""
+AS_THEY_ARE = ("--git-dir=/dev/null", "-c", "core.autocrlf=false", "-c", "core.attributesFile=/dev/null")
+"""What lets git apply a patch byte by byte: outside of a repository it reads no .gitattributes and converts no line."""
 _OFF = {"clean": "", "smudge": "", "process": "", "required": "false"}
 _OWNER = re.compile(r"dubious ownership in repository at '(.+?)'")
 _NO_REPOSITORY = "not a git repository"
@@ -295,7 +297,7 @@ def can_reverse(repository: Path, patch: Path) -> bool:
 def reverse(repository: Path, patch: Path, *options: str) -> bool:
     """Revert a patch without context lines; False where git refuses."""
     options = (*options, "--reverse", "--unidiff-zero", "--whitespace=nowarn")
-    return _run(repository, "apply", *options, "--", str(patch)).code == 0
+    return _run(repository, "apply", *options, "--", str(patch), before=AS_THEY_ARE).code == 0
 
 
 def _has_git(folder: Path) -> bool:
@@ -306,8 +308,8 @@ def _is_work_tree(repository: Path) -> bool:
     return _run(repository, "rev-parse", "--is-inside-work-tree").out.strip() == "true"
 
 
-def _run(repository: Path, *arguments: str, stdin: str = "") -> _Output:
-    """Run git in a folder; an error that leaves something unknown becomes an obstacle."""
+def _run(repository: Path, *arguments: str, stdin: str = "", before: Sequence[str] = ()) -> _Output:
+    """Run git in a folder, `before` the verb with options; an error that leaves something unknown is an obstacle."""
     path = programs.search_path(repository)
     git = shutil.which("git", path=path)
     if git is None:
@@ -319,7 +321,7 @@ def _run(repository: Path, *arguments: str, stdin: str = "") -> _Output:
         variables |= _without_filters(_run(repository, "config", "--null", "--name-only", "--get-regexp", r"^filter\."))
     # Paths are literal, not patterns; check-ignore takes them literally and refuses the option.
     literal = () if arguments[0] in ("check-ignore", "config") else ("--literal-pathspecs",)
-    command_line = [git, "-C", str(repository), *_OPTIONS, *literal, *arguments]
+    command_line = [git, "-C", str(repository), *_OPTIONS, *before, *literal, *arguments]
     try:
         process = subprocess.run(
             command_line, env=variables, input=stdin.encode(), capture_output=True, timeout=SECONDS, check=False

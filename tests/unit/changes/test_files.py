@@ -73,6 +73,16 @@ def test_what_cannot_be_kept_for_an_undo_is_one_sentence(tmp_path: Path, present
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == [tmp_path / present]
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o664, 0o755, 0o775])
+def test_a_mode_that_git_would_not_write_is_given_back(tmp_path: Path, mode: int) -> None:
+    """With the usual umask it makes 644 or 755 of each, so that a group loses what it may do."""
+    path = tmp_path / "config.py"
+    path.touch()
+    path.chmod(mode)
+    expected = [] if mode in (0o644, 0o755) else [f"chmod {mode:o} {path}"]
+    assert [*files.mode_commands([path, tmp_path / "none"])] == expected
+
+
 def test_a_file_that_cannot_be_removed_is_left_to_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the values in plain text, and they are in the secret by now."""
     path = tmp_path / "values.env"

@@ -17,6 +17,7 @@ from omc_runbook.repository.git import (
     read_blobs,
     read_committed,
     read_status,
+    reverse,
     stream_blobs,
 )
 from omc_runbook.repository.settings_files import is_left_out
@@ -262,6 +263,20 @@ def test_variables_and_settings_of_git_change_nothing(tmp_path: Path, monkeypatc
     (tmp_path / "patch").write_text("--- a/.env\n+++ b/.env\n@@ -1 +1 @@\n-A=1\n+A=2\n")
     assert can_reverse(repository, tmp_path / "patch")
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("attributes", ["* text=auto eol=crlf", "* text eol=lf", "* -text"])
+def test_a_patch_is_reverted_byte_by_byte(tmp_path: Path, attributes: str, end: str) -> None:
+    """Line ends stay, whatever .gitattributes has for the files that git itself writes."""
+    repository = make(tmp_path / "app")
+    (repository / ".gitattributes").write_text(f"{attributes}\n")
+    git(repository, "add", ".gitattributes")
+    before, after = (f"A=1{end}{line}C=3{end}".encode() for line in ("", f"B=2{end}"))
+    (repository / "config.py").write_bytes(after)
+    (tmp_path / "patch").write_bytes(f"--- a/config.py\n+++ b/config.py\n@@ -1,0 +2 @@\n+B=2{end}".encode())
+    assert can_reverse(repository, tmp_path / "patch") and reverse(repository, tmp_path / "patch")
+    assert (repository / "config.py").read_bytes() == before
 
 
 def test_nothing_is_written(tmp_path: Path) -> None:
