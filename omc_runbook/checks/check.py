@@ -72,7 +72,8 @@ class Evidence:
     stems_from: frozenset[str] = frozenset()
     """Keys, references or roles that it stems from.
 
-    An error about one of them that keeps new tasks from running, or another drift finding about one, is its cause.
+    An error about one of them that keeps new tasks from running, or another drift finding about one, is its cause; so
+    is a finding about one of a check that its check has among its causes.
     """
     unrelated: frozenset[str] = frozenset()
     """Ids of the checks whose findings cannot be its causes, nor its consequences, such as those of other tasks."""

@@ -209,7 +209,7 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     workstation = workstation_of(snapshot)
     if workstation.settings_result and workstation.settings_result.obstacle:
         yield Uncertain("Settings", (f"Settings could not be loaded: {workstation.settings_result.obstacle}",))
-    refused = refused_empty(workstation)
+    refused, without_value = refused_empty(workstation), frozenset(name for name, _ in missing_required(workstation))
     for problem in _unexplained(workstation):
         subject = problem.variable or "Settings"
         fact = f"Settings, loaded with this .env: {subject}: {problem.reason}."
@@ -221,7 +221,10 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         is_missing = problem.reason == REASONS["missing"]
         facts = (fact, *(set_by_compose(workstation, problem.variable) if is_missing else ()))
         severity: Severity | None = "info" if len(facts) > 1 else None
-        yield Evidence(subject, facts, _correction(problem, workstation.path), severity=severity)
+        # A check of the class as a whole may be one of a variable that is empty.
+        stems_from = frozenset() if problem.variable else without_value
+        remedy = _correction(problem, workstation.path)
+        yield Evidence(subject, facts, remedy, severity=severity, stems_from=stems_from)
     for problem, path in _refused_beside(workstation):
         order = "after" if any(each.path == path for each in workstation.overriding_files) else "before"
         fact = f"Settings, loaded with {path} {order} the .env: {problem.variable}: {problem.reason}."

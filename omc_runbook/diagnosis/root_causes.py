@@ -246,7 +246,7 @@ class _Causes:
                 continue
             if not _may_explain(check, consequence, effect):
                 continue
-            for subject in {effect.subject, ""} if consequence.per_subject else by_subject:
+            for subject in {effect.subject, "", *effect.stems_from} if consequence.per_subject else by_subject:
                 candidates = by_subject.get(subject, ())
                 causes += (each for each in candidates if _explains(check, each[1], consequence, effect, keys))
         return [cause for _, cause in sorted(causes, key=itemgetter(0))]
@@ -274,7 +274,7 @@ def _explains(check: Check, cause: Finding, consequence: Check, effect: Finding,
     if effect.services and cause.services and not (effect.services & cause.services):
         return False
     is_of_all = cause.status == "unknown" and not cause.subject
-    if consequence.per_subject and cause.subject != effect.subject and not is_of_all:
+    if consequence.per_subject and cause.subject not in {effect.subject, *effect.stems_from} and not is_of_all:
         return False
     # What could not be read blocks nothing: the fault stands by itself.
     if check.hinders in consequence.blocked_by and cause.status == "found" and cause.severity == "error":

@@ -72,6 +72,21 @@ def test_the_catalogue_is_gone_through_once_however_many_variables_are_asked_for
     assert count_calls(lambda: [*map(workstation.key_of, names)], "variable_of") <= len(workstation.keys)
 
 
+def test_what_a_check_of_the_class_refuses_is_because_of_a_variable_that_is_empty(desk: Path) -> None:
+    """Which variables it looks at, nobody says."""
+    settings, body = (
+        desk / "app" / "config.py",
+        "assert len(self.secret_key.get_secret_value()) > 99\n        return self",
+    )
+    check = f"    @model_validator(mode='after')\n    def of_all(self):\n        {body}\n"
+    text = settings.read_text().replace("import BaseModel,", "import BaseModel, model_validator,")
+    settings.write_text(text.replace("    db: Database\n", f"    db: Database\n\n{check}"))
+    others = f"DB__HOST=localhost\nDB__PASSWORD={PASSWORD}\n"
+    refused = ("settings-refused", "Settings", "error")
+    assert found(look(desk, f"SECRET_KEY=\n{others}")) == [("required-empty", "SECRET_KEY", "error")]
+    assert found(look(desk, f"SECRET_KEY={KEY}\n{others}")) == [refused]
+
+
 def test_a_word_alone_is_a_name_where_something_else_of_the_checkout_has_it(desk: Path) -> None:
     """A field, the template, Compose's files and the catalogue; anything else may be a piece of a value."""
     settings = desk / "app" / "config.py"
