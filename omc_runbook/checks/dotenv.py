@@ -11,7 +11,7 @@ from omc_runbook.model.shell import command
 from omc_runbook.repository.compose import Compose, ComposeService
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.docker import ComposeConfig
-from omc_runbook.workstation.dotenv import LOCKED, Binding, Dotenv
+from omc_runbook.workstation.dotenv import IN_LFS, LOCKED, Binding, Dotenv
 from omc_runbook.workstation.workstation import Workstation
 
 _NOT_IN_SANDBOX = "A developer's machine is no part of the sandbox"
@@ -147,8 +147,9 @@ def dotenv_encoding(snapshot: Snapshot) -> Iterable[Evidence]:
     file = dotenv_of(snapshot)
     if file.encoding_error or file.has_nul:
         problem, way = file.encoding_error or "it has a NUL byte", "Save it as UTF-8 without a byte order mark."
-        if problem == LOCKED:
-            way = command("git", "-C", workstation_of(snapshot).checkout.root, "crypt", "unlock")
+        verbs = {LOCKED: ("crypt", "unlock"), IN_LFS: ("lfs", "pull")}
+        if problem in verbs:
+            way = command("git", "-C", workstation_of(snapshot).checkout.root, *verbs[problem])
         yield Evidence(file.path.name, (f"Its bytes: {problem}.",), Remedy(way))
 
 

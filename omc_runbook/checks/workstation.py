@@ -118,7 +118,11 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         or bool(workstation.missing_env_files)
         or any(each is None or is_blank(each.for_compose) for each in map(file.find, compose.required))
     )
-    if config.error and not is_explained:
+    named = file.find("COMPOSE_FILE")
+    if config.error and named and is_blank(named.value) and named.name not in _in_shell(workstation):
+        fact = f"{named.name} is empty, so that Docker Compose takes the folder for a compose file."
+        yield Evidence(named.name, (fact,), Remedy(f"Take {named.name} out of {file.path}."))
+    elif config.error and not is_explained:
         remedy = Remedy(config.remedy or workstation.compose_command("config", "--quiet"))
         yield Evidence(compose.files[0].name, (config.error,), remedy)
     for source in config.mounted_sources:

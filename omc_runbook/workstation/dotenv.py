@@ -38,7 +38,7 @@ from omc_runbook.workstation.dotenv_names import (
     match_assignment,
     value_lines,
 )
-from omc_runbook.workstation.history import GIT_CRYPT
+from omc_runbook.workstation.history import GIT_CRYPT, LFS_POINTER
 
 Newline = Literal["lf", "crlf", "mixed", "cr"]
 
@@ -47,6 +47,9 @@ LARGEST = 262_144
 
 LOCKED = "encrypted by git-crypt"
 """The error in the encoding of a file in a checkout that is locked."""
+
+IN_LFS = "a pointer of Git LFS, which has not fetched the file"
+"""The error in the encoding of a file whose bytes are elsewhere."""
 
 COMMENT = re.compile(r"\s*#(?:\s|\Z)")
 """A comment instead of a value, after the =."""
@@ -109,8 +112,8 @@ class Dotenv:
     newline: Newline
     has_bom: bool
     encoding_error: str
-    """"UTF-16", `LOCKED`, or the position of the first byte that is not UTF-8, so that Python reads nothing; "" for
-    UTF-8."""
+    """"UTF-16", `LOCKED`, `IN_LFS`, or the position of the first byte that is not UTF-8, so that Python reads nothing;
+    "" for UTF-8."""
     has_nul: bool
     bindings: tuple[Binding, ...]
     """Each name once, in the file's order; of several lines with a name the last one."""
@@ -242,6 +245,8 @@ def _decode(raw: bytes) -> tuple[str, str]:
     """The text, and the error in its encoding; bytes are counted from 1."""
     if raw.startswith(GIT_CRYPT):
         return "", LOCKED
+    if raw.startswith(LFS_POINTER):
+        return "", IN_LFS
     halves = raw[::2].count(0), raw[1::2].count(0)
     # In UTF-16 without a byte order mark every other byte of ASCII text is zero.
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or (len(raw) > 3 and max(halves) > len(raw) * 0.4):

@@ -28,7 +28,7 @@ MOST_BLOBS, LARGEST_BLOB = 500, 1_048_576
 """How many versions of files are read, and the largest one, in bytes."""
 GIT_CRYPT = b"\0GITCRYPT\0"
 """What a file begins with that git-crypt has encrypted."""
-_IN_LFS = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """What a file begins with that git has as a pointer alone, and Git LFS keeps."""
 SHORTEST = 8
 """Minimum characters of a value that is looked for: a shorter one stands in many a file by chance."""
@@ -119,7 +119,7 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
                 plain.add(blob.path)
             if not raw.startswith(GIT_CRYPT):
                 others.add(blob.path)
-        if raw.startswith(_IN_LFS):
+        if raw.startswith(LFS_POINTER):
             in_lfs.add(blob.path)
         for text in _texts(raw, read[blob.path]):
             print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))

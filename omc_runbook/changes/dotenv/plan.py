@@ -39,7 +39,7 @@ from omc_runbook.repository.template import NAMES, find_conflict
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
-from omc_runbook.workstation.dotenv import COMMENT, LOCKED
+from omc_runbook.workstation.dotenv import COMMENT, IN_LFS, LOCKED
 from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes, is_shown, value_lines
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
@@ -302,6 +302,8 @@ def _obstacle(workstation: Workstation, before: bytes) -> str:
         return _open_quote(workstation, template.file.name, template.file.text) if template else ""
     if file.encoding_error == LOCKED:
         return f"{workstation.path} is {LOCKED}: unlock the checkout first."
+    if file.encoding_error == IN_LFS:
+        return f"{workstation.path} is {IN_LFS}: run git lfs pull first."
     if file.encoding_error or file.has_nul:
         return f"{workstation.path} is not UTF-8 text: save it as UTF-8 first."
     if encrypted_names(workstation):

@@ -1088,6 +1088,24 @@ def test_a_compose_file_that_compose_file_names_in_vain_is_refused(
     assert statuses["dollar"] == statuses["compose-unset"] == "skipped"
 
 
+@pytest.mark.skipif(docker.find_compose() is None, reason="no Docker Compose here")
+def test_an_empty_compose_file_is_the_one_cause_of_what_compose_says(desk: Path) -> None:
+    """It takes the folder for a file, and says no more than that."""
+    write_files(desk, {"compose.yaml": "services: {db: {image: postgres}}\n"})
+    healthy = f"SECRET_KEY={KEY}\nDB__HOST=localhost\nDB__PASSWORD={PASSWORD}\n"
+    [cause] = (each for each in root_causes.diagnose(look(desk, f"{healthy}COMPOSE_FILE=\n")) if each.is_root_cause)
+    assert (cause.check, cause.subject, cause.severity) == ("compose-refused", "COMPOSE_FILE", "error")
+    assert cause.remedy.command == f"Take COMPOSE_FILE out of {desk / '.env'}."
+
+
+def test_a_pointer_of_git_lfs_is_fetched_and_not_written_into(desk: Path) -> None:
+    """It has none of the variables, and is no list of faulty lines."""
+    snapshot = look(desk, f"version https://git-lfs.github.com/spec/v1\noid sha256:{KEY}\nsize 12345\n")
+    [cause] = (each for each in root_causes.diagnose(snapshot) if each.is_root_cause)
+    assert (cause.check, cause.remedy.command) == ("dotenv-encoding", f"git -C {desk} lfs pull")
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).obstacle.endswith("run git lfs pull first.")
+
+
 def test_compose_file_of_the_shell_counts_where_there_are_compose_files(
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
