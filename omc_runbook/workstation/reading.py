@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import pwd
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key, provider_keys
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.suggestions import at_home
@@ -19,12 +21,12 @@ from omc_runbook.repository import git
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.code_files import read_text
 from omc_runbook.repository.compose import NAMES as COMPOSE_FILES
-from omc_runbook.repository.compose import find_references
+from omc_runbook.repository.compose import find_references, read_services_of
 from omc_runbook.repository.compose_tree import OptionalPath
 from omc_runbook.repository.settings_search import SettingsClass, find_settings_outside
 from omc_runbook.repository.template import NAMES as TEMPLATES
 from omc_runbook.repository.template import Template, parse_template
-from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.textfile.file import SourceFile, read_if_readable, read_source
 from omc_runbook.workstation import docker, settings_probe
 from omc_runbook.workstation.dotenv import Dotenv, read_dotenv
 from omc_runbook.workstation.dotenv_names import find_assignments
@@ -236,10 +238,24 @@ def _files_instead(checkout: Checkout, path: Path) -> Iterator[Path]:
     """Files with the variables that Settings or Compose read in place of the .env."""
     yield from _misnamed_files(checkout, True)
     service = checkout.application
-    # What Settings call by a relative path, they look for in the folder in which they are started.
-    of_settings = filter(os.path.isabs, checkout.settings.env_files or ())
-    read = {os.path.normpath(checkout.root / name) for name in (*of_settings, *(service.env_files if service else ()))}
+    # A mere name in Settings, or one with .., is looked for in the folder in which they are started.
+    names_of_settings = checkout.settings.env_files or ()
+    of_settings = [name for name in names_of_settings if posixpath.dirname(name) and not name.startswith("..")]
+    names = (*of_settings, *(service.env_files if service else ()), *_read_by_compose_below(checkout))
+    read = {os.path.normpath(checkout.root / name) for name in names}
     yield from (each for each in _stray_files(checkout, path) if str(each) in read)
+    others = (checkout.root / name for name in of_settings if posixpath.basename(name) == DOTENV)
+    yield from (each for each in others if each.is_file() and each != path)
+
+
+def _read_by_compose_below(checkout: Checkout) -> Iterator[str]:
+    """The .env beside each compose file in another folder, where none is at the top, and what its services read."""
+    for name in checkout.compose_below:
+        yield posixpath.join(posixpath.dirname(name), DOTENV)
+        with suppress(UsageError):
+            if file := read_if_readable(checkout.root, name):
+                services = read_services_of(checkout.root, file).values()
+                yield from (each for service in services for each in service.env_files)
 
 
 def _is_project(folder: Path) -> bool:

@@ -1106,6 +1106,27 @@ def test_a_pointer_of_git_lfs_is_fetched_and_not_written_into(desk: Path) -> Non
     assert snapshot.workstation and plan_dotenv(snapshot.workstation).obstacle.endswith("run git lfs pull first.")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "read"),
+    [
+        ("app/config.py", SETTINGS.replace('".env", ".env.local"', '"conf/.env"'), "conf/.env"),
+        ("app/compose.yaml", "services: {web: {image: w}}\n", "app/.env"),
+        ("conf/compose.yaml", "services: {web: {image: w, env_file: ../app/.env}}\n", "app/.env"),
+        ("conf/compose.yaml", "services: [\n", ""),
+    ],
+    ids=["Settings", "beside a compose file", "a compose file elsewhere", "no YAML"],
+)
+def test_the_dotenv_that_something_reads_in_another_folder_is_linked(
+    desk: Path, name: str, text: str, read: str
+) -> None:
+    """Moved, it would be lost to what reads it there; a copy of the template would be a second one."""
+    write_files(desk, {name: text, read or "app/.env": f"SECRET_KEY={KEY}\n"})
+    snapshot = local_setup.look(local_setup.begin("local", "", str(desk)))
+    [cause] = (each for each in root_causes.diagnose(snapshot) if each.is_root_cause)
+    link = f"ln -s {desk / read} {desk / '.env'}"
+    assert cause.check == "dotenv-missing" and (cause.remedy.command == link if read else "mv " in cause.remedy.command)
+
+
 def test_compose_file_of_the_shell_counts_where_there_are_compose_files(
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
