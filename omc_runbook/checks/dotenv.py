@@ -203,6 +203,11 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     file, workstation = dotenv_of(snapshot), workstation_of(snapshot)
     yield from _in_conflict(file)
     yield from _unparsed(file, open_quotes(workstation))
+    if lines := file.loose_words:
+        which = f"{len(lines)} lines from line {lines[0]} on are words" if lines[1:] else f"Line {lines[0]} is a word"
+        fact = f"{which} that nothing here knows as a variable: as of a value that was split into lines."
+        way = f"Write the whole value into one line of {file.path}, or a name, = and its value."
+        yield Evidence(f"line {lines[0]}", (fact,), Remedy(way), severity="warning")
     for binding in file.bindings:
         if not binding.separator and binding.for_python is None and binding.name not in workstation.required:
             fact = f"Line {binding.line} has {binding.name} without =: python-dotenv finds no value."

@@ -124,6 +124,8 @@ class Dotenv:
     """Lines with which git marks merge conflicts."""
     misnamed_lines: tuple[int, ...]
     """Lines with a name that has characters not allowed in a variable's name."""
+    loose_words: tuple[int, ...]
+    """Lines of a word that is no name, alone or with more than one =, as of a value that was split into lines."""
     hidden_names: tuple[str, ...]
     """Names that a line assigns and python-dotenv does not find, or finds no value for."""
     assigned_names: tuple[str, ...]
@@ -156,6 +158,12 @@ class _Statement:
     is_error: bool
     is_shown: bool
     """Whether its name may be shown."""
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether it is a word that is no name, alone or with more than one =: with one it may lack a value."""
+        is_word = self.name is not None and not _INVALID_CHARACTER.search(self.name)
+        return is_word and not self.is_shown and self.literal != "" and not (self.literal or "").strip("=")
 
     @property
     def inner_lines(self) -> range:
@@ -213,6 +221,7 @@ def read_dotenv(
         unreadable=tuple(each.line for each in statements if each.is_error),
         conflict_lines=conflict_lines(plain),
         misnamed_lines=tuple(_misnamed_lines(statements, text.startswith(BOM))),
+        loose_words=tuple(each.line for each in statements if each.is_loose),
         hidden_names=() if encoding_error else tuple(name for name in assigned if name not in visible),
         assigned_names=assigned,
         first_words=first_words_of(plain, hidden, known),

@@ -1098,6 +1098,17 @@ def test_an_empty_compose_file_is_the_one_cause_of_what_compose_says(desk: Path)
     assert cause.remedy.command == f"Take COMPOSE_FILE out of {desk / '.env'}."
 
 
+@pytest.mark.parametrize("pieces", ["Q2FuIHlvdSByZWFkIGl0==", "Q2FuIHlvdSByZWFk\nIGl0IGhlcmUgYW5k\nSW4gdGhlIGRhcms="])
+def test_pieces_of_a_value_are_reported_and_not_shown(desk: Path, pieces: str) -> None:
+    """python-dotenv takes each for a name, so that the value ends with its first line."""
+    others = f"DB__HOST=localhost\nDB__PASSWORD={PASSWORD}\n"
+    snapshot = look(desk, f"SECRET_KEY={KEY}\n{pieces}\n{others}")
+    assert found(snapshot) == [("unreadable-line", "line 2", "warning")]
+    shown = repr(root_causes.diagnose(snapshot))
+    assert not any(piece.rstrip("=") in shown for piece in pieces.splitlines())
+    assert found(look(desk, f"SECRET_KEY={KEY}\n{others}myServiceUrl=\n")) == []
+
+
 def test_a_pointer_of_git_lfs_is_fetched_and_not_written_into(desk: Path) -> None:
     """It has none of the variables, and is no list of faulty lines."""
     snapshot = look(desk, f"version https://git-lfs.github.com/spec/v1\noid sha256:{KEY}\nsize 12345\n")
