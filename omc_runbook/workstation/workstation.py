@@ -29,7 +29,7 @@ from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
 DOTENV = ".env"
 
 _DJANGO = "DJANGO_SETTINGS_MODULE"
-_OF_COMPOSE = ("COMPOSE_", "DOCKER_")
+OF_COMPOSE = ("COMPOSE_", "DOCKER_")
 """How the variables begin that Docker Compose itself reads from the .env."""
 _NO_VALUES = (PLACEHOLDER, ENCRYPTED)
 
@@ -322,7 +322,7 @@ class Workstation:
         services = compose.services if compose else ()
         # Another service that gets the file may read any of its lines.
         is_shared = any(each != checkout.application and each.env_files for each in services)
-        is_used = compose is not None and (name.casefold() in compose.used_in_any_case or name.startswith(_OF_COMPOSE))
+        is_used = compose is not None and (name.casefold() in compose.used_in_any_case or name.startswith(OF_COMPOSE))
         is_field = settings.find(name) is not None or settings.find_whole(name) is not None
         is_read = name in checkout.application_reads | checkout.other_reads
         return not (is_field or is_shared or is_used or is_read)

@@ -1098,6 +1098,17 @@ def test_an_empty_compose_file_is_the_one_cause_of_what_compose_says(desk: Path)
     assert cause.remedy.command == f"Take COMPOSE_FILE out of {desk / '.env'}."
 
 
+@pytest.mark.skipif(docker.find_compose() is None, reason="no Docker Compose here")
+@pytest.mark.parametrize("line", ["COMPOSE_FILE=compose.$KIND", "COMPOSE_PROJECT_NAME=${NO_SUCH:+x}app$KIND"])
+def test_a_dollar_in_what_docker_compose_alone_reads_is_meant(desk: Path, line: str) -> None:
+    """python-dotenv has another value for it, which nobody uses."""
+    write_files(desk, {"compose.yaml": "services: {db: {image: postgres}}\n"})
+    healthy = f"SECRET_KEY={KEY}\nDB__HOST=localhost\nDB__PASSWORD={PASSWORD}\n"
+    snapshot = look(desk, f"{healthy}KIND=yaml\n{line}\n")
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
 @pytest.mark.parametrize("pieces", ["Q2FuIHlvdSByZWFkIGl0==", "Q2FuIHlvdSByZWFk\nIGl0IGhlcmUgYW5k\nSW4gdGhlIGRhcms="])
 def test_pieces_of_a_value_are_reported_and_not_shown(desk: Path, pieces: str) -> None:
     """python-dotenv takes each for a name, so that the value ends with its first line."""
