@@ -12,8 +12,8 @@ _PLAIN_NAME = re.compile(rf"_*{_WORD}(?:[_.-]+{_WORD})*_*")
 """A name of short words of one case with few digits, as hardly any generated value is."""
 
 _ASSIGNMENT = re.compile(rf"\s*(?:export\s+)?'?({_NAME})'?\s*([=:])([^\S\n]*)(['\"]?)(.*)", re.DOTALL)
-_BEFORE_VALUE = re.compile(r"'?(?:=|[^\S\n]+=[^\S\n]*|[^\S\n]*:[^\S\n]+)(?:['\"][^\w\n]*|[^\w\s=]*)[\w|>]")
-"""What stands between a name and its value: not the = at the end of a key in base64, nor a comment after that."""
+_BEFORE_VALUE = re.compile(r"'?(?:=|[^\S\n]+=[^\S\n]*)['\"]?[\w/$.{~@+-]")
+"""What stands between a name and its value: not the = at the end of a key in base64, nor what follows that."""
 BLOCK_MARK = re.compile(r"[^\S\n]*[|>][-+\d]{0,2}[^\S\n]*")
 """What begins a block of YAML, in the place of a value."""
 _ALONE = re.compile(rf"\s*(?:export\s+)?({_NAME})\s*")
@@ -44,7 +44,7 @@ def is_alone(line: str, known: Collection[str]) -> bool:
 def match_assignment(line: str, known: Collection[str] = ()) -> re.Match[str] | None:
     """A line that looks like an assignment, as its name, separator, blanks, quote and rest; None for any other.
 
-    A word with nothing but = after it may be the end of a value in base64 that was split into lines.
+    A word with nothing but = after it may be a piece of a value, as of one in base64; and so may one before a colon.
     """
     match = _ASSIGNMENT.match(line)
     is_assignment = match and (_BEFORE_VALUE.match(line, match.end(1)) or is_name(match[1], known))

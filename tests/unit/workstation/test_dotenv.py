@@ -368,7 +368,7 @@ def test_no_random_value_on_a_line_of_its_own_is_a_name(characters: str) -> None
     for length in (16, 20, 22, 26, 32, 43):
         for word in ("".join(source.choices(characters, k=length)) for _ in range(50)):
             assert not is_alone(word, ())
-            lines = "".join(f"{word}{end}\n" for end in ("=", "==", '="', "==',", "= # x"))
+            lines = "".join(f"{word}{end}\n" for end in ("=", "==", '="', "==',", "= # x", "=\\n", ": x"))
             assert (find_assignments(lines, ()), first_words_of(lines, ())) == ({}, frozenset())
 
 
