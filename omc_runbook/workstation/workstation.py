@@ -524,7 +524,10 @@ def by_variable(keys: Mapping[str, Key]) -> Mapping[str, Key]:
 
 
 def known_names(checkout: Checkout, keys: Mapping[str, Key]) -> frozenset[str]:
-    """The names of variables in code, the template, Compose's files and the catalogue, in lower case."""
+    """The names of variables in code, the template, Compose's files and the catalogue, in lower case.
+
+    Each also without underscores, as in secretKey: that is a known name in another spelling, and no value.
+    """
     nested = (name for each in checkout.settings.fields for name in each.nested)
     services = checkout.compose.services if checkout.compose else ()
     in_compose = (each.variable for service in services for each in service.environment)
@@ -532,7 +535,8 @@ def known_names(checkout: Checkout, keys: Mapping[str, Key]) -> frozenset[str]:
     of_code = checkout.reads | checkout.application_reads | checkout.other_reads
     in_template = (entry.name for entry in checkout.template_entries)
     names = chain(of_code, nested, in_template, used, in_compose, keys, by_variable(keys))
-    return frozenset(name.casefold() for name in names)
+    folded = frozenset(name.casefold() for name in names)
+    return folded | {name.replace("_", "") for name in folded}
 
 
 def is_read_by_settings(checkout: Checkout, path: Path) -> bool:

@@ -101,6 +101,14 @@ def test_a_word_alone_is_a_name_where_something_else_of_the_checkout_has_it(desk
     assert [binding.name for binding in workstation.dotenv.bindings] == names
 
 
+@pytest.mark.parametrize("line", ["secretKey=", "dbPassword: x", "Db__Host= x", "SecretKey"])
+def test_a_known_name_without_its_underscores_is_a_name(desk: Path, line: str) -> None:
+    """It is known in another spelling, and so no piece of a value."""
+    workstation = look(desk, f"{line}\n").workstation
+    assert workstation and workstation.dotenv
+    assert [binding.name for binding in workstation.dotenv.bindings] == [line.rstrip("=: x")]
+
+
 def found(snapshot: Snapshot) -> list[tuple[str, str, str]]:
     """Check, subject and severity of each root cause."""
     return [(each.check, each.subject, each.severity) for each in root_causes.diagnose(snapshot) if each.is_root_cause]

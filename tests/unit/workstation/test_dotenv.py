@@ -355,6 +355,12 @@ def test_a_long_name_with_digits_stays_a_name(tmp_path: Path, name: str) -> None
     assert [each.name for each in read(tmp_path, f"{name}=x\n").bindings] == [name]
 
 
+@pytest.mark.parametrize("value", ["!a1", "%41", "*a", "(a)", '["a"]', "'[1]'", "<a>", "^a", "?a"])
+def test_a_name_stays_one_whatever_its_value_begins_with(tmp_path: Path, value: str) -> None:
+    """A generated password begins with any character, and a list with a bracket."""
+    assert [each.name for each in read(tmp_path, f"myServiceToken={value}\n").bindings] == ["myServiceToken"]
+
+
 @pytest.mark.parametrize(
     "characters",
     [
