@@ -68,20 +68,18 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     template, paths = workstation.checkout.template, workstation.dotenv_paths
     own = next((each for each in paths if workstation.checkout.loaded_files and each.is_file()), None)
     instead = own or workstation.read_instead
-    if workstation.dotenv is None and instead and not workstation.dangling_target:
+    facts, unlink = [f"{workstation.path} does not exist."], ""
+    if workstation.dangling_target:
+        facts = [f"{workstation.path} is a link to {workstation.dangling_target}, which does not exist."]
+        # cp writes through no dangling link.
+        unlink = f"{command('rm', workstation.path)} && "
+    if workstation.dotenv is None and instead:
         exists = f"{instead} does, which Settings or Docker Compose reads: with a link both read it, and it is checked."
         if own:
             exists = f"{own} does: the application's code loads it, Compose does not."
-        link = Remedy(command("ln", "-s", instead, workstation.path))
-        yield Evidence(workstation.path.name, (f"{workstation.path} does not exist.", exists), link)
+        yield Evidence(workstation.path.name, (*facts, exists), Remedy(workstation.link_to(instead)))
         return
     if workstation.dotenv is None:
-        facts = [f"{workstation.path} does not exist."]
-        unlink = ""
-        if workstation.dangling_target:
-            facts = [f"{workstation.path} is a link to {workstation.dangling_target}, which does not exist."]
-            # cp writes through no dangling link.
-            unlink = f"{command('rm', workstation.path)} && "
         facts += [
             f"{stray} exists, but nothing started at the top of the repository reads it."
             for stray in workstation.stray_files

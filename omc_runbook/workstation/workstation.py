@@ -16,6 +16,7 @@ from omc_runbook.model.catalogue import Key, variable_of
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
 from omc_runbook.model.secretive import is_issued, is_secret
+from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.git import GitStatus
 from omc_runbook.repository.settings_classes import IN_SECRETS_DIR
@@ -115,6 +116,11 @@ class Workstation:
     def path(self) -> Path:
         """The path of the .env: at the top of the checkout."""
         return self.checkout.root / DOTENV
+
+    def link_to(self, other: Path) -> str:
+        """The command that makes the .env a link to another file, also where it is a link that leads nowhere."""
+        unlink = f"{command('rm', self.path)} && " if self.dangling_target else ""
+        return f"{unlink}{command('ln', '-s', other, self.path)}"
 
     def compose_command(self, *words: str) -> str:
         """A command of Docker Compose on the checkout, to paste in any folder."""

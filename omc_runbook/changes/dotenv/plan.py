@@ -31,7 +31,6 @@ from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.model.placeholders import CIPHERTEXT, ENCRYPTED
-from omc_runbook.model.shell import command
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
 from omc_runbook.repository.python_syntax import last_name, parse_expression
 from omc_runbook.repository.settings_classes import union_members
@@ -186,7 +185,7 @@ def _first_notes(
     """What to know of a .env that did not exist before."""
     instead = workstation.read_instead
     if instead:
-        link = command("ln", "-s", instead, workstation.path)
+        link = workstation.link_to(instead)
         yield f"{instead} is what Settings or Docker Compose reads: instead of a second file, link it by {link}"
     for stray in workstation.stray_files:
         if stray != instead:

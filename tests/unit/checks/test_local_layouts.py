@@ -1157,6 +1157,18 @@ def test_the_dotenv_that_something_reads_in_another_folder_is_linked(
     assert cause.check == "dotenv-missing" and (cause.remedy.command == link if read else "mv " in cause.remedy.command)
 
 
+def test_a_link_that_leads_nowhere_is_replaced_by_one_to_what_settings_read(desk: Path) -> None:
+    """ln writes over no link, and a copy of the template would be a second file: finding and plan say the same."""
+    write_files(desk, {"app/config.py": SETTINGS.replace('(".env", ".env.local")', '"app/.env"')})
+    write_files(desk, {"app/.env": f"SECRET_KEY={KEY}\n"})
+    (desk / ".env").symlink_to("nowhere")
+    snapshot = local_setup.look(local_setup.begin("local", "", str(desk)))
+    [cause] = (each for each in root_causes.diagnose(snapshot) if each.is_root_cause)
+    link = f"rm {desk / '.env'} && ln -s {desk / 'app/.env'} {desk / '.env'}"
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).notes[0].endswith(f"link it by {link}")
+    assert (cause.check, cause.remedy.command) == ("dotenv-missing", link)
+
+
 def test_compose_file_of_the_shell_counts_where_there_are_compose_files(
     desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
