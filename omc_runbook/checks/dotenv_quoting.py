@@ -16,7 +16,7 @@ from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import DOLLAR, Binding
 from omc_runbook.workstation.workstation import DOTENV as DOTENV_NAME
-from omc_runbook.workstation.workstation import OF_COMPOSE, Workstation, is_blank, is_value
+from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
 DIFFERENCES = {
@@ -117,7 +117,7 @@ def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
         *misread_names(workstation),
         *(each.name for each in comment_values(workstation)),
         *(name for name, _ in file.duplicates),
-        *(each.name for each in file.bindings if each.name.startswith(OF_COMPOSE)),
+        *(each.name for each in file.bindings if workstation.is_for_compose_alone(each.name)),
     }
     for binding in file.bindings if file.newline == "lf" else ():
         python, compose = binding.for_python, binding.for_compose
@@ -172,8 +172,8 @@ def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
         python, compose = binding.for_python, binding.for_compose
         if not file or file.compose_kind is None or not binding.has_dollar:
             continue
-        if binding.name.startswith(OF_COMPOSE) and not binding.is_rejected:
-            # Nothing else reads it.
+        if workstation.is_for_compose_alone(binding.name) and not (binding.is_rejected or binding.is_unset):
+            # What python-dotenv makes of it, nobody uses.
             continue
         if file.compose_kind:
             is_cut = binding.is_rejected or binding.quote == "'" or (python is not None and python.matches(DOLLAR))

@@ -120,8 +120,10 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     )
     named = file.find("COMPOSE_FILE")
     if config.error and named and is_blank(named.value) and named.name not in _in_shell(workstation):
-        fact = f"{named.name} is empty, so that Docker Compose takes the folder for a compose file."
-        yield Evidence(named.name, (fact,), Remedy(f"Take {named.name} out of {file.path}."))
+        # Another check reports what it refers to in vain.
+        if not named.is_unset:
+            fact = f"{named.name} is empty, so that Docker Compose takes the folder for a compose file."
+            yield Evidence(named.name, (fact,), Remedy(f"Take {named.name} out of {file.path}."))
     elif config.error and not is_explained:
         remedy = Remedy(config.remedy or workstation.compose_command("config", "--quiet"))
         yield Evidence(compose.files[0].name, (config.error,), remedy)

@@ -30,7 +30,7 @@ from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
 DOTENV = ".env"
 
 _DJANGO = "DJANGO_SETTINGS_MODULE"
-OF_COMPOSE = ("COMPOSE_", "DOCKER_")
+_OF_COMPOSE = ("COMPOSE_", "DOCKER_")
 """How the variables begin that Docker Compose itself reads from the .env."""
 _NO_VALUES = (PLACEHOLDER, ENCRYPTED)
 
@@ -328,10 +328,18 @@ class Workstation:
         services = compose.services if compose else ()
         # Another service that gets the file may read any of its lines.
         is_shared = any(each != checkout.application and each.env_files for each in services)
-        is_used = compose is not None and (name.casefold() in compose.used_in_any_case or name.startswith(OF_COMPOSE))
+        is_used = compose is not None and (name.casefold() in compose.used_in_any_case or name.startswith(_OF_COMPOSE))
+        return not (is_shared or is_used or self._is_read_by_code(name))
+
+    def is_for_compose_alone(self, name: str) -> bool:
+        """Whether a variable is one that Docker Compose itself reads from the .env, and that nothing else needs."""
+        return name.startswith(_OF_COMPOSE) and not self.is_secret(name) and not self._is_read_by_code(name)
+
+    def _is_read_by_code(self, name: str) -> bool:
+        """Whether Settings, the application or other code of the checkout reads a variable."""
+        settings, checkout = self.checkout.settings, self.checkout
         is_field = settings.find(name) is not None or settings.find_whole(name) is not None
-        is_read = name in checkout.application_reads | checkout.other_reads
-        return not (is_field or is_shared or is_used or is_read)
+        return is_field or name in checkout.application_reads | checkout.other_reads
 
     def overrides_secret_file(self, name: str) -> bool:
         """Whether a line of the .env for a variable comes before a file of secrets_dir, here or in the container."""

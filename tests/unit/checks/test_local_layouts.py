@@ -1117,6 +1117,25 @@ def test_a_dollar_in_what_docker_compose_alone_reads_is_meant(desk: Path, line: 
     assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
 
 
+@pytest.mark.skipif(docker.find_compose() is None, reason="no Docker Compose here")
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("DOCKER_REGISTRY=apps$KIND", "DOCKER_API=apps$KIND", f"DOCKER_TOKEN={PASSWORD}$KIND"),
+        *("COMPOSE_PROFILES=${NO_SUCH}", "COMPOSE_FILE=${NO_SUCH}"),
+    ],
+)
+def test_a_dollar_in_what_docker_compose_does_not_read_alone_is_found(desk: Path, line: str) -> None:
+    """Settings, code or a service reads it too; and what refers to nothing is a fault for Compose as well."""
+    write_files(desk, {"compose.yaml": "services: {db: {image: postgres}}\n"})
+    config = desk / "app/config.py"
+    config.write_text(config.read_text().replace("    db:", '    docker_registry: str = ""\n    db:'))
+    write_files(desk, {"app/main.py": "import os\n\nAPI = os.environ['DOCKER_API']\n"})
+    healthy = f"SECRET_KEY={KEY}\nDB__HOST=localhost\nDB__PASSWORD={PASSWORD}\n"
+    causes = root_causes.diagnose(look(desk, f"{healthy}KIND=yaml\n{line}\n"))
+    assert [(each.check, each.subject) for each in causes if each.is_root_cause] == [("dollar", line.split("=")[0])]
+
+
 @pytest.mark.parametrize("pieces", ["Q2FuIHlvdSByZWFkIGl0==", "Q2FuIHlvdSByZWFk\nIGl0IGhlcmUgYW5k\nSW4gdGhlIGRhcms="])
 def test_pieces_of_a_value_are_reported_and_not_shown(desk: Path, pieces: str) -> None:
     """python-dotenv takes each for a name, so that the value ends with its first line."""
