@@ -86,11 +86,14 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
         for second in other.bindings:
             binding, value = file.find(second.name), second.value
             # A file of this name is meant to differ, and an empty line to be filled.
-            is_meant = other.path.name.endswith(".local") or is_blank(binding.for_python if binding else None)
+            is_empty = is_blank(binding.for_python if binding else None)
+            is_meant = other.path.name.endswith(".local") or is_empty
             own: Severity | None = "info" if is_meant else None
             if binding and binding.for_python and value and not value.same_as(binding.for_python):
                 fact = f"{other.path}, line {second.line}, also sets {second.name}, and is read after the .env."
-                remedy = Remedy(f"Take {second.name} out of {other.path}, or out of {workstation.path}.")
+                # The empty line is the one to go: the other has the value.
+                others = "" if is_empty else f"{other.path}, or out of "
+                remedy = Remedy(f"Take {second.name} out of {others}{workstation.path}.")
                 severity: Severity = (
                     "error" if workstation.is_secret(second.name) or second.name == ENVIRONMENT else "warning"
                 )

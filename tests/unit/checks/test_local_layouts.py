@@ -109,6 +109,15 @@ def test_a_known_name_without_its_underscores_is_a_name(desk: Path, line: str) -
     assert [binding.name for binding in workstation.dotenv.bindings] == [line.rstrip("=: x")]
 
 
+@pytest.mark.parametrize(("value", "files"), [("", ".env"), (f"x{KEY}", ".env.local, or out of {root}/.env")])
+def test_of_a_value_in_a_later_file_alone_the_empty_line_goes(desk: Path, value: str, files: str) -> None:
+    """Taken out of the other file, the value would be lost."""
+    write_files(desk, {".env.local": f"SECRET_KEY={KEY}\n"})
+    all_found = root_causes.diagnose(look(desk, f"SECRET_KEY={value}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"))
+    [remedy] = (each.remedy.command for each in all_found if each.check == "second-dotenv" and each.status == "found")
+    assert remedy == f"Take SECRET_KEY out of {desk}/{files.format(root=desk)}."
+
+
 def found(snapshot: Snapshot) -> list[tuple[str, str, str]]:
     """Check, subject and severity of each root cause."""
     return [(each.check, each.subject, each.severity) for each in root_causes.diagnose(snapshot) if each.is_root_cause]
