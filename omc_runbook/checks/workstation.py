@@ -30,9 +30,12 @@ from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.repository.git import GitStatus
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation.docker import IS_FOLDER
 from omc_runbook.workstation.history import LOGIN, Location
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
+_WITHOUT_PATH = re.compile(r"(?:\A|[:;,])\s*(?:[:;,]|\Z)")
+"""A separator in COMPOSE_FILE with no path on one of its sides."""
 _PATTERN_SIGN = re.compile(r"[\\*?\[]")
 """What stands for itself in .gitignore only behind a backslash."""
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
@@ -121,12 +124,16 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         or bool(workstation.missing_env_files)
         or any(each is None or is_blank(each.for_compose) for each in map(file.find, compose.required))
     )
-    named = file.find("COMPOSE_FILE")
-    if config.error and named and is_blank(named.value) and named.name not in _in_shell(workstation):
+    named = None if "COMPOSE_FILE" in _in_shell(workstation) else file.find("COMPOSE_FILE")
+    if config.error and named and is_blank(named.value):
         # Another check reports what it refers to in vain.
         if not named.is_unset:
             fact = f"{named.name} is empty, so that Docker Compose takes the folder for a compose file."
             yield Evidence(named.name, (fact,), Remedy(f"Take {named.name} out of {file.path}."))
+    elif IS_FOLDER in config.error and named and named.value and named.value.matches(_WITHOUT_PATH):
+        fact = f"{named.name} has a separator without a path, so that Docker Compose takes the folder for one."
+        remedy = Remedy(f"Take that separator out of {named.name} in line {named.line} of {file.path}.")
+        yield Evidence(named.name, (fact,), remedy)
     elif config.error and not is_explained:
         remedy = Remedy(config.remedy or workstation.compose_command("config", "--quiet"))
         yield Evidence(compose.files[0].name, (config.error,), remedy)

@@ -77,9 +77,10 @@ _ATTRIBUTE_NAMES = """
 _ATTRIBUTES = frozenset(_ATTRIBUTE_NAMES.split())
 """Names of attributes in a compose file, which are no values."""
 _SERVICE = re.compile(r'^service "?([\w.-]+)"? (?!services)', re.MULTILINE)
+IS_FOLDER = "is a folder, where a compose file names a file"
 _OF_PATHS = {
     "no such file or directory": "does not exist, which a compose file or COMPOSE_FILE names",
-    "is a directory": "is a folder, where a compose file names a file",
+    "is a directory": IS_FOLDER,
     "permission denied": "cannot be read by this user",
 }
 """What Compose says of a file that it needs, in other words."""

@@ -1116,6 +1116,18 @@ def test_an_empty_compose_file_is_the_one_cause_of_what_compose_says(desk: Path)
 
 
 @pytest.mark.skipif(docker.find_compose() is None, reason="no Docker Compose here")
+@pytest.mark.parametrize("paths", ["compose.yaml:", ":compose.yaml", "compose.yaml::compose.yaml"])
+def test_a_separator_of_compose_file_without_a_path_is_the_one_cause(desk: Path, paths: str) -> None:
+    """It says that a folder is no compose file here, too."""
+    write_files(desk, {"compose.yaml": "services: {db: {image: postgres}}\n"})
+    healthy = f"SECRET_KEY={KEY}\nDB__HOST=localhost\nDB__PASSWORD={PASSWORD}\n"
+    snapshot = look(desk, f"{healthy}COMPOSE_FILE={paths}\n")
+    [cause] = (each for each in root_causes.diagnose(snapshot) if each.is_root_cause)
+    assert (cause.check, cause.subject, cause.severity) == ("compose-refused", "COMPOSE_FILE", "error")
+    assert cause.remedy.command == f"Take that separator out of COMPOSE_FILE in line 4 of {desk / '.env'}."
+
+
+@pytest.mark.skipif(docker.find_compose() is None, reason="no Docker Compose here")
 @pytest.mark.parametrize("line", ["COMPOSE_FILE=compose.$KIND", "COMPOSE_PROJECT_NAME=${NO_SUCH:+x}app$KIND"])
 def test_a_dollar_in_what_docker_compose_alone_reads_is_meant(desk: Path, line: str) -> None:
     """python-dotenv has another value for it, which nobody uses."""
