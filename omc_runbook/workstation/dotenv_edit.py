@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from omc_runbook.repository.layout import Statement, assignment_of, export_as_in, spelling_of, statements, variables
@@ -101,6 +101,23 @@ def insert(text: str, block: str, after: str | None) -> str:
         lines = lines[1:]
     insertion = "".join(f"{line}{newline}" for line in lines)
     return text[: len(text) - len(body)] + _join(parts, [*pieces[:index], insertion, *pieces[index:]])
+
+
+def insert_all(text: str, blocks: Iterable[TemplateBlock]) -> str:
+    """Insert blocks of a template one after the other, as `insert` does each; those in a row at once.
+
+    The first is by itself: it decides whether a text without assignments has export before each.
+    """
+    previous, together = None, list[TemplateBlock]()
+    for each in blocks:
+        if len(together) > 1 and each.after == previous:
+            together[-1] = together[-1]._replace(block=f"{together[-1].block}{each.block}")
+        else:
+            together.append(each)
+        previous = each.name
+    for each in together:
+        text = insert(text, each.block, each.after)
+    return text
 
 
 def replace_odd_blanks(text: str, except_names: Collection[str]) -> str:

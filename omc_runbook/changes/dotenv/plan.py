@@ -416,9 +416,7 @@ def _merge(workstation: Workstation, base: str, text: str) -> tuple[set[str], st
     additions = [each for each in additions if (own.get(each.name) or each).name == each.name]
     # An empty variable beside another of the same field would override it.
     additions = [each for each in additions if workstation.dotenv_name(each.name).casefold() == each.name.casefold()]
-    for addition in additions:
-        text = dotenv_edit.insert(text, addition.block, addition.after)
-    return {addition.name for addition in additions}, text
+    return {addition.name for addition in additions}, dotenv_edit.insert_all(text, additions)
 
 
 def _refused(workstation: Workstation, text: str, added_names: Collection[str]) -> tuple[str, ...]:

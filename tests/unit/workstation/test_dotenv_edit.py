@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import create_model
 from pydantic_settings import BaseSettings
+from support.call_counts import count_calls
 
 from omc_runbook.repository.layout import statements
-from omc_runbook.workstation.dotenv_edit import comment_out, insert, merge, quote, set_values
+from omc_runbook.workstation.dotenv_edit import comment_out, insert, insert_all, merge, quote, set_values
 
 TEXT = """\
 # A title
@@ -365,3 +366,15 @@ def test_compose_reads_every_spelling(tmp_path: Path) -> None:
         values = {variable: value.replace("$$", "$") for variable, value in service["environment"].items()}
         assert values == services.pop(name), name
     assert not services
+
+
+@pytest.mark.parametrize("existing", ["", "B=1", "export B=1\r\n", "A=0\n\nC=2\n"])
+def test_blocks_in_a_row_are_inserted_at_once(existing: str) -> None:
+    """As one by one, each of which parses the whole text anew."""
+    blocks = merge("# first\nA=\nexport B=\n\n# third\nC=\nD='x\ny'\n\nE=\nF=\n", existing)
+    expected = existing
+    for block in blocks:
+        expected = insert(expected, block.block, block.after)
+    assert insert_all(existing, blocks) == expected
+    many = merge("".join(f"# {at}\nNAME_{at}=\n" for at in range(50)), existing)
+    assert count_calls(lambda: insert_all(existing, many), "insert") <= 2
