@@ -12,8 +12,11 @@ _PLAIN_NAME = re.compile(rf"_*{_WORD}(?:[_.-]+{_WORD})*_*")
 """A name of short words of one case with few digits, as hardly any generated value is."""
 
 _ASSIGNMENT = re.compile(rf"\s*(?:export\s+)?'?({_NAME})'?\s*([=:])([^\S\n]*)(['\"]?)(.*)", re.DOTALL)
-_BEFORE_VALUE = re.compile(r"'?(?:=|[^\S\n]+=[^\S\n]*)['\"]?[\w/$.{~@+!%*(\[<^?-]")
-"""What stands between a name and its value: not the = at the end of a key in base64, nor what follows that."""
+_BEFORE_VALUE = re.compile(r"'?(?:=|[^\S\n]+=[^\S\n]*)['\"]?(?!-----)[\w/$.{~+!%*(\[^-]")
+"""What stands between a name and its value: not the = at the end of a key in base64, nor what follows that.
+
+Such as the last line of a PEM file, a tag of XML, or the host after a password.
+"""
 BLOCK_MARK = re.compile(r"[^\S\n]*[|>][-+\d]{0,2}[^\S\n]*")
 """What begins a block of YAML, in the place of a value."""
 _ALONE = re.compile(rf"\s*(?:export\s+)?({_NAME})\s*")
