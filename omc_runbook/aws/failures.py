@@ -29,11 +29,13 @@ from botocore.exceptions import (
 
 from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.calls import TookTooLong
+from omc_runbook.aws.credential_process import NoCredentialsInTime
 from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 from omc_runbook.model.parameters import quoted
 from omc_runbook.model.shell import command, unset_commands
+from omc_runbook.model.time_limits import PROGRAM_SECONDS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -232,6 +234,8 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         if _STILL_EXPIRED not in str(error):
             raise
         raise CouldNotLook(no_credentials(profile, *_EXPIRED_AT_SOURCE), kind="credentials") from None
+    except NoCredentialsInTime:
+        raise CouldNotLook(no_credentials(profile, *_PROCESS_HANGS)) from None
     except BotoCoreError as error:
         if isinstance(error, CredentialRetrievalError) and error.kwargs.get("provider") == ProcessProvider.METHOD:
             raise CouldNotLook(no_credentials(profile, *PROCESS_FAILS)) from None
@@ -276,6 +280,10 @@ _INVALID_HEADER = "Invalid header value"
 _LINE_BREAK = (
     "a key's id or the session token has a line break within or at its end",
     "Remove it where they are set, such as in a file with Windows' line ends",
+)
+_PROCESS_HANGS = (
+    f"credential_process gave no answer within {PROGRAM_SECONDS:.0f} seconds, and was ended",
+    "Run that program by hand to see what it waits for",
 )
 PROCESS_FAILS = ("credential_process fails, or prints something else", "Run that program by hand to see why")
 """Why, and what to do: what the program says may hold a password, and so is not shown."""

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
@@ -17,22 +17,18 @@ from botocore.config import Config
 from botocore.credentials import (
     CredentialProvider,
     CredentialResolver,
-    Credentials,
     DeferredRefreshableCredentials,
-    ProcessProvider,
-    RefreshableCredentials,
     create_credential_resolver,
 )
 from botocore.exceptions import (
     ConfigParseError,
-    CredentialRetrievalError,
     InvalidRegionError,
     ProfileNotFound,
     UnknownRegionError,
 )
 from botocore.loaders import Loader, create_loader
 
-from omc_runbook.aws import endpoint, sts
+from omc_runbook.aws import credential_process, endpoint, sts
 from omc_runbook.aws.answer import ParserFactory, validate_responses
 from omc_runbook.aws.calls import Calls
 from omc_runbook.aws.failures import PROCESS_FAILS, WRONG_VARIABLE, ReadFailure, attempt, no_credentials
@@ -216,20 +212,8 @@ def _resolver(session: botocore.session.Session, region: str) -> CredentialResol
     resolver = create_credential_resolver(session, region_name=region)
     provider: Any = resolver.get_provider("assume-role")
     provider.cache = _sessions_of(session.profile or "")
-    process: Any = resolver.get_provider(ProcessProvider.METHOD)
-    process.load = partial(_load_texts, process.load)
+    credential_process.bound(resolver)
     return resolver
-
-
-def _load_texts(load: Callable[[], Credentials | None]) -> Credentials | None:
-    """What the program for credentials prints; botocore would sign with null or a number, and fail in a TypeError."""
-    credentials = load()
-    # Those with a time would be renewed here.
-    if credentials is not None and not isinstance(credentials, RefreshableCredentials):
-        texts = credentials.access_key, credentials.secret_key, credentials.token or ""
-        if not all(isinstance(each, str) for each in texts):
-            raise CredentialRetrievalError(provider=ProcessProvider.METHOD, error_msg="not a text")
-    return credentials
 
 
 def _sessions_of(profile: str) -> dict[str, Any]:

@@ -14,12 +14,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing import process as processes
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
+from omc_runbook.aws import credential_process
 from omc_runbook.headless import fork_server
 from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook
@@ -42,6 +44,11 @@ OWN_VARIABLES = "OMC_RUNBOOK_"
 """How the variables begin that say what a notebook and its command exchange."""
 GRACE_SECONDS = 5.0
 """A worker whose parent does not end it in time ends itself so much later."""
+
+END_SECONDS = 1.0
+"""A worker that has not ended its programs and itself by then, when asked to, is killed."""
+_END = signal.SIGUSR1
+"""What asks it to: a run answers the other signals by a record."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,12 @@ class _Worker:
         return end
 
     def kill(self) -> None:
-        """End it."""
+        """End it, and the program that it may be waiting for."""
+        pid = self._process.pid
+        if pid is not None and self._process.is_alive():
+            with suppress(ProcessLookupError):
+                os.kill(pid, _END)
+            self._process.join(END_SECONDS)
         self._process.kill()
         self._process.join()
         self._process.close()
@@ -171,6 +183,7 @@ def _work(
 ) -> None:
     """Be a worker: with the parent's variables, no streams, and an end."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(_END, lambda *_: _end())
     signal.setitimer(signal.ITIMER_REAL, seconds)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -186,4 +199,9 @@ def _end_with_parent() -> None:
     parent = processes.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
+        _end()
+
+
+def _end() -> None:
+    credential_process.end_all()
+    os._exit(1)

@@ -6,6 +6,8 @@ LOOK_SECONDS = 150.0
 """Seconds after which a look at an environment begins no call to AWS any more, nor repeats one."""
 CALL_SECONDS = 25.0
 """Seconds after which a call without an answer has failed, until it is repeated: to connect, and to read."""
+PROGRAM_SECONDS = 60.0
+"""Seconds after which a profile's credential_process is ended, as by AWS's SDK for Go: it may ask a person."""
 ROLLOUT_SECONDS = 900.0
 """Seconds, and the bake time, after which an unfinished roll-out counts as failed, unless it goes well."""
 

@@ -1,6 +1,7 @@
 """Clients that find no credentials, no profile and no network: one sentence each."""
 
 import json
+import os
 import re
 import secrets
 import socket
@@ -115,6 +116,47 @@ def test_what_the_program_for_credentials_says_is_not_shown(
             "The AWS credentials cannot be read: credential_process fails, or prints something else. Run that program"
             " by hand to see why, then run again."
         )
+
+
+@pytest.mark.parametrize(
+    "profiles",
+    [
+        "[profile night]\ncredential_process = {program}\n",
+        "[profile night]\nrole_arn = arn:aws:iam::210987654321:role/runbooks\nsource_profile = base\n"
+        "[profile base]\ncredential_process = {program}\n",
+    ],
+)
+def test_a_program_for_credentials_that_hangs_is_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profiles: str
+) -> None:
+    """Also where a role's source profile names it, and where a program that it has started holds its output open."""
+    monkeypatch.setattr("omc_runbook.aws.credential_process.PROGRAM_SECONDS", 0.3)
+    program = f"/bin/sh -c 'sleep 20 & echo $$ > {tmp_path}/pid; wait'"
+    configure(monkeypatch, tmp_path, profiles.format(program=program))
+    monkeypatch.setenv("AWS_PROFILE", "night")
+    start = time.monotonic()
+    with pytest.raises(CouldNotLook) as caught:
+        identify(Clients(REGION), load("staging"))
+    assert time.monotonic() - start < 10
+    assert str(caught.value) == (
+        "The AWS credentials cannot be read: credential_process gave no answer within 60 seconds, and was ended. Run"
+        " that program by hand to see what it waits for, then run again."
+    )
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_what_the_program_of_a_source_profile_prints_is_checked_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The keys with which a role is assumed; botocore would sign with null, and fail in a TypeError."""
+    program = """/bin/echo '{"Version": 1, "AccessKeyId": "hunter2", "SecretAccessKey": null}'"""
+    role = "role_arn = arn:aws:iam::210987654321:role/runbooks"
+    profiles = f"[profile night]\n{role}\nsource_profile = base\n[profile base]\ncredential_process = {program}\n"
+    configure(monkeypatch, tmp_path, profiles)
+    monkeypatch.setenv("AWS_PROFILE", "night")
+    with pytest.raises(CouldNotLook, match="credential_process fails, or prints something else"):
+        identify(Clients(REGION), load("staging"))
 
 
 def test_a_program_that_gives_expired_credentials_is_one_sentence(

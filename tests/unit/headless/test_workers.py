@@ -106,6 +106,18 @@ def test_an_interruption_ends_all(tmp_path: Path) -> None:
     assert _has_ended(int(file.read_text()))
 
 
+def test_a_worker_that_is_ended_leaves_no_program_for_credentials(tmp_path: Path) -> None:
+    """It would go on waiting, such as for a person, with nobody to hand credentials to."""
+    file = tmp_path / "pid"
+    program = f"/bin/sh -c 'echo $$ > {file}; exec sleep 60'"
+    (tmp_path / "config").write_text(f"[profile night]\ncredential_process = {program}\n")
+    variables = f"__import__('os').environ.update(AWS_CONFIG_FILE={str(tmp_path / 'config')!r})"
+    look = "__import__('omc_runbook.aws.session', fromlist=['session']).Clients('eu-west-1', 'night').has_credentials"
+    ends = workers.run_each(eval, {"hangs": f"[{variables}, {look}]"}, 5.0)
+    assert ends["hangs"].failure == "no answer within 5 s"
+    assert _has_ended(int(file.read_text()))
+
+
 @pytest.mark.long
 def test_neither_a_worker_nor_a_folder_outlives_a_killed_parent(tmp_path: Path) -> None:
     """It would go on reading, with nobody to report to; the folder of workers is removed by our next process there."""
