@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal
 
 from omc_runbook.model import json_text
@@ -292,10 +294,17 @@ class Outcome:
     def applied_by(self, command: str) -> str:
         """What applies the plan: `command`, or one that a note of a rotation has instead, which changes a database too.
 
-        Others may plan more than that one changes; and a plan's file is applied exactly, or not at all.
+        Others may plan more than that one changes; and a plan's file is applied exactly, or not at all. What `command`
+        says beyond the note's, such as what to do on failure or where the record goes, stays.
         """
+        noted = self.noted_command
+        return _with_parameters(noted, command) if noted else command
+
+    @property
+    def noted_command(self) -> str:
+        """The command that a note of a rotation has instead of the run's own; "" for none."""
         noted = self.notes if self.runbook == "rotate" and not self.plan_file else ()
-        return next((each for each in noted if each.startswith(COMMAND)), command)
+        return next((each for each in noted if each.startswith(COMMAND)), "")
 
     @property
     def exit_code(self) -> int:
@@ -421,6 +430,32 @@ def status_of(findings: Iterable[Finding], is_refused: bool = False) -> OutcomeS
 def unknown_reasons(findings: Iterable[Finding]) -> dict[str, list[str]]:
     """Why checks are unknown: the ids of the checks by reason."""
     return {reason: [*check_ids(own)] for reason, own in unknown_by_reason(findings).items()}
+
+
+def _with_parameters(line: str, other: str) -> str:
+    """A command line that applies a plan, with the parameters and options that another of its runbook has beyond it."""
+    try:
+        (start, own, options), (_, others, more) = _parts(line), _parts(other)
+    except ValueError:
+        # What masked a value has taken one of its quotes along.
+        return line
+    last = {name: own.pop(name) for name in ("apply", "confirm") if name in own}
+    pairs = own | {name: value for name, value in others.items() if name not in {*own, *last}} | last
+    words = (word for pair in pairs.items() for word in ("-p", *pair))
+    return command(*start, *words, *options, *more)
+
+
+def _parts(line: str) -> tuple[list[str], dict[str, str], list[str]]:
+    """The words of a command line before its parameters, these by their names, and its options after them."""
+    words = iter(shlex.split(line))
+    start, parameters, rest = [*islice(words, 3)], dict[str, str](), list[str]()
+    for word in words:
+        if word == "-p":
+            name = next(words, "")
+            parameters[name] = next(words, "")
+        else:
+            rest.append(word)
+    return start, parameters, rest
 
 
 def unknown_by_reason(findings: Iterable[Finding], most: int = sys.maxsize) -> dict[str, list[Finding]]:

@@ -77,6 +77,21 @@ def test_a_plan_that_needs_a_database_ends_with_the_command_that_changes_both() 
     # It has neither the plan in a file that somebody reviewed, nor what an update removes.
     for other in (replace(outcome, plan_file=PlanReference("1a2b", "", "")), replace(outcome, runbook="update")):
         assert other.applied_by("omc-runbook run it") == "omc-runbook run it"
+    own = "omc-runbook run rotate -p keys due -p on_failure leave -p apply true --record 'my records'"
+    whole = (
+        "omc-runbook run rotate -p keys POSTGRES_PASSWORD -p database_url_from env:NAME -p on_failure leave -p apply"
+        " true --record 'my records'"
+    )
+    assert outcome.applied_by(own) == whole
+    in_production = replace(outcome, notes=(f"{both} -p confirm production",))
+    assert in_production.applied_by(f"{own} -p confirm production") == whole.replace(
+        "apply true", "apply true -p confirm production"
+    )
+    lines = summarise(outcome, "a.html", own)
+    assert [str(line).strip(" →") for line in lines if "database_url_from" in str(line)] == [
+        whole,
+        f"Apply it: {whole}",
+    ]
 
 
 @pytest.mark.parametrize(
