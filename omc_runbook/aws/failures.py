@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.calls import TookTooLong
 from omc_runbook.aws.credential_process import NoCredentialsInTime
 from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR
-from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 from omc_runbook.model.parameters import quoted
 from omc_runbook.model.shell import command, unset_commands
@@ -223,6 +224,9 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     except OSError as error:
         if not error.filename:
             raise
+        if error.errno == errno.EMFILE:
+            # Such as a model of botocore's that a new client needs: nothing is wrong with the credentials.
+            raise CouldNotLook(OUT_OF_FILES) from None
         # A quoted credential_process is one name with its options, which may be secret.
         program, *options = str(error.filename).split()
         name = f"{program} …" if options else program

@@ -1,5 +1,6 @@
 """Clients that find no credentials, no profile and no network: one sentence each."""
 
+import errno
 import json
 import os
 import re
@@ -37,7 +38,7 @@ from omc_runbook.aws.session import Clients, configured_region, make_change, par
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.model.environment import load
-from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, UsageError
 from omc_runbook.model.findings import merge_reads
 from omc_runbook.report.display.banner import where
 from omc_runbook.runbooks.run import Run, Target
@@ -85,6 +86,17 @@ def test_credentials_that_cannot_be_read_are_one_sentence(
         identify(Clients(REGION), load("staging"))
     advice = "Correct the AWS configuration, then run again."
     assert str(caught.value) == f"The AWS credentials cannot be read: {reason}. {advice}"
+
+
+def test_a_lack_of_open_files_is_no_fault_of_the_credentials() -> None:
+    """botocore opens its models when a client is made, which asks for credentials first."""
+
+    def call() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/lib/botocore/data/ecs/paginators-1.json")
+
+    with pytest.raises(CouldNotLook) as caught:
+        attempt("the credentials", "credentials", call)
+    assert str(caught.value) == OUT_OF_FILES
 
 
 @pytest.mark.parametrize(
