@@ -65,6 +65,11 @@ class Descriptors:
         for descriptor in (self._bell, *self._pipes.values()):
             os.close(descriptor)
 
+    def tell(self, line: str) -> None:
+        """Print a line on what was standard error before, where that can be written."""
+        with suppress(OSError):
+            os.write(self._before[2], f"{line}\n".encode())
+
     def settle(self) -> None:
         """Take what was written so far, and what buffers keep back."""
         _flush()

@@ -7,7 +7,7 @@ import getpass
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +24,10 @@ from omc_runbook.model.errors import RunbookError
 
 PATIENCE = 2
 """After how many signals this process ends without tidying up."""
+ENDED_AT_ONCE = (
+    "Ended at once by a third signal, without a record. If a plan was being applied, run the same again, which"
+    " completes or undoes what was begun."
+)
 MAY_FAIL = "raises-exception"
 """The tag of a cell whose error does not end the notebook."""
 _KERNEL_VARIABLES = {
@@ -53,6 +57,8 @@ class Interruption:
     def __init__(self) -> None:
         self._numbers: list[int] = []
         self._is_in_cell = False
+        self.tell: Callable[[str], None] = lambda text: None
+        """Prints a line where a person sees it, whatever a cell's streams are."""
 
     @property
     def has_come(self) -> bool:
@@ -73,6 +79,7 @@ class Interruption:
         if ending.note(number):
             self._numbers.append(number)
         if len(self._numbers) > PATIENCE:
+            self.tell(ENDED_AT_ONCE)
             os._exit(RunbookError.exit_code)
         if self._is_in_cell:
             raise KeyboardInterrupt if len(self._numbers) == 1 else SystemExit
@@ -101,6 +108,7 @@ class OwnProcessEngine(MaskingEngine):
             _streams(outputs, descriptors),
             cell_shell.shell(outputs, has_terminal) as shell,
         ):
+            interruption.tell = descriptors.tell
             for index, cell in enumerate(nb_man.nb.cells):
                 with outputs.lock:
                     nb_man.cell_start(cell, index)

@@ -19,6 +19,7 @@ import pytest
 from support import forked_command
 from support.runs import COMMAND, ENGINES
 
+from omc_runbook.masking.own_process import ENDED_AT_ONCE
 from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, UsageError
 from omc_runbook.report.archive import kept_records
 from omc_runbook.report.archive import record as records
@@ -377,6 +378,19 @@ def test_a_second_signal_leaves_the_record_of_a_change_that_was_to_be_made(tmp_p
     assert body["failure"].startswith("Ended by a second signal") and "run verify" in body["failure"]
     (notebook,) = (tmp_path / "records").glob("night-staging-*.ipynb")
     assert "signal.SIGINT" in notebook.read_text()
+
+
+def test_a_third_signal_ends_a_run_at_once_and_says_so(tmp_path: Path) -> None:
+    """On the terminal, where a cell's streams are others by then."""
+    lines = (
+        "import signal",
+        "try: signal.raise_signal(signal.SIGTERM)",
+        "except KeyboardInterrupt:",
+        "    try: signal.raise_signal(signal.SIGTERM)",
+        "    except SystemExit: signal.raise_signal(signal.SIGTERM)",
+    )
+    ended = run_night(tmp_path, (), *lines)
+    assert (ended.returncode, ended.stdout) == (2, "") and ended.stderr.endswith(f"{ENDED_AT_ONCE}\n")
 
 
 def test_a_signal_after_the_last_cell_of_a_change_leaves_its_outcome_as_it_is(tmp_path: Path) -> None:
