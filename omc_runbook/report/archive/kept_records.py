@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -114,18 +114,26 @@ def notes(
     folder: Path, found_records: Sequence[KeptRecord], of_each: int = 0, now: datetime | None = None
 ) -> tuple[str, ...]:
     """What to say of the records that `read` left out with the same arguments, in sentences."""
-    unreadable = _count_unreadable(folder)
+    files = {
+        path: stem
+        for each in folders(folder)
+        for suffix in (".ipynb", ".json")
+        for path in each.glob(f"*{suffix}")
+        if (stem := stems.parse(path.stem))
+    }
+    notebooks = {path: stem for path, stem in files.items() if path.suffix == ".ipynb"}
+    unreadable = _count_unreadable(notebooks)
     found_notes = (
         f"{unreadable} more cannot be read by this user." if unreadable else "",
-        _note_damaged(folder, found_records, of_each, now),
-        _note_ahead(folder, now) if now else "",
+        # Of one whose notebook is missing, its outcome is left.
+        _note_damaged({path.with_suffix(".ipynb"): stem for path, stem in files.items()}, found_records, of_each, now),
+        _note_ahead(notebooks.values(), now) if now else "",
     )
     return tuple(filter(None, found_notes))
 
 
-def _count_unreadable(folder: Path) -> int:
-    """How many notebooks in a folder and those below are named as records, and cannot be read."""
-    notebooks = (path for each in folders(folder) for path in each.glob("*.ipynb") if stems.parse(path.stem))
+def _count_unreadable(notebooks: Iterable[Path]) -> int:
+    """How many of these cannot be read."""
     return sum(not os.access(path, os.R_OK) for path in notebooks)
 
 
@@ -135,10 +143,9 @@ def sentence_on_ahead(number: int, last: str) -> str:
     return f"{which} of the future, the last of {last}: this machine's clock is or was wrong."
 
 
-def _note_ahead(folder: Path, now: datetime) -> str:
+def _note_ahead(recorded: Iterable[Stem], now: datetime) -> str:
     """A sentence on the records of the future, which are left out; "" without any."""
-    notebooks = (path for each in folders(folder) for path in each.glob("*.ipynb"))
-    ahead = sorted(stem for path in notebooks if (stem := stems.parse(path.stem)) and stem.is_ahead(now))
+    ahead = sorted(stem for stem in recorded if stem.is_ahead(now))
     if not ahead:
         return ""
     they = "They are" if len(ahead) > 1 else "It is"
@@ -149,21 +156,16 @@ def _run_of(stem: Stem) -> str:
     return f"{stem.runbook} on {stem.environment}, {stem.started:%Y-%m-%d %H:%M} UTC"
 
 
-def _note_damaged(folder: Path, found_records: Sequence[KeptRecord], of_each: int, now: datetime | None) -> str:
+def _note_damaged(
+    expected: Mapping[Path, Stem], found_records: Sequence[KeptRecord], of_each: int, now: datetime | None
+) -> str:
     """A sentence on the records that `read` had to leave out, since nothing in them can be read; "" without any."""
     notebooks = {each.page.with_suffix(".ipynb") for each in found_records}
     kinds = grouped((each.stem.kind, each.stem) for each in found_records if each.stem)
-    # Of one whose notebook is missing, its outcome is left.
-    expected = {
-        path.with_suffix(".ipynb")
-        for each in folders(folder)
-        for suffix in (".ipynb", ".json")
-        for path in each.glob(f"*{suffix}")
-    }
     damaged = sorted(
         stem
-        for path in expected
-        if path not in notebooks and (stem := stems.parse(path.stem)) and not stem.is_ahead(now)
+        for path, stem in expected.items()
+        if path not in notebooks and not stem.is_ahead(now)
         # What is older than those that were asked for was not read.
         if not 0 < of_each <= len(kinds.get(stem.kind, ())) or stem > min(kinds[stem.kind])
         if _is_damaged(path)
