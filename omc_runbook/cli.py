@@ -263,7 +263,7 @@ def _run_notebook(
     from omc_runbook.headless import notebooks, overview, places, publishing, terminal
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
-    from omc_runbook.model.handover import FAILED, WARNING
+    from omc_runbook.model.handover import FAILED, WARNING, was_told
     from omc_runbook.model.parameters import refuse_secrets
 
     # These are read, and repeated by errors, before the notebook is.
@@ -274,6 +274,8 @@ def _run_notebook(
 
     def print_line(line: str) -> None:
         """Print progress on standard error; without a terminal, only why something failed."""
+        if was_told(line):
+            return
         if summary or is_watched or line.startswith((FAILED, WARNING)):
             terminal.print_event(line, errors)
 

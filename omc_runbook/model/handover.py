@@ -56,11 +56,20 @@ def room_beside(outcome: Path) -> Path:
     return outcome.with_name("room")
 
 
+_on_terminal = set[str]()
+
+
+def was_told(line: str) -> bool:
+    """Whether this process has given this warning itself, which a run's kernel gives again."""
+    return line in _on_terminal
+
+
 @cache
 def warn_once(sentence: str) -> None:
     """Say something once, on the terminal of `omc-runbook run` or else on standard error."""
     path, line = os.environ.get(LINES_VARIABLE), f"{WARNING} {sentence}\n"
     if not path:
+        _on_terminal.add(line.rstrip("\n"))
         sys.stderr.write(line)
         return
     with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:

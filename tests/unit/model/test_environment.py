@@ -9,7 +9,7 @@ import pytest
 
 from omc_runbook.model.environment import Environment, known_names, load
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.handover import warn_once
+from omc_runbook.model.handover import warn_once, was_told
 from omc_runbook.model.suggestions import did_you_mean, nearest
 
 
@@ -142,6 +142,8 @@ def test_a_misspelt_name_of_the_file_is_told(
     load("production")
     warning = f"warning: {bare / name} is not read: its name must be runbook.toml.\n"
     assert capsys.readouterr().err == (warning if is_told else "")
+    # A run's kernel tells it again.
+    assert was_told(warning.rstrip("\n")) == is_told
     write(bare, "")
     warn_once.cache_clear()
     load("staging")
