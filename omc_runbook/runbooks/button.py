@@ -78,7 +78,7 @@ def offer(run: Run, choice: Choice, is_done: bool, is_empty: bool) -> Button | L
     elif not can_press():
         sentence = f"{BY_HAND}; a button needs ipywidgets, which comes with omc-runbook[lab]."
     else:
-        return Button([choice], run.word, run.page)
+        return Button([choice], run.word, run.page, run.why_word)
     return Listing("By a button", (), sentence)
 
 
@@ -94,13 +94,16 @@ def _is_watched() -> bool:
 class Buttons:
     """Buttons in a row, of which one is pressed, with its displays below; unless `word` is "", that is typed first.
 
+    `why_word` says why, as the beginning of a sentence.
+
     What a button does runs in a thread of its own, so that the kernel hears the buttons that stop it, and the
     interrupt. Each works once: presses that are queued meanwhile are ignored. After an error, which is shown, there are
     buttons again.
     """
 
-    def __init__(self, choices: Sequence[Choice], word: str, page: Page | None = None) -> None:
+    def __init__(self, choices: Sequence[Choice], word: str, page: Page | None = None, why_word: str = "") -> None:
         self._choices, self.word, self._page = tuple(choices), word, page or Page()
+        self._why_word = why_word or f"This is {word}"
         self.beside: Sequence[Any] = ()
         """Widgets beside the buttons, until what they do is done."""
         self.frontend: Frontend | None = None
@@ -237,7 +240,7 @@ class Buttons:
             raise UsageError(f"{ELSEWHERE} Nothing was done.")
         word = self._field.value.strip()
         if word != self.word:
-            raise UsageError(f"This is {self.word}: type {self.word} beside the button first. Nothing was done.")
+            raise UsageError(f"{self._why_word}: type {self.word} beside the button first. Nothing was done.")
         steps = act(word)
         while True:
             try:
@@ -267,8 +270,9 @@ class Panel(Buttons, InteractiveDisplay):
         after: Offer,
         word: str,
         page: Page | None = None,
+        why_word: str = "",
     ) -> None:
-        super().__init__(after(state), word, page)
+        super().__init__(after(state), word, page, why_word)
         self.left, self._state, self._describe, self._after = file, state, describe, after
         self._name = file.stem
 

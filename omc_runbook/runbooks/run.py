@@ -290,6 +290,16 @@ class Run:
         """The word that `confirm` needs, and a button: production's, where that is among the environments; else ""."""
         return PRODUCTION if self.productions else ""
 
+    @property
+    def why_word(self) -> str:
+        """Why a change needs that word, as the beginning of a sentence; "" where it needs none."""
+        if not self.word:
+            return ""
+        if not any(each.environment.is_production for each in self.targets):
+            secret = self.environment.names.secret
+            return f"{secret} is {self.word}'s by its name, and no account in runbook.toml tells another"
+        return f"This is {self.word}" if len(self.targets) == 1 else f"{self.word} is among them"
+
     def look(
         self, repository: str = "", look_inside: bool = False, deeply: bool = False, cached: bool = False
     ) -> Snapshot:
@@ -306,11 +316,7 @@ class Run:
                 " an https:// endpoint. Nothing was written."
             )
         if apply and self.word and confirm != self.word:
-            what = f"This is {self.word}" if len(self.targets) == 1 else f"{self.word} is among them"
-            if not any(each.environment.is_production for each in self.targets):
-                names = self.environment.names
-                what = f"{names.secret} is {self.word}'s by its name, and no account in runbook.toml tells another"
-            raise UsageError(f'{what}: set confirm = "{self.word}" as well. Nothing was written.')
+            raise UsageError(f'{self.why_word}: set confirm = "{self.word}" as well. Nothing was written.')
         return apply
 
     def conclude(

@@ -58,7 +58,7 @@ def _show(run: Run, file: StateFile, state: ChangeState, offers: Offers) -> Rich
     if not can_press():
         return ChangeToFinish(state, _current(run, state))
     describe, after = lambda each: ChangeToFinish(each, _current(run, each)), partial(offers, run)
-    return Panel(file, state, describe, after, state.word or run.word, run.page)
+    return Panel(file, state, describe, after, state.word or run.word, run.page, run.why_word)
 
 
 def _current(run: Run, state: ChangeState) -> str:

@@ -45,7 +45,7 @@ from omc_runbook.model.handover import COMMAND_VARIABLE, OUTCOME_VARIABLE, STATE
 from omc_runbook.report import audit
 from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.runbooks import key_addition, rotate, run, secret_change, unfinished, update
+from omc_runbook.runbooks import button, key_addition, rotate, run, secret_change, unfinished, update
 from omc_runbook.runbooks.button import Button, Panel
 from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.conclude import Ending
@@ -105,6 +105,13 @@ def test_a_secret_that_may_be_productions_is_changed_with_the_word_too(monkeypat
     with pytest.raises(UsageError, match=f'{reason} .*: set confirm = "production" as well'):
         begun.may_change(True, "")
     assert begun.may_change(True, "production") and not begun.may_change(False, "")
+    monkeypatch.setattr(button, "can_press", lambda: True)
+    monkeypatch.setattr(button, "_is_watched", lambda: True)
+    shown = button.offer(begun, button.Choice("Write it", lambda word: iter(())), is_done=False, is_empty=False)
+    assert isinstance(shown, Button)
+    shown._field = Mock(value="")
+    with pytest.raises(UsageError, match=f"{reason} .*: type production beside the button first"):
+        shown._do(Mock())
 
 
 @pytest.mark.parametrize(("own", "word"), [("staging", ""), ("live-eu", "production")])
