@@ -255,7 +255,7 @@ class Watch:
             if since and event.time >= since and event_key not in self._shown_events:
                 self._shown_events.add(event_key)
                 message = event.message.removeprefix(f"(service {rollout.service})").strip()
-                yield f"{event.time:%H:%M:%S} {rollout.service}: {message}"
+                yield f"{event.time:%H:%M:%S} UTC {rollout.service}: {message}"
 
     def _stages(self, before: Sequence[Rollout]) -> list[str]:
         """A line for each roll-out that has come to another stage, waits for a person, or has another failed task."""
@@ -268,7 +268,11 @@ class Watch:
             " ".join(
                 filter(
                     None,
-                    (f"{datetime.now(UTC):%H:%M:%S} {now.service}:", now.progress and f"{now.progress}.", now.reason),
+                    (
+                        f"{datetime.now(UTC):%H:%M:%S} UTC {now.service}:",
+                        now.progress and f"{now.progress}.",
+                        now.reason,
+                    ),
                 )
             )
             for former, now in zip(before, self._rollouts, strict=True)

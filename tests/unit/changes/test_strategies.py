@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -188,6 +189,7 @@ def test_a_healthy_deployment_is_proved_when_it_is_successful(strategy: str) -> 
     assert (ended.state, ended.reason) == ("done", "")
     assert any("PRODUCTION_TRAFFIC_SHIFT, 100 % of the traffic" in line for line in lines)
     assert sum("BAKE_TIME" in line for line in lines) == 1
+    assert all(re.match(r"\d\d:\d\d:\d\d UTC backend: ", line) for line in lines)
 
 
 @pytest.mark.long
