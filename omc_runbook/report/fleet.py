@@ -21,7 +21,6 @@ from omc_runbook.model.findings import (
 )
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted, listed
-from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level, level_of
@@ -247,11 +246,8 @@ def next_steps(runs: Runs) -> Listing | None:
 
 def by_hand(environments: Sequence[Environment]) -> Listing:
     """The same one by one, in a shell."""
-    names = " ".join(command(each.name) for each in environments)
-    others = {name: text for name, text in environments[0].parameters.items() if name != "environment"}
-    run = Remedy(runbook=VERIFY, parameters=others).invocation
-    loop = f'for environment in {names}; do {run} -p environment "$environment"; done'
-    return Listing("The same, one after the other", [Entry("every environment", command=loop)])
+    runs = "; ".join(Remedy(runbook=VERIFY, parameters=each.parameters).invocation for each in environments)
+    return Listing("The same, one after the other", [Entry("every environment", command=runs)])
 
 
 def _not_good(runs: Runs) -> Runs:

@@ -121,6 +121,14 @@ def test_the_outcome_names_each_environment() -> None:
     assert (target.environment, target.status, target.region) == ("staging", "unknown", "ap-southeast-2")
 
 
+def test_the_commands_by_hand_are_for_every_shell() -> None:
+    """fish has another loop than sh."""
+    (entry,) = fleet.by_hand([load("staging"), load("production")]).entries
+    assert entry.command == (
+        "omc-runbook run verify -p environment staging; omc-runbook run verify -p environment production"
+    )
+
+
 def test_the_answer_says_how_many_are_all_right() -> None:
     """And for each other one why not, and what to do."""
     banner = fleet.summary(RUNS)
