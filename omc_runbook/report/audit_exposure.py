@@ -22,9 +22,11 @@ def exposure(snapshot: Snapshot) -> Table:
         return Table("What lies open", ["key", "what", "where", "place"], [], empty="Nothing was searched.")
     rows = [row for kind, search in _searches(found) for row in _rows(kind, search)]
     rows += [[each.key, PRESENT, "environment", f"{each.environment}'s {each.other_key}"] for each in found.shared]
-    title = f"What lies open of {snapshot.secret_name}: {len(rows) or 'nothing'} found"
+    unread = (*_limits(found), *snapshot.unread(*NEEDS, "services", "task_definitions"))
+    where = " in what was searched" if unread and not rows else ""
+    title = f"What lies open of {snapshot.secret_name}: {len(rows) or 'nothing'} found{where}"
     columns = ["key", "what", "where", "place"]
-    notes = (searched(found), *_limits(found), *snapshot.unread(*NEEDS, "services", "task_definitions"))
+    notes = (searched(found), *unread)
     return Table(title, columns, rows, _LEVELS, " ".join(notes), notes=notes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from omc_runbook.aws.secretsmanager import Secret
-from omc_runbook.checks.audit_lifecycle import NEAR, is_guarded, missing_tags, quotas
+from omc_runbook.checks.audit_lifecycle import LABELS, NEAR, VERSIONS, is_guarded, missing_tags, quotas
 from omc_runbook.checks.audit_unused import PRICE, unused_keys, unused_secrets
 from omc_runbook.model.letters import counted
 from omc_runbook.report.display.severity import Level
@@ -66,8 +66,12 @@ def _rows(snapshot: Snapshot, secret: Secret) -> Iterator[Row]:
     yield _rotation(snapshot, secret)
     yield _tags(snapshot, secret)
     for quota, count, most, unit in quotas(snapshot):
-        state = _WARNING if count >= NEAR * most else _GOOD
-        yield quota, state, f"{count:,} of {most:,} {unit}", "Secrets Manager's quotas"
+        is_near = count >= NEAR * most
+        # What was not read may fill it.
+        if quota in (VERSIONS, LABELS) and "versions" in snapshot.gaps and not is_near:
+            yield quota, UNREAD, "", "ListSecretVersionIds"
+            continue
+        yield quota, _WARNING if is_near else _GOOD, f"{count:,} of {most:,} {unit}", "Secrets Manager's quotas"
 
 
 def _replication(secret: Secret) -> Row:

@@ -284,6 +284,12 @@ ROTATED = with_secret(audited(), rotates=True)
         (replace(audited(), gaps={"unused": (GAP,)}), "tags | not read | "),
         (labelled(15), "number of staging labels | in order | 15 of 20 labels"),
         (labelled(16), "number of staging labels | look at this | 16 of 20 labels"),
+        (replace(labelled(16), gaps={"versions": (GAP,)}), "number of staging labels | look at this | 16 of 20 labels"),
+        (replace(audited(), versions=(), gaps={"versions": (GAP,)}), "number of staging labels | not read | "),
+        (
+            replace(audited(), versions=(), gaps={"versions": (GAP,)}),
+            "number of versions of the last day | not read | ",
+        ),
     ],
 )
 def test_what_is_said_of_a_secrets_lifecycle(snapshot: Snapshot, row: str) -> None:
@@ -306,7 +312,11 @@ def test_where_nothing_was_found_in_the_open_it_says_what_was_not_searched() -> 
     logs = Search(count=0, limits=("Could not read the log.",))
     unread = replace(snapshot, audit=replace(snapshot.audit, exposure=replace(snapshot.audit.exposure, logs=logs)))
     text = exposure(replace(unread, gaps={"contents": (gap,)})).to_text()
-    assert "nothing found" in text and "Could not read the log." in text and "GetSecretValue is missing" in text
+    assert (
+        "nothing found in what was searched" in text
+        and "Could not read the log." in text
+        and "GetSecretValue is missing" in text
+    )
 
 
 @pytest.mark.parametrize(
