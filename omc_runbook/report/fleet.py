@@ -35,7 +35,6 @@ _CLEAR, _SKIPPED, _UNKNOWN = "clear", "—", "unknown"
 _STATUSES: dict[str, Level] = {"ok": "good", "findings": "error", "unknown": "unknown", "failed": "unknown"}
 _FIRST = "Where the reason above names something to correct, correct that first."
 _WARNINGS, _NOT_READ = "warnings", "not looked at"
-_NOTHING_COMPARED = "Fewer than two environments were read, so nothing was compared."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,14 +133,14 @@ def matrix(runs: Runs, links: Mapping[str, str]) -> Table:
 def keys(runs: Runs) -> Table:
     """The keys that some environments have and others lack."""
     rows = [[each.key, _names(each.has), _names(each.lacks)] for each in key_differences(_facts(runs))]
-    empty = _if_compared(_secrets_read(runs), "Every secret that was read has the same keys.")
+    empty = _if_compared(_secrets_read(runs), "secrets", "Every secret that was read has the same keys.")
     return Table("Keys that not every environment has", ["key", "has it", "lacks it"], rows, empty=empty)
 
 
 def values(runs: Runs) -> Table:
     """The keys whose value is the same in several environments."""
     rows = [[", ".join(each.keys), _names(each.environments)] for each in shared_values(_facts(runs))]
-    empty = _if_compared(_secrets_read(runs), "No secret value is the same in two environments.")
+    empty = _if_compared(_secrets_read(runs), "secrets", "No secret value is the same in two environments.")
     return Table("Values that environments share", ["keys", "environments"], rows, empty=empty)
 
 
@@ -152,7 +151,7 @@ def revisions(runs: Runs) -> Table:
         for each in revision_differences(_facts(runs))
     ]
     read = sum(each.revisions is not None for each in _facts(runs).values())
-    empty = _if_compared(read, "Every service that was read has the same images in all environments.")
+    empty = _if_compared(read, "environments", "Every service that was read has the same images in all environments.")
     return Table("Services that differ", ["service", "images", "environments, with revisions"], rows, empty=empty)
 
 
@@ -271,9 +270,9 @@ def _secrets_read(runs: Runs) -> int:
     return sum(each.keys is not None for each in _facts(runs).values())
 
 
-def _if_compared(read: int, sentence: str) -> str:
+def _if_compared(read: int, what: str, sentence: str) -> str:
     """A sentence on what is alike, or that there was nothing to compare with."""
-    return sentence if read > 1 else _NOTHING_COMPARED
+    return sentence if read > 1 else f"Fewer than two {what} were read, so nothing was compared."
 
 
 def _cell(run: EnvironmentRun, family: str) -> tuple[str, Level]:
