@@ -72,13 +72,15 @@ def title(outcome: Outcome) -> str:
 
 
 def end(outcome: Outcome, with_causes: bool = False) -> str:
-    """How the run ended, in a few words; PLAN for one that was not applied, with its causes.
+    """How the run ended, in a few words; PLAN for one that was not applied, with its causes, or that it is refused.
 
     For any other, `with_causes` also adds them, and whether the plan was applied or there was nothing to do.
     """
     causes = outcome.causes_in_words
     if outcome.is_plan:
-        return PLAN if outcome.status == "ok" else f"{PLAN} ({causes or outcome.status})"
+        # Nothing else may be wrong: no finding has the reason then.
+        why = causes or ("refused" if outcome.blockers else outcome.status)
+        return PLAN if outcome.status == "ok" else f"{PLAN} ({why})"
     change = ""
     if outcome.unfinished:
         change = "a change not finished, "

@@ -69,6 +69,13 @@ def test_a_plan_of_what_is_well_is_no_all_clear() -> None:
     ]
 
 
+def test_a_plan_that_is_refused_says_so_where_nothing_else_is_wrong() -> None:
+    """In the list of records, the reason is not told beside it."""
+    refused = replace(DRY, blockers=("New tasks of api would not start.",), findings=(CLEAR,))
+    assert end(refused) == "PLAN: nothing was changed (refused)"
+    assert end(replace(refused, findings=(WRONG,))) == "PLAN: nothing was changed (placeholder)"
+
+
 def test_a_plan_that_needs_a_database_ends_with_the_command_that_changes_both() -> None:
     """Its own would give tasks a password that the database does not have."""
     both = "omc-runbook run rotate -p keys POSTGRES_PASSWORD -p database_url_from env:NAME -p apply true"
