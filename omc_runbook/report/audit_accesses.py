@@ -113,5 +113,5 @@ def looks_back(check: str, days: int) -> timedelta:
 def notes(found: Accesses) -> list[str]:
     """Where the calls are from, since when, and of which there are more."""
     sentences = [f"From {found.source}, since {found.since:%Y-%m-%d %H:%M} UTC."]
-    limits = ", ".join(f"{name} before {time:%Y-%m-%d %H:%M}" for name, time in found.cut.items())
+    limits = ", ".join(f"{name} before {time:%Y-%m-%d %H:%M} UTC" for name, time in found.cut.items())
     return sentences + ([f"There are more calls than an audit reads: {limits} are not counted."] if limits else [])

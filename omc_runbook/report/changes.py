@@ -13,6 +13,7 @@ from omc_runbook.changes.secret.plan import SecretPlan, only_passwords
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.letters import counted
 from omc_runbook.report import verify
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
@@ -72,10 +73,11 @@ def plan(plan: SecretPlan) -> Table:
     count = len(plan.changed)
     consumers = ", ".join(service.name for service in plan.consumers) or "no service"
     base = f"version {plan.short(plan.base)}" if plan.base else "nothing"
+    kept = f"all {len(rows)} keys stay as they are" if len(rows) != 1 else "the one key stays as it is"
     title = (
-        f"{count} of {len(rows)} keys would change, on top of {base}; used by {consumers}"
+        f"{count} of {counted(len(rows), 'key')} would change, on top of {base}; used by {consumers}"
         if count
-        else f"Nothing would change: all {len(rows)} keys stay as they are in {base}"
+        else f"Nothing would change: {kept} in {base}"
     )
     columns = ["key", "action", "value from", "takes effect"]
     return Table(title, columns, rows, ACTIONS, notes=(*plan.trials, *plan.notes))

@@ -50,7 +50,7 @@ def plan(plan: CreatePlan, environment: Environment) -> Table:
         ]
         for name, is_placeholder in plan.keys
     ]
-    title = f"{plan.name} would be created in {plan.region} with {len(rows)} keys and no value yet"
+    title = f"{plan.name} would be created in {plan.region} with {counted(len(rows), 'key')} and no value yet"
     return Table(title, ["key", "value", "description", "value comes from"], rows, ACTIONS, notes=_notes(plan))
 
 

@@ -53,14 +53,14 @@ def versions(snapshot: Snapshot, history: VersionHistory) -> Table:
 def label(history: VersionHistory, version: VersionEntry) -> str:
     """A version in a few words: its time, id and labels, and who wrote it."""
     author = f"by {_name(version.author)}" if version.author else ""
-    parts = (f"{version.version.created:%Y-%m-%d %H:%M}", history.short(version.id), _labels(version), author)
+    parts = (f"{version.version.created:%Y-%m-%d %H:%M} UTC", history.short(version.id), _labels(version), author)
     return " · ".join(part for part in parts if part not in ("", "—"))
 
 
 def written(version: VersionEntry) -> str:
     """When a version was written, and by whom."""
     author = f" by {_name(version.author)}" if version.author else ""
-    return f"{version.version.created:%Y-%m-%d %H:%M}{author}"
+    return f"{version.version.created:%Y-%m-%d %H:%M} UTC{author}"
 
 
 def ages(snapshot: Snapshot, history: VersionHistory) -> Table:
@@ -121,7 +121,7 @@ def _keys(history: VersionHistory, version: VersionEntry) -> str:
     older = history.before(version)
     base = next((other for other in older if other.content and other.content.document), None)
     if base is None or base.content is None:
-        return f"{len(document.keys)} keys, no earlier version to compare"
+        return f"{counted(len(document.keys), 'key')}, no earlier version to compare"
     actions = compare(base.content.document, document)
     parts = {action: [key for key in actions if actions[key] == action] for action in _ACTIONS}
     text = "; ".join(f"{', '.join(keys)} {action}" for action, keys in parts.items() if keys) or "none"
@@ -135,7 +135,7 @@ def _labels(version: VersionEntry) -> str:
 def _notes(history: VersionHistory, counts: Sequence[Holder]) -> Iterator[str]:
     for each in history.versions:
         if each.returned:
-            principal, time = _name(each.returned.principal), f"{each.returned.time:%Y-%m-%d %H:%M}"
+            principal, time = _name(each.returned.principal), f"{each.returned.time:%Y-%m-%d %H:%M} UTC"
             yield f"{history.short(each.id)} was made current again on {time} by {principal}."
     unclear = ", ".join(f"{h.service} {h.tasks}" for h in counts if not h.version_id)
     if unclear:

@@ -34,9 +34,9 @@ def inventory(snapshot: Snapshot) -> Table:
     workstation = _workstation_of(snapshot)
     file, git, settings = workstation.dotenv, workstation.git, workstation.checkout.settings
     template, compose = workstation.checkout.template, workstation.checkout.compose
-    entries = f"{len(template.entries)} variables" if template else "missing"
+    entries = counted(len(template.entries), "variable") if template else "missing"
     entries += ", as committed" if template and template.file.name == DOTENV else ""
-    dotenv_state = f"{len(file.bindings)} variables, mode {file.mode:o}" if file else "missing"
+    dotenv_state = f"{counted(len(file.bindings), 'variable')}, mode {file.mode:o}" if file else "missing"
     ignored = {True: "ignored", False: "not ignored", None: "unknown"}[git.ignored]
     history = "tracked" if git.tracked else "in its history" if git.commits else "never committed"
     services = ", ".join(service.name for service in compose.services) if compose else "none"
@@ -108,7 +108,7 @@ def plan(setup: DotenvPlan) -> Table:
     unchanged = len(setup.changes) - len(writing)
     title = f"{counted(len(writing), 'variable')} would be written, {unchanged} stay as they are"
     if setup.before is None:
-        title = f".env would be created with {len(writing)} variables, readable only by you"
+        title = f".env would be created with {counted(len(writing), 'variable')}, readable only by you"
     elif setup.is_empty:
         title = f"Nothing would change: {unchanged} variables stay as they are"
     elif not writing:

@@ -211,7 +211,7 @@ def _none(findings: Sequence[Finding], certain: str, unknown: str) -> str:
 def _machine(workstation: Workstation) -> Entry:
     """The .env on this machine."""
     file, loaded = workstation.dotenv, workstation.settings_result
-    state = f"It has {len(file.bindings)} variables, mode {file.mode:o}" if file else "It does not exist"
+    state = f"It has {counted(len(file.bindings), 'variable')}, mode {file.mode:o}" if file else "It does not exist"
     result = "" if loaded is None else "; Settings accepts it" if loaded.ok else "; Settings rejects it"
     if workstation.is_code_withheld:
         result = "; Settings were not loaded, since allow_code is not set"

@@ -57,7 +57,7 @@ def inventory(snapshot: Snapshot) -> Table:
     unreadable = "not readable as a document" if snapshot.current_id else ""
     unreadable = _NOT_READABLE if "contents" in snapshot.gaps else unreadable
     versions = _NOT_READABLE if "versions" in snapshot.gaps else f"{counted(len(snapshot.versions), 'version')} kept"
-    content = f"{len(current.document.keys)} keys" if current and current.document else unreadable
+    content = counted(len(current.document.keys), "key") if current and current.document else unreadable
     is_unread = bool(unread_services(snapshot))
     none = _NOT_READABLE if is_unread else "none"
     consumers = ", ".join(service.name for service in snapshot.consumers) or none

@@ -30,6 +30,7 @@ from omc_runbook.checks.local import encrypted_names, misspellings, overriding_l
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect
 from omc_runbook.model.errors import ConflictError, UsageError
+from omc_runbook.model.letters import counted
 from omc_runbook.model.placeholders import CIPHERTEXT, ENCRYPTED
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
 from omc_runbook.repository.python_syntax import last_name, parse_expression
@@ -96,7 +97,7 @@ class DotenvPlan:
         if self.is_empty:
             return ()
         single_changes = (change for change in self.changed if change.key not in self.copied)
-        copied = (f"{len(self.copied)} variables would be copied from the template.",) if self.copied else ()
+        copied = (f"{counted(len(self.copied), 'variable')} would be copied from the template.",) if self.copied else ()
         # Without a .env, no finding says so; a note has those that get no line.
         lines_of = {change.key for change in self.changes} if self.before is None else ()
         missing = (each for each in self.missing if each.variable in lines_of)

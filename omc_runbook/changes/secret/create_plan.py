@@ -17,6 +17,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.other_names import found_instead, is_elsewhere, secret_in_use
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.letters import counted
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
 from omc_runbook.terraform.command import SavedPlan
@@ -63,7 +64,9 @@ class CreatePlan:
             return (f"{self.name} would be restored, with all its keys and versions.",)
         if self.draft:
             return tuple(f"Terraform: {change.address} ({change.action})." for change in self.draft.changes)
-        return (f"{self.name} would be created in {self.region} with {len(self.keys)} keys and no values yet.",)
+        return (
+            f"{self.name} would be created in {self.region} with {counted(len(self.keys), 'key')} and no values yet.",
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:

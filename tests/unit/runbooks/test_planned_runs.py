@@ -23,7 +23,7 @@ from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Outcome, PlanReference
-from omc_runbook.report import verify
+from omc_runbook.report import changes, verify
 from omc_runbook.report.archive.summary import end, summarise
 from omc_runbook.runbooks import key_addition, secret_change
 
@@ -67,6 +67,13 @@ def test_a_plan_of_what_is_well_is_no_all_clear() -> None:
         "  Apply it: omc-runbook run rotate -p apply true",
         "Record: a.html",
     ]
+
+
+def test_a_secret_with_one_key_has_one_key() -> None:
+    """As in a project that has just begun."""
+    assert changes.plan(plan("SECRET_KEY")).title.startswith("1 of 1 key would change, on top of version base")
+    idle = replace(plan("SECRET_KEY"), changes=(KeyChange("SECRET_KEY", "unchanged", ""),))
+    assert changes.plan(idle).title == "Nothing would change: the one key stays as it is in version base"
 
 
 def test_a_plan_that_is_refused_says_so_where_nothing_else_is_wrong() -> None:
