@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import re
@@ -20,7 +21,7 @@ from omc_runbook import __name__ as package
 from omc_runbook.masking import coredump, left_over
 from omc_runbook.model import ending, streams
 from omc_runbook.model.commands import StrictGroup
-from omc_runbook.model.errors import OUT_OF_MEMORY, CouldNotLook, RunbookError, UsageError
+from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.letters import in_a_line, on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
 
@@ -569,7 +570,8 @@ def _run(words: list[str]) -> int:
         return CANNOT_FINISH
     except OSError as error:
         # Not 1, which means findings.
-        _print_error(_why_no_folder() or f"Operating system error: {error}.")
+        known = OUT_OF_FILES if error.errno == errno.EMFILE else _why_no_folder()
+        _print_error(known or f"Operating system error: {error}.")
         return CANNOT_FINISH
     return code if isinstance(code, int) else 0
 

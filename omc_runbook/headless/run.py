@@ -276,7 +276,10 @@ def _execute(
         failure = DIED
     except OSError as error:
         # Writing the notebook failed after its last cell, so what the outcome says is all.
-        return keeper.unrecorded(records.mask(keeper.read("")), error)
+        known = keeper.read("")
+        if known.failure == NO_OUTCOME and error.errno == errno.EMFILE:
+            known = replace(known, failure=OUT_OF_FILES)
+        return keeper.unrecorded(records.mask(known), error)
     return keeper.keep(failure)
 
 

@@ -32,20 +32,21 @@ class Descriptors:
 
     def __enter__(self) -> Self:
         _flush()
+        # All that may fail comes first: where no descriptor is left, what was in these stays, and says so.
         nowhere = os.open(os.devnull, os.O_RDWR)
         self._before = {number: _duplicate(number, nowhere) for number in (0, *NAMES)}
-        self._selector, self._pipes = selectors.DefaultSelector(), dict[str, int]()
+        pipes = {number: os.pipe() for number in NAMES}
         self._bell, ring = os.pipe()
         self._ring = os.fdopen(ring, "wb")
+        self._selector, self._pipes = selectors.DefaultSelector(), dict[str, int]()
         self._selector.register(self._bell, selectors.EVENT_READ)
         os.dup2(nowhere, 0)
         os.close(nowhere)
-        for number, name in NAMES.items():
-            reading, writing = os.pipe()
+        for number, (reading, writing) in pipes.items():
             os.set_blocking(reading, False)
             os.dup2(writing, number)
             os.close(writing)
-            self._pipes[name] = reading
+            self._pipes[NAMES[number]] = reading
             self._selector.register(reading, selectors.EVENT_READ)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ import pytest
 
 from omc_runbook.headless import notebooks
 from omc_runbook.headless import run as headless_run
-from omc_runbook.model.errors import OUT_OF_MEMORY, CouldNotLook, UsageError
+from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, UsageError
 from omc_runbook.model.findings import Outcome
 
 
@@ -113,3 +115,16 @@ def test_a_notebook_that_somebody_broke_ends_no_process_that_workers_are_forked_
     (tmp_path / "verify.ipynb").write_text("<<<<<<< HEAD")
     ended = subprocess.run([sys.executable, "-c", PREPARE, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_run_for_which_open_files_run_out_before_its_first_cell_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No cell can: to verify the environment would not help."""
+
+    def execute(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("papermill.execute_notebook", execute)
+    result = headless_run.run("verify", (), tmp_path)
+    assert (result.exit_code, result.outcome and result.outcome.failure) == (2, OUT_OF_FILES)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import click
 import nbformat
@@ -23,6 +25,7 @@ from omc_runbook.headless.run import RunResult
 from omc_runbook.masking import registry
 from omc_runbook.model import unread_target
 from omc_runbook.model.change import Change
+from omc_runbook.model.errors import OUT_OF_FILES
 from omc_runbook.model.findings import Finding, Outcome, Remedy, TargetOutcome, with_remedies_of_causes
 from omc_runbook.report.archive import kept_records, summary
 
@@ -543,3 +546,13 @@ def test_white_space_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         cli.main(["run", "rotate", *blank, "--record", str(tmp_path)])
     assert ended.value.code == 0
     assert parameters == {"runbook_toml": "", "plan_to": "", "keys": "", "confirm": " production"}
+
+
+def test_a_command_for_which_open_files_run_out_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a notebook runs, such as where a module cannot be imported."""
+    monkeypatch.setattr(cli.cli, "main", Mock(side_effect=OSError(errno.EMFILE, os.strerror(errno.EMFILE), "run.py")))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["list"])
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"error: {OUT_OF_FILES}\n")
