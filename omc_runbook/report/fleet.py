@@ -160,12 +160,18 @@ def ages(runs: Runs) -> Table:
     known = [(name, each, each.age) for name, each in _facts(runs).items() if each.age is not None]
     known.sort(key=lambda entry: entry[2], reverse=True)
     rows = [[name, str(age.days), str(each.rotation_days), each.rotation] for name, each, age in known[:OLDEST]]
-    notes = [f"{len(known) - OLDEST} others are younger."] if known[OLDEST:] else []
+    notes = [_rest([age.days for _, _, age in known])] if known[OLDEST:] else []
     columns = ["environment", "days", "rotation after days", "rotation"]
     levels: dict[str, Level] = {"due": "warning", "unknown": "unknown"}
     if any(each.rotation == "unknown" for _, each, _ in known[:OLDEST]):
         notes.append("Where it is unknown, a value may be older than the version that has it: run audit.")
     return Table("Age of the current versions", columns, rows, levels, "No secret was read.", notes=notes)
+
+
+def _rest(days: Sequence[int]) -> str:
+    """How the ages that the table leaves out compare with its last one, of all from the oldest on."""
+    others = counted(len(days) - OLDEST, "other is", "others are")
+    return f"{others} {'younger' if days[OLDEST] < days[OLDEST - 1] else 'no older'}."
 
 
 def problems(runs: Runs) -> Listing:

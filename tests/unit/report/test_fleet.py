@@ -155,6 +155,8 @@ def test_of_many_environments_a_cell_names_some() -> None:
     ages = fleet.ages(runs)
     assert ages.rows[0] == ["e39", "39", "9", "due"] and len(ages.rows) == 10
     assert ages.notes == ("30 others are younger.",)
+    even = {name: EnvironmentRun(facts=facts["e7"]) for name in [*runs][:11]}
+    assert fleet.ages(even).notes[0] == "1 other is no older."
 
 
 def test_what_a_command_needs_is_said_of_several_environments_too() -> None:
