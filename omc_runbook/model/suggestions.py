@@ -13,10 +13,11 @@ from omc_runbook.model.handover import FOLDER_VARIABLE
 
 MOST_LISTED = 40
 """How many names an error lists where none is near."""
-CLOSE, ALMOST = 0.8, 0.9
-"""How alike, of 1, two names are of which one may be the other misspelt, and of which it certainly is.
+SIMILAR, CLOSE, ALMOST = 0.65, 0.8, 0.9
+"""How alike, of 1, two names are of which one may be asked for, may be the other misspelt, and certainly is it.
 
-bulid is as like build as the first; stagingeu is less like staging than the second.
+stage is as like staging as the first, and on_failure less like confirm; bulid is as like build as the second;
+stagingeu is less like staging than the third.
 """
 
 
@@ -37,7 +38,7 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     folded = {other.casefold(): other for other in sorted(set(candidates))}
     target = letters.fold(name)
     parts = [other for other in folded if target and (target in other or other in target)]
-    close = difflib.get_close_matches(target, folded, n=1, cutoff=0.5) or parts
+    close = difflib.get_close_matches(target, folded, n=1, cutoff=SIMILAR) or parts
     if not close:
         return ""
     odd_characters = letters.describe(name)

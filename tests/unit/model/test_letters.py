@@ -47,6 +47,13 @@ def test_the_nearest_name_says_which_letter_differs() -> None:
     assert hint == ": did you mean backend? The name has U+200B (ZERO WIDTH SPACE)."
 
 
+def test_another_name_is_asked_for_where_it_is_similar() -> None:
+    """Not confirm, production's guard, where on_failure is meant, which another runbook has."""
+    assert nearest("on_failure", ["apply", "confirm"]) == ": there are apply, confirm."
+    for name, meant in (("stage", "staging"), ("prod", "production"), ("comfirm", "confirm")):
+        assert nearest(name, ["apply", "confirm", "production", "staging"]) == f": did you mean {meant}?"
+
+
 def test_what_would_fill_the_screen_is_cut() -> None:
     """A name of 100 KB, but neither a long ARN nor many words."""
     assert letters.on_one_line(f"a {'b' * 100_000}\nc") == f"a {'b' * 100}… (100,000 characters) c"
