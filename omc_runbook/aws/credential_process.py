@@ -63,11 +63,14 @@ def end_all() -> None:
 
 
 def bound(resolver: CredentialResolver) -> None:
-    """Let a resolver's programs have an end, and refuse what is no text; also those of a role's source profiles."""
+    """Let a resolver's programs have an end, and refuse what is no text; also those of a role's source profiles.
+
+    What makes the providers of these has no public name: a botocore without it gives them no end, but credentials.
+    """
     _bound(resolver.get_provider(ProcessProvider.METHOD))
-    role: Any = resolver.get_provider("assume-role")
-    builder = role._profile_provider_builder
-    builder.providers = partial(_bound_all, builder.providers)
+    builder: Any = getattr(resolver.get_provider("assume-role"), "_profile_provider_builder", None)
+    if builder is not None:
+        builder.providers = partial(_bound_all, builder.providers)
 
 
 def _bound_all(

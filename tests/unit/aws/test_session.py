@@ -16,8 +16,9 @@ from typing import Any
 from unittest.mock import Mock
 
 import botocore.endpoint
+import botocore.session
 import pytest
-from botocore.credentials import AssumeRoleCredentialFetcher
+from botocore.credentials import AssumeRoleCredentialFetcher, create_credential_resolver
 from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
@@ -32,6 +33,7 @@ from botocore.exceptions import (
 from IPython.core.error import StdinNotImplementedError
 from support.moto_environment import REGION, Wire, between, mock_aws
 
+from omc_runbook.aws import credential_process
 from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.failures import ReadFailure, attempt, look
 from omc_runbook.aws.session import Clients, configured_region, make_change, partition_of, require
@@ -804,3 +806,14 @@ def test_a_role_that_cannot_be_assumed_ends_the_look(code: str, message: str, se
     with mock_aws(), between(Refusing()), pytest.raises(CouldNotLook) as caught:
         identify(Clients(REGION, role_arn=role), load("staging"))
     assert role in str(caught.value) and sentence in str(caught.value)
+
+
+def test_a_botocore_without_a_private_name_finds_credentials_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its next release may call what makes the providers of a role's source profile otherwise."""
+    session = botocore.session.Session()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex(20))
+    resolver = create_credential_resolver(session)
+    monkeypatch.delattr(resolver.get_provider("assume-role"), "_profile_provider_builder")
+    credential_process.bound(resolver)
+    assert resolver.load_credentials().access_key == "testing"
