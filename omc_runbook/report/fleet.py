@@ -140,7 +140,7 @@ def keys(runs: Runs) -> Table:
 def values(runs: Runs) -> Table:
     """The keys whose value is the same in several environments."""
     rows = [[", ".join(each.keys), _names(each.environments)] for each in shared_values(_facts(runs))]
-    empty = _if_compared(_secrets_read(runs), "secrets", "No secret value is the same in two environments.")
+    empty = _if_compared(_secrets_read(runs), "secrets", "No two secrets that were read share a value.")
     return Table("Values that environments share", ["keys", "environments"], rows, empty=empty)
 
 
@@ -151,7 +151,9 @@ def revisions(runs: Runs) -> Table:
         for each in revision_differences(_facts(runs))
     ]
     read = sum(each.revisions is not None for each in _facts(runs).values())
-    empty = _if_compared(read, "environments", "Every service that was read has the same images in all environments.")
+    empty = _if_compared(
+        read, "environments' services", "Every service that was read has the same images in all environments."
+    )
     return Table("Services that differ", ["service", "images", "environments, with revisions"], rows, empty=empty)
 
 

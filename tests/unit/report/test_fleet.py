@@ -203,3 +203,8 @@ def test_nothing_is_said_to_be_alike_that_was_not_compared(read: int, compared: 
         assert ("Fewer than two secrets were read, so nothing was compared" not in table.to_text()) is compared
     own = {name: run for name, run in runs.items() if run.facts and run.facts.revisions}
     assert ("nothing was compared" not in fleet.revisions(own).to_text()) is compared
+    assert ("No two secrets that were read share a value." in fleet.values(runs).to_text()) is compared
+    without = {
+        name: EnvironmentRun(facts=replace(each, revisions=None)) for name, each in zip("ab", facts, strict=True)
+    }
+    assert "Fewer than two environments' services were read" in fleet.revisions(without).to_text()
