@@ -56,7 +56,7 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
         )
         return _empty(snapshot, base, note, redeploy_stale=True)
     target, current = _document(history, entry), snapshot.document
-    origin = f"version {history.short(target_id)} of {entry.version.created:%Y-%m-%d %H:%M}"
+    origin = f"version {history.short(target_id)} of {entry.version.created:%Y-%m-%d %H:%M} UTC"
     return make_plan(
         snapshot,
         target.value,

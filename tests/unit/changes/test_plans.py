@@ -644,7 +644,8 @@ def test_a_restore_warns_of_the_values_that_it_brings_back() -> None:
         VersionEntry(version=each, content=restored.contents.get(each.id), promoted=True) for each in restored.versions
     ]
     notes = plan_restore(restored, VersionHistory(tuple(reversed(entries))), "AWSPREVIOUS").notes
-    assert [note.partition(" of ")[0] for note in notes if "placeholder" in note] == ["SMTP_PASSWORD"], notes
+    (note,) = (each for each in notes if "placeholder" in each)
+    assert note.startswith("SMTP_PASSWORD of version ") and " UTC " in note, notes
 
 
 def test_a_file_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
