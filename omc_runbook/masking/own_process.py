@@ -24,10 +24,6 @@ from omc_runbook.model.errors import RunbookError
 
 PATIENCE = 2
 """After how many signals this process ends without tidying up."""
-ENDED_AT_ONCE = (
-    "Ended at once by a third signal, without a record. If a plan was being applied, run the same again, which"
-    " completes or undoes what was begun."
-)
 MAY_FAIL = "raises-exception"
 """The tag of a cell whose error does not end the notebook."""
 _KERNEL_VARIABLES = {
@@ -79,7 +75,7 @@ class Interruption:
         if ending.note(number):
             self._numbers.append(number)
         if len(self._numbers) > PATIENCE:
-            self.tell(ENDED_AT_ONCE)
+            self.tell(ending.ENDED_AT_ONCE)
             os._exit(RunbookError.exit_code)
         if self._is_in_cell:
             raise KeyboardInterrupt if len(self._numbers) == 1 else SystemExit

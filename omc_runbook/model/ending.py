@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
+ENDED_AT_ONCE = (
+    "Ended at once by a third signal, without a record. If a plan was being applied, run the same again, which"
+    " completes or undoes what was begun."
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
 _REPEAT_SECONDS = 0.05
 """After how long a signal is repeated whose exception was lost."""

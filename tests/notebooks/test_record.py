@@ -19,7 +19,7 @@ import pytest
 from support import forked_command
 from support.runs import COMMAND, ENGINES
 
-from omc_runbook.masking.own_process import ENDED_AT_ONCE
+from omc_runbook.model.ending import ENDED_AT_ONCE
 from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, UsageError
 from omc_runbook.report.archive import kept_records
 from omc_runbook.report.archive import record as records
