@@ -39,7 +39,10 @@ class _Program(subprocess.Popen[bytes]):
             _running.add(self)
         try:
             return super().communicate(input, PROGRAM_SECONDS if timeout is None else timeout)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired as late:
+            if self.poll() is not None:
+                # It has answered; what it has started, such as an agent, holds its output open.
+                return late.output or b"", late.stderr or b""
             raise NoCredentialsInTime(provider=ProcessProvider.METHOD, error_msg="no answer") from None
         finally:
             with _lock:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -158,6 +159,21 @@ def test_a_program_for_credentials_that_hangs_is_ended(
     )
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_program_for_credentials_that_leaves_another_running_has_answered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Such as an agent, which holds the program's output open."""
+    monkeypatch.setattr("omc_runbook.aws.credential_process.PROGRAM_SECONDS", 0.3)
+    answer = json.dumps({"Version": 1, "AccessKeyId": "testing", "SecretAccessKey": secrets.token_hex(20)})
+    program = tmp_path / "program"
+    program.write_text(f"echo '{answer}'\nsleep 20 &\necho $! > {tmp_path}/pid\n")
+    configure(monkeypatch, tmp_path, f"[profile night]\ncredential_process = /bin/sh {program}\n")
+    monkeypatch.setenv("AWS_PROFILE", "night")
+    start = time.monotonic()
+    assert Clients(REGION).has_credentials and time.monotonic() - start < 10
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_what_the_program_of_a_source_profile_prints_is_checked_too(
