@@ -164,7 +164,7 @@ def test_a_folder_for_temporary_files_that_cannot_be_used_is_a_sentence(
     """Exit 2, before AWS is called or a sandbox is started, and nothing is written elsewhere instead."""
     command = [str(COMMAND), "run", "update", "-p", "apply", "true", "--record", str(tmp_path / "out"), *sandbox]
     variables = {**os.environ, "TMPDIR": str(tmp_path / "gone"), "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+    ended = forked_command.run(command, variables, tmp_path, seconds=60)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "gone cannot be used: No such file or directory. Set TMPDIR to another one." in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

@@ -25,6 +25,7 @@ import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from support import forked_command
 from support.small_world import READ, REGION, ROLE, TRUST, Stage, policy, running, until
 from support.web_server import serving
 
@@ -515,9 +516,8 @@ def forgery(own_directory: Path) -> Iterator[Forgery]:
 
 def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `omc-runbook sandbox` as a user does."""
-    words = (sys.executable, "-m", "omc_runbook.cli", "sandbox", *words)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return subprocess.run(words, env=environment | variables, capture_output=True, text=True, timeout=60, check=False)
+    return forked_command.run(["omc-runbook", "sandbox", *words], environment | variables, Path.cwd(), seconds=60)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.forked_command import Forked
 from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
 from support.webhook import webhook
 
@@ -140,13 +141,11 @@ def test_a_run_that_its_scheduler_ends_is_told(desk: Desk) -> None:
             "OPS_PING": address.replace("json://", "http://"),
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
         }
-        run = subprocess.Popen(
-            [str(COMMAND), "run", "verify", "environment=staging"], cwd=desk.work, env=variables, stderr=subprocess.PIPE
-        )
+        run = Forked([str(COMMAND), "run", "verify", "environment=staging"], variables, desk.work)
         with silent.accept()[0]:
-            run.terminate()
-            _, stderr = run.communicate(timeout=120)
-    assert (run.returncode, stderr.decode().splitlines()) == (2, ["error: Interrupted before anything was changed."])
+            os.kill(run.pid, signal.SIGTERM)
+            _, stderr = run.communicate(120)
+    assert (run.poll(), stderr.splitlines()) == (2, ["error: Interrupted before anything was changed."])
     assert [each["path"] for each in bodies if "path" in each] == ["/start", "/fail"]
     (message,) = (each for each in bodies if "title" in each)
     assert (message["title"], message["message"]) == (
