@@ -90,8 +90,18 @@ class Discovery:
         best = [name for name in names if marks[name] in ("", self.environment)]
         if best:
             return self.expected["secret"] if self.expected.get("secret") in best else best[0]
-        own = [each.name for each in self.secrets if self._environment_of(each.name, each.tags) == self.environment]
+        own = self.named_secrets
         return own[0] if len(own) == 1 and not counts else ""
+
+    @property
+    def named_secrets(self) -> tuple[str, ...]:
+        """The secrets that have the environment in their name or tags."""
+        return self._named(self.secrets)
+
+    @property
+    def named_clusters(self) -> tuple[str, ...]:
+        """The clusters that have the environment in their name or tags."""
+        return self._named(self.clusters)
 
     @property
     def is_referred_to(self) -> bool:
@@ -118,7 +128,7 @@ class Discovery:
         """The main service's cluster, or the only one of the environment; "" where none can be told."""
         if self.main:
             return self.main.cluster
-        own = [each.name for each in self.clusters if self._environment_of(each.name, each.tags) == self.environment]
+        own = self.named_clusters
         return own[0] if len(own) == 1 else ""
 
     @property
@@ -159,6 +169,9 @@ class Discovery:
         # Another number is no misspelling: prod2 is not prod1.
         own = [each for each in own if re.findall(r"\d+", each) == re.findall(r"\d+", name)]
         return closest(name, own, ALMOST)
+
+    def _named(self, resources: Iterable[ListedSecret | Cluster]) -> tuple[str, ...]:
+        return tuple(each.name for each in resources if self._environment_of(each.name, each.tags) == self.environment)
 
     def _environment_of(self, name: str, tags: Mapping[str, str]) -> str:
         return environment_of(name, tags, self.environment)

@@ -16,7 +16,7 @@ from omc_runbook.model.aws_names import form_of
 from omc_runbook.model.catalogue import Key, default_keys, variable_of
 from omc_runbook.model.environment_names import common_prefix, without_environment
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.letters import counted
+from omc_runbook.model.letters import FILES_NAMED, counted, listed
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.terraform.resources import DeclaredName
@@ -215,12 +215,25 @@ def _why_not_in_aws(field: str, aws: AwsAnswer) -> str:
     if found.unread:
         return found.unread[0].sentence
     if not found.own_services:
-        return f"No service, cluster or secret in AWS has {found.environment} in its name or tags."
+        return _why_not_by_name(field, found)
     if field in ("execution_role", "task_role"):
         return f"The task definition of {found.main.name if found.main else 'the service'} in AWS has none."
     if field == "execution_policy":
         return "No policy of the execution role in AWS names secretsmanager:GetSecretValue."
     return "AWS shows none that is certain."
+
+
+def _why_not_by_name(field: str, found: Discovery) -> str:
+    """Why names and tags show none, where no service is the environment's."""
+    named = {"cluster": found.named_clusters, "secret": found.named_secrets}
+    if several := named.get(field):
+        return (
+            f"In AWS {len(several)} {field}s have {found.environment}, or another word for it, in their names or tags,"
+            f" and no service tells which is meant: {listed(several, FILES_NAMED)}."
+        )
+    *others, last = ("service", *(kind for kind, names in named.items() if not names))
+    kinds = f"{', '.join(others)} or {last}" if others else last
+    return f"No {kinds} in AWS has {found.environment} in its name or tags."
 
 
 def _keys(declared: DeclaredEnvironment | None, found: Discovery | None) -> dict[str, Key]:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from support.moto_platform import CHECKOUTS
 
+from omc_runbook.aws.ecs import Cluster
 from omc_runbook.aws.failures import ReadFailure
+from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.changes.configuration import file
 from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames, combine
 from omc_runbook.model.environment import load
@@ -152,6 +154,39 @@ def test_aws_is_not_said_to_lack_what_was_not_read(is_unread: bool) -> None:
     begin = "Read in AWS:" if is_unread else "AWS has"
     assert remarks[0] == f"{begin} 0 clusters, 0 services, 0 secrets; no secret's value was read."
     assert remarks[1:] == ((failure.sentence,) if is_unread else ())
+
+
+@pytest.mark.parametrize(
+    ("secrets", "clusters", "reasons"),
+    [
+        ((), (), {"secret": "No service, cluster or secret in AWS has production in its name or tags."}),
+        (("shop/prod/app",), (), {"cluster": "No service or cluster in AWS has production in its name or tags."}),
+        (("shop/prod/app",), ("prod",), {"service": "No service in AWS has production in its name or tags."}),
+        (
+            ("shop/prod/app", "shop/staging/app", "payments-prod"),
+            ("prod-a", "prod-b"),
+            {
+                "secret": "no service tells which is meant: shop/prod/app, payments-prod.",
+                "cluster": "no service tells which is meant: prod-a, prod-b.",
+                "service": "No service in AWS has production in its name or tags.",
+            },
+        ),
+    ],
+)
+def test_aws_is_not_said_to_lack_what_has_the_environments_name(
+    secrets: tuple[str, ...], clusters: tuple[str, ...], reasons: dict[str, str]
+) -> None:
+    """Where several have it, they are named; where one kind has it, the others lack it."""
+    found = Discovery(
+        environment="production",
+        clusters=tuple(Cluster(name, {}) for name in clusters),
+        secrets=tuple(ListedSecret(name=name, arn=name, tags={}) for name in secrets),
+    )
+    combined = combine("production", None, AwsAnswer(discovery=found), "eu-west-1", TODAY)
+    missing = {each.field: each.why for each in combined.missing}
+    assert combined.find("secret") == (secrets[0] if len(secrets) == 1 else "")
+    for field, reason in reasons.items():
+        assert missing[field].endswith(reason), missing[field]
 
 
 @pytest.mark.parametrize(
