@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from omc_runbook.aws.answer import InvalidResponse, pages, parse_object
+from omc_runbook.model.arn import log_group_in
 from omc_runbook.model.handover import is_on_this_machine
 from omc_runbook.model.truth import all_of, any_of
 
@@ -448,7 +449,7 @@ class Trail:
     @property
     def log_group(self) -> str:
         """The name of the log group."""
-        return self.log_group_arn.removesuffix(":*").rpartition(":log-group:")[2]
+        return log_group_in(self.log_group_arn) if self.log_group_arn else ""
 
     def takes(self, event: Mapping[str, str]) -> bool | None:
         """Whether the trail logs an event, by fields as advanced selectors name them; None where that is unknown."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from omc_runbook.aws.failures import on_error
+from omc_runbook.model.arn import log_group_in, region_in
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
@@ -36,24 +37,31 @@ class MetricFilter:
     """A filter that counts a log group's events as a metric."""
 
     name: str
-    group: str
+    """It is one of its log group alone."""
+    group_arn: str
+    """The log group's ARN, as a trail has it."""
     pattern: str
     namespace: str
     metric: str
     has_dimensions: bool = False
 
+    @property
+    def watched(self) -> tuple[str, str, str]:
+        """What an alarm on its metric names: the region, the namespace and the metric."""
+        return region_in(self.group_arn), self.namespace, self.metric
+
 
 @on_error("ResourceNotFoundException", gives=())
-def describe_metric_filters(client: CloudWatchLogsClient, group: str) -> tuple[MetricFilter, ...]:
+def describe_metric_filters(client: CloudWatchLogsClient, group_arn: str) -> tuple[MetricFilter, ...]:
     """The metric filters of a log group; () where there is no such group.
 
     See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeMetricFilters.html
     """
-    pages = [*client.get_paginator("describe_metric_filters").paginate(logGroupName=group)]
+    pages = [*client.get_paginator("describe_metric_filters").paginate(logGroupName=log_group_in(group_arn))]
     return tuple(
         MetricFilter(
             name=each["filterName"],
-            group=group,
+            group_arn=group_arn,
             pattern=each.get("filterPattern", ""),
             namespace=transformation["metricNamespace"],
             metric=transformation["metricName"],

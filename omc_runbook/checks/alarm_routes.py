@@ -55,11 +55,11 @@ def routes_of(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:
 def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRoute]:
     event = read_event(snapshot)
     for each in monitoring.filters:
-        trails = [trail for trail in monitoring.trails if trail.log_group == each.group]
+        trails = [trail for trail in monitoring.trails if trail.log_group_arn == each.group_arn]
         problems = [*map(_problem_of, trails)]
-        region = region_in(trails[0].log_group_arn)
+        region = region_in(each.group_arn)
         matches = None if each.has_dimensions else matches_filter(each.pattern, event)
-        alarms = monitoring.alarms.get(each.name, ())
+        alarms = monitoring.alarms.get(each.watched, ())
         if not alarms:
             yield AlarmRoute(kind="filter", name=each.name, matches=matches, pattern=each.pattern, region=region)
         for alarm in alarms:

@@ -26,6 +26,11 @@ def function_in(arn: str) -> str:
     return arn.split(":", 7)[6]
 
 
+def log_group_in(arn: str) -> str:
+    """The name of a log group of CloudWatch Logs, whose ARN may end with ":*"."""
+    return arn.split(":", 6)[6].removesuffix(":*")
+
+
 def account_in(arn: str) -> str:
     """The account's number, "" where the ARN has none."""
     return arn.split(":", 5)[4]

@@ -48,7 +48,7 @@ class MonitoringRead:
         trails = _with_status(gatherer, gatherer.keep(TRAILS, self._trails, ()))
         event = read_event(self._snapshot)
         filters = _filters(gatherer, [each for each in trails if not is_group_elsewhere(each, account)], event)
-        alarms = _alarms(gatherer, trails, filters)
+        alarms = _alarms(gatherer, filters)
         rules = _with_targets(gatherer, gatherer.keep(GAP, self._rules, ()), event)
         arns = {arn for each in alarms.values() for alarm in each for arn in alarm.actions}
         arns |= {arn for rule in rules for arn in rule.targets}
@@ -121,7 +121,7 @@ def _filters(gatherer: Gatherer, trails: Iterable[Trail], event: Fields) -> tupl
             f"the metric filters of {trail.log_group}",
             "logs:DescribeMetricFilters",
             logs.describe_metric_filters,
-            trail.log_group,
+            arn,
         )
         for arn, trail in groups.items()
     ]
@@ -129,22 +129,19 @@ def _filters(gatherer: Gatherer, trails: Iterable[Trail], event: Fields) -> tupl
     return tuple(each for each in found if matches_filter(each.pattern, event) is not False)
 
 
-def _alarms(
-    gatherer: Gatherer, trails: Iterable[Trail], filters: Iterable[MetricFilter]
-) -> dict[str, tuple[MetricAlarm, ...]]:
-    """The alarms on the metric of each filter, by the filter's name."""
-    regions = {trail.log_group: region_in(trail.log_group_arn) for trail in trails if trail.log_group_arn}
-    answers: dict[str, Future[tuple[MetricAlarm, ...] | ReadFailure]] = {
-        each.name: gatherer.within(regions[each.group]).read_once(
-            f"the alarms on metric {each.metric}",
+def _alarms(gatherer: Gatherer, filters: Iterable[MetricFilter]) -> dict[tuple[str, str, str], tuple[MetricAlarm, ...]]:
+    """The alarms on the metric of each filter, by what they watch."""
+    answers: dict[tuple[str, str, str], Future[tuple[MetricAlarm, ...] | ReadFailure]] = {
+        (region, namespace, metric): gatherer.within(region).read_once(
+            f"the alarms on metric {metric}",
             "cloudwatch:DescribeAlarmsForMetric",
             cloudwatch.describe_alarms,
-            each.namespace,
-            each.metric,
+            namespace,
+            metric,
         )
-        for each in filters
+        for region, namespace, metric in {each.watched for each in filters}
     }
-    return {name: gatherer.keep(GAP, answer, ()) for name, answer in answers.items()}
+    return {watched: gatherer.keep(GAP, answer, ()) for watched, answer in answers.items()}
 
 
 def _with_targets(gatherer: Gatherer, rules: tuple[EventRule, ...], event: Fields) -> tuple[EventRule, ...]:

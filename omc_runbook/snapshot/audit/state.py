@@ -72,8 +72,8 @@ class Monitoring:
     """The trails that deliver the events of the secret's region."""
     filters: tuple[MetricFilter, ...] = ()
     """Metric filters on the trails' log groups."""
-    alarms: Mapping[str, tuple[MetricAlarm, ...]] = field(default_factory=dict)
-    """By a filter's name."""
+    alarms: Mapping[tuple[str, str, str], tuple[MetricAlarm, ...]] = field(default_factory=dict)
+    """By what they watch, as `MetricFilter.watched` has it."""
     rules: tuple[EventRule, ...] = ()
     """EventBridge's rules, with their targets."""
     topics: Mapping[str, Topic | None] = field(default_factory=dict)

@@ -12,10 +12,11 @@ from support.check_assertions import assert_clear, by_id
 from support.faults.audit_monitoring import ALARM, FAULTS, FILTER, RULE, TOPIC, TRAIL, monitored
 from support.snapshots import healthy
 
-from omc_runbook.aws.cloudtrail import EVERY_MANAGEMENT_EVENT, Selector, Selectors
+from omc_runbook.aws.cloudtrail import EVERY_MANAGEMENT_EVENT, Selector, Selectors, Trail
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.sns import Topic
 from omc_runbook.checks import audit_monitoring
+from omc_runbook.checks.alarm_routes import routes_of
 from omc_runbook.checks.audit_remedies import bucket_policy, event_pattern, filter_pattern, topic_policy
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.iam.policy import PolicyDocument
@@ -170,6 +171,38 @@ def test_a_rule_on_what_every_read_has_hears_of_it(detail: dict[str, Any], hears
     pattern = json.dumps({"source": ["aws.secretsmanager"], "detail": {"eventName": ["GetSecretValue"], **detail}})
     snapshot = monitored(healthy(), filters=(), alarms={}, rules=(replace(RULE, pattern=pattern),))
     assert (found(snapshot) == {}) is hears
+
+
+ELSEWHERE = replace(
+    TRAIL,
+    name="other",
+    arn=f"{TRAIL.arn}-other",
+    log_group_arn=TRAIL.log_group_arn.replace("ap-southeast-2", "eu-west-1"),
+)
+"""Another trail, with a log group of the same name in another region."""
+
+
+@pytest.mark.parametrize(
+    ("other", "metric"),
+    [
+        (ELSEWHERE, FILTER.metric),
+        (replace(ELSEWHERE, log_group_arn=TRAIL.log_group_arn.replace("/trail", "/other")), "other-reads"),
+    ],
+    ids=["log groups of one name in two regions", "filters of one name in two log groups"],
+)
+def test_names_that_two_trails_share_are_told_apart(other: Trail, metric: str) -> None:
+    """A filter of a trail that does not log tells nobody, and one without an alarm has not the other's."""
+    twin = replace(FILTER, group_arn=other.log_group_arn, metric=metric)
+    both = monitored(healthy(), trails=(TRAIL, other), filters=(FILTER, twin))
+    routes = {(route.kind, route.region) for route in routes_of(both)}
+    assert routes == {("alarm", "ap-southeast-2"), ("filter", other.log_group_arn.split(":")[3])}
+    silent = monitored(
+        healthy(),
+        trails=(TRAIL, replace(other, is_logging=False)),
+        filters=(twin,),
+        alarms={twin.watched: (ALARM,)},
+    )
+    assert found(silent) == {"alarm-off": "found"}
 
 
 def test_a_pattern_that_is_not_understood_is_unknown() -> None:
