@@ -234,7 +234,7 @@ class _Reader:
                 self.reasons["region"] = f"The provider's region is not known{because(result.value)}."
                 break
         self.reasons.setdefault("region", "No provider names it: it comes from the environment of who runs Terraform.")
-        return self._variable(("region", "aws_region"))
+        return self._variable(stacks.REGION_VARIABLES)
 
     def _account(self, main: DeclaredService) -> DeclaredName | None:
         for module, block in self._providers(main):

@@ -26,6 +26,9 @@ from omc_runbook.terraform.terragrunt import Configuration
 ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
 """Variables and local values that hold an environment's name."""
 
+REGION_VARIABLES = ("region", "aws_region")
+"""The same of its region."""
+
 _UNUSED = frozenset({"examples", "example", "tests", "test", "bootstrap"})
 _PLACES = ("bucket", "key", "container_name", "storage_account_name")
 """What a backend and a terraform_remote_state say of where a state is."""
@@ -116,8 +119,9 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
     automatic = [path for path in values if path.parent == top and _is_automatic(path)]
     pairs = ((name, path) for path in values if path not in automatic and (name := _environment_of(path, files.root)))
     by_environment = grouped((name, path) for name, path in pairs if _fits(files, path, top, folder))
-    for name, paths in by_environment.items():
-        yield _root(files, top, name, [*automatic, *paths])
+    for group, all_paths in by_environment.items():
+        for name, paths in _told_apart(files, group, all_paths).items():
+            yield _root(files, top, name, [*automatic, *paths])
     if by_environment:
         return
     plain = _root(files, top, "", automatic)
@@ -156,6 +160,32 @@ def _environment_of(path: Path, root: Path) -> str:
     relative = path.relative_to(root)
     stem = _VALUES.sub("", relative.name)
     return environment_in(stem) or environment_in(relative.parent.name)
+
+
+def _told_apart(files: TerraformFiles, environment: str, paths: list[Path]) -> dict[str, list[Path]]:
+    """An environment's files of values, by name: those that call it otherwise, or its region, are of one each.
+
+    So prod.tfvars is production's, and prod-eu.tfvars that of prod-eu. A file that does neither is then left out: whose
+    it is, nothing tells.
+    """
+    tables = {path: {name: value().value for name, value in _values(files, path).items()} for path in paths}
+    deciding = [
+        name
+        for name in (*ENVIRONMENT_VARIABLES, *REGION_VARIABLES)
+        if len({str(table[name]) for table in tables.values() if name in table}) > 1
+    ]
+    if not deciding:
+        return {environment: paths}
+    own = [path for path, table in tables.items() if not table.keys().isdisjoint(deciding)]
+    return grouped((_own_name(path, environment), path) for path in own)
+
+
+def _own_name(path: Path, environment: str) -> str:
+    """What the environment of a file of values is called, where others' files have its word too."""
+    stem = _VALUES.sub("", path.name)
+    if canonical(stem) == environment:
+        return environment
+    return stem if environment_in(stem) else f"{path.parent.name}-{stem}"
 
 
 def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:

@@ -128,7 +128,7 @@ def combine(
     project = declared.names["project"].value if declared and "project" in declared.names else prefix
     return EnvironmentNames(
         environment=environment,
-        project=without_environment(project),
+        project=without_environment(project.removesuffix(f"-{environment}")),
         prefix=prefix,
         names=tuple(found),
         missing=tuple(missing),

@@ -557,6 +557,44 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
     assert clusters == {"dev": "tool-dev", "production": "tool-prod"}
 
 
+@pytest.mark.parametrize(
+    ("values", "clusters"),
+    [
+        (
+            {"prod": 'env = "prod"\n', "prod-eu": 'env = "prod-eu"\nregion = "eu-west-1"\n'},
+            {"production": ("tool-prod", "us-east-1"), "prod-eu": ("tool-prod-eu", "eu-west-1")},
+        ),
+        (
+            {"prod/eu": 'env = "a"\nregion = "eu-west-1"\n', "prod/us": 'env = "a"\nregion = "us-west-2"\n'},
+            {"prod-eu": ("tool-a", "eu-west-1"), "prod-us": ("tool-a", "us-west-2")},
+        ),
+        (
+            {"prod": 'env = "prod"\n', "prod-network": 'region = "eu-west-1"\n'},
+            {"production": ("tool-prod", "eu-west-1")},
+        ),
+        (
+            {"prod": 'env = "prod"\n', "prod-eu": 'env = "prod-eu"\n', "prod-more": 'size = "1"\n'},
+            {"production": ("tool-prod", "us-east-1"), "prod-eu": ("tool-prod-eu", "us-east-1")},
+        ),
+    ],
+    ids=["two of one word", "two of one folder", "two files of one", "one that is nobody's"],
+)
+def test_files_that_call_an_environment_otherwise_are_not_mixed(
+    tmp_path: Path, values: dict[str, str], clusters: dict[str, tuple[str, str]]
+) -> None:
+    """Those of prod-eu are no production's; a file that adds values to another's is."""
+    main = (
+        'variable "env" {}\nvariable "size" {}\nvariable "region" { default = "us-east-1" }\n'
+        'provider "aws" { region = var.region }\n'
+        'resource "aws_ecs_cluster" "c" { name = "tool-${var.env}" }\n'
+    )
+    write_files(tmp_path, {"main.tf": main} | {f"{name}.tfvars": text for name, text in values.items()})
+    found = {each.environment: each.names for each in read_environments(tmp_path)}
+    assert {name: (own["cluster"].value, own["region"].value) for name, own in found.items()} == clusters
+    for name in clusters:
+        assert [each.environment for each in read_environments(tmp_path, name)] == [name]
+
+
 def test_values_below_a_folder_are_its_own(tmp_path: Path) -> None:
     """And not those of the folder above it, which has values in the same way."""
     files = {
