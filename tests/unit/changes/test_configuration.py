@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 from support.moto_platform import CHECKOUTS
 
 from omc_runbook.aws.ecs import Cluster
@@ -214,3 +215,22 @@ def test_a_prefix_that_variables_share_is_meant(
     (read,) = read_environments(tmp_path, "staging")
     keys = combine("staging", read, AwsAnswer(), "", TODAY).keys
     assert {key: entry.variable for key, entry in keys.items() if key == "SECRET_KEY"} == expected
+
+
+def test_a_service_in_two_regions_is_accepted_once(tmp_path: Path) -> None:
+    """And the project is what its environment's name leaves of the prefix, also where that has two words."""
+    service = (
+        'variable "region" {}\nresource "aws_ecs_cluster" "c" { name = "tool-prod-eu" }\n'
+        'resource "aws_ecs_service" "api" {\n  name = "api"\n  cluster = aws_ecs_cluster.c.name\n'
+        "  desired_count = 0\n}\n"
+        'resource "aws_secretsmanager_secret" "s" { name = "tool-prod-eu-app" }\n'
+    )
+    files = {"app/main.tf": service}
+    for region in ("eu-west-1", "eu-central-1"):
+        call = f'module "app" {{\n  source = "../../app"\n  region = "{region}"\n}}\nlocals {{ env = "prod-eu" }}\n'
+        files[f"live/{region}/main.tf"] = f'provider "aws" {{ region = "{region}" }}\n{call}'
+    write_files(tmp_path, files)
+    (declared,) = read_environments(tmp_path)
+    combined = combine("prod-eu", declared, AwsAnswer(why_not="It was off."), "", TODAY)
+    assert [(each.check, each.subject) for each in combined.accepted] == [("desired-zero", "api")]
+    assert (combined.prefix, combined.project) == ("tool-prod-eu", "tool")
