@@ -68,7 +68,12 @@ def environment_in(text: str) -> str:
 
 def means_production(name: str) -> bool:
     """Whether an environment of this name is production, whose changes need a confirmation; prod2 and live-eu are."""
-    return environment_in(_NUMBER.sub("", _REGION.sub("", name))) == PRODUCTION
+    return environment_in(without_region(name)) == PRODUCTION
+
+
+def without_region(name: str) -> str:
+    """A name without the region or the number at its end: prod for prod-eu and prod2."""
+    return _NUMBER.sub("", _REGION.sub("", name))
 
 
 def environment_of(name: str, tags: Mapping[str, str], environment: str = "") -> str:

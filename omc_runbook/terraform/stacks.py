@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.model.environment import PRODUCTION, TABLE_NAME
-from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
+from omc_runbook.model.environment_names import (
+    ALIASES,
+    OTHERS,
+    STAGING,
+    aliases,
+    canonical,
+    environment_in,
+    without_region,
+)
 from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform import terragrunt
 from omc_runbook.terraform.evaluation import Instance, Module, Stack
@@ -125,7 +133,7 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
     if by_environment:
         return
     plain = _root(files, top, "", automatic)
-    name = _declared_environment(plain.module) or environment_in(top.relative_to(files.root).as_posix())
+    name = _declared_environment(plain.module) or _environment_of_folder(top, files.root)
     if name:
         yield _root(files, top, canonical(name), automatic)
         if environment not in ("", canonical(name)) and _takes_another(files, top, automatic):
@@ -140,6 +148,24 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
         root = _root(files, top, each, automatic, is_assumed=True)
         if not _is_of_another(root):
             yield root
+
+
+def _environment_of_folder(folder: Path, root: Path) -> str:
+    """The environment that a folder's path names, "" for none; prod-eu beside prod is one of its own."""
+    environment = environment_in(folder.relative_to(root).as_posix())
+    above = [each for each in (folder, *folder.parents) if each.is_relative_to(root) and each != root]
+    named = next((each for each in above if environment_in(each.name) == environment), None)
+    if not environment or named is None or canonical(named.name) == environment or not _is_one_of(named, environment):
+        return environment
+    has_others = any(
+        each != named and each.is_dir() and _is_one_of(each, environment) for each in named.parent.iterdir()
+    )
+    return named.name if has_others else environment
+
+
+def _is_one_of(folder: Path, environment: str) -> bool:
+    """Whether a folder is called like an environment, but for a region or a number."""
+    return canonical(without_region(folder.name)) == environment
 
 
 def _is_of_another(root: Root) -> bool:
@@ -224,7 +250,7 @@ def _unit(files: TerraformFiles, configuration: Configuration, module: Module) -
     unit = configuration.directory
     declared = _declared_environment(configuration) or _declared_environment(module)
     return Root(
-        environment=environment_in(unit.relative_to(files.root).as_posix()) or canonical(declared),
+        environment=_environment_of_folder(unit, files.root) or canonical(declared),
         label=_relative(unit, files),
         module=module,
     )

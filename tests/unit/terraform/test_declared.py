@@ -595,6 +595,29 @@ def test_files_that_call_an_environment_otherwise_are_not_mixed(
         assert [each.environment for each in read_environments(tmp_path, name)] == [name]
 
 
+@pytest.mark.parametrize(
+    ("folders", "clusters"),
+    [
+        (("prod", "prod-eu"), {"production": "tool-prod", "prod-eu": "tool-prod-eu"}),
+        (("prod-eu/app", "prod-us/app"), {"prod-eu": "tool-prod-eu", "prod-us": "tool-prod-us"}),
+        (("prod-eu", "staging"), {"production": "tool-prod-eu", "staging": "tool-staging"}),
+        (("prod/app", "prod/data-eu"), {"production": "tool-prod"}),
+    ],
+)
+def test_a_folder_of_an_environments_region_beside_another_is_its_own(
+    tmp_path: Path, folders: tuple[str, ...], clusters: dict[str, str]
+) -> None:
+    """Without another one beside it, it is the environment's; a folder within the environment's is no other."""
+    files = {"app/main.tf": 'variable "prefix" {}\nresource "aws_ecs_cluster" "c" { name = "tool-${var.prefix}" }\n'}
+    for each in folders:
+        source, name = "../" * (each.count("/") + 2) + "app", each.partition("/")[0]
+        files[f"live/{each}/main.tf"] = f'module "app" {{\n  source = "{source}"\n  prefix = "{name}"\n}}\n'
+    write_files(tmp_path, files)
+    assert {each.environment: each.names["cluster"].value for each in read_environments(tmp_path)} == clusters
+    for name in clusters:
+        assert [each.environment for each in read_environments(tmp_path, name)] == [name]
+
+
 def test_values_below_a_folder_are_its_own(tmp_path: Path) -> None:
     """And not those of the folder above it, which has values in the same way."""
     files = {
