@@ -295,5 +295,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, InvalidURL):
         # What is in quotes is of the address, of which a short part is not masked.
         return str(error).partition(" '")[0]
+    if isinstance(error, HTTPException) and not isinstance(error, OSError):
+        # Its text is what was answered, which may be anything.
+        return f"Its answer is not HTTP's ({type(error).__name__})."
     cause = error.reason if isinstance(error, URLError) and not isinstance(error, HTTPError) else error
     return f"It cannot be reached: {cause.strerror}." if isinstance(cause, OSError) and cause.strerror else f"{cause}"

@@ -392,6 +392,22 @@ def test_a_watcher_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_a_watcher_that_speaks_another_protocol_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what it says, such as signs that move a terminal's cursor."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"\x1b[2J220 mail ready\r\n")
+
+        pool.submit(answer)
+        monkeypatch.setenv("WATCHER", f"http://127.0.0.1:{server.getsockname()[1]}/{TOKEN}")
+        (failed,) = notify.Ping(Notify(ping="env:WATCHER")).result()
+    assert failed.failure == "Its answer is not HTTP's (BadStatusLine)."
+
+
 def test_a_watcher_that_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its answer."""
     with webhook(TOKEN, status=404) as (address, _):
