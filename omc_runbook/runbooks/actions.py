@@ -37,6 +37,7 @@ MORE_TO_READ = (
     "where a policy depends on the account's organization, organizations: DescribeOrganization",
 )
 LOOK_INSIDE_FAILED = "where a session in a container fails, ecs: DescribeClusters"
+BY_DISCOVERY = "with discovery, secretsmanager: ListSecrets"
 WITH_CHECKOUT = "with repository, secretsmanager: GetSecretValue on the secrets of the account's other environments"
 MORE_TO_CHANGE = (
     "where tasks fail, to say why, iam: GetRole, SimulatePrincipalPolicy, secretsmanager: GetResourcePolicy, logs:"

@@ -32,7 +32,7 @@ from omc_runbook.report.fleet import EnvironmentRun, Runs, ages, keys, revisions
 from omc_runbook.report.fleet import problems as findings
 from omc_runbook.runbooks import conclude as run_end
 from omc_runbook.runbooks import fleet_worker, own_record
-from omc_runbook.runbooks.actions import MORE_TO_READ, READ_WITH_ACCESS, Actions
+from omc_runbook.runbooks.actions import BY_DISCOVERY, MORE_TO_READ, READ_WITH_ACCESS, Actions
 from omc_runbook.runbooks.final_answer import FinalAnswer
 from omc_runbook.runbooks.fleet_worker import Job
 from omc_runbook.runbooks.form import form
@@ -61,7 +61,7 @@ __all__ = [
 ]
 """All that the notebook calls, in its order."""
 
-ACTIONS = Actions(plan=READ_WITH_ACCESS, sometimes=(*MORE_TO_READ, "with discovery, secretsmanager: ListSecrets"))
+ACTIONS = Actions(plan=READ_WITH_ACCESS, sometimes=(*MORE_TO_READ, BY_DISCOVERY))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,8 +19,8 @@ from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import FLEET
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report.archive.bucket import S3Folder
-from omc_runbook.runbooks.actions import Actions
-from omc_runbook.snapshot import permissions
+from omc_runbook.runbooks.actions import BY_DISCOVERY, Actions
+from omc_runbook.snapshot import environments, permissions
 from omc_runbook.snapshot.environments import find_environment, find_several
 from omc_runbook.snapshot.other_references import references_of
 from omc_runbook.snapshot.reading import identify, take
@@ -31,6 +31,8 @@ _QUERY = ("cloudtrail:GetEventDataStore", "cloudtrail:GetQueryResults", "cloudtr
 """To read the calls in an event data store of CloudTrail Lake."""
 _NOTHING = '{"Version": "2012-10-17", "Statement": []}'
 """A policy that allows nothing."""
+_SEARCH = "secretsmanager:ListSecrets"
+"""By which discovery finds environments."""
 _SOMEBODY = "the caller"
 """Stands for the caller where AWS did not say who that is."""
 
@@ -90,19 +92,29 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     more, some = (needed.apply, needed.sometimes_to_apply) if does_apply else ((), ())
     actions = (*needed.plan, *more)
     actions += (*_for_key(snapshot, actions), *_for_services(snapshot, actions))
+    # A fleet looks at all that there are.
+    is_searched_for = environments.is_searched_for("" if runbook == FLEET else environment, runbook_toml)
+    actions += (_SEARCH,) if is_searched_for and _SEARCH not in actions else ()
     document = permissions.document(snapshot, actions, needed.compares_environments, needed.searches)
     if needed.reads_trails:
         document = _with_events(document, settings.audit, snapshot.caller)
     role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
-    of_caller = PrincipalPolicy(
-        snapshot.caller.source or _SOMEBODY, _allowing([{"Action": ["sts:AssumeRole"], "Resource": [role]}])
-    )
+    own_calls = _as_caller(role, is_searched_for, runbook_toml)
+    of_caller = PrincipalPolicy(snapshot.caller.source or _SOMEBODY, _allowing(own_calls))
     notes = [_about_names(snapshot)] if unread else []
-    notes += [f"Sometimes also: {each}." for each in (*needed.sometimes, *some)]
+    known = {BY_DISCOVERY} if is_searched_for else set[str]()
+    notes += [f"Sometimes also: {each}." for each in (*needed.sometimes, *some) if each not in known]
     if runbook == FLEET:
         notes += _for_others(settings.name, runbook_toml)
     return LeastPolicy((own, of_caller) if role else (own,), tuple(notes), unread)
+
+
+def _as_caller(role: str, is_searched_for: bool, runbook_toml: str) -> Iterator[dict[str, Any]]:
+    """What the caller does who assumes a role, beside it: it searches the own account where each has another role."""
+    yield {"Action": ["sts:AssumeRole"], "Resource": [role]}
+    if is_searched_for and not environments.searched_at_home(runbook_toml).names.role_arn:
+        yield {"Action": [_SEARCH], "Resource": ["*"]}
 
 
 def _of_names(settings: Environment) -> Snapshot:

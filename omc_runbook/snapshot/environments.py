@@ -58,10 +58,7 @@ def find_environments(runbook_toml: str = "") -> Environments:
     rule = configured.rule
     if rule is None:
         return Environments(own or (load(STAGING, runbook_toml), load(PRODUCTION, runbook_toml)))
-    home = replace(load("*", runbook_toml, may_be_new=True), name="discovery")
-    if "*" in home.names.role_arn:
-        # Each environment has a role of its own: the caller's own account is searched as the caller.
-        home = replace(home, names=home.names.model_copy(update={"role_arn": "", "external_id": ""}))
+    home = searched_at_home(runbook_toml)
     sign_ins = {_sign_in(each): each for each in reversed((home, *own))}
     with ThreadPoolExecutor(PARALLEL, "discover") as pool:
         answers = dict(zip(sign_ins, pool.map(lambda each: _search(each, rule), sign_ins.values()), strict=True))
@@ -83,14 +80,28 @@ def find_environments(runbook_toml: str = "") -> Environments:
     return Environments((*own, *others), tuple(dict.fromkeys(unread)))
 
 
+def searched_at_home(runbook_toml: str = "") -> Environment:
+    """Stands for what discovery searches without a table: the caller's account, or that of the role of all."""
+    home = replace(load("*", runbook_toml, may_be_new=True), name="discovery")
+    if "*" in home.names.role_arn:
+        # Each environment has a role of its own: the caller's own account is searched as the caller.
+        home = replace(home, names=home.names.model_copy(update={"role_arn": "", "external_id": ""}))
+    return home
+
+
+def is_searched_for(environment: str, runbook_toml: str = "") -> bool:
+    """Whether discovery lists secrets to find an environment: one without a table, or any ("")."""
+    configured = read_configured(runbook_toml)
+    return configured.rule is not None and environment not in (LOCAL, *configured.environments)
+
+
 def find_environment(environment: str, runbook_toml: str = "") -> Environment:
     """The environment of this name, as `load` gives it; one without a table in runbook.toml is looked for first.
 
     Raises UsageError as `load` does, with the nearest name that discovery has found, and CouldNotLook where it was not
     found and not everything could be searched.
     """
-    configured = read_configured(runbook_toml)
-    if configured.rule is None or environment in (LOCAL, *configured.environments):
+    if not is_searched_for(environment, runbook_toml):
         return load(environment, runbook_toml)
     found = find_environments(runbook_toml)
     names = {each.name: each for each in found.environments}

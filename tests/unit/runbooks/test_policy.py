@@ -11,7 +11,7 @@ from support.snapshots import healthy, with_service
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
-from omc_runbook.model.environment import Environment
+from omc_runbook.model.environment import Environment, load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.report.archive import bucket
 from omc_runbook.runbooks.policy import (
@@ -23,6 +23,7 @@ from omc_runbook.runbooks.policy import (
     with_records,
 )
 from omc_runbook.snapshot import permissions
+from omc_runbook.snapshot.environments import Environments
 
 TOPICS = ("arn:aws-cn:sns:cn-north-1:123456789012:platform", "arn:aws-cn:sns:cn-north-1:123456789012:unread")
 NOTHING = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -123,6 +124,35 @@ def test_who_cannot_sign_in_yet_gets_a_policy_of_names(
     assert {*plans} == {*actions_of("add_key").plan}
     folder = bucket.parse("s3://some-bucket/records", lambda: None)
     assert with_records(least, folder).unread == least.unread
+
+
+DISCOVERY = '[discovery]\nsecrets = "{project}-*-app-secrets"\n[environments.staging]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "runbook", "environment", "searches"),
+    [
+        (DISCOVERY, "verify", "staging", [False]),
+        (DISCOVERY, "verify", "qa", [True]),
+        (DISCOVERY, "fleet", "staging", [True]),
+        ("", "fleet", "staging", [False]),
+        (f'role_arn = "arn:aws:iam::210987654321:role/reader"\n{DISCOVERY}', "fleet", "staging", [True, False]),
+        (f'role_arn = "arn:aws:iam::210987654321:role/{{environment}}"\n{DISCOVERY}', "rotate", "qa", [True, True]),
+    ],
+)
+def test_who_has_to_search_for_an_environment_may_list_secrets(
+    text: str, runbook: str, environment: str, searches: list[bool], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As whoever searches: a role of its own for each environment searches no account for another."""
+    without_sign_in(monkeypatch)
+    path = tmp_path / "runbook.toml"
+    path.write_text(text)
+    found = load(environment, str(path), may_be_new=True)
+    monkeypatch.setattr("omc_runbook.runbooks.policy.find_environment", lambda *_: found)
+    monkeypatch.setattr("omc_runbook.runbooks.policy.find_several", lambda *_: Environments((found,)))
+    least = least_policy(runbook, environment, str(path))
+    assert [_statements(each).get("secretsmanager:ListSecrets") == ["*"] for each in least.policies] == searches
+    assert ("with discovery" in " ".join(least.notes)) is (runbook == "fleet" and not any(searches))
 
 
 @pytest.mark.parametrize(
