@@ -189,21 +189,19 @@ def _environment_of(path: Path, root: Path) -> str:
 
 
 def _told_apart(files: TerraformFiles, environment: str, paths: list[Path]) -> dict[str, list[Path]]:
-    """An environment's files of values, by name: those that call it otherwise, or its region, are of one each.
+    """An environment's files of values, by name: those that call it otherwise are of one each.
 
-    So prod.tfvars is production's, and prod-eu.tfvars that of prod-eu. A file that does neither is then left out: whose
-    it is, nothing tells.
+    So prod.tfvars is production's, and prod-eu.tfvars that of prod-eu; also where those with a region in their names
+    have nothing but that in another way. A file that does neither is then left out: whose it is, nothing tells.
     """
     tables = {path: {name: value().value for name, value in _values(files, path).items()} for path in paths}
-    deciding = [
-        name
-        for name in (*ENVIRONMENT_VARIABLES, *REGION_VARIABLES)
-        if len({str(table[name]) for table in tables.values() if name in table}) > 1
-    ]
-    if not deciding:
-        return {environment: paths}
-    own = [path for path, table in tables.items() if not table.keys().isdisjoint(deciding)]
-    return grouped((_own_name(path, environment), path) for path in own)
+    regional = [path for path in paths if canonical(without_region(_own_name(path, environment))) == environment]
+    for names, among in ((ENVIRONMENT_VARIABLES, paths), (REGION_VARIABLES, regional)):
+        for name in names:
+            own = [path for path in among if name in tables[path]]
+            if len({str(tables[path][name]) for path in own}) > 1:
+                return grouped((_own_name(path, environment), path) for path in own)
+    return {environment: paths}
 
 
 def _own_name(path: Path, environment: str) -> str:

@@ -576,8 +576,12 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
             {"prod": 'env = "prod"\n', "prod-eu": 'env = "prod-eu"\n', "prod-more": 'size = "1"\n'},
             {"production": ("tool-prod", "us-east-1"), "prod-eu": ("tool-prod-eu", "us-east-1")},
         ),
+        (
+            {"prod": 'env = "prod"\nregion = "eu-west-1"\n', "backend-prod": 'size = "1"\nregion = "us-west-2"\n'},
+            {"production": ("tool-prod", "eu-west-1")},
+        ),
     ],
-    ids=["two of one word", "two of one folder", "two files of one", "one that is nobody's"],
+    ids=["two of one word", "two of one folder", "two files of one", "one that is nobody's", "where the state is"],
 )
 def test_files_that_call_an_environment_otherwise_are_not_mixed(
     tmp_path: Path, values: dict[str, str], clusters: dict[str, tuple[str, str]]
