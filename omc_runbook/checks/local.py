@@ -15,7 +15,7 @@ from omc_runbook.masking.strength import is_guessable
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.messages.validation import REASONS
-from omc_runbook.model.catalogue import SEVERAL_LINES, URL_BREAKERS, URL_BREAKERS_IN_WORDS
+from omc_runbook.model.catalogue import SEVERAL_LINES, URL_BREAKERS, URL_BREAKERS_IN_WORDS, Key
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.environment_names import ALIASES
 from omc_runbook.model.findings import Remedy, Severity
@@ -165,19 +165,33 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret is short or easy to guess."""
     workstation = workstation_of(snapshot)
-    words: list[Masked | str] = [snapshot.environment.names.secret, workstation.checkout.root.name, workstation.owner]
-    effective = [*_effective_values(workstation)]
-    words += [value for _, name, value, _ in effective if not workstation.is_secret(name) and not value.matches(LOGIN)]
-    for subject, name, value, path in effective:
+    words = likely_words(snapshot)
+    for subject, name, value, path in _effective_values(workstation):
         key = workstation.key_of(name)
         if not workstation.is_secret(name) or not is_value(value) or workstation.is_reference(name, value):
             continue
         if key and value.length < key.weak_below:
             fact = f"{name} is shorter than {key.weak_below} characters."
-            yield Evidence(subject, (fact,), _renew(workstation, name, _to_correct(workstation, path)))
-        elif (key is None or key.form == "text") and is_guessable(value, key, words):
+            yield Evidence(subject, (fact,), renew(workstation, name, _to_correct(workstation, path)))
+        elif is_too_guessable(value, key, words):
             fact = f"{name} can be guessed too easily, from words, names, dates and patterns."
-            yield Evidence(subject, (fact,), _renew(workstation, name, _to_correct(workstation, path)))
+            yield Evidence(subject, (fact,), renew(workstation, name, _to_correct(workstation, path)))
+
+
+def is_too_guessable(value: Masked, key: Key | None, words: Iterable[Masked | str]) -> bool:
+    """Whether a value is easy to guess; what has a form of its own, such as JSON, has words that it cannot lack."""
+    return (key is None or key.form == "text") and is_guessable(value, key, words)
+
+
+def likely_words(snapshot: Snapshot) -> list[Masked | str]:
+    """The texts whose words somebody would try first who wants to guess a value of the .env."""
+    workstation = workstation_of(snapshot)
+    plain = (
+        value
+        for _, name, value, _ in _effective_values(workstation)
+        if not workstation.is_secret(name) and not value.matches(LOGIN)
+    )
+    return [snapshot.environment.names.secret, workstation.checkout.root.name, workstation.owner, *plain]
 
 
 @check(
@@ -259,13 +273,13 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
             )
         if facts:
             key = workstation.key_of(name)
-            renew = (
-                _renew(workstation, name, workstation.path)
+            correct = (
+                renew(workstation, name, workstation.path)
                 if key or workstation.is_secret(name)
                 else Remedy(f"Correct {name} in {workstation.path}.")
             )
             escape = "Or let the application escape it with urllib.parse.quote(…, safe='')."
-            yield Evidence(name, tuple(facts), Remedy(f"{renew.command} {escape}"))
+            yield Evidence(name, tuple(facts), Remedy(f"{correct.command} {escape}"))
 
 
 @check(
@@ -280,7 +294,7 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     assert workstation.shared_values is not None
     for name, match in workstation.shared_values.matches.items():
         fact = f"{name} has the value of {match}, by keyed fingerprint: a leak here exposes that environment."
-        yield Evidence(name, (fact,), _renew(workstation, name, workstation.path))
+        yield Evidence(name, (fact,), renew(workstation, name, workstation.path))
     for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
 
@@ -547,7 +561,8 @@ def _source(workstation: Workstation, name: str) -> str:
     return "" if is_there or (key and key.generate) else "file:PATH"
 
 
-def _renew(workstation: Workstation, name: str, path: Path) -> Remedy:
+def renew(workstation: Workstation, name: str, path: Path) -> Remedy:
+    """Get or generate a new value of a variable for a file."""
     key = workstation.key_of(name)
     # Base64's + and / would break a URL that contains the value.
     is_in_url = (key is not None and key.in_url) or name in workstation.url_variables

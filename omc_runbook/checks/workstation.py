@@ -19,19 +19,23 @@ from omc_runbook.checks.check import (
 )
 from omc_runbook.checks.dotenv import check, compose_of, dotenv_of, reader_check, workstation_of
 from omc_runbook.checks.dotenv_quoting import misread_names
-from omc_runbook.checks.local import ENVIRONMENT
+from omc_runbook.checks.local import ENVIRONMENT, is_too_guessable, likely_words, renew
+from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
+from omc_runbook.model.letters import FILES_NAMED, counted, listed
 from omc_runbook.model.placeholders import CIPHERTEXT, REFERENCE
+from omc_runbook.model.secretive import is_frontend
 from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.repository.git import GitStatus
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.docker import IS_FOLDER
 from omc_runbook.workstation.history import LOGIN, Location
+from omc_runbook.workstation.leaks import TrackedValue
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 _WITHOUT_PATH = re.compile(r"(?:\A|[:;,])\s*(?:[:;,]|\Z)")
@@ -219,8 +223,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The .env or a value of it is in git, was once, or will be with the next git add."""
     workstation = workstation_of(snapshot)
     git, path, history = _status_in_git(workstation), workstation.path, workstation.history
-    root = workstation.checkout.root
-    own_paths = {path.name, *(each.relative_to(root).as_posix() for each in workstation.published_files)}
+    root, own_paths = workstation.checkout.root, _own_paths(workstation)
     in_use = list(_values_in_history(workstation))
     in_own_files = [(name, location) for name, location in in_use if location.path in own_paths]
     exposures = list(_exposures(workstation, git, bool(in_own_files)))
@@ -235,6 +238,12 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield _values_in_another_file(root, other_path, values)
     for obstacle in dict.fromkeys(filter(None, (git.obstacle, history.obstacle if history else ""))):
         yield Uncertain(path.name, (f"git could not answer everything: {obstacle}",))
+
+
+def _own_paths(workstation: Workstation) -> set[str]:
+    """The paths of the .env, and of other files called so that git has."""
+    root = workstation.checkout.root
+    return {workstation.path.name, *(each.relative_to(root).as_posix() for each in workstation.published_files)}
 
 
 def _status_in_git(workstation: Workstation) -> GitStatus:
@@ -313,15 +322,77 @@ def _is_encrypted_in_git(workstation: Workstation) -> bool:
 
 def _values_in_history(workstation: Workstation) -> Iterator[tuple[str, Location]]:
     """The secret values in use here and in other environments that git holds, each with one place in each file."""
-    history, file = workstation.history, workstation.dotenv
-    keys = workstation.private_keys.bindings if workstation.private_keys else ()
-    for binding in (*file.bindings, *keys) if history and file else ():
-        value, key = binding.value, workstation.key_of(binding.name)
-        is_issued = bool(key.generate or key.obtain_from) if key else workstation.is_secret(binding.name)
-        is_there = is_value(value) and not workstation.is_reference(binding.name, value)
-        if history and value is not None and is_issued and is_there:
-            yield from ((binding.name, location) for location in history.find(value))
+    for name, value in workstation.issued_values:
+        yield from ((name, location) for location in (workstation.history.find(value) if workstation.history else ()))
     yield from workstation.shared_values.published if workstation.shared_values else ()
+
+
+@check(
+    "value-tracked",
+    looks_like=("dotenv-exposed",),
+    ruled_out_by="git grep finds no secret value of .env in a tracked file",
+)
+def value_tracked(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
+    """A secret's value stands in a tracked file."""
+    workstation = workstation_of(snapshot)
+    tracked, template = workstation.tracked, workstation.checkout.template
+    # Other checks report these.
+    own_paths = _own_paths(workstation) | {template.file.name if template else ""}
+    reported = {(name, location.path) for name, location in _values_in_history(workstation)}
+    found = grouped(
+        (each.name, each)
+        for each in (tracked.found if tracked else ())
+        if each.path not in own_paths and (each.name, each.path) not in reported
+    )
+    for name, places in found.items():
+        values = [value for variable, value in workstation.issued_values if variable == name]
+        same = [(other, value) for other, value in workstation.issued_values if any(map(value.same_as, values))]
+        if any(_is_private(snapshot, other, value) for other, value in same):
+            names = (*dict.fromkeys(other for other, _ in same),)
+            yield Evidence(name, (*_say_lines(places, names),), _renew_and_take_out(workstation, names, places))
+    if limits := tracked.limits if tracked else (*filter(None, (workstation.git.obstacle,)),):
+        yield Uncertain("tracked files", limits)
+
+
+def _say_lines(places: Sequence[TrackedValue[str]], names: Sequence[str]) -> Iterator[str]:
+    """Where the value of some variables is in tracked files, in sentences."""
+    for each in places[:FILES_NAMED]:
+        where = []
+        if each.lines:
+            where.append(f"line{'s' if each.lines[1:] else ''} {listed([*map(str, each.lines)], FILES_NAMED)}")
+        if each.is_committed:
+            where.append("the last commit")
+        elif each.is_staged:
+            where.append("what is staged")
+        yield f"git grep: {each.path} has the current value of {' and '.join(names)} in {' and in '.join(where)}."
+    if others := places[FILES_NAMED:]:
+        verb = "has" if len(others) == 1 else "have"
+        yield f"{counted(len(others), 'more tracked file')} {verb} it."
+
+
+def _renew_and_take_out(workstation: Workstation, names: Sequence[str], places: Sequence[TrackedValue[str]]) -> Remedy:
+    """Give variables a new value, where a commit has the old one, and take that out of files."""
+    where = listed([each.path for each in places if each.lines or each.is_staged], FILES_NAMED)
+    if not any(each.is_committed for each in places):
+        stage = ", and stage that," if any(each.is_staged for each in places) else ""
+        return Remedy(f"Take it out of {where}{stage} before the next commit.")
+    new = f"Give {' and '.join(names)} a new value{' each' if names[1:] else ''}."
+    if len(names) == 1 and workstation.binding(names[0]):
+        new = renew(workstation, names[0], workstation.path).command
+    issued = any(key and key.obtain_from for key in map(workstation.key_of, names))
+    revoke = " Have the old one revoked where it was issued." if issued else ""
+    if not where:
+        return Remedy(f"{new}{revoke} git's history keeps the old one.")
+    return Remedy(f"{new}{revoke} Then take the old one out of {where}: git's history keeps it.")
+
+
+def _is_private(snapshot: Snapshot, name: str, value: Masked) -> bool:
+    """Whether a value is no stand-in, no text of the template, and not as weak as what many files have by chance."""
+    workstation = workstation_of(snapshot)
+    key, template = workstation.key_of(name), workstation.checkout.template_entries
+    if is_frontend(name) or is_stand_in(value, name, key) or any(value.same_as(each.value) for each in template):
+        return False
+    return not is_too_guessable(value, key, likely_words(snapshot))
 
 
 @check(

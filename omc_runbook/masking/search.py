@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
+from urllib.parse import quote
 
 from omc_runbook.masking.common import is_common
-from omc_runbook.masking.spelling import SHORT, encode, spell
+from omc_runbook.masking.spelling import LONG, SHORT, encode, spell
 from omc_runbook.masking.value import Masked, reveal
 
 Name = TypeVar("Name")
@@ -17,20 +19,41 @@ class ValueSearch(Generic[Name]):
     """Values to look for, each under a name; a short one or a common word, which any text may have, is left out.
 
     Values among `encoded` are found in every spelling too, such as base64; the others as they are or escaped in JSON.
+    Those in `by_line` are found by their longest line alone, which has to be long, as source files write it.
     """
 
-    def __init__(self, values: Iterable[tuple[Name, Masked]], encoded: Iterable[tuple[Name, Masked]] = ()) -> None:
+    def __init__(
+        self,
+        values: Iterable[tuple[Name, Masked]] = (),
+        encoded: Iterable[tuple[Name, Masked]] = (),
+        by_line: Iterable[tuple[Name, Masked]] = (),
+    ) -> None:
         self._needles: dict[bytes, Name] = {}
         for name, value in encoded:
             self._add(name, value, spell)
         for name, value in values:
             self._add(name, value, _in_json)
+        for name, value in by_line:
+            self._add(name, value, _in_source)
 
     def _add(self, name: Name, value: Masked, spellings: Callable[[str], Iterable[str]]) -> None:
         text = reveal(value)
         if len(text) >= SHORT and not is_common(text):
             for spelling in spellings(text):
                 self._needles.setdefault(encode(spelling), name)
+
+    @property
+    def lines(self) -> bytes:
+        """What is looked for, one in a line: for the standard input of a program, and for nothing else."""
+        return b"".join(needle + b"\n" for needle in self._needles if b"\n" not in needle)
+
+    def find_all(self, data: bytes) -> dict[Name, list[int]]:
+        """The names of the values that the data has, each with where it begins, every time."""
+        found: dict[Name, list[int]] = {}
+        for needle, name in self._needles.items():
+            if starts := [match.start() for match in re.finditer(re.escape(needle), data)]:
+                found[name] = sorted({*found.get(name, ()), *starts})
+        return found
 
     def find(self, data: bytes) -> dict[Name, int]:
         """The names of the values that the data has, each with where the first one begins."""
@@ -44,3 +67,14 @@ class ValueSearch(Generic[Name]):
 
 def _in_json(text: str) -> frozenset[str]:
     return frozenset((text, json.dumps(text)[1:-1]))
+
+
+def _in_source(text: str) -> frozenset[str]:
+    """The longest line of a text, as it is and as JSON, Compose files and URLs have it; nothing where it is short."""
+    lines = [line.strip() for line in re.split(r"[\r\n]+", text)]
+    # The first line of a key file has what all keys of its kind begin with.
+    line = max(reversed([each for each in lines if not each.startswith("-----")]), key=len, default="")
+    if len(line) < LONG or is_common(line):
+        return frozenset()
+    in_url = quote(line, safe="", errors="replace")
+    return _in_json(line) | {json.dumps(line, ensure_ascii=False)[1:-1], line.replace("$", "$$"), in_url}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.model import programs
-from omc_runbook.model.letters import counted
+from omc_runbook.model.letters import FILES_NAMED, counted, listed
 from omc_runbook.model.shell import command
 from omc_runbook.repository.sparse_checkout import find_sparse
 
@@ -36,6 +36,11 @@ AS_THEY_ARE = ("--git-dir=/dev/null", "-c", "core.autocrlf=false", "-c", "core.a
 _OFF = {"clean": "", "smudge": "", "process": "", "required": "false"}
 _OWNER = re.compile(r"dubious ownership in repository at '(.+?)'")
 _NO_REPOSITORY = "not a git repository"
+_UNREADABLE = re.compile(r"^error: (?:failed to stat )?'(.+)': ", re.MULTILINE)
+"""A file that git grep leaves out."""
+_SUBMODULE = "160000 "
+"""The mode of a submodule in git's index."""
+_STATUS = ("status", "--porcelain", "-z", "--ignore-submodules=all", "--no-renames")
 _USAGE = 129
 """What git ends with when it prints its usage."""
 _LOG = (*("log", "--exclude=refs/stash", "--all", "--full-history"), *("--no-color", "--no-ext-diff", "--no-textconv"))
@@ -125,9 +130,12 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
     )
 
 
-def read_committed(repository: Path, name: str) -> bytes | None:
-    """The bytes of a file by its path within a checkout, as the last commit has it; None if it has none."""
-    output = _run(repository, "show", "--no-ext-diff", "--no-textconv", f"HEAD:./{name}")
+def read_committed(repository: Path, name: str, version: str = "HEAD") -> bytes | None:
+    """The bytes of a file by its path within a checkout, as the last commit has it, or the index; None if it has none.
+
+    `version` is "" for the index.
+    """
+    output = _run(repository, "show", "--no-ext-diff", "--no-textconv", f"{version}:./{name}")
     return os.fsencode(output.out) if output.code == 0 else None
 
 
@@ -215,6 +223,50 @@ def list_files(repository: Path) -> tuple[tuple[str, ...], str] | None:
     return tuple(dict.fromkeys(filter(None, listed.out.split("\0")))), listed.obstacle
 
 
+def find_files_with(
+    repository: Path, texts: bytes, version: str | None = None, paths: Sequence[str] = ()
+) -> tuple[tuple[str, ...], str]:
+    """The tracked files of a checkout that have one of some texts, a text in a line; and what could not be read.
+
+    The texts may be secret: git gets them on its standard input, and names the files alone. It reads the files as they
+    are now, without those of submodules and those that a sparse checkout leaves out; or a `version` of them, "" for
+    the index.
+    """
+    options = ("--no-color", "--no-recurse-submodules", "-z", "--files-with-matches", "--text", "--fixed-strings")
+    # Paths are those within the checkout, also in a folder of a larger work tree.
+    relative = ("-c", "grep.fullName=false")
+    versions = (version or "--cached",) if version is not None else ()
+    stdin = os.fsdecode(texts)
+    output = _run(repository, "grep", *options, "-f", "-", *versions, "--", *paths, stdin=stdin, before=relative)
+    unread = _UNREADABLE.findall(output.err)
+    problem = f"git grep could not read {listed(unread, FILES_NAMED)}." if unread else ""
+    if not problem and (output.code not in (0, 1) or output.err.startswith("error: ")):
+        problem = _unreadable(repository, "grep", output.code)
+    names = (name.removeprefix(f"{version}:") if version else name for name in output.out.split("\0") if name)
+    return tuple(names), output.obstacle or problem
+
+
+def find_changed(repository: Path) -> tuple[tuple[str, ...], str]:
+    """The tracked files of a checkout that the last commit, the index and the work tree do not have alike."""
+    output = _run(repository, *_STATUS, "--untracked-files=no", "--", ".")
+    changed = [entry[3:] for entry in output.out.split("\0") if entry]
+    prefix = _run(repository, "rev-parse", "--show-prefix").out.removesuffix("\n") if changed else ""
+    return tuple(path.removeprefix(prefix) for path in changed), output.obstacle
+
+
+def has_commit(repository: Path) -> bool:
+    """Whether a repository has a last commit: a new one has none."""
+    return _run(repository, "rev-parse", "--quiet", "--verify", "HEAD").code == 0
+
+
+def list_submodules(repository: Path) -> tuple[str, ...]:
+    """The paths of a checkout's submodules, whether they are checked out or not."""
+    if not any((folder / ".gitmodules").exists() for folder in (repository, *repository.parents)):
+        return ()
+    entries = _run(repository, "ls-files", "--stage", "-z").out.split("\0")
+    return tuple(entry.partition("\t")[2] for entry in entries if entry.startswith(_SUBMODULE))
+
+
 def find_filter(repository: Path, name: str) -> str:
     """The filter through which git adds a file of a checkout; "" for none, or one that is not set up here."""
     attribute = _run(repository, "check-attr", "-z", "filter", "--", name).out.split("\0")
@@ -264,8 +316,8 @@ def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...
     """Those of a checkout's paths that are changed, or untracked and not ignored; none without a work tree."""
     if not names:
         return ()
-    status = ("status", "--porcelain", "-z", "--untracked-files=all", "--ignore-submodules=all", "--no-renames")
-    changed = [entry[3:] for entry in _run(repository, *status, "--", *names).out.split("\0") if entry]
+    output = _run(repository, *_STATUS, "--untracked-files=all", "--", *names)
+    changed = [entry[3:] for entry in output.out.split("\0") if entry]
     if not changed:
         return ()
     prefix = _run(repository, "rev-parse", "--show-prefix").out.removesuffix("\n")
@@ -324,7 +376,7 @@ def _run(repository: Path, *arguments: str, stdin: str = "", before: Sequence[st
     command_line = [git, "-C", str(repository), *_OPTIONS, *before, *literal, *arguments]
     try:
         process = subprocess.run(
-            command_line, env=variables, input=stdin.encode(), capture_output=True, timeout=SECONDS, check=False
+            command_line, env=variables, input=os.fsencode(stdin), capture_output=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         late = f"git {arguments[0]} did not end within {SECONDS} s in {repository}: run it by hand."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -11,9 +11,11 @@ from omc_runbook.masking import shapes
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.model import regular_file
 from omc_runbook.model.letters import FILES_NAMED, counted, listed
+from omc_runbook.model.shell import command
 from omc_runbook.repository import git
 from omc_runbook.repository.git import Blob
-from omc_runbook.workstation.history import holds_values, parts
+from omc_runbook.repository.sparse_checkout import advise_sparse
+from omc_runbook.workstation.history import LFS_POINTER, holds_values, parts
 
 Name = TypeVar("Name")
 
@@ -22,6 +24,10 @@ LARGEST_FILE = 1_048_576
 MOST_BYTES = 256 * LARGEST_FILE
 """How much of the files, and of git's blobs, is searched at most, in bytes."""
 _CHUNK = 8 * LARGEST_FILE
+LARGEST_TRACKED = 64 * LARGEST_FILE
+"""The largest file that is read for the lines of a value that git has found in it: a notebook has its outputs."""
+_PATHS_AT_A_TIME = 500
+"""How many paths a command line has room for."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,95 @@ class FoundValues(Generic[Name]):
     """What only looks like a secret, named after what it looks like."""
     searched: int
     limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedValue(Generic[Name]):
+    """A value under its name in a tracked file: the path within the checkout, and the lines of the file now, if any."""
+
+    name: Name
+    path: str
+    lines: tuple[int, ...]
+    is_staged: bool
+    """Whether the index has the value in this file, which the next commit takes."""
+    is_committed: bool
+    """Whether the last commit has it there."""
+
+
+@dataclass(frozen=True)
+class TrackedValues(Generic[Name]):
+    """What was found in tracked files; `limits` are sentences about what was not searched."""
+
+    found: tuple[TrackedValue[Name], ...] = ()
+    limits: tuple[str, ...] = ()
+
+
+def search_tracked(root: Path, values: ValueSearch[Name]) -> TrackedValues[Name]:
+    """Search the files that git tracks in a work tree, in UTF-8, those of submodules too: now, staged and committed.
+
+    git says which files have one of the values; only these are read.
+    """
+    if not values.lines:
+        return TrackedValues()
+    names, obstacle = git.find_files_with(root, values.lines + LFS_POINTER + b"\n")
+    now, in_lfs, unread = dict[str, dict[Name, tuple[int, ...]]](), list[str](), list[str]()
+    size = 0
+    for name in names:
+        try:
+            raw = regular_file.read(root / name, min(LARGEST_TRACKED, MOST_BYTES - size))
+        except OSError:
+            unread.append(name)
+            continue
+        if len(raw) > LARGEST_TRACKED or size + len(raw) > MOST_BYTES:
+            unread.append(name)
+        elif raw.startswith(LFS_POINTER):
+            in_lfs.append(name)
+        elif hits := values.find_all(raw):
+            now[name] = {each: _lines(raw, starts) for each, starts in hits.items()}
+        size += min(len(raw), LARGEST_TRACKED)
+    limits = [obstacle] if obstacle else []
+    if in_lfs:
+        pull = command("git", "-C", root, "lfs", "pull")
+        limits.append(f"The content of {listed(in_lfs, FILES_NAMED)} is in Git LFS and was not searched: run {pull}.")
+    if unread:
+        limits.append(f"git grep found a match in {listed(unread, FILES_NAMED)}, which could not be read to the end.")
+    if sparse := advise_sparse(root):
+        limits.append(f"Files that git leaves out here were not searched.{sparse}")
+    changed, *problems = git.find_changed(root)
+    staged, *more = _in_version(root, values, "", changed)
+    committed, *others = _in_version(root, values, "HEAD", changed if changed and git.has_commit(root) else ())
+    limits += dict.fromkeys(each for each in (*problems, *more, *others) if each and each not in limits)
+    found = list[TrackedValue[Name]]()
+    for path in dict.fromkeys((*now, *staged, *committed)):
+        # Of a file without changes, all three are the same.
+        in_index, in_commit = (each.get(path, ()) if path in changed else now[path] for each in (staged, committed))
+        for name in dict.fromkeys((*now.get(path, ()), *in_index, *in_commit)):
+            lines = now.get(path, {}).get(name, ())
+            is_staged, is_committed = name in in_index, name in in_commit
+            found.append(
+                TrackedValue(name=name, path=path, lines=lines, is_staged=is_staged, is_committed=is_committed)
+            )
+    for module in git.list_submodules(root):
+        if not (root / module / ".git").exists():
+            update = command("git", "-C", root, "submodule", "update", "--init", "--", module)
+            limits.append(f"The submodule {module} is not checked out, so it was not searched: run {update}.")
+            continue
+        inner = search_tracked(root / module, values)
+        found += [replace(each, path=f"{module}/{each.path}") for each in inner.found]
+        limits += [f"{module}: {limit}" for limit in inner.limits]
+    return TrackedValues(tuple(found), tuple(limits))
+
+
+def _in_version(
+    root: Path, values: ValueSearch[Name], version: str, paths: Sequence[str]
+) -> tuple[dict[str, Collection[Name]], str]:
+    """Which values a version of some files has, by path, "" for the index; and what could not be read."""
+    found, problem = dict[str, Collection[Name]](), ""
+    for at in range(0, len(paths), _PATHS_AT_A_TIME):
+        names, obstacle = git.find_files_with(root, values.lines, version, paths[at : at + _PATHS_AT_A_TIME])
+        found |= {name: values.find(git.read_committed(root, name, version) or b"") for name in names}
+        problem = problem or obstacle
+    return found, problem
 
 
 def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str]) -> FoundValues[Name]:
@@ -181,6 +276,10 @@ def _location(blob: Blob) -> str:
     if not blob.commit:
         return f"git object {blob.id[:10]}, on no branch or tag"
     return f"{blob.path} in commit {blob.commit}"
+
+
+def _lines(data: bytes, starts: Iterable[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(_line(data, at) for at in starts))
 
 
 def _line(data: bytes, at: int) -> int:

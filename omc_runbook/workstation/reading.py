@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key, provider_keys
 from omc_runbook.model.errors import UsageError
@@ -27,7 +28,7 @@ from omc_runbook.repository.settings_search import SettingsClass, find_settings_
 from omc_runbook.repository.template import NAMES as TEMPLATES
 from omc_runbook.repository.template import Template, parse_template
 from omc_runbook.textfile.file import SourceFile, read_if_readable, read_source
-from omc_runbook.workstation import docker, settings_probe
+from omc_runbook.workstation import docker, leaks, settings_probe
 from omc_runbook.workstation.dotenv import Dotenv, read_dotenv
 from omc_runbook.workstation.dotenv_names import find_assignments
 from omc_runbook.workstation.history import read_history
@@ -123,6 +124,9 @@ def read_workstation(
         shell=_shell(checkout, dotenv),
         owner=_own_name(),
     )
+    if workstation.git.is_work_tree:
+        search = ValueSearch(by_line=workstation.issued_values)
+        workstation = replace(workstation, tracked=leaks.search_tracked(checkout.root, search))
     instead = workstation.read_by_both if dotenv else None
     return replace(workstation, instead=read_other(instead)) if instead else workstation
 

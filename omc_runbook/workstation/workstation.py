@@ -25,6 +25,7 @@ from omc_runbook.workstation import docker
 from omc_runbook.workstation.docker import ComposeConfig
 from omc_runbook.workstation.dotenv import Binding, Dotenv
 from omc_runbook.workstation.history import GitHistory, Location
+from omc_runbook.workstation.leaks import TrackedValues
 from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
 
 DOTENV = ".env"
@@ -103,6 +104,8 @@ class Workstation:
     """The file with the keys that decrypt the .env, where dotenvx has encrypted it."""
     history: GitHistory | None = None
     """Fingerprints of all that git holds in files with values; None where it was not read."""
+    tracked: TrackedValues[str] | None = None
+    """The secret values in use that stand in tracked files, by variable; None where these were not searched."""
     owner: str = ""
     """The name of the user of this process."""
     url_parts: tuple[UrlPart, ...] = ()
@@ -491,6 +494,16 @@ class Workstation:
     def bindings(self) -> tuple[Binding, ...]:
         """The lines of the .env with variables; () without one."""
         return self.dotenv.bindings if self.dotenv else ()
+
+    @property
+    def issued_values(self) -> Iterator[tuple[str, Masked]]:
+        """The secret values of the .env, and the keys that decrypt it, each with its variable: no placeholders."""
+        keys = self.private_keys.bindings if self.private_keys and self.dotenv else ()
+        for binding in (*self.bindings, *keys):
+            value, key = binding.value, self.key_of(binding.name)
+            is_issued_here = bool(key.generate or key.obtain_from) if key else self.is_secret(binding.name)
+            if value is not None and is_issued_here and is_value(value) and not self.is_reference(binding.name, value):
+                yield binding.name, value
 
     @cached_property
     def _bindings_by_name(self) -> Mapping[str, Sequence[Binding]]:

@@ -14,6 +14,7 @@ from support.platform_checkout import Platform
 
 Change = Callable[[Platform], object]
 HEX = secrets.token_hex
+QUOTE = "'"
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,19 @@ def _publish(folder: str) -> Change:
     def change(platform: Platform) -> None:
         shutil.copy(platform.dotenv, platform.root / folder / ".env")
         platform.git("add", "--force", f"{folder}/.env")
+
+    return change
+
+
+def _tracked(name: str, line: str = "use {}", words: str = "commit -qm x", **values: str) -> Change:
+    """A file beside the .env that has a value of it, and what git does with the file."""
+
+    def change(platform: Platform) -> None:
+        (text,) = platform.write_dotenv(**values).keys() & values.keys()
+        (platform.root / name).write_bytes(f"# Notes\n{line.format(values[text].strip(QUOTE))}\r\n".encode())
+        (platform.root / ".gitignore").write_text(".env\nignored.md\n")
+        for each in filter(None, (f"add --force {name}", words) if words else ()):
+            platform.git(*each.split())
 
     return change
 
@@ -354,6 +368,9 @@ FAULTS = (
     Case("committed", "ignored and not", _ignore(".env\n!.env\n")),
     Case("committed", "what a link leads to", _link),
     Case("committed", "another one, in backend/", _publish("backend")),
+    Case("value-tracked", "in a commit", _tracked("README.md", SECRET_KEY=HEX(32))),
+    Case("value-tracked", "in what Compose reads", _tracked("ci.yml", "- A={}", OPENAI_API_KEY=f"sk-{HEX(24)}")),
+    Case("value-tracked", "with what patterns have", _tracked("notes.md", SECRET_KEY=f"'-{HEX(20)}.*[a'")),
     *(Case("weak", text, put(FIRST_SUPERUSER_PASSWORD=text), at < 1) for at, text in enumerate(WEAK)),
     *(Case("weak", text, put(SECRET_KEY=text)) for text in WEAK_KEYS),
     Case("weak", "a provider's key that none gave out", put(OPENAI_API_KEY="sk-" + "a" * 40)),
@@ -561,6 +578,11 @@ HEALTHY = (
         both(_code('f"amqp://mq:{quote(settings.REDIS_PASSWORD)}@mq"'), put(REDIS_PASSWORD=f"{HEX(16)}@x")),
     ),
     Case("", "a history with other values", both(_git("add -f .env", "commit -qm x", "rm -q --cached .env"), put())),
+    Case("", "a value in a file that git does not have", _tracked("notes.md", words="", SECRET_KEY=HEX(32))),
+    Case("", "a value in an ignored file", _tracked("ignored.md", words="", SECRET_KEY=HEX(32))),
+    Case("", "the value of another key in a commit", _tracked("README.md", HEX(32), SECRET_KEY=HEX(32))),
+    Case("", "a short value in a commit", _tracked("README.md", FIRST_SUPERUSER_PASSWORD="Xk9-vB2mQ-7")),
+    Case("", "no secret's value in a commit", _tracked("README.md", SMTP_HOST="mail.eu-west.coins.omc.test")),
     *(Case("", f"{q} quotes", put(SECRET_KEY=f"{q}{HEX(32)}{q}"), True) for q in ("'", '"')),
     *(Case("", f"# in {q}", put(FIRST_SUPERUSER_PASSWORD=f"{q}{A} #{B}{q}")) for q in ("'", '"')),
     Case("", "settings that mean none", add("SESSION_COOKIE_SAMESITE=None\nCACHE_BACKEND=dummy")),

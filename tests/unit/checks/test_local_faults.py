@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.dotenv_faults import BACKEND, FAULTS, HEALTHY, HEX, LITERAL, SINGLE, A, B, Case, add
@@ -20,10 +21,15 @@ from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.changes.dotenv.plan import plan_dotenv
 from omc_runbook.diagnosis import root_causes
+from omc_runbook.masking.fingerprint import fingerprint
+from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding
+from omc_runbook.repository.git import GitStatus
 from omc_runbook.runbooks import local_setup
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import docker, dotenv
+from omc_runbook.workstation.history import Location
+from omc_runbook.workstation.leaks import TrackedValue, TrackedValues
 
 pytestmark = pytest.mark.long
 
@@ -231,6 +237,79 @@ def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platfo
     platform.dotenv.write_bytes(text)
     platform.dotenv.chmod(0o600)
     assert causes(diagnosed(platform.root, False)) == ["committed"]
+
+
+def test_a_value_in_tracked_files_is_named_with_its_lines(healthy: Callable[[], Platform]) -> None:
+    """One that a commit has is renewed first; one that another check reports, or that is public or weak, is none."""
+    platform = healthy()
+    key, other = HEX(32), HEX(32)
+    platform.write_dotenv(SECRET_KEY=key, SENTRY_DSN=key, SMTP_PASSWORD="password1234", OPENAI_API_KEY=f"sk-{other}")
+    add(f"VITE_MAP_KEY={other}\nVITE_SENTRY_DSN={key}")(platform)
+    (platform.root / ".gitignore").write_text(".env\n")
+    snapshot = look(platform.root, False)
+    workstation = snapshot.workstation
+    assert workstation and workstation.tracked == TrackedValues()
+
+    def judged(*found: TrackedValue[str], limits: tuple[str, ...] = (), **more: Any) -> list[Finding]:
+        partly = replace(workstation, tracked=TrackedValues(found, limits), **more)
+        diagnosed = root_causes.diagnose(replace(snapshot, workstation=partly))
+        return [each for each in diagnosed if each.check == "value-tracked"]
+
+    def place(name: str, path: str, *lines: int, staged: bool = True, committed: bool = True) -> TrackedValue[str]:
+        return TrackedValue(name=name, path=path, lines=lines, is_staged=staged, is_committed=committed)
+
+    (found,) = judged(place("SECRET_KEY", "a.md", 2, 4), place("SECRET_KEY", "b.md", 1, committed=False))
+    assert (found.subject, found.severity, found.is_root_cause) == ("SECRET_KEY", "error", True)
+    names = "SECRET_KEY and SENTRY_DSN and VITE_SENTRY_DSN"
+    has = f"has the current value of {names} in"
+    assert found.evidence == (
+        f"git grep: a.md {has} lines 2, 4 and in the last commit.",
+        f"git grep: b.md {has} line 1 and in what is staged.",
+    )
+    revoke = "Have the old one revoked where it was issued. Then take the old one out of"
+    renew = f"Give {names} a new value each. {revoke} a.md, b.md: git's history keeps it."
+    assert found.remedy.command == renew
+    (found,) = judged(place("OPENAI_API_KEY", "a.md", 1))
+    assert found.remedy.command.startswith("Get a new one from https://") and revoke in found.remedy.command
+    (found,) = judged(place("OPENAI_API_KEY", "a.md", staged=False))
+    assert found.evidence == ("git grep: a.md has the current value of OPENAI_API_KEY in the last commit.",)
+    assert found.remedy.command.endswith(" where it was issued. git's history keeps the old one.")
+    (found,) = judged(*(place("SECRET_KEY", f"{at}.md", 1, staged=False, committed=False) for at in range(7)))
+    assert found.evidence[0] == f"git grep: 0.md {has} line 1."
+    assert found.evidence[5:] == ("2 more tracked files have it.",)
+    assert found.remedy.command == "Take it out of 0.md, 1.md, 2.md, 3.md, 4.md and 2 more before the next commit."
+    (found,) = judged(place("SECRET_KEY", "a.md", committed=False))
+    assert found.evidence == (f"git grep: a.md {has} what is staged.",)
+    assert found.remedy.command == "Take it out of a.md, and stage that, before the next commit."
+    own = (place("SECRET_KEY", ".env", 1), place("SECRET_KEY", ".env.template", 1))
+    (clear,) = judged(*own, place("SMTP_PASSWORD", "a.md", 1), place("VITE_MAP_KEY", "a.md", 1))
+    assert clear.status == "clear"
+    history = workstation.history
+    assert history
+    print_ = fingerprint(Masked(key, "SECRET_KEY"), history.key)
+    there = replace(history, locations={print_: {"a.tfvars": Location("a.tfvars", "1234567")}})
+    found, *others = judged(place("SECRET_KEY", "a.tfvars", 1), place("SECRET_KEY", "a.md", 1), history=there)
+    assert not others and [fact.split()[2] for fact in found.evidence] == ["a.md"]
+    (unknown,) = judged(limits=("Files were not searched.",))
+    assert (unknown.status, unknown.evidence) == ("unknown", ("Files were not searched.",))
+    template = workstation.checkout.template
+    assert template
+    entries = tuple(replace(each, value=key) if each.name == "SECRET_KEY" else each for each in template.entries)
+    public = replace(workstation.checkout, template=replace(template, entries=entries))
+    (clear,) = judged(place("SECRET_KEY", "a.md", 1), checkout=public)
+    assert clear.status == "clear"
+
+
+def test_without_git_tracked_files_are_unknown(healthy: Callable[[], Platform]) -> None:
+    """In no repository there are none; where git cannot say, it says why."""
+    platform = healthy()
+    snapshot = look(platform.root, False)
+    assert snapshot.workstation
+    for obstacle, status in (("git is not installed.", "unknown"), ("", "clear")):
+        git = GitStatus(is_work_tree=False, obstacle=obstacle)
+        without = replace(snapshot, workstation=replace(snapshot.workstation, git=git, tracked=None))
+        (found,) = (each for each in root_causes.diagnose(without) if each.check == "value-tracked")
+        assert (found.status, found.evidence) == (status, (obstacle,) if obstacle else ())
 
 
 def test_a_stash_is_dropped_and_what_is_staged_needs_no_new_history(healthy: Callable[[], Platform]) -> None:

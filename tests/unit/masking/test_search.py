@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+from urllib.parse import quote
 
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
@@ -25,3 +26,25 @@ def test_a_short_or_common_value_is_not_looked_for() -> None:
     """Any text may have it."""
     values = [(word, Masked(word, "W")) for word in ("password", "abc123", "localhost")]
     assert ValueSearch(values, encoded=values).find(b"the password abc123 of localhost") == {}
+
+
+def test_lines_are_what_a_program_is_given() -> None:
+    """One for each spelling that source files have; of several lines the longest, without a key file's armour."""
+    plain, odd = secrets.token_hex(12), f'-{secrets.token_hex(8)}"$ü/[.*'
+    long = secrets.token_hex(20)
+    several = f"-----BEGIN A RATHER LONG PRIVATE KEY OF MINE-----\r\n{secrets.token_hex(9)}\r\n{long}\r\n"
+    values = [("plain", plain), ("odd", odd), ("several", several), ("short", "Xk9-vB2mQ-7"), ("word", "organization")]
+    search = ValueSearch(by_line=[(name, Masked(text, "X")) for name, text in values])
+    lines = search.lines.decode().splitlines()
+    assert {plain, odd, json.dumps(odd)[1:-1], odd.replace("$", "$$"), quote(odd, safe=""), long} <= {*lines}
+    assert len(lines) == 7 and "" not in lines
+    assert not ValueSearch[str]().lines
+    text = f"{plain}\n{plain} {json.dumps([odd])} {several}".encode()
+    assert search.find_all(text) == {"plain": [0, 25], "odd": [52], "several": [text.index(long.encode())]}
+
+
+def test_two_spellings_at_one_place_are_one_find() -> None:
+    """A value without special characters is spelt alike everywhere."""
+    value = secrets.token_hex(12)
+    search = ValueSearch(encoded=[("A", Masked(value, "A"))])
+    assert search.find_all(f"x{value} {value}".encode()) == {"A": [1, 26]}

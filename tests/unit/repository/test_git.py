@@ -11,6 +11,7 @@ from support.files import write_files
 
 from omc_runbook.repository.git import (
     can_reverse,
+    find_files_with,
     find_git_dir,
     find_uncommitted,
     find_versions,
@@ -434,3 +435,24 @@ def test_a_file_in_a_submodule_or_behind_a_link_is_left_out_as_git_says(tmp_path
     write_files(repository / "sub", {"a.toml": "", "b.toml": "", ".gitignore": "a.toml\n"})
     names = [f"{folder}/{name}.toml" for folder in ("link", "sub") for name in "ab"]
     assert [is_left_out(repository, name) for name in names] == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("code", "err", "problem"),
+    [
+        (0, "", ""),
+        (1, "warning: a setting is unknown", ""),
+        (1, "error: failed to stat 'a b.md': Permission denied\n", "git grep could not read a b.md."),
+        (0, "error: 'c.md': Input/output error\n", "git grep could not read c.md."),
+        (0, "error: unable to read 0123\n", "git grep ended with exit code 0 in {}: run it by hand to see why."),
+        (128, "fatal: not a git repository: a", "git grep ended with exit code 128 in {}: run it by hand to see why."),
+    ],
+)
+def test_files_that_grep_could_not_read(
+    code: int, err: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are named: git goes on with the others."""
+    monkeypatch.setattr(
+        subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, code, b"a\xff\0", err.encode())
+    )
+    assert find_files_with(tmp_path, b"a text\n") == (("a\udcff",), problem.format(tmp_path))

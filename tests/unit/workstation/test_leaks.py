@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
 from omc_runbook.workstation import leaks
+from omc_runbook.workstation.history import LFS_POINTER
+from omc_runbook.workstation.leaks import TrackedValues
 
 
 @pytest.fixture
@@ -172,3 +176,109 @@ def test_a_file_in_another_encoding(encoding: str, tmp_path: Path, value: str, s
     git(tmp_path, "init", "-q")
     (tmp_path / "out.txt").write_text(f"one\n{value}\n", encoding=encoding)
     assert locations(leaks.search_files(tmp_path, search, frozenset())) == ["out.txt:2"]
+
+
+@pytest.fixture
+def by_line(value: str) -> ValueSearch[str]:
+    """A search for it in source files."""
+    return ValueSearch(by_line=[("KEY", Masked(value, "KEY"))])
+
+
+def tracked(root: Path, search: ValueSearch[str]) -> dict[str, tuple[tuple[int, ...], bool, bool]]:
+    """The lines by file, and whether the index and the last commit have the value there; nothing may be left out."""
+    result = leaks.search_tracked(root, search)
+    assert not result.limits
+    return {each.path: (each.lines, each.is_staged, each.is_committed) for each in result.found}
+
+
+def test_tracked_files_now_staged_and_committed(tmp_path: Path, value: str, by_line: ValueSearch[str]) -> None:
+    """With each line, and what the last commit has; git's configuration changes neither, and no filter is run."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitattributes").write_text("* -diff filter=own\n")
+    (tmp_path / "sub").mkdir()
+    for name in ("sub/committed.md", ":(top)*.md", "sub/gone.md", "edited.md"):
+        (tmp_path / name).write_text("nothing" if name == "edited.md" else f"one\n{value}\r\n{value} {value}")
+    git(tmp_path, "--literal-pathspecs", "add", "--all")
+    git(tmp_path, "commit", "-qm", "x")
+    for name in ("staged.md", "untracked.md", "edited.md"):
+        (tmp_path / name).write_text(value)
+    git(tmp_path, "add", "staged.md")
+    (tmp_path / "sub/new.md").write_text(value)
+    git(tmp_path, "add", "sub/new.md")
+    (tmp_path / "sub/new.md").unlink()
+    (tmp_path / "sub/gone.md").write_text("")
+    git(tmp_path, "add", "sub/gone.md")
+    for name, text in (("grep.fullName", "true"), ("color.grep", "always"), ("filter.own.clean", "touch ran; cat")):
+        git(tmp_path, "config", name, text)
+    inner = {"committed.md": ((2, 3), True, True), "gone.md": ((), False, True), "new.md": ((), True, False)}
+    own = {":(top)*.md": ((2, 3), True, True), "edited.md": ((1,), False, False), "staged.md": ((1,), True, False)}
+    assert tracked(tmp_path, by_line) == own | {f"sub/{name}": where for name, where in inner.items()}
+    assert tracked(tmp_path / "sub", by_line) == inner
+    assert not (tmp_path / "ran").exists()
+    assert leaks.search_tracked(tmp_path, ValueSearch[str]()) == TrackedValues()
+
+
+def test_a_repository_without_commits(tmp_path: Path, value: str, by_line: ValueSearch[str]) -> None:
+    """What is staged is in no commit yet."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a.md").write_text(value)
+    git(tmp_path, "add", "a.md")
+    assert tracked(tmp_path, by_line) == {"a.md": ((1,), True, False)}
+
+
+def test_many_tracked_files_cost_few_processes(
+    tmp_path: Path, by_line: ValueSearch[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git says that none has a value; it gets the values on its standard input alone."""
+    git(tmp_path, "init", "-q")
+    for at in range(300):
+        (tmp_path / f"{at}.py").write_text("nothing")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "-qm", "x")
+    commands, run = list[tuple[str, str]](), subprocess.run
+
+    def count(words: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        commands.append((repr((words, options["env"])), repr(options["input"])))
+        return run(words, **options)
+
+    monkeypatch.setattr(subprocess, "run", count)
+    assert leaks.search_tracked(tmp_path, by_line) == TrackedValues()
+    text = by_line.lines.decode().strip()
+    assert [text in stdin for _, stdin in commands] == [True, False, False]
+    assert not any(text in command for command, _ in commands)
+
+
+def test_what_of_tracked_files_is_not_searched_is_said(
+    tmp_path: Path, value: str, by_line: ValueSearch[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is too large, one in Git LFS, a submodule that is not checked out, what a sparse checkout lacks."""
+    inner = tmp_path / "modules" / "one"
+    for root in (inner, tmp_path):
+        root.mkdir(exist_ok=True, parents=True)
+        git(root, "init", "-q")
+        (root / "notes.md").write_text(f"about {LFS_POINTER.decode()}\n{value}")
+        git(root, "add", "notes.md")
+        git(root, "commit", "-qm", "x")
+    (tmp_path / "book.ipynb").write_bytes(LFS_POINTER + b"v1\noid sha256:1\n")
+    (tmp_path / "large.md").write_text(f"{'x' * 400}{value}")
+    (tmp_path / ".gitmodules").write_text('[submodule "one"]\n\tpath = modules/one\n\turl = ../one\n')
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "-qm", "y")
+    monkeypatch.setattr(leaks, "LARGEST_TRACKED", 400)
+    result = leaks.search_tracked(tmp_path, by_line)
+    assert [(each.path, each.lines, each.is_committed) for each in result.found] == [
+        ("notes.md", (2,), True),
+        ("modules/one/notes.md", (2,), True),
+    ]
+    assert result.limits == (
+        f"The content of book.ipynb is in Git LFS and was not searched: run git -C {tmp_path} lfs pull.",
+        "git grep found a match in large.md, which could not be read to the end.",
+    )
+    shutil.rmtree(inner / ".git")
+    git(tmp_path, "config", "core.sparseCheckout", "true")
+    sparse, module = leaks.search_tracked(tmp_path, by_line).limits[2:]
+    assert sparse.startswith("Files that git leaves out here were not searched. It is a sparse checkout: git -C ")
+    update = f"run git -C {tmp_path} submodule update --init -- modules/one."
+    assert module == f"The submodule modules/one is not checked out, so it was not searched: {update}"
+    (tmp_path / ".git" / "index").write_bytes(b"damaged")
+    assert leaks.search_tracked(tmp_path, by_line).limits[0].startswith("git grep ended with exit code 128 in ")
