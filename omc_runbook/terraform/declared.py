@@ -26,6 +26,7 @@ from omc_runbook.terraform.services import (
     secret_name,
 )
 from omc_runbook.terraform.stacks import Root
+from omc_runbook.terraform.variable_files import REGION_VARIABLES
 
 PROJECT_VARIABLES = (
     *("project", "project_name", "app_name", "application_name", "application", "app", "product", "namespace"),
@@ -234,7 +235,7 @@ class _Reader:
                 self.reasons["region"] = f"The provider's region is not known{because(result.value)}."
                 break
         self.reasons.setdefault("region", "No provider names it: it comes from the environment of who runs Terraform.")
-        return self._variable(stacks.REGION_VARIABLES)
+        return self._variable(REGION_VARIABLES)
 
     def _account(self, main: DeclaredService) -> DeclaredName | None:
         for module, block in self._providers(main):

@@ -19,7 +19,6 @@ from omc_runbook.model.environment_names import (
     aliases,
     canonical,
     environment_in,
-    without_region,
 )
 from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform import terragrunt
@@ -27,22 +26,22 @@ from omc_runbook.terraform.evaluation import Instance, Module, Stack
 from omc_runbook.terraform.expressions import Result
 from omc_runbook.terraform.files import TerraformFiles, called_folders
 from omc_runbook.terraform.hcl import read_valid_attributes
-from omc_runbook.terraform.hcl_folder import Folder
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder
 from omc_runbook.terraform.marks import IN, is_known
 from omc_runbook.terraform.terragrunt import Configuration
-
-ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
-"""Variables and local values that hold an environment's name."""
-
-REGION_VARIABLES = ("region", "aws_region")
-"""The same of its region."""
+from omc_runbook.terraform.variable_files import (
+    ENVIRONMENT_VARIABLES,
+    environment_of,
+    is_automatic,
+    is_regional,
+    told_apart,
+)
 
 _UNUSED = frozenset({"examples", "example", "tests", "test", "bootstrap"})
 _PLACES = ("bucket", "key", "container_name", "storage_account_name")
 """What a backend and a terraform_remote_state say of where a state is."""
 
 _SOURCE = re.compile(r"^\s*source\s*=", re.MULTILINE)
-_VALUES = re.compile(r"\.tfvars(\.json)?\Z")
 _INTERESTING = re.compile(r"aws_secretsmanager_secret|ecs|secrets-manager")
 
 
@@ -76,7 +75,7 @@ def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
     units = terragrunt.read_units(files, described)
     called = files.called | {module.directory for _, module in units}
     tops = [folder for folder in folders if folder not in called and _concerns(files, folder, set())]
-    values = [path for folder in everywhere for path in sorted(folder.iterdir()) if _VALUES.search(path.name)]
+    values = [path for folder in everywhere for path in sorted(folder.iterdir()) if path.name.endswith(VALUES)]
     roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
     roots += tuple(_unit(files, *unit) for unit in units if _concerns(files, unit[1].directory, set()))
     # What is called otherwise is in no runbook.toml, and its cluster not in AWS.
@@ -124,16 +123,21 @@ def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
 
 def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment: str) -> Iterator[Root]:
     folder = files.folder(top)
-    automatic = [path for path in values if path.parent == top and _is_automatic(path)]
-    pairs = ((name, path) for path in values if path not in automatic and (name := _environment_of(path, files.root)))
+    automatic = [path for path in values if path.parent == top and is_automatic(path)]
+    pairs = (
+        (name, path)
+        for path in values
+        if path not in automatic and (name := environment_of(path.relative_to(files.root)))
+    )
     by_environment = grouped((name, path) for name, path in pairs if _fits(files, path, top, folder))
     for group, all_paths in by_environment.items():
-        for name, paths in _told_apart(files, group, all_paths).items():
+        tables = {path: {name: value().value for name, value in _values(files, path).items()} for path in all_paths}
+        for name, paths in told_apart(group, tables).items():
             yield _root(files, top, name, [*automatic, *paths])
     if by_environment:
         return
     plain = _root(files, top, "", automatic)
-    name = _declared_environment(plain.module) or _environment_of_folder(top, files.root)
+    name = _declared_environment(plain.module) or _environment_of_folder(top, files)
     if name:
         yield _root(files, top, canonical(name), automatic)
         if environment not in ("", canonical(name)) and _takes_another(files, top, automatic):
@@ -150,22 +154,21 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
             yield root
 
 
-def _environment_of_folder(folder: Path, root: Path) -> str:
+def _environment_of_folder(folder: Path, files: TerraformFiles) -> str:
     """The environment that a folder's path names, "" for none; prod-eu beside prod is one of its own."""
-    environment = environment_in(folder.relative_to(root).as_posix())
-    above = [each for each in (folder, *folder.parents) if each.is_relative_to(root) and each != root]
+    environment = environment_in(folder.relative_to(files.root).as_posix())
+    above = [each for each in (folder, *folder.parents) if each.is_relative_to(files.root) and each != files.root]
     named = next((each for each in above if environment_in(each.name) == environment), None)
-    if not environment or named is None or canonical(named.name) == environment or not _is_one_of(named, environment):
+    if named is None or canonical(named.name) == environment or not is_regional(named.name, environment):
         return environment
-    has_others = any(
-        each != named and each.is_dir() and _is_one_of(each, environment) for each in named.parent.iterdir()
-    )
-    return named.name if has_others else environment
+    beside = (each for each in named.parent.iterdir() if each != named and is_regional(each.name, environment))
+    return named.name if any(_has_code(each, files) for each in beside) else environment
 
 
-def _is_one_of(folder: Path, environment: str) -> bool:
-    """Whether a folder is called like an environment, but for a region or a number."""
-    return canonical(without_region(folder.name)) == environment
+def _has_code(folder: Path, files: TerraformFiles) -> bool:
+    """Whether a folder, or one below it, is Terraform's or Terragrunt's."""
+    below = files.walk(folder.relative_to(files.root).as_posix())
+    return any(files.ending(each, (*SOURCES, ".hcl")) for each in below)
 
 
 def _is_of_another(root: Root) -> bool:
@@ -173,43 +176,6 @@ def _is_of_another(root: Root) -> bool:
     own = (each for each in root.module.everything() if _INTERESTING.search(each.type))
     mentioned, environment = {_environment_of_instance(each) for each in own} - {""}, environment_in(root.environment)
     return bool(mentioned and environment) and environment not in mentioned
-
-
-def _is_automatic(path: Path) -> bool:
-    """Whether Terraform reads a file of values by itself."""
-    name = path.name.removesuffix(".json")
-    return name == "terraform.tfvars" or name.endswith(".auto.tfvars")
-
-
-def _environment_of(path: Path, root: Path) -> str:
-    """The environment whose values a file has, by its name or its folder's."""
-    relative = path.relative_to(root)
-    stem = _VALUES.sub("", relative.name)
-    return environment_in(stem) or environment_in(relative.parent.name)
-
-
-def _told_apart(files: TerraformFiles, environment: str, paths: list[Path]) -> dict[str, list[Path]]:
-    """An environment's files of values, by name: those that call it otherwise are of one each.
-
-    So prod.tfvars is production's, and prod-eu.tfvars that of prod-eu; also where those with a region in their names
-    have nothing but that in another way. A file that does neither is then left out: whose it is, nothing tells.
-    """
-    tables = {path: {name: value().value for name, value in _values(files, path).items()} for path in paths}
-    regional = [path for path in paths if canonical(without_region(_own_name(path, environment))) == environment]
-    for names, among in ((ENVIRONMENT_VARIABLES, paths), (REGION_VARIABLES, regional)):
-        for name in names:
-            own = [path for path in among if name in tables[path]]
-            if len({str(tables[path][name]) for path in own}) > 1:
-                return grouped((_own_name(path, environment), path) for path in own)
-    return {environment: paths}
-
-
-def _own_name(path: Path, environment: str) -> str:
-    """What the environment of a file of values is called, where others' files have its word too."""
-    stem = _VALUES.sub("", path.name)
-    if canonical(stem) == environment:
-        return environment
-    return stem if environment_in(stem) else f"{path.parent.name}-{stem}"
 
 
 def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
@@ -248,7 +214,7 @@ def _unit(files: TerraformFiles, configuration: Configuration, module: Module) -
     unit = configuration.directory
     declared = _declared_environment(configuration) or _declared_environment(module)
     return Root(
-        environment=_environment_of_folder(unit, files.root) or canonical(declared),
+        environment=_environment_of_folder(unit, files) or canonical(declared),
         label=_relative(unit, files),
         module=module,
     )

@@ -580,8 +580,30 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
             {"prod": 'env = "prod"\nregion = "eu-west-1"\n', "backend-prod": 'size = "1"\nregion = "us-west-2"\n'},
             {"production": ("tool-prod", "eu-west-1")},
         ),
+        (
+            {"envs/prod/terraform": 'env = "prod"\n', "envs/prod-eu/terraform": 'env = "prod-eu"\n'}
+            | {"envs/prod-eu/more": 'region = "eu-west-1"\n'},
+            {"production": ("tool-prod", "us-east-1"), "prod-eu": ("tool-prod-eu", "eu-west-1")},
+        ),
+        (
+            {f"{each}/prod": f'env = "a"\nregion = "{each}-west-1"\n' for each in ("eu", "us")},
+            {"prod-eu": ("tool-a", "eu-west-1"), "prod-us": ("tool-a", "us-west-1")},
+        ),
+        (
+            {"prod.more": 'env = "prod"\n', "prod": 'env = "production"\n'},
+            {"production": ("tool-production", "us-east-1")},
+        ),
     ],
-    ids=["two of one word", "two of one folder", "two files of one", "one that is nobody's", "where the state is"],
+    ids=[
+        "two of one word",
+        "two of one folder",
+        "two files of one",
+        "one that is nobody's",
+        "where the state is",
+        "two folders",
+        "folders of regions",
+        "two words for one",
+    ],
 )
 def test_files_that_call_an_environment_otherwise_are_not_mixed(
     tmp_path: Path, values: dict[str, str], clusters: dict[str, tuple[str, str]]
@@ -606,6 +628,7 @@ def test_files_that_call_an_environment_otherwise_are_not_mixed(
         (("prod-eu/app", "prod-us/app"), {"prod-eu": "tool-prod-eu", "prod-us": "tool-prod-us"}),
         (("prod-eu", "staging"), {"production": "tool-prod-eu", "staging": "tool-staging"}),
         (("prod/app", "prod/data-eu"), {"production": "tool-prod"}),
+        (("prod-eu", "prod-us/charts"), {"production": "tool-prod-eu"}),
     ],
 )
 def test_a_folder_of_an_environments_region_beside_another_is_its_own(
@@ -614,6 +637,9 @@ def test_a_folder_of_an_environments_region_beside_another_is_its_own(
     """Without another one beside it, it is the environment's; a folder within the environment's is no other."""
     files = {"app/main.tf": 'variable "prefix" {}\nresource "aws_ecs_cluster" "c" { name = "tool-${var.prefix}" }\n'}
     for each in folders:
+        if each.endswith("charts"):
+            files[f"live/{each}/values.yaml"] = "size: 1\n"
+            continue
         source, name = "../" * (each.count("/") + 2) + "app", each.partition("/")[0]
         files[f"live/{each}/main.tf"] = f'module "app" {{\n  source = "{source}"\n  prefix = "{name}"\n}}\n'
     write_files(tmp_path, files)

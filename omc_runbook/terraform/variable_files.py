@@ -1,0 +1,69 @@
+"""Files of values for Terraform's variables: whose they are, by their names and by what they call an environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omc_runbook.model.environment_names import canonical, environment_in, without_region
+from omc_runbook.model.grouping import grouped
+
+ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
+"""Variables and local values that hold an environment's name."""
+
+REGION_VARIABLES = ("region", "aws_region")
+"""The same of its region."""
+
+_ENDING = re.compile(r"\.tfvars(\.json)?\Z")
+
+
+def environment_of(path: Path) -> str:
+    """The environment whose values a file has, by its name or its folder's; "" for none."""
+    return environment_in(_stem(path)) or environment_in(path.parent.name)
+
+
+def is_automatic(path: Path) -> bool:
+    """Whether Terraform reads a file of values by itself, where it is applied."""
+    name = path.name.removesuffix(".json")
+    return name == "terraform.tfvars" or name.endswith(".auto.tfvars")
+
+
+def told_apart(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> dict[str, list[Path]]:
+    """An environment's files of values, of which each has a table, by name: those that call it otherwise are of others.
+
+    So prod.tfvars is production's, and prod-eu.tfvars that of prod-eu; also where those with a region in their names
+    have nothing but that in another way. A file that does neither, and is called otherwise than these, is then left
+    out: whose it is, nothing tells.
+    """
+    names = {path: own_name(path, environment) for path in tables}
+    regional = [path for path, name in names.items() if is_regional(name, environment)]
+    for variables, among in ((ENVIRONMENT_VARIABLES, [*tables]), (REGION_VARIABLES, regional)):
+        for variable in variables:
+            found = {path: canonical(str(tables[path][variable])) for path in among if variable in tables[path]}
+            named = {names[path] for path in found}
+            if min(len({*found.values()}), len(named)) > 1:
+                return grouped((name, path) for path, name in names.items() if name in named)
+    return {environment: [*tables]}
+
+
+def own_name(path: Path, environment: str) -> str:
+    """What the environment of a file of values is called, where others' files have its word too.
+
+    By the file or its folder, and by both where the second one adds a region, as in prod/eu.tfvars.
+    """
+    stem, folder = _stem(path), path.parent.name
+    name, other = (stem, folder) if environment_in(stem) else (folder, stem)
+    if canonical(name) == environment:
+        return f"{name}-{other}" if is_regional(f"{name}-{other}", environment) else environment
+    return name
+
+
+def is_regional(name: str, environment: str) -> bool:
+    """Whether a name is an environment's, but for a region or a number."""
+    return canonical(without_region(name)) == environment
+
+
+def _stem(path: Path) -> str:
+    return _ENDING.sub("", path.name)
