@@ -22,7 +22,7 @@ OTHERS = frozenset(
 )
 """More names of environments, which stay as they are."""
 
-_SHORT = {"development": "dev"}
+_SHORT = {"development": "dev", "testing": "test"}
 """A short form of names that stay as they are."""
 
 TAGS = ("environment", "env", "stage")
@@ -82,12 +82,17 @@ def environment_of(name: str, tags: Mapping[str, str], environment: str = "") ->
     A name with all words of the environment that is asked for is its own, also where these mean another, as prod-eu.
     """
     tagged = (value for tag, value in tags.items() if tag.casefold() in TAGS and value)
-    is_asked = environment_in(environment) != environment and f"-{_in_words(environment)}-" in f"-{_in_words(name)}-"
+    is_asked = environment_in(environment) != environment and has_words(name, environment)
     return canonical(next(tagged, "")) or (environment if is_asked else environment_in(name))
 
 
+def has_words(name: str, environment: str) -> bool:
+    """Whether a name has all words of an environment's, in a row; pre-prod has not those of prod."""
+    return f"-{_in_words(environment)}-" in f"-{_in_words(name)}-"
+
+
 def _in_words(text: str) -> str:
-    return _WORDS.sub("-", text.casefold())
+    return _WORDS.sub("-", _BEFORE_PRODUCTION.sub(r"\1prod", text).casefold())
 
 
 def without_environment(name: str) -> str:

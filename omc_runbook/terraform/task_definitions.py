@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from omc_runbook.model.environment_names import aliases
+from omc_runbook.model.environment_names import aliases, canonical
+from omc_runbook.terraform import variable_files
 from omc_runbook.terraform.containers import (
     DEFINITION,
     TerraformContainer,
@@ -26,9 +27,10 @@ from omc_runbook.terraform.files import (
     target,
     with_callers,
 )
-from omc_runbook.terraform.hcl_folder import SOURCES, VALUES
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, values_of
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.terraform.modules import source_of
+from omc_runbook.terraform.variable_files import is_automatic
 from omc_runbook.textfile.file import SourceFile
 
 MODULE = Path("infrastructure/terraform/modules/ecs")
@@ -240,13 +242,23 @@ def applies_to(file: str, environment: str, environments: Collection[str]) -> bo
 def named_after(file: str, environments: Collection[str]) -> set[str]:
     """The environments that a folder of a file, or a .tfvars file, is named after, in full or in short."""
     path = Path(file)
-    words = {*path.parent.parts, *(re.split(r"[._-]", path.name) if path.name.endswith(VALUES) else ())}
-    return {name for name in environments if words & {name, *aliases(name)}}
+    if path.name.endswith(VALUES):
+        return variable_files.named_after(path, environments)
+    return {name for name in environments if {*path.parent.parts} & {name, *aliases(name)}}
 
 
 def files_of(files: tuple[SourceFile, ...], environment: str, environments: Collection[str]) -> tuple[SourceFile, ...]:
     """The files that apply to an environment; of several folders that nobody calls, those that are named after it."""
-    own_files = tuple(file for file in files if applies_to(file.name, environment, environments)) or files
+    applied = {file.path.parent for file in files if file.name.endswith(SOURCES)}
+    of_others, _ = _values_of_others(files, environment)
+
+    def applies(file: SourceFile) -> bool:
+        # What Terraform reads by itself is of the folder that it is in, whatever that is called.
+        is_beside = file.path.parent in applied and file.name.endswith(VALUES) and is_automatic(file.path)
+        name = f"{Path(file.name).parent}/main.tf" if is_beside else file.name
+        return file.name not in of_others and applies_to(name, environment, environments)
+
+    own_files = tuple(filter(applies, files)) or files
     # A .tfvars does not make the folder that it is for another environment's.
     sources = (file for file in own_files if not file.name.endswith(VALUES))
     own = {file.path.parent.parent for file in sources if named_after(file.name, {environment})}
@@ -258,6 +270,21 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
 
     rest = tuple(file for file in own_files if not is_sibling(file))
     return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
+
+
+def may_be_of_another(file: str, files: tuple[SourceFile, ...], environment: str) -> bool:
+    """Whether nothing tells if a file of values, of several that have the environment's word, is the environment's."""
+    return file in _values_of_others(files, environment)[1]
+
+
+def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[set[str], set[str]]:
+    """The names of files of values that are of others with the environment's word, and of those that may be."""
+    tables = dict[Path, dict[str, str]]()
+    for file in files:
+        if file.name.endswith(VALUES) and not Folder((file,)).broken:
+            tables[Path(file.name)] = {each.name: each.value.name for each in values_of(file) if each.value.name}
+    others, unclear = variable_files.of_others(canonical(environment), tables)
+    return {each.as_posix() for each in others}, {each.as_posix() for each in unclear}
 
 
 def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.model.environment_names import canonical, environment_in, without_region
+from omc_runbook.model.environment_names import aliases, canonical, environment_in, has_words, without_region
 from omc_runbook.model.grouping import grouped
 
 ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
@@ -30,6 +30,28 @@ def is_automatic(path: Path) -> bool:
     return name == "terraform.tfvars" or name.endswith(".auto.tfvars")
 
 
+def named_after(path: Path, environments: Collection[str]) -> set[str]:
+    """The environments that a file of values, or a folder of it, is named after, in full or in short.
+
+    prod-eu.tfvars is named after prod-eu where that is one of them, and after production else. One that names none of
+    them, but another one, is named after that.
+    """
+    stem = _stem(path)
+    whole = {*path.parent.parts, f"{path.parent.name}-{stem}"}
+    spellings = {name: {name, *aliases(name)} for name in environments}
+    found = {
+        name: {each for each in all_ if each in whole or has_words(stem, each)} for name, all_ in spellings.items()
+    }
+    words = {name: own for name, own in found.items() if own}
+    # prod is a word of prod-eu too.
+    parts = {
+        name for name, own in words.items() for other in words if any(has_words(other, each) for each in own - {other})
+    }
+    # A folder called live has all environments, or is production's.
+    another = environment_in(f"{path.parent.name}/{stem}") or (stem if environment_in(without_region(stem)) else "")
+    return words.keys() - parts or {*environments} & aliases(another) or {*filter(None, [another])}
+
+
 def told_apart(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> dict[str, list[Path]]:
     """An environment's files of values, of which each has a table, by name: those that call it otherwise are of others.
 
@@ -46,6 +68,31 @@ def told_apart(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> di
             if min(len({*found.values()}), len(named)) > 1:
                 return grouped((name, path) for path, name in names.items() if name in named)
     return {environment: [*tables]}
+
+
+def of_others(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> tuple[set[Path], set[Path]]:
+    """The files of values that are of environments with the same word, and those that may be of one.
+
+    Files of one place are compared. Of prod-eu.tfvars and prod-us.tfvars alone, nothing tells which is production's.
+    """
+    others, unclear = set[Path](), set[Path]()
+    own = (path for path in tables if environment_of(path) == environment)
+    for paths in grouped((_place(path, environment), path) for path in own).values():
+        groups = told_apart(environment, {path: tables[path] for path in paths})
+        names = {path: own_name(path, environment) for path in paths}
+        several = {name for name in names.values() if is_regional(name, environment)}
+        several |= groups.keys() if len(groups) > 1 else set()
+        if len(several) > 1:
+            unclear |= {path for path, name in names.items() if name != environment}
+        if environment in groups:
+            others |= {path for name, group in groups.items() for path in group if name != environment}
+    return others, unclear - others
+
+
+def _place(path: Path, environment: str) -> Path:
+    """Where a file stands beside those that it is compared with, or its folder does if that tells whose it is."""
+    is_by_file = own_name(path, environment) == own_name(Path(path.name), environment)
+    return path.parent if is_by_file else path.parent.parent
 
 
 def own_name(path: Path, environment: str) -> str:

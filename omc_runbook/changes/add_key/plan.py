@@ -26,7 +26,7 @@ from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template import NAMES, advise_folder
 from omc_runbook.repository.template_edit import NewEntry, add_entry
 from omc_runbook.terraform.secret_versions import find_rewritten
-from omc_runbook.terraform.task_definitions import applies_to, files_of, task_definitions_of
+from omc_runbook.terraform.task_definitions import applies_to, files_of, may_be_of_another, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import is_random
@@ -332,6 +332,11 @@ class KeyEdits:
 
         for environment, container in _pairs(containers):
             while edit := next_edit(environment, container):
+                if may_be_of_another(edit.file.name, declared.files, environment):
+                    raise CannotFollow(
+                        f"{name} was not added to {edit.file.name}: that may be another environment's than"
+                        f" {environment}. Add it yourself to the file of {environment}'s values."
+                    )
                 files[edit.file.name] = replace(edit.file, raw=edit.after)
                 descriptions.setdefault(edit.file.name, []).append(edit.what)
         before = {file.name: file for file in declared.files}

@@ -936,6 +936,24 @@ def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path:
     assert edited() == ["config.py", ".env.example", "main.tf"]
 
 
+@pytest.mark.parametrize("files", [("prod-eu", "prod-us"), ("prod", "prod-eu"), ("eu/prod", "us/prod")])
+def test_a_key_is_not_added_to_values_that_may_be_another_environments(files: tuple[str, str], tmp_path: Path) -> None:
+    """A person knows which file is the environment's, and the rest is done once it has the key."""
+    terraform = (
+        'variable "keys" {\n  default = []\n}\nresource "aws_ecs_task_definition" "api" {\n'
+        '  container_definitions = jsonencode([{ name = "api", secrets ='
+        ' [for key in var.keys : { name = key, valueFrom = "${var.arn}:${key}::" }] }])\n}\n'
+    )
+    values = {f"{files[0]}.tfvars": 'region = "us"\n', f"{files[1]}.tfvars": 'keys = ["SECRET_KEY"]\n'}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform} | values)
+    key, containers = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"production": ("api",)}
+    with pytest.raises(CannotFollow, match=rf"{files[1]}\.tfvars: that may be another environment's than production"):
+        KeyEdits(read_checkout(tmp_path), key, (), ("SECRET_KEY",)).plan_with_notes(containers)
+    (tmp_path / f"{files[1]}.tfvars").write_text('keys = ["SECRET_KEY", "NEWS_API_KEY"]\n')
+    planned = KeyEdits(read_checkout(tmp_path), key, (), ("SECRET_KEY",)).plan(containers)
+    assert [edit.file.name for edit in planned] == ["config.py", ".env.example"]
+
+
 @pytest.mark.parametrize(
     ("keys", "line"),
     [

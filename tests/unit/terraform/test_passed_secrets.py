@@ -333,6 +333,48 @@ def test_a_root_s_variable_is_its_tfvars_and_else_its_default(tmp_path: Path) ->
     assert added(here) == ("infra/env/prod.tfvars", f'  "{KEY}",\n')
 
 
+def _values(environment: str, *keys: str) -> str:
+    listed = ", ".join(f'"{key}"' for key in keys)
+    return f'env = "{environment}"\n' + (f"secret_keys = [{listed}]\n" if keys else "")
+
+
+@pytest.mark.parametrize(
+    ("files", "environment", "others", "edited"),
+    [
+        ({"prod": _values("prod"), "prod-eu": _values("prod-eu", "A")}, "production", (), "main.tf"),
+        ({"prod": _values("prod", "A"), "prod-eu": _values("prod-eu", "A")}, "production", (), "prod.tfvars"),
+        ({"prod": _values("a", "A"), "prod-eu": _values("a", "A")}, "prod-eu", (), "prod-eu.tfvars"),
+        ({"prod": _values("a", "A"), "prod-eu": _values("a", "A")}, "production", ("prod-eu",), "prod.tfvars"),
+        ({"prod/eu": _values("a", "A"), "prod/us": _values("a", "A")}, "prod-us", ("prod-eu",), "prod/us.tfvars"),
+        ({"prod": _values("prod"), "prod2": _values("prod2", "A")}, "production", (), "main.tf"),
+        ({"prod": _values("prod"), "pre-prod": _values("pre", "A")}, "production", (), "main.tf"),
+        ({"staging": _values("staging"), "dev": _values("dev", "A")}, "staging", (), "main.tf"),
+        ({"development": _values("dev", "A"), "prod": _values("prod")}, "dev", (), "development.tfvars"),
+        (
+            {"envs/prod/terraform": _values("prod", "A"), "envs/prod-eu/terraform": _values("prod-eu", "A")},
+            "production",
+            (),
+            "envs/prod/terraform.tfvars",
+        ),
+        ({"testing": _values("test", "A"), "prod": _values("prod")}, "test", (), "testing.tfvars"),
+        ({"live/common": _values("staging", "A")}, "staging", (), "live/common.tfvars"),
+        ({"envs/dev/terraform": _values("dev", "A")}, "staging", (), "main.tf"),
+        ({"prod-eu": _values("prod", "A"), "staging": _values("staging")}, "production", (), "prod-eu.tfvars"),
+        ({"prod": _values("prod"), "prod.secrets": _values("prod", "A")}, "production", (), "prod.secrets.tfvars"),
+        ({"terraform": _values("prod", "A"), "prod": _values("prod")}, "production", (), "terraform.tfvars"),
+    ],
+)
+def test_a_key_is_added_to_no_other_environments_values(
+    files: dict[str, str], environment: str, others: tuple[str, ...], edited: str, tmp_path: Path
+) -> None:
+    """Also where both have a word in common, or runbook.toml has no such environment."""
+    root = ROOT.replace('variable "secret_keys" {', 'variable "env" {}\nvariable "secret_keys" {')
+    write(tmp_path, {"infra/main.tf": root} | {f"infra/{name}.tfvars": text for name, text in files.items()})
+    environments = {"staging", "production", *others}
+    own = task_definitions_of(files_of(read_task_definitions(tmp_path).files, environment, environments))
+    assert added(own)[0] == f"infra/{edited}"
+
+
 FOREIGN = {
     "terraform-aws-modules": """\
 module "ecs" {
