@@ -14,7 +14,7 @@ from omc_runbook.changes.configuration.file import ConfigurationPlan, write
 from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames
 from omc_runbook.model import environment as environments
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
-from omc_runbook.model.environment_names import STAGING, canonical
+from omc_runbook.model.environment_names import STAGING, canonical, environment_in
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.runbook_file import FILE_NAME, find_file
 from omc_runbook.model.suggestions import did_you_mean, expand
@@ -46,7 +46,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     root = find_root(path) if path else None
     declared = {each.environment: each for each in read_environments(root, name)} if root else {}
     unreadable = (*unreadable_files(root), *unknown_units(root)) if root else ()
-    unreadable += other_tools(root) if root and not declared else ()
+    unreadable += (*_other_names(root, name), *other_tools(root)) if root and not declared else ()
     environment_names = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
     answers: dict[tuple[str, ...], AwsAnswer] = {}
     all_names = [_find(each, declared.get(each), toml, answers) for each in environment_names]
@@ -64,6 +64,13 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
             f" You can also write {FILE_NAME} by hand, as the README shows."
         )
     return found
+
+
+def _other_names(root: Path, environment: str) -> tuple[str, ...]:
+    """A sentence on the environments of the same word that Terraform's files have instead of one, if any."""
+    names = [each.environment for each in read_environments(root)] if environment else []
+    own = [each for each in names if environment_in(each) == environment]
+    return (f"Terraform's files have no {environment}, but {', '.join(own)}: name one of these.",) if own else ()
 
 
 def plan(found: Sequence[EnvironmentNames], runbook_toml: str = "") -> ConfigurationPlan:
