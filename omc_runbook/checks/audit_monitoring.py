@@ -155,7 +155,7 @@ def alarm_to_nobody(snapshot: Snapshot) -> Iterator[Answer]:
         if route.reaches is None:
             yield Uncertain(route.name, tuple(map(_sentence, route.ends)))
         else:
-            facts = tuple(map(_sentence, route.ends)) or (f"{route.kind.capitalize()} {route.name} has no target.",)
+            facts = tuple(map(_sentence, route.ends)) or (_without_target(route),)
             yield Evidence(route.name, facts, audit_remedies.subscribe(snapshot, route))
 
 
@@ -188,6 +188,11 @@ def _is_read(snapshot: Snapshot) -> bool:
 def _matching(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:
     """The alarms and rules that match a read of the secret."""
     return tuple(route for route in routes_of(snapshot) if route.matches and route.kind != "filter")
+
+
+def _without_target(route: AlarmRoute) -> str:
+    others = ", and whether a composite alarm has it in its AlarmRule was not read" if route.kind == "alarm" else ""
+    return f"{route.kind.capitalize()} {route.name} has no target{others}."
 
 
 def _sentence(text: str) -> str:

@@ -228,6 +228,15 @@ def test_where_a_route_ends(targets: tuple[str, ...], status: str, fact: str) ->
     assert answer.status == status and fact in answer.evidence[0]
 
 
+def test_an_alarm_without_a_target_may_be_part_of_another() -> None:
+    """DescribeAlarmsForMetric gives no composite alarms."""
+    snapshot = monitored(healthy(), alarms={FILTER.watched: (replace(ALARM, actions=()),)})
+    [answer] = run_check(CHECKS["alarm-to-nobody"], snapshot)
+    assert answer.evidence == (
+        f"Alarm {ALARM.name} has no target, and whether a composite alarm has it in its AlarmRule was not read.",
+    )
+
+
 DEFAULT = {
     "Effect": "Allow",
     "Principal": {"AWS": "*"},
