@@ -14,7 +14,7 @@ from omc_runbook.masking.span import Span
 from omc_runbook.masking.spelling import BREAKS, LONG, PIECE, SHORT, pieces, shown_as, spell, without_breaks
 from omc_runbook.model.grouping import grouped
 
-_CORE = re.compile(r"[A-Za-z0-9_-]+")
+_CORE = re.compile(r"[A-Za-z0-9]+")
 _DEEPEST = 8
 """How many times longer than a value its deepest spelling may be, for the end of a stream."""
 _KNOWN = 1024

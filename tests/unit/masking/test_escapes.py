@@ -100,6 +100,23 @@ def test_the_quotes_around_a_value_in_quotes_stay(
     assert registry.mask(f"{before}{encode(value)}{after}") == f"{before}‹QUOTED›{after}"
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        r"whispering\-meadow\_lantern\_of\_gold",
+        r"whispering-meadow\_lantern\_of\_gold",
+        "whispering&#45;meadow&#95;lantern&#95;of&#95;gold",
+        "whispering-meadow&lowbar;lantern&lowbar;of&lowbar;gold",
+        "whispering%2Dmeadow%5Flantern%5fof%5Fgold",
+    ],
+    ids=["Markdown", "TeX", "HTML by number", "HTML by name", "URL"],
+)
+def test_a_value_is_masked_where_a_program_escapes_its_dashes(shown: str, own_registry: None) -> None:
+    """Few do, as what turns notebooks into Markdown and TeX; no piece of a passphrase is distinctive."""
+    registry.register("whispering-meadow_lantern_of_gold", "PHRASE")
+    assert registry.mask(f"before {shown} after") == "before ‹PHRASE› after"
+
+
 def test_a_log_of_a_logs_log_is_masked() -> None:
     """Depth costs nothing: six layers of JSON and repr, backslashes by the hundred."""
     registry.register(TEXT, "ODD")
