@@ -14,10 +14,10 @@ _TEXTS = frozenset({"text", "value", "evalue", "traceback", "description", "prom
 def mask_nested(item: Any, mask: Callable[[str, bool], str] = registry.mask, is_text: bool = True) -> Any:
     """Return a copy of ``item`` with all its text and bytes masked.
 
-    Keys are masked too, except those in small letters; a text as a list of its lines is masked as one text. A number
-    that is a value becomes its label. Anything else is returned unchanged. ``is_text`` says whether ``item`` is text
-    for a person; elsewhere, as in most fields of a message, values that are common words stay. Media types, names in
-    capitals and fields such as "traceback" contain text.
+    Keys are masked too, except those in small letters that are no value as a whole; a text as a list of its lines is
+    masked as one text. A number that is a value becomes its label. Anything else is returned unchanged. ``is_text``
+    says whether ``item`` is text for a person; elsewhere, as in most fields of a message, values that are common words
+    stay. Media types, names in capitals and fields such as "traceback" contain text.
     """
     if isinstance(item, str):
         return mask(item, is_text)
@@ -27,8 +27,7 @@ def mask_nested(item: Any, mask: Callable[[str, bool], str] = registry.mask, is_
         return item if masked == text else masked.encode("utf-8", "surrogateescape")
     if isinstance(item, dict):
         return {
-            key if is_form(key) else mask(key, False): mask_nested(value, mask, is_text or _holds_text(key))
-            for key, value in item.items()
+            _mask_key(key, mask): mask_nested(value, mask, is_text or _holds_text(key)) for key, value in item.items()
         }
     if isinstance(item, list | tuple):
         if _is_text(item) and (masked := mask("".join(item), is_text)) != "".join(item):
@@ -48,6 +47,14 @@ def mask_members(
     members = {key: value for key, value in item.items() if key not in keep}
     masked: dict[str, Any] = mask_nested(members, mask, is_text=False)
     return masked
+
+
+def _mask_key(key: Any, mask: Callable[[str, bool], str]) -> Any:
+    if not is_form(key):
+        return mask(key, False)
+    # A passphrase may consist of small letters, too.
+    name = registry.current().name_of(str(key))
+    return registry.label(name) if name else key
 
 
 def _holds_text(key: object) -> bool:

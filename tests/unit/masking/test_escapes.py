@@ -244,6 +244,15 @@ def test_the_members_of_a_message_are_masked_with_their_names() -> None:
     assert mask_members(content, {"name"}) == masked
 
 
+def test_a_value_in_small_letters_is_masked_as_a_name_of_data(own_registry: None) -> None:
+    """As that of a member in JSON that is displayed; media types and fields of messages keep their names."""
+    registry.register("whispering-meadow-lantern", "PHRASE")
+    registry.register("text/plain", "KIND")
+    content = {"data": {"application/json": {"whispering-meadow-lantern": 1, "meadow": 2}, "text/plain": "x"}}
+    masked = {"data": {"application/json": {"‹PHRASE›": 1, "meadow": 2}, "text/plain": "x"}}
+    assert mask_members(content, ()) == masked
+
+
 def test_a_number_that_is_a_value_is_masked_where_data_has_it_as_one(own_registry: None) -> None:
     """As in JSON that is displayed, in a widget, and in what `json.loads` makes of the secret; others stay numbers."""
     registry.register("48291034771", "PIN")
