@@ -23,8 +23,11 @@ PIECE = 8
 TOKEN = "[A-Za-z0-9_+/-]"
 """A regular expression of the characters that tokens consist of, as keys and base64 do."""
 
-BREAKS = re.compile(rf"{ANSI.pattern}|[\s\u2500-\u257f]+|[\"'\\=]\n\s*[\"'\\]?")
-"""What a program puts where it breaks a line, and blanks: colours, a table's frame, quotes of the two halves."""
+BREAKS = re.compile(rf"{ANSI.pattern}|[\s\u2500-\u257f]+|[\"'=]\n\s*[\"']?|\\\n\s*(?:\\(?=\s))?")
+"""What a program puts where it breaks a line, and blanks: colours, a table's frame, quotes of the two halves.
+
+YAML begins the second half with a backslash where a blank follows; any other is that of an escape.
+"""
 
 _WRAP = 76
 _MANY = 16

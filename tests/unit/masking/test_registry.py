@@ -331,6 +331,16 @@ def test_a_phrase_that_a_program_wraps_is_masked_thoroughly(wrap: Callable[[str]
     assert masked.startswith("before") and masked.endswith("after")
 
 
+def test_a_phrase_with_escapes_that_yaml_wraps_is_masked_thoroughly(own_registry: None) -> None:
+    """The backslash of an escape, and a quote of the value, may be the first sign of the second line."""
+    phrase = "käse é'n \"brot\" é 'ün' dé"
+    registry.register(phrase, "PHRASE")
+    for width in range(8, 40):
+        folded = yaml.safe_dump({"k": phrase}, width=width, default_style='"')
+        masked = registry.mask_thoroughly(f"before\n{folded}after")
+        assert masked == 'before\n"k": "‹PHRASE›"\nafter', folded
+
+
 @pytest.mark.parametrize("sign", ["'", '"', "\\", "=", '="'])
 def test_a_wrapped_value_that_ends_as_a_half_in_quotes_does_is_masked_thoroughly(sign: str, own_registry: None) -> None:
     """What stands before a line's end may be of the value, or what a program puts there."""
