@@ -20,6 +20,8 @@ _PAIR = re.compile(
 _CREDENTIALS = re.compile(r"(?i)\A(?P<scheme>basic|bearer|token)\s+(?P<value>\S+)\s*\Z")
 """What an Authorization header has."""
 _QUOTED = re.compile(r"(?s)\A\s*(?P<mark>[\"'`])(?P<value>.+)(?P=mark)\s*\Z")
+_ALPHANUMERIC, _FEWEST = re.compile("[A-Za-z0-9]"), 4
+"""Of what a program has lost other characters of, so many remain at least: signs in their place are in any text."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _HEX = re.compile(r"(?=.*[A-Fa-f])(?:[0-9A-Fa-f]{8,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
 
@@ -28,6 +30,8 @@ def parts(text: str) -> Iterator[str]:
     """Yield what a program may show of a value in its place, in no particular order."""
     yield from (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
     yield ANSI.sub("", text)
+    if not text.isascii():
+        yield from _misread(text)
     if _HEX.fullmatch(text):
         yield from (text.lower(), text.upper())
     # A document's members are values of their own.
@@ -43,6 +47,19 @@ def parts(text: str) -> Iterator[str]:
         if credentials["scheme"].lower() == "basic":
             yield decode(credentials["value"]).partition(":")[2]
     yield decode(text)
+
+
+def _misread(text: str) -> Iterator[str]:
+    """Yield what programs that expect another encoding show of a text in UTF-8 or Latin-1."""
+    data = text.encode("utf-8", "surrogatepass")
+    yield data.decode("latin-1")
+    # Browsers show the five bytes that Windows does not use as they are.
+    yield "".join(bytes((each,)).decode("cp1252", "ignore") or chr(each) for each in data)
+    if len(_ALPHANUMERIC.findall(text)) >= _FEWEST:
+        yield text.encode("ascii", "replace").decode()
+        for errors in ("replace", "surrogateescape"):
+            yield data.decode("ascii", errors)
+            yield text.encode("latin-1", "replace").decode("utf-8", errors)
 
 
 def decode(text: str) -> str:

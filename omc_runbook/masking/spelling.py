@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import re
+from contextlib import suppress
 from urllib.parse import quote, quote_plus
 
 from omc_runbook.masking import guesses
@@ -60,6 +61,9 @@ def spell(text: str) -> frozenset[str]:
     if len(text) >= SHORT:
         for escaped_text in {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
             spellings |= _encodings(encode(escaped_text))
+        # HTTP clients encode a login so; what is not in Latin-1 they refuse.
+        with suppress(UnicodeEncodeError):
+            spellings |= _encodings(text.encode("latin-1"))
     return frozenset(spellings)
 
 

@@ -7,6 +7,7 @@ import html
 import json
 import secrets
 import unicodedata
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pydantic
@@ -52,6 +53,42 @@ def test_a_value_in_the_other_unicode_form_is_masked(form: str) -> None:
     """macOS and browsers compose and decompose letters."""
     Masked(unicodedata.normalize("NFD" if form == "NFC" else "NFC", PASSWORD), "OTHER")
     assert registry.mask(f"with {unicodedata.normalize(form, PASSWORD)} twice") == "with ‹OTHER› twice"
+
+
+@pytest.mark.parametrize(
+    "misread",
+    [
+        lambda text: text.encode().decode("latin-1"),
+        lambda text: text.encode().decode("cp1252"),
+        lambda text: json.dumps(text.encode().decode("latin-1"))[1:-1],
+        lambda text: text.encode("ascii", "replace").decode(),
+        lambda text: text.encode().decode("ascii", "replace"),
+        lambda text: text.encode().decode("ascii", "surrogateescape"),
+        lambda text: text.encode("latin-1").decode("utf-8", "replace"),
+        lambda text: text.encode("latin-1").decode("utf-8", "surrogateescape"),
+    ],
+    ids=range(8),
+)
+def test_a_value_in_another_encoding_is_masked(misread: Callable[[str], str]) -> None:
+    """As a header is read, what a container prints in the C locale, and a page of an old server; no piece is long."""
+    Masked("grün!käse-für-öl7", "OTHER")
+    assert registry.mask(f"with {misread('grün!käse-für-öl7')} twice") == "with ‹OTHER› twice"
+
+
+@pytest.mark.parametrize("name", ["u", "us", "use"])
+def test_a_login_that_a_client_encodes_in_latin_1_is_masked(name: str) -> None:
+    """As requests does for HTTP Basic."""
+    Masked("grün!käse-für-öl7", "OTHER")
+    encoded = base64.b64encode(f"{name}:grün!käse-für-öl7".encode("latin-1")).decode()
+    masked = registry.mask(f"({encoded})")
+    assert "‹OTHER›" in masked and len(masked) < 20
+
+
+def test_signs_in_the_place_of_lost_letters_are_no_value() -> None:
+    """Any text may have as many question marks."""
+    Masked("парольсекрет12", "OTHER")
+    for text in ("why ????????????12", "\ufffd" * 24 + "12", "?" * 40):
+        assert registry.mask(text) == text
 
 
 def test_hexadecimal_digits_of_the_other_case_are_masked() -> None:
