@@ -6,17 +6,26 @@ import base64
 import re
 import unicodedata
 from collections.abc import Iterator
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from omc_runbook.masking.escapes import ANSI
 
 _LOGIN = re.compile(r"""://[^\s"'/?#@:]*:(?P<value>[^\s"'@]+)@""")
 """The password in an address."""
+_LONGEST = 500
+"""How many more characters than its first a password with blanks has at most."""
+_PASSWORD = r"(?i)(?<![a-z])(?:password|passwd|pwd|accountkey|sharedaccesskey)\s?=\s?"
 _PAIR = re.compile(
-    r"(?i)(?<![a-z])(?:password|passwd|pwd|accountkey|sharedaccesskey)\s?=\s?"
-    r"(?:'(?P<quoted>[^'\n]+)'|(?P<value>[^\s;&'\"]+))"
+    rf"{_PASSWORD}(?:'(?P<quoted>[^'\n]+)'|\"(?P<doubly>[^\"\n]+)\"|\{{(?P<braced>[^}}\n]+)\}}|(?P<value>[^\s;&'\"]+))"
 )
-"""The password in a list of names and values, such as libpq's and ADO.NET's connection strings."""
+"""The password in a list of names and values, such as libpq's, ADO.NET's and ODBC's connection strings."""
+_SEPARATED = re.compile(rf"{_PASSWORD}(?P<value>[^\s;'\"{{][^;\n]{{0,{_LONGEST}}})(?=;)")
+"""One that may have blanks: where semicolons separate, as in ADO.NET's."""
+_ESCAPED = re.compile(
+    rf"{_PASSWORD}(?:(?P<mark>['\"])(?P<quoted>(?:\\.|(?P=mark){{2}}|(?!(?P=mark))[^\\\n])+)(?P=mark)"
+    r"|\{(?P<braced>(?:\}\}|[^}\n])+)\}|(?P<value>(?:\\.|[^\s\\])+))"
+)
+"""One with its own quotes in it: libpq's have backslashes before signs, the others have quotes and braces twice."""
 _CREDENTIALS = re.compile(r"(?i)\A(?P<scheme>basic|bearer|token)\s+(?P<value>\S+)\s*\Z")
 """What an Authorization header has."""
 _QUOTED = re.compile(r"(?s)\A\s*(?P<mark>[\"'`])(?P<value>.+)(?P=mark)\s*\Z")
@@ -38,8 +47,9 @@ def parts(text: str) -> Iterator[str]:
     if not text.lstrip().startswith("{"):
         for login in _LOGIN.finditer(text):
             yield from (login["value"], unquote(login["value"]))
-        for pair in _PAIR.finditer(text):
-            yield pair["quoted"] or pair["value"]
+        for password in _paired(text):
+            # It may stand in the query of an address.
+            yield from (password, unquote(password), unquote_plus(password))
     if quoted := _QUOTED.search(text):
         yield quoted["value"]
     if credentials := _CREDENTIALS.search(text):
@@ -47,6 +57,17 @@ def parts(text: str) -> Iterator[str]:
         if credentials["scheme"].lower() == "basic":
             yield decode(credentials["value"]).partition(":")[2]
     yield decode(text)
+
+
+def _paired(text: str) -> Iterator[str]:
+    """Yield the passwords in a list of names and values."""
+    for pair in _PAIR.finditer(text):
+        yield pair["quoted"] or pair["doubly"] or pair["braced"] or pair["value"]
+    for pair in _SEPARATED.finditer(text):
+        yield pair["value"].rstrip()
+    for pair in _ESCAPED.finditer(text):
+        mark, inner = pair["mark"] or "}", pair["quoted"] or pair["braced"] or pair["value"]
+        yield from (inner.replace(mark * 2, mark), re.sub(r"\\(.)", r"\1", inner))
 
 
 def _misread(text: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import secrets
+import time
 import unicodedata
 from collections.abc import Callable
 from urllib.parse import quote
@@ -15,6 +16,7 @@ import pytest
 
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import parse
+from omc_runbook.masking.parts import parts
 from omc_runbook.masking.value import Masked
 
 PASSWORD = "p@W/d9:#é"
@@ -46,6 +48,33 @@ def test_a_secret_within_a_value_is_masked(value: str) -> None:
     parse(Masked(json.dumps({"OTHER": value}), "the secret"))
     part = PASSWORD if basic(f"pass: {PASSWORD}") != value else f"pass: {PASSWORD}"
     assert registry.mask(f"the login failed with {part} twice") == "the login failed with ‹OTHER› twice"
+
+
+@pytest.mark.parametrize(
+    ("value", "password"),
+    [
+        ("Driver={ODBC};Server=db;UID=app;PWD={winter;rose};", "winter;rose"),
+        ("Driver={ODBC};UID=app;PWD={win}};ter}", "win};ter"),
+        ('Server=db;Password="winter;rose";User Id=app', "winter;rose"),
+        ("Server=db;Password='it''s;winter';User Id=app", "it's;winter"),
+        ("Server=db;Password=winter rose;User Id=app", "winter rose"),
+        (r"host=db password='it\'s winter' dbname=app", "it's winter"),
+        (r"host=db password=it\'s\ winter dbname=app", "it's winter"),
+        ("jdbc:postgresql://db/app?user=app&password=winter+rose%2F", "winter rose/"),
+        ("postgresql://db/app?password=winter%2Brose&user=app", "winter+rose"),
+    ],
+)
+def test_a_password_that_a_list_quotes_is_masked(value: str, password: str) -> None:
+    """Without its quotes, braces and escapes, as an error has it."""
+    Masked(value, "OTHER")
+    assert registry.mask(f"the login failed with {password} twice") == "the login failed with ‹OTHER› twice"
+
+
+def test_a_password_whose_quote_never_ends_takes_no_time() -> None:
+    """Each way to read a backslash would double it."""
+    started = time.process_time()
+    assert len(list(parts("password='" + "\\a" * 5000 + "password=" * 2000))) > 0
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
