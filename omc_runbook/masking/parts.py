@@ -28,6 +28,8 @@ _ESCAPED = re.compile(
 """One with its own quotes in it: libpq's have backslashes before signs, the others have quotes and braces twice."""
 _CREDENTIALS = re.compile(r"(?i)\A(?P<scheme>basic|bearer|token)\s+(?P<value>\S+)\s*\Z")
 """What an Authorization header has."""
+_BASIC = re.compile(r"[^\s:/{\"]+:(?P<value>(?!//)\S+)")
+"""A login as Docker's configuration and settings of HTTP clients have it in base64, without the header's scheme."""
 _QUOTED = re.compile(r"(?s)\A\s*(?P<mark>[\"'`])(?P<value>.+)(?P=mark)\s*\Z")
 _ALPHANUMERIC, _FEWEST = re.compile("[A-Za-z0-9]"), 4
 """Of what a program has lost other characters of, so many remain at least: signs in their place are in any text."""
@@ -56,7 +58,9 @@ def parts(text: str) -> Iterator[str]:
         yield credentials["value"]
         if credentials["scheme"].lower() == "basic":
             yield decode(credentials["value"]).partition(":")[2]
-    yield decode(text)
+    yield (decoded := decode(text))
+    if basic := _BASIC.fullmatch(decoded):
+        yield basic["value"]
 
 
 def _paired(text: str) -> Iterator[str]:

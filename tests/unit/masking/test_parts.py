@@ -38,6 +38,8 @@ def basic(text: str) -> str:
         f'"{PASSWORD}"',
         f"Bearer {PASSWORD}",
         f"Basic {basic(f'app:{PASSWORD}')}",
+        basic(f"app:{PASSWORD}"),
+        json.dumps({"auths": {"registry.example.com": {"auth": basic(f"app:{PASSWORD}")}}}),
         basic(f"pass: {PASSWORD}").replace("pass", ""),
         basic(json.dumps({"user": "app", "password": PASSWORD})),
         f"\x1b[31m{PASSWORD}\x1b[0m",
