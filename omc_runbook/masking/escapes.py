@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Terminal colour codes, which tracebacks put in the middle of values."""
+HIGHLIGHT = re.compile(rf"{ANSI.pattern}|</?(?:span|mark)\b[^<>]*>")
+"""Colour codes and the tags in their place in HTML, as Pygments and rich put around each part of a value."""
 
 _HEX = "[0-9a-fA-F]"
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "0": "\0"}

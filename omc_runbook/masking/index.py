@@ -2,14 +2,14 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from itertools import chain, islice
 
 from omc_runbook.masking import shapes
 from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
-from omc_runbook.masking.escapes import ANSI, is_escaped, unescape, unescape_traceably, without_unfinished
+from omc_runbook.masking.escapes import ANSI, HIGHLIGHT, is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
 from omc_runbook.masking.spelling import BREAKS, LONG, PIECE, SHORT, pieces, shown_as, spell, without_breaks
 from omc_runbook.model.grouping import grouped
@@ -154,9 +154,18 @@ class Index:
         return [*self._known(text, LONG, False)]
 
     def _find(self, text: str, shortest: int, common: bool) -> list[Span]:
-        ignoring = BREAKS if shortest else ANSI
+        if shortest:
+            return self._find_ignoring(BREAKS, text, lambda bare: _merge(self._by_value(bare, shortest)))
+        spans = self._find_ignoring(ANSI, text, lambda bare: self._all(bare, common))
+        if "</span>" not in text and "</mark>" not in text:
+            return spans
+        # Those in a tag's attributes are found above; a word that stands alone without the tags is none.
+        parts = self._find_ignoring(HIGHLIGHT, text, lambda bare: _merge(self._by_value(bare, 0)))
+        return _merge([*spans, *(part._replace(is_highlighted=True) for part in parts)])
+
+    def _find_ignoring(self, ignoring: re.Pattern[str], text: str, find: Callable[[str], list[Span]]) -> list[Span]:
         bare = ignoring.sub("", text)
-        spans = self._all(bare, shortest, common)
+        spans = find(bare)
         if not spans or len(bare) == len(text):
             return spans
         positions: list[int] = []
@@ -166,14 +175,17 @@ class Index:
             last = end
         return [Span(positions[span.start], positions[span.end - 1] + 1, span.name) for span in spans]
 
-    def _all(self, text: str, shortest: int, common: bool) -> list[Span]:
+    def _all(self, text: str, common: bool) -> list[Span]:
+        spans = self._by_value(text, 0)
+        if common:
+            spans += self._standalone.find(text)
+        return _merge([*spans, *self._by_shape(text, spans)])
+
+    def _by_value(self, text: str, shortest: int) -> list[Span]:
         spans = [*_find_whole(text, self._names, self._short, shortest), *self._partial(text)]
         if self._plain and is_escaped(text):
             spans += self._escaped(text, shortest)
-        spans += self._shortened(text)
-        if common:
-            spans += self._standalone.find(text)
-        return _merge(spans if shortest else [*spans, *self._by_shape(text, spans)])
+        return [*spans, *self._shortened(text)]
 
     def _by_shape(self, text: str, spans: Collection[Span]) -> Iterator[Span]:
         """Find what only looks like a secret; where it goes beyond a value, the value's name stays."""
@@ -190,8 +202,8 @@ class Index:
         if not any(plain in bare for plain in self._plain):
             return
         plain = unescape_traceably(text)
-        for start, end, name in _find_whole(plain.text, self._plain, self._short, shortest):
-            yield Span(plain.starts[start], plain.ends[end - 1], name)
+        for span in _find_whole(plain.text, self._plain, self._short, shortest):
+            yield Span(plain.starts[span.start], plain.ends[span.end - 1], span.name)
 
     def _shortened(self, text: str) -> Iterator[Span]:
         """Find the beginnings and the ends of long values around what a program has left out."""
@@ -303,7 +315,9 @@ def _merge(spans: list[Span]) -> list[Span]:
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         if merged and span.start < merged[-1].end:
             last = merged[-1]
-            merged[-1] = last._replace(end=max(last.end, span.end))
+            if span.end > last.end:
+                is_highlighted = last.is_highlighted and span.is_highlighted
+                merged[-1] = last._replace(end=span.end, is_highlighted=is_highlighted)
         else:
             merged.append(span)
     return merged

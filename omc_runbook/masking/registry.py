@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from omc_runbook.masking import channel, coredump
 from omc_runbook.masking.common import SHORTEST
-from omc_runbook.masking.escapes import ANSI
+from omc_runbook.masking.escapes import ANSI, HIGHLIGHT
 from omc_runbook.masking.index import Index
 from omc_runbook.masking.span import Span
 
@@ -77,7 +77,8 @@ def mask_spans(text: str, spans: Iterable[Span]) -> str:
     """Return ``text`` with each span replaced by its value's name; spans are in order and do not overlap."""
     parts, last = [], 0
     for span in spans:
-        parts += [text[last : span.start], label(span.name), *ANSI.findall(text, span.start, span.end)]
+        kept = HIGHLIGHT if span.is_highlighted else ANSI
+        parts += [text[last : span.start], label(span.name), *kept.findall(text, span.start, span.end)]
         last = span.end
     return "".join([*parts, text[last:]]) if parts else text
 

@@ -4,8 +4,12 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """The half-open range of characters that shows some of the value called ``name``."""
+    """The half-open range of characters that shows some of the value called ``name``.
+
+    ``is_highlighted`` says that tags in it are not of the value, but between its parts.
+    """
 
     start: int
     end: int
     name: str
+    is_highlighted: bool = False

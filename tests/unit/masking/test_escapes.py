@@ -117,6 +117,47 @@ def test_a_value_is_masked_where_a_program_escapes_its_dashes(shown: str, own_re
     assert registry.mask(f"before {shown} after") == "before ‹PHRASE› after"
 
 
+@pytest.mark.parametrize(
+    ("shown", "masked"),
+    [
+        (
+            '<b><span class="n">whispering</span><span class="o">-</span><span class="n">meadow&amp;7</span></b>',
+            '<b><span class="n">‹PHRASE›</span><span class="o"></span><span class="n"></span></b>',
+        ),
+        (
+            'see whispering-meadow&amp;<span style="color: #008080">7</span> <span>now</span>',
+            'see ‹PHRASE›<span style="color: #008080"></span> <span>now</span>',
+        ),
+        ("<mark>whisper</mark>ing-meadow&amp;7 <mark>whisper</mark>", "<mark>‹PHRASE›</mark> <mark>whisper</mark>"),
+        (
+            '<span title="whispering-meadow&amp;7">whispering</span>',
+            '<span title="‹PHRASE›">whispering</span>',
+        ),
+        (r"\"<span class=\"n\">whispering</span>-meadow\u00267\"", r"\"<span class=\"n\">‹PHRASE›</span>\""),
+    ],
+    ids=["Pygments", "rich", "search", "attribute", "JSON"],
+)
+def test_a_value_is_masked_where_a_page_highlights_parts_of_it(shown: str, masked: str, own_registry: None) -> None:
+    """As code is displayed in a notebook, and what rich prints there; the page's tags stay."""
+    registry.register("whispering-meadow&7", "PHRASE")
+    assert registry.mask(shown) == masked
+
+
+def test_the_tags_of_a_value_are_masked_with_it(own_registry: None) -> None:
+    """They are not the page's, also where a piece of the value stands within it."""
+    registry.register('<span id="meadow">q7x2k9w4j8m3</span>', "MARKUP")
+    assert registry.mask('a <span id="meadow">q7x2k9w4j8m3</span> b') == "a ‹MARKUP› b"
+    assert registry.mask_thoroughly('a <span id="meadow">q7x2k9w4j8m3</span> b') == "a ‹MARKUP› b"
+
+
+@pytest.mark.parametrize("word", ["found", "2026"])
+def test_a_common_word_is_left_in_a_page_that_highlights_it(word: str, own_registry: None) -> None:
+    """Without the tags it would stand alone."""
+    registry.register(word, "SMTP_PASSWORD")
+    for text in (f"<span>{word}</span>", f"<span>a</span>\n<span>{word}</span>\n<span>b</span>"):
+        assert registry.mask(text) == text
+
+
 def test_a_log_of_a_logs_log_is_masked() -> None:
     """Depth costs nothing: six layers of JSON and repr, backslashes by the hundred."""
     registry.register(TEXT, "ODD")
