@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Terminal colour codes, which tracebacks put in the middle of values."""
+ANSI_SO_FAR = re.compile(rf"{ANSI.pattern}|\x1b(?:\[[0-9;?]*[ -/]*)?\Z")
+"""The same, and the beginning of one where a text ends."""
 HIGHLIGHT = re.compile(rf"{ANSI.pattern}|</?(?:span|mark)\b[^<>]*>")
 """Colour codes and the tags in their place in HTML, as Pygments and rich put around each part of a value."""
 

@@ -9,7 +9,15 @@ from itertools import chain, islice
 from omc_runbook.masking import shapes
 from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
-from omc_runbook.masking.escapes import ANSI, HIGHLIGHT, is_escaped, unescape, unescape_traceably, without_unfinished
+from omc_runbook.masking.escapes import (
+    ANSI,
+    ANSI_SO_FAR,
+    HIGHLIGHT,
+    is_escaped,
+    unescape,
+    unescape_traceably,
+    without_unfinished,
+)
 from omc_runbook.masking.span import Span
 from omc_runbook.masking.spelling import BREAKS, LONG, PIECE, SHORT, pieces, shown_as, spell, without_breaks
 from omc_runbook.model.grouping import grouped
@@ -168,12 +176,8 @@ class Index:
         spans = find(bare)
         if not spans or len(bare) == len(text):
             return spans
-        positions: list[int] = []
-        last = 0
-        for start, end in [*(hit.span() for hit in ignoring.finditer(text)), (len(text), len(text))]:
-            positions.extend(range(last, start))
-            last = end
-        return [Span(positions[span.start], positions[span.end - 1] + 1, span.name) for span in spans]
+        at = _positions(ignoring, text)
+        return [Span(at[span.start], at[span.end - 1] + 1, span.name) for span in spans]
 
     def _all(self, text: str, common: bool) -> list[Span]:
         spans = self._by_value(text, 0)
@@ -232,7 +236,19 @@ class Index:
         return hit is not None and not (hit["host"] and any(each.startswith(head) for each in self._secret_hosts))
 
     def unfinished(self, text: str) -> Span:
-        """Find the longest end of ``text`` that more text could turn into a value; empty if there is none."""
+        """Find the longest end of ``text`` that more text could turn into a value; empty if there is none.
+
+        Colour codes between characters are ignored, and one that has only begun.
+        """
+        bare = ANSI_SO_FAR.sub("", text) if "\x1b" in text else text
+        start, name = self._start_of_end(bare)
+        if start == len(bare):
+            start = len(text)
+        elif bare != text:
+            start = _positions(ANSI_SO_FAR, text)[start]
+        return Span(start, len(text), name)
+
+    def _start_of_end(self, text: str) -> tuple[int, str]:
         start, name = self._start_of_value(text, self._ordered)
         tail = text[max(0, len(text) - _DEEPEST * self._longest) :]
         if self._plain and is_escaped(tail):
@@ -241,7 +257,7 @@ class Index:
             if at < len(plain.text):
                 first = len(text) - len(tail) + plain.starts[at]
                 start, name = (first, plain_name) if first < start else (start, name)
-        return Span(start, len(text), name)
+        return start, name
 
     def _start_of_value(self, text: str, ordered: list[str]) -> tuple[int, str]:
         for start in range(max(0, len(text) - self._longest), len(text)):
@@ -269,6 +285,16 @@ class Index:
                 end, offset = end + 1, offset + 1
             reached = end - PIECE + 1
             yield Span(start, end, name)
+
+
+def _positions(ignoring: re.Pattern[str], text: str) -> list[int]:
+    """Where in a text each of the characters is that stay without what is ignored."""
+    positions: list[int] = []
+    last = 0
+    for start, end in [*(hit.span() for hit in ignoring.finditer(text)), (len(text), len(text))]:
+        positions.extend(range(last, start))
+        last = end
+    return positions
 
 
 def _find_whole(text: str, names: Mapping[str, str], short: Collection[str], shortest: int) -> Iterator[Span]:

@@ -1,6 +1,7 @@
 """A buffer that holds back the end of a stream while it may still become a value."""
 
 from omc_runbook.masking import registry
+from omc_runbook.masking.escapes import ANSI_SO_FAR
 from omc_runbook.masking.span import Span
 
 _DISTINCTIVE = 4
@@ -48,14 +49,15 @@ class StreamBuffer:
         """Return what was held back: unchanged where it is too short to be distinctive, or public, else masked."""
         rest = self._pending[self._released :]
         self._released = len(self._pending)
-        if not rest or len(self._pending) < _DISTINCTIVE:
+        bare, codes = ANSI_SO_FAR.sub("", self._pending), "".join(ANSI_SO_FAR.findall(rest))
+        if not rest or len(bare) < _DISTINCTIVE:
             return rest
         if self._is_labelled:
-            return ""
+            return codes
         index = registry.current()
-        names = [span.name for span in index.find(self._pending) if span.end == len(self._pending)]
+        names = [span.name for span in index.find(bare) if span.end == len(bare)]
         # What is public as a beginning may be a value, too.
-        if not names and index.is_public_head(self._pending):
+        if not names and index.is_public_head(bare):
             return rest
         self._is_labelled = True
-        return registry.label(names[0] if names else self._name)
+        return registry.label(names[0] if names else self._name) + codes

@@ -448,6 +448,20 @@ def test_a_stream_holds_back_what_may_become_a_value() -> None:
     assert tail.is_empty
 
 
+def test_a_stream_holds_back_a_value_in_colours(own_registry: None) -> None:
+    """Wherever a write ends, within a code too; the codes come out, and so do those where nothing follows."""
+    registry.register("whispering-meadow-lantern", "PHRASE")
+    coloured = "a \x1b[31mwhis\x1b[0;1mpering\x1b[0m-meadow-\x1b[31mlantern\x1b[0m b"
+    for cut in range(1, len(coloured)):
+        tail = StreamBuffer()
+        output = tail.feed(coloured[:cut]) + tail.feed(coloured[cut:]) + tail.flush()
+        assert output == "a \x1b[31m‹PHRASE›\x1b[0;1m\x1b[0m\x1b[31m\x1b[0m b", cut
+    tail = StreamBuffer()
+    assert tail.feed("a \x1b[31mwhisperin\x1b[0m\x1b[") + tail.flush() == "a \x1b[31m‹PHRASE›\x1b[0m\x1b["
+    tail = StreamBuffer()
+    assert tail.feed("a \x1b[31mw\x1b[0m") + tail.flush() == "a \x1b[31mw\x1b[0m"
+
+
 @pytest.mark.parametrize("text", ["waiting for postgresql", "see https://", "https://hooks.example.com", "-" * 20])
 def test_a_stream_that_ends_as_many_texts_do_is_left_alone(text: str, own_registry: None) -> None:
     """A prompt or a progress line without a line end may begin as a value does, though none follows."""
