@@ -28,7 +28,14 @@ def _bytes(prefix: str) -> str:
     )
 
 
+def _first_bytes(prefix: str) -> str:
+    """The pattern of the first bytes of a character in UTF-8, without its last one."""
+    tail = f"{prefix}[89abAB]{_HEX}"
+    return f"{prefix}(?:[cdCD]{_HEX}|[eE]{_HEX}(?:{tail})?|[fF][0-7](?:{tail}){{0,2}})"
+
+
 _SLASHED, _PERCENT = _bytes(r"\\+x"), _bytes("%")
+_BEGUN, _PERCENT_BEGUN = _first_bytes(r"\\+x"), _first_bytes("%")
 _PAIR = rf"\\+u[dD][89abAB]{_HEX}{{2}}\\+u[dD][c-fC-F]{_HEX}{{2}}"
 _ESCAPE = re.compile(
     # Most characters begin none of these.
@@ -44,7 +51,9 @@ _ESCAPE = re.compile(
 )
 _ANY = re.compile(r"[\\%&]|'\"|''|\"\"|\$\$")
 _UNFINISHED = re.compile(
-    rf"(?:(?<!\\)\\+(?:u{_HEX}{{0,3}}|U{_HEX}{{0,7}}|x{_HEX}?)?|%{_HEX}?|&[#A-Za-z0-9]{{0,8}}|'\\*(?:\"\\*(?:'\\*)?)?)\Z"
+    # The first bytes of a character, or the first half of a pair; then what begins an escape.
+    rf"(?:(?<!\\)(?:{_BEGUN}|\\+u[dD][89abAB]{_HEX}{{2}})|{_PERCENT_BEGUN})?"
+    rf"(?:(?<!\\)\\+(?:u{_HEX}{{0,3}}|U{_HEX}{{0,7}}|x{_HEX}?)?|%{_HEX}?|&[#A-Za-z0-9]{{0,8}}|'\\*(?:\"\\*(?:'\\*)?)?)?\Z"
 )
 
 
@@ -74,10 +83,16 @@ def unescape(text: str) -> str:
     return text.replace(_NO_BREAK, " ")
 
 
-def unescape_traceably(text: str) -> Plain:
-    """Do what `unescape` does, and record each character's range in the original text."""
+def unescape_traceably(text: str, is_open: bool = False) -> Plain:
+    """Do what `unescape` does, and record each character's range in the original text.
+
+    With ``is_open`` more text may follow: an escape that is incomplete at the end is left out, however deep it nests.
+    """
     plain = Plain(text, list(range(len(text))), list(range(1, len(text) + 1)))
     for _ in range(_PASSES):
+        if is_open:
+            end = len(without_unfinished(plain.text))
+            plain = Plain(plain.text[:end], plain.starts[:end], plain.ends[:end])
         decoded = _pass(plain)
         if decoded.text == plain.text:
             break

@@ -16,7 +16,6 @@ from omc_runbook.masking.escapes import (
     is_escaped,
     unescape,
     unescape_traceably,
-    without_unfinished,
 )
 from omc_runbook.masking.span import Span
 from omc_runbook.masking.spelling import BREAKS, LONG, PIECE, SHORT, pieces, shown_as, spell, without_breaks
@@ -44,6 +43,8 @@ _DENSE = re.compile(
     rf"(?:%[0-9A-Fa-f]{{2}}|&\#\w{{2,7}};|(?<!\\)\\+{_CODE}){{3}}"
 )
 """Text of which every character is escaped; a row of backslashes is tried from its first alone."""
+_BEGIN = frozenset("\\%&")
+"""What an escape begins with."""
 _DECIMAL = re.compile(r"\d\. | \.\d")
 
 
@@ -252,10 +253,12 @@ class Index:
         start, name = self._start_of_value(text, self._ordered)
         tail = text[max(0, len(text) - _DEEPEST * self._longest) :]
         if self._plain and is_escaped(tail):
-            plain = unescape_traceably(without_unfinished(tail))
+            plain = unescape_traceably(tail, is_open=True)
             at, plain_name = self._start_of_value(plain.text, self._ordered_plain)
-            if at < len(plain.text):
-                first = len(text) - len(tail) + plain.starts[at]
+            # The escape at the end may become the first character of a value.
+            first = plain.starts[at] if at < len(plain.text) else plain.ends[-1] if plain.ends else 0
+            if at < len(plain.text) or tail[first : first + 1] in _BEGIN:
+                first += len(text) - len(tail)
                 start, name = (first, plain_name) if first < start else (start, name)
         return start, name
 

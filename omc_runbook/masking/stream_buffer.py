@@ -56,8 +56,8 @@ class StreamBuffer:
             return codes
         index = registry.current()
         names = [span.name for span in index.find(bare) if span.end == len(bare)]
-        # What is public as a beginning may be a value, too.
-        if not names and index.is_public_head(bare):
+        # What is public as a beginning may be a value, too; an escape that has only begun is of none.
+        if not names and (not self._name or index.is_public_head(bare)):
             return rest
         self._is_labelled = True
         return registry.label(names[0] if names else self._name) + codes

@@ -180,6 +180,31 @@ def test_a_stream_holds_back_an_escaped_value() -> None:
         assert not shows(tail.feed(encoded[:cut]) + tail.feed(encoded[cut:]) + tail.flush(), TEXT)
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [("URL", "JSON"), ("URL", "URL"), ("JSON", "bytes"), ("bytes", "bytes"), ("URL", "bytes"), ("HTML", "URL")],
+)
+def test_a_stream_holds_back_an_escape_within_another(outer: str, inner: str, own_registry: None) -> None:
+    """Its beginning may be undone to that of a character, which may be the first one of a value."""
+    value = "éwhispering öl 😀-lantern"
+    registry.register(value, "PHRASE")
+    encoded = encode(value, inner, outer)
+    for cut in range(1, len(encoded)):
+        tail = StreamBuffer()
+        output = tail.feed(f"a {encoded[:cut]}") + tail.feed(f"{encoded[cut:]} b") + tail.flush()
+        assert "‹PHRASE›" in output and not shows(output, "whispering") and not shows(output, "lantern"), cut
+
+
+@pytest.mark.parametrize("text", ["done 100%", "to be &c", "C:\\", "a %C3"])
+def test_what_only_looks_like_an_escape_comes_out(text: str, own_registry: None) -> None:
+    """At the end of a cell, or before what follows."""
+    registry.register("éwhispering öl", "PHRASE")
+    buffer = StreamBuffer()
+    assert buffer.feed(text) + buffer.flush() + buffer.feed(" then") == f"{text} then"
+    buffer = StreamBuffer()
+    assert buffer.feed(text) + buffer.feed(" then") == f"{text} then"
+
+
 def test_masking_text_full_of_escapes_takes_milliseconds() -> None:
     """A hundred kilobytes of log against thirty values, of which half have signs to escape."""
     for number in range(30):
