@@ -14,6 +14,9 @@ from omc_runbook.masking.value import Masked, reveal
 
 Name = TypeVar("Name")
 
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z0-9 ]*-----(.*?)(?:-----END|\Z)", re.DOTALL)
+"""A key file, whose first line is that of all keys of its kind."""
+
 
 class ValueSearch(Generic[Name]):
     """Values to look for, each under a name; a short one or a common word, which any text may have, is left out.
@@ -71,10 +74,14 @@ def _in_json(text: str) -> frozenset[str]:
 
 def _in_source(text: str) -> frozenset[str]:
     """The longest line of a text, as it is and as JSON, Compose files and URLs have it; nothing where it is short."""
-    lines = [line.strip() for line in re.split(r"[\r\n]+", text)]
-    # The first line of a key file has what all keys of its kind begin with.
-    line = max(reversed([each for each in lines if not each.startswith("-----")]), key=len, default="")
+    lines = re.split(r"[\r\n]+", text)
+    if key := _PRIVATE_KEY.search(text):
+        # One line may have it, with escapes, and a service account's JSON more than the key.
+        lines = re.split(r"(?:[\r\n]|\\+[rn])+", key[1])
+    line = max(reversed([each.strip() for each in lines if not each.startswith("-----")]), key=len, default="")
     if len(line) < LONG or is_common(line):
         return frozenset()
     in_url = quote(line, safe="", errors="replace")
-    return _in_json(line) | {json.dumps(line, ensure_ascii=False)[1:-1], line.replace("$", "$$"), in_url}
+    in_sources = {json.dumps(line, ensure_ascii=False)[1:-1], line.replace("$", "$$"), in_url}
+    # alembic.ini has %% for one %.
+    return _in_json(line) | in_sources | {in_url.replace("%", "%%"), line.replace("%", "%%")}

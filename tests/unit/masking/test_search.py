@@ -7,6 +7,8 @@ import json
 import secrets
 from urllib.parse import quote
 
+import pytest
+
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
 
@@ -36,11 +38,30 @@ def test_lines_are_what_a_program_is_given() -> None:
     values = [("plain", plain), ("odd", odd), ("several", several), ("short", "Xk9-vB2mQ-7"), ("word", "organization")]
     search = ValueSearch(by_line=[(name, Masked(text, "X")) for name, text in values])
     lines = search.lines.decode().splitlines()
-    assert {plain, odd, json.dumps(odd)[1:-1], odd.replace("$", "$$"), quote(odd, safe=""), long} <= {*lines}
-    assert len(lines) == 7 and "" not in lines
+    in_url = quote(odd, safe="")
+    in_ini = in_url.replace("%", "%%")
+    assert {plain, odd, json.dumps(odd)[1:-1], odd.replace("$", "$$"), in_url, in_ini, long} <= {*lines}
+    assert len(lines) == 8 and "" not in lines
     assert not ValueSearch[str]().lines
     text = f"{plain}\n{plain} {json.dumps([odd])} {several}".encode()
     assert search.find_all(text) == {"plain": [0, 25], "odd": [52], "several": [text.index(long.encode())]}
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", r"\n", r"\r\n"])
+@pytest.mark.parametrize(
+    ("start", "end"), [("", ""), (f'{{"id": "{"a" * 90}", "key": "', f'", "uri": "https://{"a" * 90}"}}')]
+)
+def test_a_private_key_is_found_in_a_file_of_another_form(line_break: str, start: str, end: str) -> None:
+    """With line breaks as escapes, within JSON and after a certificate, it is the key itself that is looked for."""
+    lines = [secrets.token_urlsafe(48), secrets.token_urlsafe(48), secrets.token_hex(9)]
+    public = ["-----BEGIN CERTIFICATE-----", secrets.token_hex(38), "-----END CERTIFICATE-----"]
+    key = ["-----BEGIN RSA PRIVATE KEY-----", *lines, "-----END RSA PRIVATE KEY-----", ""]
+    value = Masked(f"{start}{line_break.join([*public, *key])}{end}", "KEY")
+    search = ValueSearch(by_line=[("KEY", value)])
+    assert search.lines.decode().splitlines() == [lines[1]]
+    for text in ("\n".join(key), json.dumps("\n".join(key))):
+        assert [*search.find(text.encode())] == ["KEY"]
+    assert not search.find("\n".join(public).encode())
 
 
 def test_two_spellings_at_one_place_are_one_find() -> None:
