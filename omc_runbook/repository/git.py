@@ -130,12 +130,9 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
     )
 
 
-def read_committed(repository: Path, name: str, version: str = "HEAD") -> bytes | None:
-    """The bytes of a file by its path within a checkout, as the last commit has it, or the index; None if it has none.
-
-    `version` is "" for the index.
-    """
-    output = _run(repository, "show", "--no-ext-diff", "--no-textconv", f"{version}:./{name}")
+def read_committed(repository: Path, name: str) -> bytes | None:
+    """The bytes of a file by its path within a checkout, as the last commit has it; None if it has none."""
+    output = _run(repository, "show", "--no-ext-diff", "--no-textconv", f"HEAD:./{name}")
     return os.fsencode(output.out) if output.code == 0 else None
 
 
@@ -247,11 +244,23 @@ def find_files_with(
 
 
 def find_changed(repository: Path) -> tuple[tuple[str, ...], str]:
-    """The tracked files of a checkout that the last commit, the index and the work tree do not have alike."""
+    """The tracked files of a checkout that the last commit, the index and the work tree may not have alike.
+
+    Those that git is told to take for unchanged, or to skip in the work tree, are among them.
+    """
     output = _run(repository, *_STATUS, "--untracked-files=no", "--", ".")
     changed = [entry[3:] for entry in output.out.split("\0") if entry]
     prefix = _run(repository, "rev-parse", "--show-prefix").out.removesuffix("\n") if changed else ""
-    return tuple(path.removeprefix(prefix) for path in changed), output.obstacle
+    entries = _run(repository, "ls-files", "-v", "-z").out.split("\0")
+    unchecked = [entry[2:] for entry in entries if entry[:1] == "S" or entry[:1].islower()]
+    return tuple(dict.fromkeys((*(path.removeprefix(prefix) for path in changed), *unchecked))), output.obstacle
+
+
+def list_versions(repository: Path, version: str, names: Collection[str]) -> tuple[Blob, ...]:
+    """Some files of a checkout as a `version` has them, "" for the index."""
+    verb = ("ls-tree", "-r", "-z", version) if version else ("ls-files", "--stage", "-z")
+    entries = (entry.partition("\t") for entry in _run(repository, *verb).out.split("\0")) if names else ()
+    return tuple(Blob(head.split()[2 if version else 1], path, "") for head, _, path in entries if path in names)
 
 
 def has_commit(repository: Path) -> bool:

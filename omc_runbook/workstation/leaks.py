@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -26,8 +27,8 @@ MOST_BYTES = 256 * LARGEST_FILE
 _CHUNK = 8 * LARGEST_FILE
 LARGEST_TRACKED = 64 * LARGEST_FILE
 """The largest file that is read for the lines of a value that git has found in it: a notebook has its outputs."""
-_PATHS_AT_A_TIME = 500
-"""How many paths a command line has room for."""
+_MOST_PATHS = 500
+"""How many paths a command line has room for; of more, git searches all files."""
 
 
 @dataclass(frozen=True)
@@ -127,15 +128,20 @@ def search_tracked(root: Path, values: ValueSearch[Name]) -> TrackedValues[Name]
 
 
 def _in_version(
-    root: Path, values: ValueSearch[Name], version: str, paths: Sequence[str]
-) -> tuple[dict[str, Collection[Name]], str]:
+    root: Path, values: ValueSearch[Name], version: str, paths: Collection[str]
+) -> tuple[dict[str, set[Name]], str]:
     """Which values a version of some files has, by path, "" for the index; and what could not be read."""
-    found, problem = dict[str, Collection[Name]](), ""
-    for at in range(0, len(paths), _PATHS_AT_A_TIME):
-        names, obstacle = git.find_files_with(root, values.lines, version, paths[at : at + _PATHS_AT_A_TIME])
-        found |= {name: values.find(git.read_committed(root, name, version) or b"") for name in names}
-        problem = problem or obstacle
-    return found, problem
+    if not paths:
+        return {}, ""
+    # A path with a value in it may be no argument.
+    is_fit = len(paths) <= _MOST_PATHS and not any(values.find(os.fsencode(path)) for path in paths)
+    names, obstacle = git.find_files_with(root, values.lines, version, (*paths,) if is_fit else ())
+    problems, found = list[str](), dict[str, set[Name]]()
+    for blob, raw in git.stream_blobs(
+        root, git.list_versions(root, version, {*names} & {*paths}), LARGEST_TRACKED, problems
+    ):
+        found.setdefault(blob.path, set()).update(values.find(raw))
+    return found, obstacle or "".join(problems)
 
 
 def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str]) -> FoundValues[Name]:

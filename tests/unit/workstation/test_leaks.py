@@ -244,8 +244,42 @@ def test_many_tracked_files_cost_few_processes(
     monkeypatch.setattr(subprocess, "run", count)
     assert leaks.search_tracked(tmp_path, by_line) == TrackedValues()
     text = by_line.lines.decode().strip()
-    assert [text in stdin for _, stdin in commands] == [True, False, False]
+    assert [text in stdin for _, stdin in commands] == [True, False, False, False]
     assert not any(text in command for command, _ in commands)
+
+
+def test_a_path_with_a_value_is_no_argument(
+    tmp_path: Path, value: str, by_line: ValueSearch[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody on the machine can read a process's arguments."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / f"{value}.md").write_text(value)
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "-qm", "x")
+    (tmp_path / f"{value}.md").write_text("")
+    commands, run = list[list[str]](), subprocess.run
+
+    def note(words: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        commands.append(words)
+        return run(words, **options)
+
+    monkeypatch.setattr(subprocess, "run", note)
+    assert tracked(tmp_path, by_line) == {f"{value}.md": ((), True, True)}
+    assert value not in repr(commands)
+
+
+@pytest.mark.parametrize("option", ["--skip-worktree", "--assume-unchanged"])
+def test_a_file_whose_changes_git_does_not_look_for(
+    option: str, tmp_path: Path, value: str, by_line: ValueSearch[str]
+) -> None:
+    """Its last commit may have what the work tree has no more."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a.md").write_text(value)
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "-qm", "x")
+    git(tmp_path, "update-index", option, "a.md")
+    (tmp_path / "a.md").write_text("")
+    assert tracked(tmp_path, by_line) == {"a.md": ((), True, True)}
 
 
 def test_what_of_tracked_files_is_not_searched_is_said(
