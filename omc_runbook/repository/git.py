@@ -235,7 +235,7 @@ def find_files_with(
     versions = (version or "--cached",) if version is not None else ()
     stdin = os.fsdecode(texts)
     output = _run(repository, "grep", *options, "-f", "-", *versions, "--", *paths, stdin=stdin, before=relative)
-    unread = _UNREADABLE.findall(output.err)
+    unread = [*dict.fromkeys(name.removeprefix(f"{version}:") for name in _UNREADABLE.findall(output.err))]
     problem = f"git grep could not read {listed(unread, FILES_NAMED)}." if unread else ""
     if not problem and (output.code not in (0, 1) or output.err.startswith("error: ")):
         problem = _unreadable(repository, "grep", output.code)
@@ -419,7 +419,8 @@ def _unreadable(repository: Path, verb: str, code: int) -> str:
     if code == _USAGE:
         return f"git {verb} does not know an option that it is given: install a newer git, then run again."
     # git's other messages may quote a file, so they are left out.
-    return f"git {verb} ended with exit code {code} in {repository}: run it by hand to see why."
+    by_hand = f"run {command('git', '-C', repository, 'fsck')}" if verb == "grep" else "run it by hand"
+    return f"git {verb} ended with exit code {code} in {repository}: {by_hand} to see why."
 
 
 def _is_in(path: str, folder: str) -> bool:

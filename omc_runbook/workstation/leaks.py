@@ -72,9 +72,10 @@ class TrackedValues(Generic[Name]):
 
 
 def search_tracked(root: Path, values: ValueSearch[Name]) -> TrackedValues[Name]:
-    """Search the files that git tracks in a work tree, in UTF-8, those of submodules too: now, staged and committed.
+    """Search the files that git tracks in a work tree, in UTF-8: now, staged and committed.
 
-    git says which files have one of the values; only these are read.
+    Those of a submodule that is checked out too, and what a sparse checkout leaves out, which the index has. git says
+    which files have one of the values; only these are read.
     """
     if not values.lines:
         return TrackedValues()
@@ -100,8 +101,6 @@ def search_tracked(root: Path, values: ValueSearch[Name]) -> TrackedValues[Name]
         limits.append(f"The content of {listed(in_lfs, FILES_NAMED)} is in Git LFS and was not searched: run {pull}.")
     if unread:
         limits.append(f"git grep found a match in {listed(unread, FILES_NAMED)}, which could not be read to the end.")
-    if sparse := advise_sparse(root):
-        limits.append(f"Files that git leaves out here were not searched.{sparse}")
     changed, *problems = git.find_changed(root)
     staged, *more = _in_version(root, values, "", changed)
     committed, *others = _in_version(root, values, "HEAD", changed if changed and git.has_commit(root) else ())
@@ -117,9 +116,8 @@ def search_tracked(root: Path, values: ValueSearch[Name]) -> TrackedValues[Name]
                 TrackedValue(name=name, path=path, lines=lines, is_staged=is_staged, is_committed=is_committed)
             )
     for module in git.list_submodules(root):
+        # One that is not checked out is another repository, of which nothing is here.
         if not (root / module / ".git").exists():
-            update = command("git", "-C", root, "submodule", "update", "--init", "--", module)
-            limits.append(f"The submodule {module} is not checked out, so it was not searched: run {update}.")
             continue
         inner = search_tracked(root / module, values)
         found += [replace(each, path=f"{module}/{each.path}") for each in inner.found]
@@ -141,7 +139,9 @@ def _in_version(
         root, git.list_versions(root, version, {*names} & {*paths}), LARGEST_TRACKED, problems
     ):
         found.setdefault(blob.path, set()).update(values.find(raw))
-    return found, obstacle or "".join(problems)
+    problem = obstacle or "".join(problems)
+    # A partial clone lacks what a sparse checkout leaves out.
+    return found, f"{problem}{advise_sparse(root)}" if problem else ""
 
 
 def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str]) -> FoundValues[Name]:

@@ -444,8 +444,12 @@ def test_a_file_in_a_submodule_or_behind_a_link_is_left_out_as_git_says(tmp_path
         (1, "warning: a setting is unknown", ""),
         (1, "error: failed to stat 'a b.md': Permission denied\n", "git grep could not read a b.md."),
         (0, "error: 'c.md': Input/output error\n", "git grep could not read c.md."),
-        (0, "error: unable to read 0123\n", "git grep ended with exit code 0 in {}: run it by hand to see why."),
-        (128, "fatal: not a git repository: a", "git grep ended with exit code 128 in {}: run it by hand to see why."),
+        (0, "error: unable to read 0123\n", "git grep ended with exit code 0 in {0}: run git -C {0} fsck to see why."),
+        (
+            128,
+            "fatal: not a git repository: a",
+            "git grep ended with exit code 128 in {0}: run git -C {0} fsck to see why.",
+        ),
     ],
 )
 def test_files_that_grep_could_not_read(

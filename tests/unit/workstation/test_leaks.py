@@ -285,7 +285,7 @@ def test_a_file_whose_changes_git_does_not_look_for(
 def test_what_of_tracked_files_is_not_searched_is_said(
     tmp_path: Path, value: str, by_line: ValueSearch[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that is too large, one in Git LFS, a submodule that is not checked out, what a sparse checkout lacks."""
+    """A file that is too large, one in Git LFS; not a submodule that is not checked out, another repository."""
     inner = tmp_path / "modules" / "one"
     for root in (inner, tmp_path):
         root.mkdir(exist_ok=True, parents=True)
@@ -309,10 +309,25 @@ def test_what_of_tracked_files_is_not_searched_is_said(
         "git grep found a match in large.md, which could not be read to the end.",
     )
     shutil.rmtree(inner / ".git")
-    git(tmp_path, "config", "core.sparseCheckout", "true")
-    sparse, module = leaks.search_tracked(tmp_path, by_line).limits[2:]
-    assert sparse.startswith("Files that git leaves out here were not searched. It is a sparse checkout: git -C ")
-    update = f"run git -C {tmp_path} submodule update --init -- modules/one."
-    assert module == f"The submodule modules/one is not checked out, so it was not searched: {update}"
+    assert leaks.search_tracked(tmp_path, by_line).limits == result.limits
     (tmp_path / ".git" / "index").write_bytes(b"damaged")
     assert leaks.search_tracked(tmp_path, by_line).limits[0].startswith("git grep ended with exit code 128 in ")
+
+
+def test_what_a_sparse_checkout_leaves_out_is_searched(tmp_path: Path, value: str, by_line: ValueSearch[str]) -> None:
+    """The index has it, and the last commit; a partial clone lacks it."""
+    git(tmp_path, "init", "-q")
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.md").write_text(value if name == "out" else "nothing")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "-qm", "x")
+    git(tmp_path, "sparse-checkout", "set", "--cone", "--sparse-index", "in")
+    assert not (tmp_path / "out").exists()
+    assert tracked(tmp_path, by_line) == {"out/a.md": ((), True, True)}
+    clone = tmp_path / "in" / "clone"
+    git(tmp_path, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", "--filter=blob:none", "--sparse", f"file://{tmp_path}", str(clone))
+    (limit,) = leaks.search_tracked(clone, by_line).limits
+    disable = f"git -C {clone} sparse-checkout disable brings the rest."
+    assert limit == f"git grep could not read in/a.md, out/a.md. It is a sparse checkout: {disable}"
