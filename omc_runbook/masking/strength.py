@@ -13,6 +13,7 @@ from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key
 
 PIECE, SEPARATOR = re.compile(r"[@:/,\s]+"), re.compile(r"[-_. ]+")
+_ARMOUR = re.compile(r"-----(?:BEGIN|END) [A-Z0-9 ]+-----")
 WORD = re.compile(r"[^\W\d_]+")
 SHORTEST = 3
 GUESSED, SIGNED, ISSUED = 10.0, 23.0, 6.0
@@ -59,7 +60,7 @@ def is_guessable(value: Masked, key: Key | None, words: Iterable[Masked | str] =
 
 def _looks_generated(value: Masked, likely_texts: Iterable[Masked | str] = ()) -> bool:
     """Whether a value is long and varied, without words, sequences and repetitions, so that it needs no estimate."""
-    text = reveal(value)[:LONGEST]
+    text = _judged_part(value)
     is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
     if not is_varied or LETTERS.search(text) is None or _has_sequence(text):
         return False
@@ -89,7 +90,7 @@ def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) 
     if value.is_empty:
         return 0.0
     user_inputs = _likely_words(likely_texts)
-    text = reveal(value)[:LONGEST]
+    text = _judged_part(value)
     # Separators between known words add next to nothing.
     without_separators = SEPARATOR.sub("", text)
     digits = guesses.estimate(text, user_inputs)
@@ -98,6 +99,12 @@ def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) 
         if without_separators in ("", text)
         else min(digits, guesses.estimate(without_separators, user_inputs) + 1)
     )
+
+
+def _judged_part(value: Masked) -> str:
+    """As much of a value as is judged: its beginning, and of a key file, which all begin alike, the end of the key."""
+    text = reveal(value)
+    return _ARMOUR.sub("", text).rstrip()[-LONGEST:] if _ARMOUR.match(text) else text[:LONGEST]
 
 
 def _likely_words(texts: Iterable[Masked | str]) -> tuple[str, ...]:

@@ -63,3 +63,13 @@ def test_the_longest_value_is_judged_at_once() -> None:
     """Of a certificate no more is looked at than an estimate would."""
     text = "".join(random.Random(3).choices(string.ascii_lowercase, k=60_000))
     assert strength.is_strong(Masked(f"A1{text}", "CERTIFICATE"))
+
+
+@pytest.mark.parametrize(
+    ("body", "is_weak"), [("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC{}\n{}", False), ("password" * 8, True)]
+)
+def test_a_key_file_is_judged_by_its_key(body: str, is_weak: bool) -> None:
+    """Its first line is that of all keys of its kind, and what comes then is that of all RSA keys."""
+    parts = ("".join(random.Random(seed).choices(MIXED, k=32)) for seed in (5, 6))
+    value = Masked(f"-----BEGIN PRIVATE KEY-----\n{body.format(*parts)}\n-----END PRIVATE KEY-----\n", "SECRET_KEY")
+    assert strength.is_guessable(value, SIGNING_KEY) == is_weak
