@@ -21,6 +21,7 @@ from omc_runbook.checks.dotenv import check, compose_of, dotenv_of, reader_check
 from omc_runbook.checks.dotenv_quoting import misread_names
 from omc_runbook.checks.local import ENVIRONMENT, is_too_guessable, likely_words, renew
 from omc_runbook.masking.defects import is_stand_in
+from omc_runbook.masking.plain_variables import is_public
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
@@ -28,7 +29,6 @@ from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import FILES_NAMED, counted, listed
 from omc_runbook.model.placeholders import CIPHERTEXT, REFERENCE
-from omc_runbook.model.secretive import is_frontend
 from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.repository.git import GitStatus
@@ -387,12 +387,12 @@ def _renew_and_take_out(workstation: Workstation, names: Sequence[str], places: 
 
 
 def _is_private(snapshot: Snapshot, name: str, value: Masked) -> bool:
-    """Whether a value is no stand-in, no text of the template, and not as weak as what many files have by chance."""
+    """Whether a value is no stand-in, public, or in the template, nor as weak as what many files have by chance."""
     workstation = workstation_of(snapshot)
     key, template = workstation.key_of(name), workstation.checkout.template_entries
-    if is_frontend(name) or is_stand_in(value, name, key) or any(value.same_as(each.value) for each in template):
+    if is_stand_in(value, name, key) or any(value.same_as(each.value) for each in template):
         return False
-    return not is_too_guessable(value, key, likely_words(snapshot))
+    return not (key is None and is_public(name, value)) and not is_too_guessable(value, key, likely_words(snapshot))
 
 
 @check(

@@ -89,10 +89,11 @@ _TEMPORARY = re.compile(r"\AASIA[A-Z2-7]{16}\Z")
 _PAGE = re.compile(r"\Ahttps?://[^\s\d]+\Z")
 """The address of a page; one with a token in it, such as Slack's for messages, has digits."""
 _CUT_ID = re.compile(r"\AAKIA[A-Z2-7]{4,15}\Z")
-_PATH = re.compile(
+PATH = re.compile(
     r"\A(?:file://\S+|(?:~|\.{1,2})?/(?:[\w.-]+/)*[\w-]+\.(?:pem|key|txt|json|env|crt|secret|pass|conf|ini|ya?ml|toml)"
     r"|/(?:run|etc|var|home|root|mnt|usr|opt|app|tmp|secrets|Users)/[\w./-]+|[A-Z]:\\[\w\\. -]+)\Z"
 )
+"""The path of a file, as no key or password is."""
 _ARMOUR = re.compile(r"\s*(?P<quote>[\"'`]?)-----BEGIN (?P<label>[A-Z0-9 ]+)-----[ \t]*")
 _FEW = 8
 """So few different characters are a pattern, not a value that was pasted twice."""
@@ -219,7 +220,7 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "is a token (JWT) that lacks its third part, the signature"
     if _CUT_ID.search(text):
         yield "is an access key id of AWS that is cut off: it has 20 characters"
-    if has_reference_form and not (key is None and name.upper().endswith("KEY")) and _PATH.search(text):
+    if has_reference_form and not (key is None and name.upper().endswith("KEY")) and PATH.search(text):
         yield "is the path of a file, not its content"
     if key and key.generate and "\n" in text and not text.startswith("-----BEGIN"):
         yield "has a line break within it"

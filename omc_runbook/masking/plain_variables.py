@@ -1,14 +1,17 @@
-"""Plain variables whose values are secrets, told by their names and forms."""
+"""Whether the values of plain variables are secrets, told by their names and forms."""
 
 from __future__ import annotations
 
 import re
 
 from omc_runbook.masking.addresses import is_address, login_of
-from omc_runbook.masking.common import is_random
-from omc_runbook.masking.value import Masked
+from omc_runbook.masking.common import WORDS, is_random
+from omc_runbook.masking.defects import PATH
+from omc_runbook.masking.strength import is_strong
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model import issuers
 from omc_runbook.model.placeholders import is_placeholder
-from omc_runbook.model.secretive import is_issued, is_secret
+from omc_runbook.model.secretive import is_frontend, is_issued, is_secret
 
 _OWN_NAME = re.compile(r"(?i)(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASS|PWD|PASSPHRASE|CREDENTIALS?)S?_?\d?\Z")
 """What a secret's name ends with; after it comes what is said about the secret, as in API_KEY_ID."""
@@ -39,3 +42,14 @@ def has_secret(name: str, text: str, is_variable: bool = True) -> bool:
     if found or is_variable:
         Masked(text, name)
     return found
+
+
+def is_public(name: str, value: Masked) -> bool:
+    """Whether a value under a secret's name is none: a publishable key, a file's path, or words, as in CACHE_KEY."""
+    text = reveal(value)
+    if is_frontend(name) or PATH.search(text):
+        return True
+    if kind := issuers.of_value(text):
+        return not kind.is_secret
+    is_of_words = not is_issued(name) and WORDS.search(text) is not None and not is_strong(value)
+    return is_of_words or _PUBLIC.search(name) is not None

@@ -582,6 +582,8 @@ HEALTHY = (
     Case("", "a value in an ignored file", _tracked("ignored.md", words="", SECRET_KEY=HEX(32))),
     Case("", "the value of another key in a commit", _tracked("README.md", HEX(32), SECRET_KEY=HEX(32))),
     Case("", "a short value in a commit", _tracked("README.md", FIRST_SUPERUSER_PASSWORD="Xk9-vB2mQ-7")),
+    Case("", "the path of a key in a commit", _tracked("README.md", APP_CREDENTIALS="./secrets/service-account.json")),
+    Case("", "a name called key in a commit", _tracked("README.md", CACHE_KEY="coins:collector:snapshot")),
     Case("", "no secret's value in a commit", _tracked("README.md", SMTP_HOST="mail.eu-west.coins.omc.test")),
     *(Case("", f"{q} quotes", put(SECRET_KEY=f"{q}{HEX(32)}{q}"), True) for q in ("'", '"')),
     *(Case("", f"# in {q}", put(FIRST_SUPERUSER_PASSWORD=f"{q}{A} #{B}{q}")) for q in ("'", '"')),

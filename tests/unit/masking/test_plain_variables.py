@@ -2,7 +2,8 @@
 
 import pytest
 
-from omc_runbook.masking.plain_variables import has_secret
+from omc_runbook.masking.plain_variables import has_secret, is_public
+from omc_runbook.masking.value import Masked
 
 TOKEN = "f3a91c7e52d84b06a1e9c4770b6d2f58ae31c09d"
 """The same in each worker of a test run, which have to call a case alike."""
@@ -86,3 +87,29 @@ def test_a_secret_in_a_plain_variable_is_known(name: str, text: str) -> None:
 def test_an_ordinary_plain_variable_is_no_secret(name: str, text: str) -> None:
     """Settings, references, public keys and placeholders may stand in plain sight."""
     assert not has_secret(name, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("STRIPE_PUBLISHABLE_KEY", f"pk_test_{TOKEN}", True),
+        ("STRIPE_PUBLISHABLE_KEY", f"sk_test_{TOKEN}", False),
+        ("STRIPE_KEY", f"pk_test_{TOKEN}", True),
+        ("AWS_ACCESS_KEY_ID", f"AKIA{'Q' * 16}", True),
+        ("RECAPTCHA_SITE_KEY", TOKEN, True),
+        ("RECAPTCHA_SECRET_KEY", TOKEN, False),
+        ("SSH_HOST_KEY", f"-----BEGIN PRIVATE KEY-----\n{TOKEN}", False),
+        ("VITE_MAPS_API_KEY", TOKEN, True),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "./secrets/service-account.json", True),
+        ("GOOGLE_CREDENTIALS", f'{{"private_key": "{TOKEN}"}}', False),
+        ("JWT_SECRET", "/run/secrets/jwt_secret", True),
+        ("CACHE_KEY", "coins:collector:snapshot", True),
+        ("MODEL_KEY", "models/2026/price-forecast.onnx", True),
+        ("SMTP_PASSWORD", "collector-snapshot-forecast", False),
+        ("ENCRYPTION_KEY", TOKEN, False),
+        ("WEBHOOK_SECRET", f"/{TOKEN}/{TOKEN}", False),
+    ],
+)
+def test_what_only_is_called_like_a_secret_is_public(name: str, text: str, expected: bool) -> None:
+    """Everybody may read it, in a file that git tracks too."""
+    assert is_public(name, Masked(text, name)) == expected
