@@ -24,6 +24,9 @@ _REFERENCE = re.compile(
     re.I,
 )
 
+_SETTING = re.compile(r"\A(?:https?://[^@\s]+|[a-z_]\w*(?:[. ]+[A-Za-z_]\w*)+)\Z")
+"""An address without a login, the path of a Python class, or words: what is said about a secret, as TOKEN_ISSUER is."""
+
 
 def has_secret(name: str, text: str, is_variable: bool = True) -> bool:
     """Whether what has a name is a secret, and masked from then on; a variable is masked for a secret's name alone.
@@ -52,4 +55,5 @@ def is_public(name: str, value: Masked) -> bool:
     if kind := issuers.of_value(text):
         return not kind.is_secret
     is_of_words = not is_issued(name) and WORDS.search(text) is not None and not is_strong(value)
-    return is_of_words or _PUBLIC.search(name) is not None
+    is_setting = not _OWN_NAME.search(name) and _SETTING.search(text) is not None
+    return is_of_words or is_setting or _PUBLIC.search(name) is not None
