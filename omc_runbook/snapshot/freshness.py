@@ -69,16 +69,19 @@ def _refers_otherwise(snapshot: Snapshot, task: Task, container: Container, inje
     # Service Connect's proxy is in no revision.
     if not (consumer and revision) or revision.arn == _arn_in_force(consumer, task) or container in consumer.proxy:
         return False
-    # A container may have had another name.
-    same = [each for each in revision.containers if each.name == container.name] or revision.containers
-    own = {
-        _source(each)
-        for other, each in snapshot.own_references(revision)
-        if other in same and each.variable == injection.variable
-    }
+    own = _own_sources(snapshot, task.task_definition_arn, container.name).get(injection.variable, ())
     # What it takes by AWSCURRENT is the present value, whatever a revision that may be stuck refers to.
     has_present = (injection.reference.key, CURRENT, "") in own and by_times(snapshot, task) == "fresh"
     return not has_present and _source(injection) not in own
+
+
+@once
+def _own_sources(snapshot: Snapshot, arn: str, container: str) -> Mapping[str, Sequence[tuple[str, str, str]]]:
+    """What a container of a revision takes from the secret, by its variables."""
+    revision = snapshot.task_definitions[arn]
+    # A container may have had another name.
+    same = [each for each in revision.containers if each.name == container] or revision.containers
+    return grouped((each.variable, _source(each)) for other, each in snapshot.own_references(revision) if other in same)
 
 
 def _of_variable(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> Freshness:

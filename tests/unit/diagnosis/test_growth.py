@@ -18,6 +18,7 @@ from omc_runbook.masking.relations import exchanged
 from omc_runbook.model import value_from
 from omc_runbook.model.findings import Finding
 from omc_runbook.report.timeline import Timeline
+from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
 SERVICES = 10
@@ -68,6 +69,14 @@ def test_each_reference_of_a_task_definition_is_looked_at_by_itself() -> None:
     assert count_calls(partial(_judge, large_one)) < 3.3 * count_calls(partial(_judge, small))
 
 
+def test_a_task_of_another_revision_is_compared_with_the_one_in_force_variable_by_variable() -> None:
+    """While a roll-out goes on, three times as many variables of a container take three times as many calls."""
+    small, large_one = (_on_another_revision(_with_settings(keys, "{}")) for keys in (50, 150))
+    few = count_calls(partial(_fresh_tasks, small))
+    assert count_calls(partial(_fresh_tasks, large_one)) < 3.3 * few
+    assert _fresh_tasks(large_one) == 4
+
+
 @pytest.mark.long
 def test_a_finding_is_compared_with_no_other_to_say_what_comes_first() -> None:
     """With three times as many faults no more findings are compared as a whole."""
@@ -114,6 +123,23 @@ def _with_settings(keys: int, spelling: str) -> Snapshot:
     more = tuple(Injection(name, value_from.parse(f"{healthy().secret_arn}:{name}::")) for name in names)
     snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, *more)))
     return with_values(snapshot, {**values(), **{spelling.format(name): f"plain {name}" for name in names}})
+
+
+def _on_another_revision(snapshot: Snapshot) -> Snapshot:
+    """Its tasks run other revisions than their services, with the same variables."""
+    others = {
+        arn: replace(definition, arn=f"{arn}0", revision=definition.revision * 10)
+        for arn, definition in snapshot.task_definitions.items()
+    }
+    return replace(
+        snapshot,
+        task_definitions={**snapshot.task_definitions, **{each.arn: each for each in others.values()}},
+        tasks=tuple(replace(each, task_definition_arn=others[each.task_definition_arn].arn) for each in snapshot.tasks),
+    )
+
+
+def _fresh_tasks(snapshot: Snapshot) -> int:
+    return sum(freshness.of(snapshot, task) == "fresh" for task in snapshot.tasks)
 
 
 def _judge(snapshot: Snapshot) -> None:
