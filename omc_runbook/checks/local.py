@@ -11,7 +11,7 @@ from omc_runbook.checks.dotenv import by_setup, check, keep_one, miscased, reade
 from omc_runbook.checks.dotenv_quoting import UNSET, comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.masking.defects import find_defect
-from omc_runbook.masking.strength import is_guessable
+from omc_runbook.masking.strength import LikelyWords, is_guessable
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.messages.validation import REASONS
@@ -178,20 +178,20 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(subject, (fact,), renew(workstation, name, _to_correct(workstation, path)))
 
 
-def is_too_guessable(value: Masked, key: Key | None, words: Iterable[Masked | str]) -> bool:
+def is_too_guessable(value: Masked, key: Key | None, words: LikelyWords) -> bool:
     """Whether a value is easy to guess; what has a form of its own, such as JSON, has words that it cannot lack."""
     return (key is None or key.form == "text") and is_guessable(value, key, words)
 
 
-def likely_words(snapshot: Snapshot) -> list[Masked | str]:
-    """The texts whose words somebody would try first who wants to guess a value of the .env."""
+def likely_words(snapshot: Snapshot) -> LikelyWords:
+    """The words that somebody would try first who wants to guess a value of the .env."""
     workstation = workstation_of(snapshot)
     plain = (
         value
         for _, name, value, _ in _effective_values(workstation)
         if not workstation.is_secret(name) and not value.matches(LOGIN)
     )
-    return [snapshot.environment.names.secret, workstation.checkout.root.name, workstation.owner, *plain]
+    return LikelyWords([snapshot.environment.names.secret, workstation.checkout.root.name, workstation.owner, *plain])
 
 
 @check(

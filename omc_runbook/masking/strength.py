@@ -49,23 +49,32 @@ def required_digits(key: Key | None) -> float:
     return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
-def is_guessable(value: Masked, key: Key | None, words: Iterable[Masked | str] = ()) -> bool:
+class LikelyWords:
+    """The words of texts that an attacker would try first, such as the project's name; for many values found once."""
+
+    __slots__ = ("_words",)
+
+    def __init__(self, texts: Iterable[Masked | str] = ()) -> None:
+        self._words = _words_of(texts)
+
+
+def is_guessable(value: Masked, key: Key | None, words: LikelyWords | Iterable[Masked | str] = ()) -> bool:
     """Whether a value is easier to guess than the secret of its key may be.
 
     `words` are texts whose words an attacker would try first, such as the project's name.
     """
-    words = tuple(words)
-    return not _looks_generated(value, words) and digits_of_guesses(value, words) < required_digits(key)
+    likely = words if isinstance(words, LikelyWords) else LikelyWords(words)
+    return not _looks_generated(value, likely) and digits_of_guesses(value, likely) < required_digits(key)
 
 
-def _looks_generated(value: Masked, likely_texts: Iterable[Masked | str] = ()) -> bool:
+def _looks_generated(value: Masked, likely: LikelyWords | None = None) -> bool:
     """Whether a value is long and varied, without words, sequences and repetitions, so that it needs no estimate."""
     text = _judged_part(value)
     is_varied = len(text) >= RANDOM and len(set(text)) >= VARIED and text[:8] not in text[8:]
     if not is_varied or LETTERS.search(text) is None or _has_sequence(text):
         return False
     small = text.lower()
-    is_likely = any(word in small for word in _likely_words(likely_texts))
+    is_likely = likely is not None and any(word in small for word in likely._words)
     return not is_likely and not any(map(_has_word, RUN.findall(small)))
 
 
@@ -82,14 +91,14 @@ def _has_word(letters: str) -> bool:
     return any(is_in_dictionary(part) or is_in_dictionary(part[::-1]) for part in parts)
 
 
-def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) -> float:
+def digits_of_guesses(value: Masked, words: LikelyWords | Iterable[Masked | str] = ()) -> float:
     """The decimal logarithm of the guesses that an attacker with dictionaries needs, as zxcvbn estimates it.
 
-    `likely_texts` are texts whose words an attacker would try first, such as the user's name.
+    `words` are texts whose words an attacker would try first, such as the user's name.
     """
     if value.is_empty:
         return 0.0
-    user_inputs = _likely_words(likely_texts)
+    user_inputs = words._words if isinstance(words, LikelyWords) else _words_of(words)
     text = _judged_part(value)
     # Separators between known words add next to nothing.
     without_separators = SEPARATOR.sub("", text)
@@ -107,7 +116,7 @@ def _judged_part(value: Masked) -> str:
     return _ARMOUR.sub("", text).rstrip()[-LONGEST:] if _ARMOUR.match(text) else text[:LONGEST]
 
 
-def _likely_words(texts: Iterable[Masked | str]) -> tuple[str, ...]:
+def _words_of(texts: Iterable[Masked | str]) -> tuple[str, ...]:
     """The words of texts, in small letters."""
     plain = [reveal(each) if isinstance(each, Masked) else each for each in texts]
     pieces = [piece for text in plain for piece in (text, *PIECE.split(text))]

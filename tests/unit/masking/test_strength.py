@@ -73,3 +73,14 @@ def test_a_key_file_is_judged_by_its_key(body: str, is_weak: bool) -> None:
     parts = ("".join(random.Random(seed).choices(MIXED, k=32)) for seed in (5, 6))
     value = Masked(f"-----BEGIN PRIVATE KEY-----\n{body.format(*parts)}\n-----END PRIVATE KEY-----\n", "SECRET_KEY")
     assert strength.is_guessable(value, SIGNING_KEY) == is_weak
+
+
+def test_likely_words_are_found_once_for_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long .env each value is judged by the words of all others, which are split into words once."""
+    texts = [f"service-{number}.example.com" for number in range(20)]
+    values = [Masked(f"correct-horse-{number}-ohmycoins", "PASSWORD") for number in range(10)]
+    expected = [strength.is_guessable(value, None, texts) for value in values]
+    words, split = strength.LikelyWords(texts), []
+    monkeypatch.setattr(strength, "_words_of", lambda texts: split.append(texts) or ())
+    assert [strength.is_guessable(value, None, words) for value in values] == expected
+    assert not split
