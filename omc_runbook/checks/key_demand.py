@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import PROXY, Service
@@ -15,7 +16,7 @@ from omc_runbook.masking.document import Document
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.suggestions import closest
+from omc_runbook.model.suggestions import closest, occurrences
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.once import once
@@ -27,6 +28,8 @@ _OF_ANOTHER_VALUE = frozenset(
     ("old", "new", "former", "previous", "prev", "next", "backup", "bak", "copy", "fallback", "fallbacks", "file")
 )
 """Words of a key's name that say that it holds another value: one before or after, or where it is."""
+_LIKE = 0.6
+"""Least likeness, of 1, of what two keys that differ in spelling only have beside the words of both."""
 _OF_A_PRODUCT = re.compile(r"\Anext_public(?=_)(?!_key\Z)|(?<![a-z\d])new_relic(?=_)")
 """The beginnings of names that Next.js and New Relic read, in which such a word means nothing of the kind.
 
@@ -346,6 +349,8 @@ def _similar(key: str, spare: list[str]) -> str:
 def is_misspelling(key: str, other: str) -> bool:
     """Whether words of two keys differ in spelling only: SMTP_HOST is near SMTP_PORT, and means something else."""
     words, other_words = _split(key), _split(other)
+    if not _may_be_near(words, other_words):
+        return False
     # A word may stand in one of them twice, as in NEW_RELIC_KEY_NEW.
     own, others = ([*(Counter(a) - Counter(b)).elements()] for a, b in ((words, other_words), (other_words, words)))
     of_another = _of_another_value(words) | _of_another_value(other_words)
@@ -358,17 +363,28 @@ def is_misspelling(key: str, other: str) -> bool:
     return rest == their_rest or (not is_of_another and _is_near(rest, their_rest))
 
 
-def _split(key: str) -> list[str]:
-    return re.split(r"[-_. ]+", key.casefold())
+def _may_be_near(words: tuple[str, ...], other_words: tuple[str, ...]) -> bool:
+    """Whether the letters of two keys, without the words that both have, allow that these words are near."""
+    shared = sum(len(word) for word, _ in occurrences(words) & occurrences(other_words))
+    own, others = occurrences("".join(words)), occurrences("".join(other_words))
+    if shared in (len(own), len(others)):
+        return True
+    return 2.0 * (len(own & others) - shared) / (len(own) + len(others) - 2 * shared) >= _LIKE
 
 
-def _of_another_value(words: Sequence[str]) -> frozenset[str]:
+@lru_cache(maxsize=8192)
+def _split(key: str) -> tuple[str, ...]:
+    return tuple(re.split(r"[-_. ]+", key.casefold()))
+
+
+@lru_cache(maxsize=8192)
+def _of_another_value(words: tuple[str, ...]) -> frozenset[str]:
     """Those words of a key's name that say that it holds another value."""
     return _OF_ANOTHER_VALUE.intersection(_OF_A_PRODUCT.sub("", "_".join(words)).split("_"))
 
 
 def _is_near(word: str, other: str) -> bool:
-    return difflib.SequenceMatcher(None, word, other).ratio() >= 0.6 or _is_swapped(word, other)
+    return difflib.SequenceMatcher(None, word, other).ratio() >= _LIKE or _is_swapped(word, other)
 
 
 def _is_swapped(word: str, other: str) -> bool:

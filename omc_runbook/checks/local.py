@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 
 from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncertain
@@ -22,7 +24,8 @@ from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, PLACEHOLDER, SETTING, TEMPLATE_DEFAULT
 from omc_runbook.model.secretive import is_secret
-from omc_runbook.model.suggestions import closest
+from omc_runbook.model.suggestions import closest, may_be_like
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
@@ -431,10 +434,11 @@ def doubtful_required(workstation: Workstation) -> Iterator[tuple[str, str]]:
             yield name, each.doubt
 
 
-def misspellings(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
+@once
+def misspellings(workstation: Workstation) -> tuple[tuple[Binding, str], ...]:
     """The lines whose name nobody reads, each with a similar name of a variable without a value."""
     if workstation.dotenv is None:
-        return
+        return ()
     compose = workstation.checkout.compose
     names = {*workstation.known_variables, *(compose.interpolated if compose else ())}
     folded = {name.casefold() for name in names}
@@ -442,12 +446,13 @@ def misspellings(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     optional = [
         name for name in sorted(names) if name not in workstation.required and is_blank(workstation.value(name))
     ]
+    found = list[tuple[Binding, str]]()
     for binding in workstation.bindings:
         if binding.name.casefold() not in folded and not is_blank(binding.value):
-            near = [name for name in empty if is_misspelling(name, binding.name)]
-            near += [name for name in optional if is_slip(name, binding.name)]
-            if near:
-                yield binding, near[0]
+            near = (name for name in empty if is_misspelling(name, binding.name))
+            slips = (name for name in optional if is_slip(name, binding.name))
+            found += [(binding, name) for name in islice(chain(near, slips), 1)]
+    return tuple(found)
 
 
 def refused_empty(workstation: Workstation) -> frozenset[str]:
@@ -525,10 +530,17 @@ def _refused_beside(workstation: Workstation) -> Iterator[tuple[StartProblem, Pa
 
 def is_slip(name: str, other: str) -> bool:
     """Whether two names differ only by a letter or two, or by separators; digits count."""
-    letters, other_letters = (re.sub(r"[-_.\d]", "", each.casefold()) for each in (name, other))
+    letters, other_letters = _letters_of(name), _letters_of(other)
+    if not may_be_like(letters, other_letters, _NEAR):
+        return False
     if letters == other_letters:
         return re.sub(r"\D", "", name) == re.sub(r"\D", "", other)
     return min(len(letters), len(other_letters)) > 5 and bool(closest(other_letters, [letters], _NEAR))
+
+
+@lru_cache(maxsize=8192)
+def _letters_of(name: str) -> str:
+    return re.sub(r"[-_.\d]", "", name.casefold())
 
 
 def _is_elsewhere(workstation: Workstation) -> bool:
