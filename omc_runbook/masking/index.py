@@ -65,13 +65,17 @@ class Index:
         self._names: dict[str, str] = dict(former._names) if former else {}
         self._plain: dict[str, str] = dict(former._plain) if former else {}
         self._short: set[str] = set(former._short) if former else set()
+        # By their first characters, the lengths of the spellings: of many, a small text is not searched for each.
+        self._lengths: dict[str, tuple[int, ...]] = dict(former._lengths) if former else {}
         # The part of a value that no spelling changes: without any of them, escapes need not be undone.
         self._cores: set[str] = set(former._cores) if former else set()
         self._pieces: dict[str, tuple[str, int, str]] = dict(former._pieces) if former else {}
         # Wherever a piece stands, one of these begins at every fourth character of the text.
         self._chunks: set[str] = set(former._chunks) if former else set()
-        for word in public - former._public if former else ():
+        self._public_pieces: set[str] = set(former._public_pieces) if former else set()
+        for word in public - former._public if former else public:
             for start in range(len(word) - PIECE + 1):
+                self._public_pieces.add(word[start : start + PIECE])
                 self._pieces.pop(word[start : start + PIECE], None)
         added = islice(values, former.size if former else 0, None)
         spellings = ((each, name) for text, name in added if text not in public for each in shown_as(text))
@@ -81,7 +85,6 @@ class Index:
             *(pair for pair in secret if is_common(pair[0])),
         ]
         self._standalone = StandaloneMatcher(self._common)
-        words = "\0".join(public)
         for text, name in secret:
             if is_common(text):
                 continue
@@ -92,8 +95,7 @@ class Index:
             if len(text) < SHORT:
                 self._short |= spell(text)
             for piece, start in pieces(text).items():
-                # One search instead of one for each word: no piece has the mark between two words.
-                if piece not in words:
+                if piece not in self._public_pieces:
                     self._pieces.setdefault(piece, (text, start, name))
                     self._chunks.update(piece[at : at + _STEP] for at in range(_STEP))
         # A notebook is masked again whenever it is saved, and most of it is as it was.
@@ -139,6 +141,9 @@ class Index:
     def _add(self, text: str, name: str, public: frozenset[str]) -> None:
         for spelling in spell(text) - public:
             self._names.setdefault(spelling, name)
+            lengths = self._lengths.get(spelling[:SHORTEST], ())
+            if len(spelling) not in lengths:
+                self._lengths[spelling[:SHORTEST]] = (*lengths, len(spelling))
         plain = unescape(text)
         if len(plain) >= SHORTEST and plain not in public and not is_common(plain):
             self._plain.setdefault(plain, name)
@@ -187,10 +192,18 @@ class Index:
         return _merge([*spans, *self._by_shape(text, spans)])
 
     def _by_value(self, text: str, shortest: int) -> list[Span]:
-        spans = [*_find_whole(text, self._names, self._short, shortest), *self._partial(text)]
+        spans = [*_find_whole(text, self._spellings(text), self._names, self._short, shortest), *self._partial(text)]
         if self._plain and is_escaped(text):
             spans += self._escaped(text, shortest)
         return [*spans, *self._shortened(text)]
+
+    def _spellings(self, text: str) -> Collection[str]:
+        """The spellings that a text may have, none of which is shorter than `SHORTEST`."""
+        if len(self._names) < _MANY or len(text) >= len(self._names):
+            return _candidates(text, self._names)
+        starts = ((at, self._lengths.get(text[at : at + SHORTEST], ())) for at in range(len(text) - SHORTEST + 1))
+        runs = (text[at : at + length] for at, lengths in starts for length in lengths)
+        return {run for run in runs if run in self._names}
 
     def _by_shape(self, text: str, spans: Collection[Span]) -> Iterator[Span]:
         """Find what only looks like a secret; where it goes beyond a value, the value's name stays."""
@@ -207,7 +220,8 @@ class Index:
         if not any(plain in bare for plain in self._plain):
             return
         plain = unescape_traceably(text)
-        for span in _find_whole(plain.text, self._plain, self._short, shortest):
+        spellings = _candidates(plain.text, self._plain)
+        for span in _find_whole(plain.text, spellings, self._plain, self._short, shortest):
             yield Span(plain.starts[span.start], plain.ends[span.end - 1], span.name)
 
     def _shortened(self, text: str) -> Iterator[Span]:
@@ -300,8 +314,10 @@ def _positions(ignoring: re.Pattern[str], text: str) -> list[int]:
     return positions
 
 
-def _find_whole(text: str, names: Mapping[str, str], short: Collection[str], shortest: int) -> Iterator[Span]:
-    for spelling in _candidates(text, names):
+def _find_whole(
+    text: str, spellings: Iterable[str], names: Mapping[str, str], short: Collection[str], shortest: int
+) -> Iterator[Span]:
+    for spelling in spellings:
         if spelling not in text or len(spelling) < shortest:
             continue
         start = text.find(spelling)

@@ -389,6 +389,37 @@ def test_a_large_text_is_not_searched_for_each_of_many_values() -> None:
     assert count_calls(lambda: index.find(f"{text} "), "find") < len(others)
 
 
+def test_a_small_text_has_each_of_many_values_that_it_shows() -> None:
+    """It has every spelling that it shows, as a large one has."""
+    present = [secrets.token_urlsafe(24) for _ in range(8)]
+    present += [f"q7x{secrets.token_hex(1)}", f"q7x{secrets.token_hex(2)}", 'a"b\\c Delta1Echo2', "x7y8", "päss-W0rt-7"]
+    others = [f"q7x{secrets.token_urlsafe(24)}" for _ in range(60)]
+    index = Index([(text, f"V{at}") for at, text in enumerate([*present, *others])], frozenset())
+    spell_all = (str, json.dumps, html.escape, repr, urllib.parse.quote, urllib.parse.quote_plus)
+    for at, value in enumerate(present):
+        for spelling in [each(value) for each in spell_all]:
+            assert [span.name for span in index.find(f" {spelling} ")] == [f"V{at}"]
+            for text in (spelling, f"= {spelling} ", f"'{spelling}{spelling}'", f"V {spelling} {present[0]}"):
+                # Of a text that is longer than there are spellings, each is looked for.
+                assert index.find(text) == index.find(f"{text}{' ' * 2_000}")
+
+
+def test_small_texts_take_as_long_with_many_values_as_with_few() -> None:
+    """Eight times as many take less than three times the time."""
+
+    def measure(values: int) -> float:
+        index = Index([(f"q7{secrets.token_hex(12)}", f"V{at}") for at in range(values)], frozenset())
+        rounds = []
+        for turn in range(3):
+            texts = [f"Service backend-{at} runs {at} tasks in round {turn}" for at in range(500)]
+            started = time.process_time()
+            assert not any(map(index.find, texts))
+            rounds.append(time.process_time() - started)
+        return min(rounds)
+
+    assert measure(800) < 3 * measure(100)
+
+
 @pytest.mark.long
 def test_a_fork_in_the_middle_of_registering_can_mask() -> None:
     """The registry's lock is free in a child, whatever another thread was doing when it was born."""
