@@ -56,7 +56,8 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
         )
         return _empty(snapshot, base, note, redeploy_stale=True)
     target, current = _document(history, entry), snapshot.document
-    origin = f"version {history.short(target_id)} of {entry.version.created:%Y-%m-%d %H:%M} UTC"
+    # The table's column has no room for the time, which the notes say.
+    origin = f"version {history.short(target_id)} of {entry.version.created:%Y-%m-%d}"
     return make_plan(
         snapshot,
         target.value,
@@ -65,7 +66,7 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
             change_of(snapshot, key, action, "" if action == "removed" else origin)
             for key, action in compare(current, target).items()
         ),
-        notes=tuple(_notes(snapshot, current, target, origin)),
+        notes=tuple(_notes(snapshot, current, target, f"{origin} {entry.version.created:%H:%M} UTC")),
         exists=True,
     )
 
