@@ -175,7 +175,7 @@ class Index:
             return spans
         # Those in a tag's attributes are found above; a word that stands alone without the tags is none.
         parts = self._find_ignoring(HIGHLIGHT, text, lambda bare: _merge(self._by_value(bare, 0)))
-        return _merge([*spans, *(part._replace(is_highlighted=True) for part in parts)])
+        return _merge([*spans, *(part._replace(is_highlighted=_has_clean_tags(text, part, spans)) for part in parts)])
 
     def _find_ignoring(self, ignoring: re.Pattern[str], text: str, find: Callable[[str], list[Span]]) -> list[Span]:
         bare = ignoring.sub("", text)
@@ -302,6 +302,13 @@ class Index:
                 end, offset = end + 1, offset + 1
             reached = end - PIECE + 1
             yield Span(start, end, name)
+
+
+def _has_clean_tags(text: str, part: Span, spans: Collection[Span]) -> bool:
+    """Whether none of these spans is in the tags within a part, as a value is in a title."""
+    inner = [span for span in spans if part.start < span.end and span.start < part.end]
+    tags = HIGHLIGHT.finditer(text, part.start, part.end) if inner else ()
+    return not any(span.start < tag.end() and tag.start() < span.end for tag in tags for span in inner)
 
 
 def _positions(ignoring: re.Pattern[str], text: str) -> list[int]:

@@ -2,7 +2,6 @@
 
 from omc_runbook.masking import registry
 from omc_runbook.masking.escapes import ANSI_SO_FAR
-from omc_runbook.masking.span import Span
 
 _DISTINCTIVE = 4
 
@@ -38,7 +37,8 @@ class StreamBuffer:
             # Part of this value was released: a second label would show how often.
             first = new_spans.pop(0)
             begin = first.end
-        masked = registry.mask_spans(text[begin:end], [Span(s.start - begin, s.end - begin, s.name) for s in new_spans])
+        shifted = [span._replace(start=span.start - begin, end=span.end - begin) for span in new_spans]
+        masked = registry.mask_spans(text[begin:end], shifted)
         if begin > self._released and not self._is_labelled:
             masked = registry.label(first.name) + masked
         self._is_labelled = self._is_labelled and rest.start == 0

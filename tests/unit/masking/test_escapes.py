@@ -143,6 +143,20 @@ def test_a_value_is_masked_where_a_page_highlights_parts_of_it(shown: str, maske
     assert registry.mask(shown) == masked
 
 
+def test_a_tag_between_the_parts_of_a_value_that_shows_it_goes_with_them(own_registry: None) -> None:
+    """As a title does that has the whole text of what is shortened or highlighted; other tags stay."""
+    registry.register("whispering-meadow&7", "PHRASE")
+    shown = 'a <span>whisper</span><span title="whispering-meadow&amp;7">ing-meadow&amp;7</span> <span>b</span>'
+    assert registry.mask(shown) == "a <span>‹PHRASE›</span> <span>b</span>"
+
+
+def test_a_page_in_a_stream_keeps_its_tags(own_registry: None) -> None:
+    """As it does in a display."""
+    registry.register("whispering-meadow&7", "PHRASE")
+    shown = '<span class="n">whispering</span><span>-meadow&amp;7</span>\n'
+    assert StreamBuffer().feed(shown) == registry.mask(shown) == '<span class="n">‹PHRASE›</span><span></span>\n'
+
+
 def test_the_tags_of_a_value_are_masked_with_it(own_registry: None) -> None:
     """They are not the page's, also where a piece of the value stands within it."""
     registry.register('<span id="meadow">q7x2k9w4j8m3</span>', "MARKUP")
