@@ -273,7 +273,7 @@ class Index:
             first = plain.starts[at] if at < len(plain.text) else plain.ends[-1] if plain.ends else 0
             if at < len(plain.text) or tail[first : first + 1] in _BEGIN:
                 first += len(text) - len(tail)
-                start, name = (first, plain_name) if first < start else (start, name)
+                start, name = (first, plain_name or name) if first < start else (start, name)
         return start, name
 
     def _start_of_value(self, text: str, ordered: list[str]) -> tuple[int, str]:

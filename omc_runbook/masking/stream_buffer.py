@@ -41,7 +41,7 @@ class StreamBuffer:
         masked = registry.mask_spans(text[begin:end], shifted)
         if begin > self._released and not self._is_labelled:
             masked = registry.label(first.name) + masked
-        self._is_labelled = self._is_labelled and rest.start == 0
+        self._is_labelled = self._is_labelled and rest.start < self._released
         self._pending, self._released, self._name = text[rest.start :], end - rest.start, rest.name
         return masked
 

@@ -219,6 +219,19 @@ def test_what_only_looks_like_an_escape_comes_out(text: str, own_registry: None)
     assert buffer.feed(text) + buffer.feed(" then") == f"{text} then"
 
 
+@pytest.mark.parametrize("sign", ["&", "?a=1&", "%", "\\x"])
+def test_the_beginning_of_a_value_after_what_begins_an_escape_is_held_back(sign: str, own_registry: None) -> None:
+    """As in the query of an address, whose `&amp` may be an entity's: its letters are masked where nothing follows."""
+    registry.register("abcdefgh-ij", "PHRASE")
+    for written in ("abcdefg", "abcdefgh-i", "abcdefgh-ij"):
+        buffer = StreamBuffer()
+        output = buffer.feed(f"x {sign}{written}") + buffer.flush()
+        assert "‹PHRASE›" in output and "cdef" not in output, written
+    buffer = StreamBuffer()
+    output = "".join(buffer.feed(each) + buffer.flush() for each in f"x {sign}abcdefgh-ij b")
+    assert output.count("‹PHRASE›") == 1 and "cdef" not in output and output.endswith("› b"), output
+
+
 def test_masking_text_full_of_escapes_takes_milliseconds() -> None:
     """A hundred kilobytes of log against thirty values, of which half have signs to escape."""
     for number in range(30):
