@@ -23,9 +23,12 @@ _SEPARATED = re.compile(rf"{_PASSWORD}(?P<value>[^\s;'\"{{][^;\n]{{0,{_LONGEST}}
 """One that may have blanks: where semicolons separate, as in ADO.NET's."""
 _ESCAPED = re.compile(
     rf"{_PASSWORD}(?:(?P<mark>['\"])(?P<quoted>(?:\\.|(?P=mark){{2}}|(?!(?P=mark))[^\\\n])+)(?P=mark)"
-    r"|\{(?P<braced>(?:\}\}|[^}\n])+)\}|(?P<value>(?:\\.|[^\s\\])+))"
+    r"|\{(?P<braced>(?:\}\}|[^}\n])+)\}|(?P<value>(?![;&'\"{])(?:\\.|(?![;&][A-Za-z][\w .-]{0,40}=)[^\s\\])+))"
 )
-"""One with its own quotes in it: libpq's have backslashes before signs, the others have quotes and braces twice."""
+"""One with its own quotes in it: libpq's have backslashes before signs, the others have quotes and braces twice.
+
+It ends where the next name begins: an empty password has no neighbour in it.
+"""
 _CREDENTIALS = re.compile(r"(?i)\A(?P<scheme>basic|bearer|token)\s+(?P<value>\S+)\s*\Z")
 """What an Authorization header has."""
 _BASIC = re.compile(r"[^\s:/{\"]+:(?P<value>(?!//)\S+)")

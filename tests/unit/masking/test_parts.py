@@ -72,6 +72,28 @@ def test_a_password_that_a_list_quotes_is_masked(value: str, password: str) -> N
     assert registry.mask(f"the login failed with {password} twice") == "the login failed with ‹OTHER› twice"
 
 
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        ("jdbc:postgresql://db/app?password=&user=app", "jdbc:mysql://other/x?ssl=1&user=app"),
+        ("mysql://db?password=&ssl-mode=REQUIRED", "mysql://other?a=1&ssl-mode=REQUIRED"),
+        ("Server=db;Password=;User Id=app", 'Server="other";User Id=3'),
+        ('Server=db;Password="";Encrypt=True;', 'Server=other;Name="";Encrypt=True;'),
+        ("amqp://db?pwd=%s&user=%s", "amqp://other?pwd=%s&user=%s"),
+    ],
+)
+def test_what_follows_an_empty_password_is_none(value: str, other: str) -> None:
+    """A database that IAM opens has none; other connection strings have the same members."""
+    Masked(value, "OTHER")
+    assert registry.mask(f"connected to {other} twice") == f"connected to {other} twice"
+
+
+def test_a_password_without_quotes_may_have_separators_of_other_lists() -> None:
+    """Blanks alone end libpq's."""
+    Masked("host=db password=winter&rose;7 dbname=app", "OTHER")
+    assert registry.mask("failed with winter&rose;7 twice") == "failed with ‹OTHER› twice"
+
+
 def test_a_password_whose_quote_never_ends_takes_no_time() -> None:
     """Each way to read a backslash would double it."""
     started = time.process_time()
