@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote, unquote_plus
 
+from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import ANSI
 
 _LOGIN = re.compile(r"""://[^\s"'/?#@:]*:(?P<value>[^\s"'@]+)@""")
@@ -34,8 +35,9 @@ _CREDENTIALS = re.compile(r"(?i)\A(?P<scheme>basic|bearer|token)\s+(?P<value>\S+
 _BASIC = re.compile(r"[^\s:/{\"]+:(?P<value>(?!//)\S+)")
 """A login as Docker's configuration and settings of HTTP clients have it in base64, without the header's scheme."""
 _QUOTED = re.compile(r"(?s)\A\s*(?P<mark>[\"'`])(?P<value>.+)(?P=mark)\s*\Z")
-_ALPHANUMERIC, _FEWEST = re.compile("[A-Za-z0-9]"), 4
-"""Of what a program has lost other characters of, so many remain at least: signs in their place are in any text."""
+_ALPHANUMERIC = re.compile("[A-Za-z0-9]+")
+_MISREAD = 4096
+"""Up to how many characters a value is looked for in other encodings, which takes time."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _HEX = re.compile(r"(?=.*[A-Fa-f])(?:[0-9A-Fa-f]{8,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
 
@@ -44,7 +46,7 @@ def parts(text: str) -> Iterator[str]:
     """Yield what a program may show of a value in its place, in no particular order."""
     yield from (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
     yield ANSI.sub("", text)
-    if not text.isascii():
+    if not text.isascii() and len(text) <= _MISREAD:
         yield from _misread(text)
     if _HEX.fullmatch(text):
         yield from (text.lower(), text.upper())
@@ -83,7 +85,9 @@ def _misread(text: str) -> Iterator[str]:
     yield data.decode("latin-1")
     # Browsers show the five bytes that Windows does not use as they are.
     yield "".join(bytes((each,)).decode("cp1252", "ignore") or chr(each) for each in data)
-    if len(_ALPHANUMERIC.findall(text)) >= _FEWEST:
+    # Signs stand in the place of what is lost: the rest has to be a value, as no word with a question mark is.
+    runs = _ALPHANUMERIC.findall(text)
+    if len("".join(runs)) >= SHORTEST and not is_common(" ".join(runs)):
         yield text.encode("ascii", "replace").decode()
         for errors in ("replace", "surrogateescape"):
             yield data.decode("ascii", errors)

@@ -61,9 +61,10 @@ def spell(text: str) -> frozenset[str]:
     if len(text) >= SHORT:
         for escaped_text in {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
             spellings |= _encodings(encode(escaped_text))
-        # HTTP clients encode a login so; what is not in Latin-1 they refuse.
-        with suppress(UnicodeEncodeError):
-            spellings |= _encodings(text.encode("latin-1"))
+        if not text.isascii():
+            # HTTP clients encode a login so; what is not in Latin-1 they refuse.
+            with suppress(UnicodeEncodeError):
+                spellings |= _encodings(text.encode("latin-1"))
     return frozenset(spellings)
 
 

@@ -144,6 +144,23 @@ def test_signs_in_the_place_of_lost_letters_are_no_value() -> None:
         assert registry.mask(text) == text
 
 
+@pytest.mark.parametrize("value", ["backend\u200b", "password\u00a0", "production“", "test😀"])
+def test_a_word_with_a_question_mark_is_no_value(value: str) -> None:
+    """A value may have been pasted with a sign that nobody sees; what is left of it is a word."""
+    Masked(value, "OTHER")
+    question = "Restart the backend? Which password? In production? A test? Yes."
+    assert registry.mask(question) == question
+
+
+def test_a_large_value_in_other_letters_is_registered_in_time() -> None:
+    """In none but its own encoding: a secret has sixty-four kilobytes at most, and a run several secrets."""
+    value = "".join(map(chr, range(0x4E00, 0x9000))) + "abcd12"
+    started = time.process_time()
+    Masked(value, "OTHER")
+    assert registry.mask(f"a {value} b") == "a ‹OTHER› b"
+    assert time.process_time() - started < 0.3
+
+
 def test_hexadecimal_digits_of_the_other_case_are_masked() -> None:
     """UUIDs are shown in small letters, whatever they were."""
     value = "0B" + secrets.token_hex(3).upper() + "-AB12-4C3D-8E9F-" + secrets.token_hex(6).upper()
