@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from itertools import chain, islice
+from typing import NamedTuple
 
 from omc_runbook.masking import shapes
 from omc_runbook.masking.alone import StandaloneMatcher
@@ -46,6 +47,17 @@ _DENSE = re.compile(
 _BEGIN = frozenset("\\%&")
 """What an escape begins with."""
 _DECIMAL = re.compile(r"\d\. | \.\d")
+
+
+class Unfinished(NamedTuple):
+    """The end of a text from ``start`` on, which more text could turn into a value.
+
+    ``value`` counts its characters before the begun value called ``name``, colour codes left out: those of an escape.
+    """
+
+    start: int
+    value: int
+    name: str
 
 
 class Index:
@@ -250,31 +262,34 @@ class Index:
         hit = _SAYS_NOTHING.fullmatch(head)
         return hit is not None and not (hit["host"] and any(each.startswith(head) for each in self._secret_hosts))
 
-    def unfinished(self, text: str) -> Span:
+    def unfinished(self, text: str) -> Unfinished:
         """Find the longest end of ``text`` that more text could turn into a value; empty if there is none.
 
         Colour codes between characters are ignored, and one that has only begun.
         """
         bare = ANSI_SO_FAR.sub("", text) if "\x1b" in text else text
-        start, name = self._start_of_end(bare)
-        if start == len(bare):
-            start = len(text)
-        elif bare != text:
-            start = _positions(ANSI_SO_FAR, text)[start]
-        return Span(start, len(text), name)
+        held, value, name = self._start_of_end(bare)
+        if held == len(bare):
+            return Unfinished(len(text), 0, "")
+        start = held if bare == text else _positions(ANSI_SO_FAR, text)[held]
+        return Unfinished(start, value - held, name)
 
-    def _start_of_end(self, text: str) -> tuple[int, str]:
-        start, name = self._start_of_value(text, self._ordered)
+    def _start_of_end(self, text: str) -> tuple[int, int, str]:
+        """Where an escape or a value has begun, where a value has, and its name."""
+        value, name = self._start_of_value(text, self._ordered)
+        held = value
         tail = text[max(0, len(text) - _DEEPEST * self._longest) :]
         if self._plain and is_escaped(tail):
             plain = unescape_traceably(tail, is_open=True)
             at, plain_name = self._start_of_value(plain.text, self._ordered_plain)
             # The escape at the end may become the first character of a value.
             first = plain.starts[at] if at < len(plain.text) else plain.ends[-1] if plain.ends else 0
-            if at < len(plain.text) or tail[first : first + 1] in _BEGIN:
-                first += len(text) - len(tail)
-                start, name = (first, plain_name or name) if first < start else (start, name)
-        return start, name
+            begins, first = tail[first : first + 1] in _BEGIN, first + len(text) - len(tail)
+            if plain_name and first < value:
+                value, name = first, plain_name
+            if plain_name or begins:
+                held = min(held, first)
+        return held, value, name
 
     def _start_of_value(self, text: str, ordered: list[str]) -> tuple[int, str]:
         for start in range(max(0, len(text) - self._longest), len(text)):

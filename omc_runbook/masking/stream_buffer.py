@@ -16,7 +16,7 @@ class StreamBuffer:
     def __init__(self) -> None:
         self._pending = ""
         self._released = 0
-        self._name = ""
+        self._value, self._name = 0, ""
         self._is_labelled = False
 
     @property
@@ -42,22 +42,27 @@ class StreamBuffer:
         if begin > self._released and not self._is_labelled:
             masked = registry.label(first.name) + masked
         self._is_labelled = self._is_labelled and rest.start < self._released
-        self._pending, self._released, self._name = text[rest.start :], end - rest.start, rest.name
+        self._pending, self._released = text[rest.start :], end - rest.start
+        self._value, self._name = rest.value, rest.name
         return masked
 
     def flush(self) -> str:
         """Return what was held back: unchanged where it is too short to be distinctive, or public, else masked."""
-        rest = self._pending[self._released :]
+        if self.is_empty:
+            return ""
+        rest, released = self._pending[self._released :], ANSI_SO_FAR.sub("", self._pending[: self._released])
         self._released = len(self._pending)
         bare, codes = ANSI_SO_FAR.sub("", self._pending), "".join(ANSI_SO_FAR.findall(rest))
-        if not rest or len(bare) < _DISTINCTIVE:
+        index = registry.current()
+        found = index.find(bare)
+        # What stands before is of an escape that has only begun.
+        start = min([self._value, *(span.start for span in found)])
+        if len(bare) - start < _DISTINCTIVE:
             return rest
         if self._is_labelled:
             return codes
-        index = registry.current()
-        names = [span.name for span in index.find(bare) if span.end == len(bare)]
-        # What is public as a beginning may be a value, too; an escape that has only begun is of none.
-        if not names and (not self._name or index.is_public_head(bare)):
+        # What is public as a beginning may be a value, too.
+        if not found and index.is_public_head(bare[start:]):
             return rest
         self._is_labelled = True
-        return registry.label(names[0] if names else self._name) + codes
+        return bare[len(released) : start] + registry.label(found[-1].name if found else self._name) + codes

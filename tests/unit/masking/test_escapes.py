@@ -209,7 +209,7 @@ def test_a_stream_holds_back_an_escape_within_another(outer: str, inner: str, ow
         assert "‹PHRASE›" in output and not shows(output, "whispering") and not shows(output, "lantern"), cut
 
 
-@pytest.mark.parametrize("text", ["done 100%", "to be &c", "C:\\", "a %C3"])
+@pytest.mark.parametrize("text", ["done 100%", "to be &c", "C:\\", "a %C3", "$&amp;50%"])
 def test_what_only_looks_like_an_escape_comes_out(text: str, own_registry: None) -> None:
     """At the end of a cell, or before what follows."""
     registry.register("éwhispering öl", "PHRASE")
@@ -226,7 +226,7 @@ def test_the_beginning_of_a_value_after_what_begins_an_escape_is_held_back(sign:
     for written in ("abcdefg", "abcdefgh-i", "abcdefgh-ij"):
         buffer = StreamBuffer()
         output = buffer.feed(f"x {sign}{written}") + buffer.flush()
-        assert "‹PHRASE›" in output and "cdef" not in output, written
+        assert output == f"x {sign}‹PHRASE›", written
     buffer = StreamBuffer()
     output = "".join(buffer.feed(each) + buffer.flush() for each in f"x {sign}abcdefgh-ij b")
     assert output.count("‹PHRASE›") == 1 and "cdef" not in output and output.endswith("› b"), output
