@@ -14,10 +14,10 @@ _TEXTS = frozenset({"text", "value", "evalue", "traceback", "description", "prom
 def mask_nested(item: Any, mask: Callable[[str, bool], str] = registry.mask, is_text: bool = True) -> Any:
     """Return a copy of ``item`` with all its text and bytes masked.
 
-    Keys are masked too, except those in small letters that are no value as a whole; a text as a list of its lines is
-    masked as one text. A number that is a value becomes its label. Anything else is returned unchanged. ``is_text``
-    says whether ``item`` is text for a person; elsewhere, as in most fields of a message, values that are common words
-    stay. Media types, names in capitals and fields such as "traceback" contain text.
+    Keys are masked too, except those in small letters that are no value as a whole, or no text; a text as a list of its
+    lines is masked as one text. A number that is a value becomes its label. Anything else is returned unchanged.
+    ``is_text`` says whether ``item`` is text for a person; elsewhere, as in most fields of a message, values that are
+    common words stay. Media types, names in capitals and fields such as "traceback" contain text.
     """
     if isinstance(item, str):
         return mask(item, is_text)
@@ -27,7 +27,8 @@ def mask_nested(item: Any, mask: Callable[[str, bool], str] = registry.mask, is_
         return item if masked == text else masked.encode("utf-8", "surrogateescape")
     if isinstance(item, dict):
         return {
-            _mask_key(key, mask): mask_nested(value, mask, is_text or _holds_text(key)) for key, value in item.items()
+            _mask_key(key, mask, is_text): mask_nested(value, mask, is_text or _holds_text(key))
+            for key, value in item.items()
         }
     if isinstance(item, list | tuple):
         if _is_text(item) and (masked := mask("".join(item), is_text)) != "".join(item):
@@ -49,11 +50,11 @@ def mask_members(
     return masked
 
 
-def _mask_key(key: Any, mask: Callable[[str, bool], str]) -> Any:
+def _mask_key(key: Any, mask: Callable[[str, bool], str], is_text: bool) -> Any:
     if not is_form(key):
         return mask(key, False)
-    # A passphrase may consist of small letters, too.
-    name = registry.current().name_of(str(key))
+    # A passphrase may consist of small letters, too; in a message or a widget's state they are a field's.
+    name = registry.current().name_of(str(key)) if is_text else ""
     return registry.label(name) if name else key
 
 

@@ -346,6 +346,14 @@ def test_a_value_in_small_letters_is_masked_as_a_name_of_data(own_registry: None
     assert mask_members(content, ()) == masked
 
 
+@pytest.mark.parametrize("field", ["tooltips", "font_size", "_model_module"])
+def test_a_field_of_a_widget_keeps_its_name(field: str, own_registry: None) -> None:
+    """Without it JupyterLab shows no widget, whatever a secret has as its value."""
+    registry.register(field, "FIELD")
+    content = {"comm_id": "c", "data": {"method": "update", "state": {field: 7}, "buffer_paths": []}}
+    assert mask_members(content, ()) == content
+
+
 def test_a_number_that_is_a_value_is_masked_where_data_has_it_as_one(own_registry: None) -> None:
     """As in JSON that is displayed, in a widget, and in what `json.loads` makes of the secret; others stay numbers."""
     registry.register("48291034771", "PIN")
