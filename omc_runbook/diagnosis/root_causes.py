@@ -127,8 +127,12 @@ def _after_all(finding: Finding, by_service: Mapping[str, Sequence[tuple[int, Fi
     That is given by service, numbered; enough of it is looked at to name some.
     """
     services = [service for service in sorted(finding.services) if by_service[service][1:]]
-    some = {at: each for service in services for at, each in by_service[service][: _NAMED + 2] if each is not finding}
-    others = [some[at] for at in sorted(some)]
+    some = {at: each for service in services for at, each in by_service[service][: _NAMED + 2]}
+    # What the same run mends, such as two values that were exchanged, is fixed with it.
+    same = finding.remedy.invocation
+    others = [
+        some[at] for at in sorted(some) if some[at] is not finding and (not same or some[at].remedy.invocation != same)
+    ]
     if not others:
         return finding
     named = ", ".join(f"{each.check} ({each.subject})" if each.subject else each.check for each in others[:_NAMED])

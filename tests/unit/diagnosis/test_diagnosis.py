@@ -701,6 +701,15 @@ def test_of_several_faults_of_one_service_each_says_that_its_new_tasks_come_last
     assert [each.remedy.order for each in one] == [""]
 
 
+def test_two_faults_that_one_run_mends_do_not_wait_for_each_other() -> None:
+    """Values that were exchanged are two findings, which one run puts right."""
+    values = document(healthy())
+    user, password = "FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD"
+    found = diagnose(with_keys(healthy(), **{user: values[password], password: values[user]}))
+    exchanged = [each.remedy for each in found if each.check == "values-exchanged"]
+    assert [each.order for each in exchanged] == ["", ""] and exchanged[0].invocation == exchanged[1].invocation != ""
+
+
 def test_two_orders_on_one_screen_name_the_same_last_step() -> None:
     """A setting's own command starts the tasks, after what it says must be fixed first, which then starts none."""
     old = with_service(without_key(healthy(), "OPENAI_API_KEY"), "backend", platform_version="1.3.0")
