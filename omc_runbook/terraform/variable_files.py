@@ -43,9 +43,12 @@ def named_after(path: Path, environments: Collection[str]) -> set[str]:
         name: {each for each in all_ if each in whole or has_words(stem, each)} for name, all_ in spellings.items()
     }
     words = {name: own for name, own in found.items() if own}
-    # prod is a word of prod-eu too.
+    # prod is a word of prod-eu too; dev is DEV itself.
     parts = {
-        name for name, own in words.items() for other in words if any(has_words(other, each) for each in own - {other})
+        name
+        for name, own in words.items()
+        for other in words
+        if any(has_words(other, each) and each.casefold() != other.casefold() for each in own)
     }
     # A folder called live has all environments, or is production's.
     another = environment_in(f"{path.parent.name}/{stem}") or (stem if environment_in(without_region(stem)) else "")

@@ -362,6 +362,8 @@ def _values(environment: str, *keys: str) -> str:
         ({"prod-eu": _values("prod", "A"), "staging": _values("staging")}, "production", (), "prod-eu.tfvars"),
         ({"prod": _values("prod"), "prod.secrets": _values("prod", "A")}, "production", (), "prod.secrets.tfvars"),
         ({"terraform": _values("prod", "A"), "prod": _values("prod")}, "production", (), "terraform.tfvars"),
+        ({"dev": _values("dev", "A"), "prod": _values("prod", "A")}, "DEV", (), "dev.tfvars"),
+        ({"prod": _values("prod", "A"), "dev": _values("dev", "A")}, "Prod", ("dev",), "prod.tfvars"),
     ],
 )
 def test_a_key_is_added_to_no_other_environments_values(
