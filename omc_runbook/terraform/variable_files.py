@@ -40,7 +40,8 @@ def named_after(path: Path, environments: Collection[str]) -> set[str]:
     whole = {*path.parent.parts, f"{path.parent.name}-{stem}"}
     spellings = {name: {name, *aliases(name)} for name in environments}
     found = {
-        name: {each for each in all_ if each in whole or has_words(stem, each)} for name, all_ in spellings.items()
+        name: {each for each in all_ if has_words(stem, each) or any(_is_spelled(part, each) for part in whole)}
+        for name, all_ in spellings.items()
     }
     words = {name: own for name, own in found.items() if own}
     # prod is a word of prod-eu too; dev is DEV itself.
@@ -53,6 +54,11 @@ def named_after(path: Path, environments: Collection[str]) -> set[str]:
     # A folder called live has all environments, or is production's.
     another = environment_in(f"{path.parent.name}/{stem}") or (stem if environment_in(without_region(stem)) else "")
     return words.keys() - parts or {*environments} & aliases(another) or {*filter(None, [another])}
+
+
+def _is_spelled(folder: str, name: str) -> bool:
+    """Whether a folder has a name, perhaps with other separators, as prod_eu for prod-eu."""
+    return folder == name or (has_words(folder, name) and has_words(name, folder))
 
 
 def told_apart(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> dict[str, list[Path]]:
