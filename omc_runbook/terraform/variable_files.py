@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def told_apart(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> di
     have nothing but that in another way. A file that does neither, and is called otherwise than these, is then left
     out: whose it is, nothing tells.
     """
-    names = {path: own_name(path, environment) for path in tables}
+    names = _own_names(tables, environment)
     regional = [path for path, name in names.items() if is_regional(name, environment)]
     for variables, among in ((ENVIRONMENT_VARIABLES, [*tables]), (REGION_VARIABLES, regional)):
         for variable in variables:
@@ -88,7 +88,7 @@ def of_others(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> tup
     own = (path for path in tables if environment_of(path) == environment)
     for paths in grouped((_place(path, environment), path) for path in own).values():
         groups = told_apart(environment, {path: tables[path] for path in paths})
-        names = {path: own_name(path, environment) for path in paths}
+        names = _own_names(paths, environment)
         several = {name for name in names.values() if is_regional(name, environment)}
         several |= groups.keys() if len(groups) > 1 else set()
         if len(several) > 1:
@@ -114,6 +114,18 @@ def own_name(path: Path, environment: str) -> str:
     if canonical(name) == environment:
         return f"{name}-{other}" if is_regional(f"{name}-{other}", environment) else environment
     return name
+
+
+def _own_names(paths: Iterable[Path], environment: str) -> dict[Path, str]:
+    """The same of each of several files, without what all have before the environment's word, as a project's name."""
+    names = {path: own_name(path, environment) for path in paths}
+    words = "|".join(map(re.escape, aliases(environment)))
+    before = re.compile(rf"(?<![a-z0-9])(?:{words})(?![a-z0-9]).*\Z", re.IGNORECASE)
+    heads = {before.sub("", name) for name in names.values()}
+    if len(heads) != 1 or heads & {*names.values()}:
+        return names
+    rest = {path: name.removeprefix(*heads) for path, name in names.items()}
+    return {path: environment if canonical(name) == environment else name for path, name in rest.items()}
 
 
 def is_regional(name: str, environment: str) -> bool:

@@ -593,6 +593,10 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
             {"prod.more": 'env = "prod"\n', "prod": 'env = "production"\n'},
             {"production": ("tool-production", "us-east-1")},
         ),
+        (
+            {"shop-prod": 'env = "prod"\n', "shop-prod-eu": 'env = "prod-eu"\nregion = "eu-west-1"\n'},
+            {"production": ("tool-prod", "us-east-1"), "prod-eu": ("tool-prod-eu", "eu-west-1")},
+        ),
     ],
     ids=[
         "two of one word",
@@ -603,6 +607,7 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
         "two folders",
         "folders of regions",
         "two words for one",
+        "a project's name first",
     ],
 )
 def test_files_that_call_an_environment_otherwise_are_not_mixed(
