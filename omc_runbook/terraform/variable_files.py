@@ -75,7 +75,11 @@ def told_apart(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> di
             found = {path: canonical(str(tables[path][variable])) for path in among if variable in tables[path]}
             named = {names[path] for path in found}
             if min(len({*found.values()}), len(named)) > 1:
-                return grouped((name, path) for path, name in names.items() if name in named)
+                own = {value for path, value in found.items() if names[path] == environment}
+                # prod-secrets.tfvars that calls it as prod.tfvars does is production's too.
+                same = {path for path, value in found.items() if value in own and path not in regional}
+                pairs = ((environment if path in same else name, path) for path, name in names.items())
+                return grouped((name, path) for name, path in pairs if name in named)
     return {environment: [*tables]}
 
 
@@ -92,7 +96,8 @@ def of_others(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> tup
         several = {name for name in names.values() if is_regional(name, environment)}
         several |= groups.keys() if len(groups) > 1 else set()
         if len(several) > 1:
-            unclear |= {path for path, name in names.items() if name != environment}
+            known = groups.get(environment, ()) if len(groups) > 1 else ()
+            unclear |= {path for path, name in names.items() if name != environment and path not in known}
         if environment in groups:
             others |= {path for name, group in groups.items() for path in group if name != environment}
     return others, unclear - others

@@ -597,6 +597,11 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
             {"shop-prod": 'env = "prod"\n', "shop-prod-eu": 'env = "prod-eu"\nregion = "eu-west-1"\n'},
             {"production": ("tool-prod", "us-east-1"), "prod-eu": ("tool-prod-eu", "eu-west-1")},
         ),
+        (
+            {"prod": 'env = "prod"\n', "prod-eu": 'env = "prod-eu"\n'}
+            | {"prod-network": 'env = "prod"\nregion = "eu-west-1"\n'},
+            {"production": ("tool-prod", "eu-west-1"), "prod-eu": ("tool-prod-eu", "us-east-1")},
+        ),
     ],
     ids=[
         "two of one word",
@@ -608,6 +613,7 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
         "folders of regions",
         "two words for one",
         "a project's name first",
+        "two files of one beside another's",
     ],
 )
 def test_files_that_call_an_environment_otherwise_are_not_mixed(

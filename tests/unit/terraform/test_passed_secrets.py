@@ -366,6 +366,12 @@ def _values(environment: str, *keys: str) -> str:
         ({"prod": _values("prod", "A"), "dev": _values("dev", "A")}, "Prod", ("dev",), "prod.tfvars"),
         ({"envs/prod_eu/a": _values("eu", "A"), "prod": _values("prod", "A")}, "prod-eu", (), "envs/prod_eu/a.tfvars"),
         ({"a-prod": _values("prod", "A"), "a-prod-eu": _values("prod-eu", "A")}, "production", (), "a-prod.tfvars"),
+        (
+            {"prod": _values("prod"), "prod.keys": _values("prod", "A"), "prod-eu": _values("prod-eu", "A")},
+            "production",
+            (),
+            "prod.keys.tfvars",
+        ),
     ],
 )
 def test_a_key_is_added_to_no_other_environments_values(
