@@ -201,6 +201,7 @@ class Index:
         spans = self._by_value(text, 0)
         if common:
             spans += self._standalone.find(text)
+        spans = _merge(spans)
         return _merge([*spans, *self._by_shape(text, spans)])
 
     def _by_value(self, text: str, shortest: int) -> list[Span]:
@@ -218,7 +219,7 @@ class Index:
         return {run for run in runs if run in self._names}
 
     def _by_shape(self, text: str, spans: Collection[Span]) -> Iterator[Span]:
-        """Find what only looks like a secret; where it goes beyond a value, the value's name stays."""
+        """Find what only looks like a secret; where it goes beyond values, the name of the first in the text stays."""
         for shape in shapes.find(text):
             if text[shape.start : shape.end] not in self._public:
                 names = (span.name for span in spans if span.start < shape.end and shape.start < span.end)

@@ -177,6 +177,14 @@ def test_a_value_keeps_its_own_name() -> None:
     assert registry.mask("password=sesame1") == "password=sesame1"
 
 
+def test_what_has_several_values_is_named_after_the_first_in_the_text() -> None:
+    """In whatever order they were registered, and looked for."""
+    first, second = secrets.token_hex(8), secrets.token_hex(8)
+    registry.register(second, "SECOND")
+    registry.register(first, "FIRST")
+    assert registry.mask(f"password={first}{second}x") == "password=‹FIRST›"
+
+
 def test_a_letter_whose_small_one_is_two_moves_nothing() -> None:
     """Such as the capital i with a dot of Turkish: what is masked stands behind it."""
     assert registry.mask("\u0130\u0130 PASSWORD=hunter2-hunter2x.") == registry.mask(
