@@ -218,12 +218,16 @@ class Index:
         runs = (text[at : at + length] for at, lengths in starts for length in lengths)
         return {run for run in runs if run in self._names}
 
-    def _by_shape(self, text: str, spans: Collection[Span]) -> Iterator[Span]:
-        """Find what only looks like a secret; where it goes beyond values, the name of the first in the text stays."""
+    def _by_shape(self, text: str, spans: list[Span]) -> Iterator[Span]:
+        """Find what only looks like a secret; where it goes beyond values, the name of the first in the text stays.
+
+        The values' spans are in order and do not overlap.
+        """
         for shape in shapes.find(text):
             if text[shape.start : shape.end] not in self._public:
-                names = (span.name for span in spans if span.start < shape.end and shape.start < span.end)
-                yield shape._replace(name=next(names, shape.name))
+                at = bisect_right(spans, shape.start, key=lambda span: span.end)
+                is_value = at < len(spans) and spans[at].start < shape.end
+                yield shape._replace(name=spans[at].name) if is_value else shape
 
     def _escaped(self, text: str, shortest: int) -> Iterable[Span]:
         """Find values whose escapes nest in a way that `spell` does not list."""
