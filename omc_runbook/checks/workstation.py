@@ -22,7 +22,7 @@ from omc_runbook.checks.dotenv_quoting import misread_names
 from omc_runbook.checks.local import ENVIRONMENT, is_too_guessable, likely_words, renew
 from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.plain_variables import is_public
-from omc_runbook.masking.strength import digits_of_guesses
+from omc_runbook.masking.strength import LikelyWords, digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.findings import Remedy, Severity
@@ -344,10 +344,11 @@ def value_tracked(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         for each in (tracked.found if tracked else ())
         if each.path not in own_paths and (each.name, each.path) not in reported
     )
+    issued, words = ([*workstation.issued_values], likely_words(snapshot)) if found else ([], LikelyWords())
     for name, places in found.items():
-        values = [value for variable, value in workstation.issued_values if variable == name]
-        same = [(other, value) for other, value in workstation.issued_values if any(map(value.same_as, values))]
-        if any(_is_private(snapshot, other, value) for other, value in same):
+        values = [value for variable, value in issued if variable == name]
+        same = [(other, value) for other, value in issued if any(map(value.same_as, values))]
+        if any(_is_private(workstation, other, value, words) for other, value in same):
             names = (*dict.fromkeys(other for other, _ in same),)
             yield Evidence(name, (*_say_lines(places, names),), _renew_and_take_out(workstation, names, places))
     if limits := tracked.limits if tracked else (*filter(None, (workstation.git.obstacle,)),):
@@ -386,13 +387,12 @@ def _renew_and_take_out(workstation: Workstation, names: Sequence[str], places: 
     return Remedy(f"{new}{revoke} Then take the old one out of {where}: git's history keeps it.")
 
 
-def _is_private(snapshot: Snapshot, name: str, value: Masked) -> bool:
+def _is_private(workstation: Workstation, name: str, value: Masked, words: LikelyWords) -> bool:
     """Whether a value is no stand-in, public, or in the template, nor as weak as what many files have by chance."""
-    workstation = workstation_of(snapshot)
     key, template = workstation.key_of(name), workstation.checkout.template_entries
     if is_stand_in(value, name, key) or any(value.same_as(each.value) for each in template):
         return False
-    return not (key is None and is_public(name, value)) and not is_too_guessable(value, key, likely_words(snapshot))
+    return not (key is None and is_public(name, value)) and not is_too_guessable(value, key, words)
 
 
 @check(
