@@ -68,11 +68,9 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     template, paths = workstation.checkout.template, workstation.dotenv_paths
     own = next((each for each in paths if workstation.checkout.loaded_files and each.is_file()), None)
     instead = own or workstation.read_instead
-    facts, unlink = [f"{workstation.path} does not exist."], ""
+    facts = [f"{workstation.path} does not exist."]
     if workstation.dangling_target:
         facts = [f"{workstation.path} is a link to {workstation.dangling_target}, which does not exist."]
-        # cp writes through no dangling link.
-        unlink = f"{command('rm', workstation.path)} && "
     if workstation.dotenv is None and instead:
         exists = f"{instead} does, which Settings or Docker Compose reads: with a link both read it, and it is checked."
         if own:
@@ -89,7 +87,8 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         if template and template.file.name == workstation.path.name:
             copy = command("git", "-C", workstation.checkout.root, "checkout", "HEAD", "--", workstation.path.name)
         move = command("mv", workstation.stray_files[0], workstation.path) if workstation.stray_files else ""
-        copy = f"{unlink}{copy} && {private}" if copy else ""
+        # cp writes through no dangling link.
+        copy = f"{workstation.unlink}{copy} && {private}" if copy else ""
         if other := _looked_for_by_settings(workstation):
             facts.append(f"{other}: with a .env at the top, it needs a link to that, or another env_file.")
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, copy)

@@ -120,10 +120,14 @@ class Workstation:
         """The path of the .env: at the top of the checkout."""
         return self.checkout.root / DOTENV
 
+    @property
+    def unlink(self) -> str:
+        """What stands before a command that makes the .env where that is a link that leads nowhere; "" elsewhere."""
+        return f"{command('rm', self.path)} && " if self.dangling_target else ""
+
     def link_to(self, other: Path) -> str:
-        """The command that makes the .env a link to another file, also where it is a link that leads nowhere."""
-        unlink = f"{command('rm', self.path)} && " if self.dangling_target else ""
-        return f"{unlink}{command('ln', '-s', other, self.path)}"
+        """The command that makes the .env a link to another file."""
+        return f"{self.unlink}{command('ln', '-s', other, self.path)}"
 
     def compose_command(self, *words: str) -> str:
         """A command of Docker Compose on the checkout, to paste in any folder."""
