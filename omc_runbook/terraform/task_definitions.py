@@ -274,7 +274,7 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
 
 def may_be_of_another(file: str, files: tuple[SourceFile, ...], environment: str) -> bool:
     """Whether nothing tells if a file of values, of several that have the environment's word, is the environment's."""
-    return file in _values_of_others(files, environment)[1]
+    return file.endswith(VALUES) and file in _values_of_others(files, environment)[1]
 
 
 def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[set[str], set[str]]:
