@@ -43,7 +43,6 @@ from omc_runbook.messages.reasons import is_role_refused, mentions, points_at
 from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import NO_REMEDY, Remedy
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import closest
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.audit.secret_calls import ECS_TASKS
@@ -563,10 +562,9 @@ def _without_grant(snapshot: Snapshot, arn: str, services: frozenset[str], key: 
 
 def _write_again(names: Names) -> Remedy:
     """Encrypt the whole secret with a key that exists: nobody can decrypt what the former key encrypted."""
-    words = ("--secret-id", names.secret, "--kms-key-id", "KEY", "--secret-string", "file://secrets.json")
-    write = command("aws", "secretsmanager", "update-secret", *words, "--region", names.region)
+    write = remedies.on_secret(names, "update-secret", "--kms-key-id", "KEY", "--secret-string", remedies.FROM_FILE)
     return Remedy(
-        f"Write the secret again under a key that exists, with `{write}`: KEY is that key's ARN, and"
+        f"Write the secret again under a key that exists, with `{write.command}`: KEY is that key's ARN, and"
         f" {remedies.put_value(names).needs}"
     )
 

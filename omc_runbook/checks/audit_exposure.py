@@ -156,7 +156,7 @@ def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
         )
         region = snapshot.environment.names.region
         words = ("--log-group-name", match["group"], "--log-stream-name", match["stream"]) if match else ()
-        delete = command("aws", "logs", "delete-log-stream", *words, "--region", region)
+        delete = remedies.in_region(region, "logs", "delete-log-stream", *words).command
         remedy = Remedy(f"Stop the code from logging it; then, with its other lines, `{delete}`.")
         if keys := _current_keys(found):
             remedy = Remedy(

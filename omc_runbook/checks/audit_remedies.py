@@ -9,13 +9,13 @@ from typing import Any
 
 from omc_runbook.aws.cloudtrail import Access, Trail
 from omc_runbook.aws.events import WITH_READS
+from omc_runbook.checks import remedies
 from omc_runbook.checks.alarm_routes import ACTIONS_OFF, ALARMS, RULES, AlarmRoute
 from omc_runbook.iam.policy import extend
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.notify import sns_topics
-from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
 NAMESPACE = "SecretAccess"
@@ -29,18 +29,17 @@ _MANAGEMENT: Mapping[str, Any] = {
 
 def explain_calls(environment: Environment, call: Access) -> Remedy:
     """Show a call with all that CloudTrail has of it, for whoever asks the principal."""
-    show = command(
-        *("aws", "cloudtrail", "lookup-events"),
+    show = remedies.in_region(
+        call.region or environment.names.region,
+        *("cloudtrail", "lookup-events"),
         *("--lookup-attributes", f"AttributeKey=EventName,AttributeValue={call.name}"),
         *("--start-time", f"{call.time - _AROUND:%Y-%m-%dT%H:%M:%SZ}"),
         *("--end-time", f"{call.time + _AROUND:%Y-%m-%dT%H:%M:%SZ}"),
-        *("--region", call.region or environment.names.region),
     )
-    needs = (
+    return show.needing(
         f"Ask who is behind {call.principal} for the reason. A good one goes into [[accepted]] of runbook.toml; without"
         f" one, take the permission away and run rotate on {environment.name}."
     )
-    return Remedy(show, command_needs=needs)
 
 
 def alarm_name(environment: Environment) -> str:
@@ -128,16 +127,14 @@ def create_trail(snapshot: Snapshot) -> Remedy:
     region, bucket, name = snapshot.environment.names.region, trail_bucket(snapshot), trail_name(snapshot)
     location = () if region == "us-east-1" else ("--create-bucket-configuration", f"LocationConstraint={region}")
     return _chain(
-        ("aws", "s3api", "create-bucket", "--bucket", bucket, *location, "--region", region),
+        region,
+        ("s3api", "create-bucket", "--bucket", bucket, *location),
+        ("s3api", "put-bucket-policy", "--bucket", bucket, "--policy", json.dumps(bucket_policy(snapshot))),
         (
-            *("aws", "s3api", "put-bucket-policy", "--bucket", bucket),
-            *("--policy", json.dumps(bucket_policy(snapshot)), "--region", region),
+            *("cloudtrail", "create-trail", "--name", name, "--s3-bucket-name", bucket),
+            *("--is-multi-region-trail", "--enable-log-file-validation"),
         ),
-        (
-            *("aws", "cloudtrail", "create-trail", "--name", name, "--s3-bucket-name", bucket),
-            *("--is-multi-region-trail", "--enable-log-file-validation", "--region", region),
-        ),
-        ("aws", "cloudtrail", "start-logging", "--name", name, "--region", region),
+        ("cloudtrail", "start-logging", "--name", name),
     )
 
 
@@ -181,19 +178,19 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
     trail = trail_with_group(snapshot)
     region = region_in(trail.log_group_arn) if trail else environment.names.region
     topic = topic_of(snapshot, region)
-    last = ("--region", region)
-    create_topic = [("aws", "sns", "create-topic", "--name", name, *last)] if topic.endswith(f":{name}") else []
+    create_topic = [("sns", "create-topic", "--name", name)] if topic.endswith(f":{name}") else []
     if trail is None:
         target = json.dumps([{"Id": "topic", "Arn": topic}])
         rule = ("--name", name, "--event-pattern", event_pattern(snapshot), "--state", WITH_READS)
         policy = json.dumps(topic_policy(topic))
         grant = ("--topic-arn", topic, "--attribute-name", "Policy", "--attribute-value", policy)
-        granted = [("aws", "sns", "set-topic-attributes", *grant, *last)] if create_topic else []
+        granted = [("sns", "set-topic-attributes", *grant)] if create_topic else []
         remedy = _chain(
+            region,
             *create_topic,
             *granted,
-            ("aws", "events", "put-rule", *rule, *last),
-            ("aws", "events", "put-targets", "--rule", name, "--targets", target, *last),
+            ("events", "put-rule", *rule),
+            ("events", "put-targets", "--rule", name, "--targets", target),
         )
     else:
         metric = f"metricName={name},metricNamespace={NAMESPACE},metricValue=1"
@@ -202,14 +199,15 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
             *("--metric-transformations", metric),
         )
         remedy = _chain(
+            region,
             *create_topic,
-            ("aws", "logs", "put-metric-filter", "--log-group-name", trail.log_group, *count, *last),
+            ("logs", "put-metric-filter", "--log-group-name", trail.log_group, *count),
             (
-                *("aws", "cloudwatch", "put-metric-alarm", "--alarm-name", name),
+                *("cloudwatch", "put-metric-alarm", "--alarm-name", name),
                 *("--namespace", NAMESPACE, "--metric-name", name, "--statistic", "Sum", "--period", "300"),
                 *("--evaluation-periods", "1", "--threshold", "1"),
                 *("--comparison-operator", "GreaterThanOrEqualToThreshold"),
-                *("--treat-missing-data", "notBreaching", "--alarm-actions", topic, *last),
+                *("--treat-missing-data", "notBreaching", "--alarm-actions", topic),
             ),
         )
     return remedy.needing(f"Somebody has to subscribe to topic {topic} and confirm that.")
@@ -236,10 +234,9 @@ def switch_on(route: AlarmRoute) -> Remedy:
     """Let an alarm tell its targets again, or a rule get calls that read, too."""
     if route.kind == "rule":
         rule = ("--name", route.name, "--event-pattern", route.pattern, "--state", WITH_READS)
-        return Remedy(command("aws", "events", "put-rule", *rule, "--region", route.region))
-    words = ("cloudwatch", "enable-alarm-actions", "--alarm-names", route.name)
+        return remedies.in_region(route.region, "events", "put-rule", *rule)
     if ACTIONS_OFF in route.problem:
-        return Remedy(command("aws", *words, "--region", route.region))
+        return remedies.in_region(route.region, "cloudwatch", "enable-alarm-actions", "--alarm-names", route.name)
     return Remedy(
         "Let the trail send reads to its log group again: it has to log them, and its role for CloudWatch Logs needs"
         " logs:CreateLogStream and logs:PutLogEvents there."
@@ -255,28 +252,22 @@ def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
         if found and found.policy and found.confirmed:
             grant = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish", "Resource": arn}
             value = ("--attribute-name", "Policy", "--attribute-value", extend(found.policy, **grant))
-            return _chain(
-                ("aws", "sns", "set-topic-attributes", "--topic-arn", arn, *value, "--region", region_in(arn))
-            )
+            return remedies.in_region(region_in(arn), "sns", "set-topic-attributes", "--topic-arn", arn, *value)
     # Whether a target of another kind reaches somebody is unknown, so that these are topics.
     topic = route.targets[0] if route.targets else topic_of(snapshot, route.region)
-    last = ("--region", region_in(topic))
-    address = ("--protocol", "email", "--notification-endpoint", "ADDRESS")
+    target = json.dumps([{"Id": "topic", "Arn": topic}])
+    add_target = ("events", "put-targets", "--rule", route.name, "--targets", target)
     remedy = _chain(
-        ("aws", "sns", "create-topic", "--name", topic.rpartition(":")[2], *last),
-        *([] if route.targets else [_add_target(route, topic)]),
-        ("aws", "sns", "subscribe", "--topic-arn", topic, *address, *last),
+        region_in(topic),
+        ("sns", "create-topic", "--name", topic.rpartition(":")[2]),
+        *([] if route.targets else [add_target]),
+        ("sns", "subscribe", "--topic-arn", topic, "--protocol", "email", "--notification-endpoint", "ADDRESS"),
     )
     return remedy.needing("ADDRESS is who is to know: they confirm by the link in the message from SNS.")
 
 
-def _add_target(route: AlarmRoute, topic: str) -> tuple[str, ...]:
-    target = json.dumps([{"Id": "topic", "Arn": topic}])
-    return ("aws", "events", "put-targets", "--rule", route.name, "--targets", target, "--region", route.region)
-
-
 def _of_trail(trail: Trail, *words: str) -> Remedy:
-    return Remedy(command("aws", "cloudtrail", *words, "--region", trail.home_region))
+    return remedies.in_region(trail.home_region, "cloudtrail", *words)
 
 
 def _ask_owner(trail: Trail, what: str) -> Remedy:
@@ -291,5 +282,6 @@ def _is_of_management(selector: Mapping[str, Any]) -> bool:
     return any("Management" in each.get("Equals", ()) for each in selector["FieldSelectors"])
 
 
-def _chain(*commands: tuple[str, ...]) -> Remedy:
-    return Remedy(" && ".join(command(*words) for words in commands))
+def _chain(region: str, *commands: tuple[str, ...]) -> Remedy:
+    """Commands of the AWS CLI in a region, one after another."""
+    return remedies.combine([remedies.in_region(region, *words) for words in commands])

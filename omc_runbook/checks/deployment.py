@@ -396,10 +396,9 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
                 f" before {freshness.moves_missed(snapshot, [task])}.",
                 f"Keys whose value differs: {keys}." if keys else "Which of its keys differ is unknown.",
             )
-            stop = ("stop-task", "--cluster", names.cluster, "--task", task.id, "--region", names.region)
-            remedy = Remedy(
-                f"Let it end, or stop it with `{command('aws', 'ecs', *stop)}` and run it again in the same way."
-            )
+            words = ("stop-task", "--cluster", names.cluster, "--task", task.id)
+            stop = remedies.in_region(names.region, "ecs", *words).command
+            remedy = Remedy(f"Let it end, or stop it with `{stop}` and run it again in the same way.")
             yield Evidence(task.id[:8], facts, remedy)
     for each in snapshot.scheduled:
         definition = snapshot.definition(each)

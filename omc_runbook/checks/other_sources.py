@@ -261,8 +261,7 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
     if secret and secret.deleted:
         if elsewhere := restore_elsewhere(secret):
             return Remedy(f"{elsewhere}; then redeploy.")
-        words = ("aws", "secretsmanager", "restore-secret", "--secret-id", secret.name, "--region", region)
-        return Remedy(command(*words))
+        return remedies.in_region(region, "secretsmanager", "restore-secret", "--secret-id", secret.name)
     pinned = next((demand for demand in demands if demand.reference.version_id), None)
     if secret and pinned:
         return Remedy(f"Take the version id out of the reference to {pinned.variable}, then redeploy.")
@@ -276,9 +275,9 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
     if secret and (elsewhere := write_elsewhere(secret)):
         return Remedy(f"{elsewhere}; then redeploy.")
     if secret:
-        words = ("put-secret-value", "--secret-id", secret.name, "--secret-string", "file://PATH", "--region", region)
-        put_value = command("aws", "secretsmanager", *words)
-        return Remedy(f"Write its value to the file PATH and put it with `{put_value}`, then redeploy.")
+        words = ("put-secret-value", "--secret-id", secret.name, "--secret-string", "file://PATH")
+        put_value = remedies.in_region(region, "secretsmanager", *words)
+        return Remedy(f"Write its value to the file PATH and put it with `{put_value.command}`, then redeploy.")
     variable = command(demands[0].variable)
     if source.namesake:
         return Remedy(
@@ -376,7 +375,7 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
     names = snapshot.environment.names
     if access.cause == "resource-deny":
         words = ("put-resource-policy", "--secret-id", source.name, "--resource-policy", "file://policy.json")
-        put_policy = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
+        put_policy = remedies.in_region(source.reference.region or names.region, "secretsmanager", *words).command
         return Remedy(f"Write the policy without that statement to policy.json, then put it with `{put_policy}`.")
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
     account = account_in(source.arn)

@@ -13,7 +13,6 @@ from omc_runbook.checks.other_names import correct, found_instead, in_doubt, is_
 from omc_runbook.checks.secret_owner import restore_elsewhere
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
-from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("secret", needs=("secret",), hinders="secret")
@@ -130,9 +129,9 @@ def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"DescribeSecret: RotationEnabled is true for {secret.name}, its rotation was due on {due:%Y-%m-%d},"
                 f" and {moved}.",
             )
-            words = ("rotate-secret", "--secret-id", secret.name, "--region", secret.region)
+            rotate = remedies.in_region(secret.region, "secretsmanager", "rotate-secret", "--secret-id", secret.name)
             check = "" if secret.manager else ", and check that Secrets Manager may invoke it"
-            remedy = Remedy(f"Read {_log(secret)}{check}; then run `{command('aws', 'secretsmanager', *words)}`.")
+            remedy = Remedy(f"Read {_log(secret)}{check}; then run `{rotate.command}`.")
             yield Evidence(secret.name, facts, remedy, services)
 
 
