@@ -389,7 +389,7 @@ def _judge(snapshot: Snapshot, role_arn: str, source: OtherSource) -> RoleAccess
     permissions = snapshot.permissions[role_arn]
     tags = source.secret.tags if source.secret else None
     of_secret = source.is_secret and request_keys.of_secret(source.arn, tags, (CURRENT,), "")
-    keys = keys_of_call(snapshot, role_arn, source.arn, of_secret or request_keys.of_parameter(source.arn))
+    keys = keys_of_call(snapshot, role_arn, source.arn, of_secret or request_keys.of_resource(source.arn))
     access = judge_action(permissions, role_arn, source.action, source.arn, keys)
     if source.policy_unread and access.cause == "nothing-allows":
         return RoleAccess("unknown", source.policy_unread)

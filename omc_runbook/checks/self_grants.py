@@ -12,7 +12,6 @@ from functools import cached_property, partial, reduce
 
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument, leaves_open
-from omc_runbook.iam.request_keys import Keys
 from omc_runbook.iam.who_can import (
     ASSUME_ROLE,
     AccessVerdict,
@@ -23,7 +22,7 @@ from omc_runbook.iam.who_can import (
     is_assumed_by,
     trusted,
 )
-from omc_runbook.model.arn import account_in, partition_in
+from omc_runbook.model.arn import partition_in
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.state import Snapshot
@@ -199,7 +198,7 @@ class SelfGrants:
         return f"arn:{partition_in(identity.arn)}:{service}:{self._region}:{identity.account}"
 
     def _call(self, action: str, resource: str) -> ResourceCall:
-        keys: Keys = {"aws:RequestedRegion": self._region, "aws:ResourceAccount": account_in(resource)}
+        keys = request_keys.of_resource(resource)
         return ResourceCall(action=action, resource=resource, keys=keys, open_keys=secret_calls.CHOSEN_TAGS)
 
     @property

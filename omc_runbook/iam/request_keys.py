@@ -110,8 +110,7 @@ def of_secret(
     `version_id` is the one that the call names, "" where it names none, None where that is unknown.
     """
     keys: Keys = {
-        "aws:RequestedRegion": region_in(arn),
-        "aws:ResourceAccount": account_in(arn),
+        **of_resource(arn),
         "secretsmanager:SecretId": arn,
         **_tags(("aws:ResourceTag", "secretsmanager:ResourceTag"), tags),
     }
@@ -122,8 +121,8 @@ def of_secret(
     return keys
 
 
-def of_parameter(arn: str) -> Keys:
-    """The keys of a call on an SSM parameter, without its tags."""
+def of_resource(arn: str) -> Keys:
+    """The keys of a call on any resource, without its tags."""
     return {"aws:RequestedRegion": region_in(arn), "aws:ResourceAccount": account_in(arn)}
 
 

@@ -10,7 +10,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import AccessVerdict, Identity, Judge, ResourceCall, combine
-from omc_runbook.model.arn import account_in, region_in
+from omc_runbook.model.arn import account_in
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.exec_read import EXECUTE
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT, GET_SECRET_VALUE
@@ -161,14 +161,12 @@ def decrypting(snapshot: Snapshot, identities: Identities, stage: str = CURRENT)
 
 def on_key(key: KmsKey, action: str) -> ResourceCall:
     """A direct call on the secret's customer managed key."""
-    account, region = account_in(key.arn), region_in(key.arn)
     return ResourceCall(
         action=action,
         resource=key.arn,
         keys={
-            "aws:RequestedRegion": region,
-            "aws:ResourceAccount": account,
-            "kms:CallerAccount": account,
+            **request_keys.of_resource(key.arn),
+            "kms:CallerAccount": account_in(key.arn),
             "kms:ViaService": (),
         },
         policies=(key.policy,) if key.policy else (),
@@ -185,11 +183,10 @@ def passing(role_arn: str, tags: dict[str, str] | None, service: str = ECS_TASKS
 
 def on_ecs(snapshot: Snapshot, action: str) -> ResourceCall:
     """An action of ECS by which somebody brings a task of their own about; its resource is one that they choose."""
-    names, caller = snapshot.environment.names, snapshot.caller
-    base = f"arn:{caller.partition}:ecs:{names.region}:{caller.account}"
+    names = snapshot.environment.names
     is_service = action.endswith("Service")
-    resource = f"{base}:service/{names.cluster}/x" if is_service else f"{base}:task-definition/{names.task_family}:1"
-    keys: request_keys.Keys = {"aws:RequestedRegion": names.region, "aws:ResourceAccount": caller.account}
+    resource = _arn(snapshot, f"service/{names.cluster}/x" if is_service else f"task-definition/{names.task_family}:1")
+    keys = request_keys.of_resource(resource)
     return ResourceCall(action=action, resource=resource, keys=keys, open_keys=CHOSEN_TAGS)
 
 
@@ -198,15 +195,16 @@ def on_task(snapshot: Snapshot, action: str, task_arn: str, container: str) -> R
 
     See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
     """
-    names, caller = snapshot.environment.names, snapshot.caller
-    base = f"arn:{caller.partition}:ecs:{names.region}:{caller.account}"
-    keys: request_keys.Keys = {
-        "aws:RequestedRegion": names.region,
-        "aws:ResourceAccount": caller.account,
-        "ecs:cluster": f"{base}:cluster/{names.cluster}",
-        "ecs:container-name": container,
-    }
-    return ResourceCall(action=action, resource=task_arn or f"{base}:task/{names.cluster}/x", keys=keys)
+    cluster = snapshot.environment.names.cluster
+    new_task, cluster_arn = _arn(snapshot, f"task/{cluster}/x"), _arn(snapshot, f"cluster/{cluster}")
+    keys = {**request_keys.of_resource(new_task), "ecs:cluster": cluster_arn, "ecs:container-name": container}
+    return ResourceCall(action=action, resource=task_arn or new_task, keys=keys)
+
+
+def _arn(snapshot: Snapshot, resource: str) -> str:
+    """The ARN of a resource of ECS."""
+    caller = snapshot.caller
+    return f"arn:{caller.partition}:ecs:{snapshot.environment.names.region}:{caller.account}:{resource}"
 
 
 def channels(snapshot: Snapshot) -> tuple[ResourceCall, ...]:
