@@ -89,7 +89,7 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         move = command("mv", workstation.stray_files[0], workstation.path) if workstation.stray_files else ""
         # cp writes through no dangling link.
         copy = f"{workstation.unlink}{copy} && {private}" if copy else ""
-        if other := _looked_for_by_settings(workstation):
+        if not workstation.checkout.loaded_files and (other := _looked_for_elsewhere(workstation)):
             facts.append(f"{other}: with a .env at the top, it needs a link to that, or another env_file.")
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, copy)
         yield Evidence(workstation.path.name, tuple(facts), remedy)
@@ -98,23 +98,22 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(workstation.path.name, (f"{workstation.path} exists, but {fact}.",), Remedy(where))
 
 
-def _looked_for_by_settings(workstation: Workstation) -> str:
-    """Where Settings look for a .env, as a clause; "" where that at the top is among it, or Compose passes it on."""
+def _looked_for_elsewhere(workstation: Workstation) -> str:
+    """Where the code looks for a .env, as a clause; "" where that at the top is among it, or Compose passes it on."""
     paths = workstation.dotenv_paths
     is_read = workstation.path in paths or workstation.path.resolve() in paths or workstation.is_passed_by_compose
-    is_other = bool(paths) and not is_read and not workstation.checkout.loaded_files
-    return f"Settings looks for {', '.join(map(str, paths))}" if is_other else ""
+    reads = "the application's code loads" if workstation.checkout.loaded_files else "Settings looks for"
+    return f"{reads} {', '.join(map(str, paths))}" if paths and not is_read else ""
 
 
 def _not_read(workstation: Workstation) -> Iterator[tuple[str, str]]:
     """What does not read the existing .env, as the end of a sentence, each with what to do."""
-    paths = workstation.dotenv_paths
-    is_read = workstation.path in paths or workstation.path.resolve() in paths or workstation.is_passed_by_compose
-    if workstation.checkout.loaded_files and not is_read:
-        link = command("ln", "-s", workstation.path, paths[0])
-        where = "Let the code load the .env at the top of the checkout." if paths[0].exists() else link
-        yield f"the application's code loads {', '.join(map(str, paths))}", where
-    elif other := _looked_for_by_settings(workstation):
+    other = _looked_for_elsewhere(workstation)
+    if other and workstation.checkout.loaded_files:
+        path = workstation.dotenv_paths[0]
+        link = command("ln", "-s", workstation.path, path)
+        yield other, "Let the code load the .env at the top of the checkout." if path.exists() else link
+    elif other:
         folder = workstation.checkout.settings.folder
         seen_from = f", as seen from {folder}/" if folder else ""
         where = (
