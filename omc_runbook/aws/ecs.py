@@ -442,6 +442,7 @@ def _service(raw: Any) -> Service:
     strategy = raw.get("capacityProviderStrategy") or first.get("capacityProviderStrategy")
     configuration = raw.get("deploymentConfiguration") or {}
     in_force = raw.get("taskDefinition") or first.get("taskDefinition", "")
+    connections = [each.get("serviceConnectConfiguration") or {} for each in raw.get("deployments", ())]
     return Service(
         arn=raw["serviceArn"],
         name=raw["serviceName"],
@@ -462,21 +463,9 @@ def _service(raw: Any) -> Service:
         capacity_providers=tuple(each["capacityProvider"] for each in strategy or ()),
         platform_version=raw.get("platformVersion") or "",
         is_daemon=raw.get("schedulingStrategy") == "DAEMON",
-        connects=any(
-            (each.get("serviceConnectConfiguration") or {}).get("enabled") for each in raw.get("deployments", ())
-        ),
-        proxy_secrets=tuple(
-            dict.fromkeys(
-                each
-                for deployment in raw.get("deployments", ())
-                for each in log_secrets(deployment.get("serviceConnectConfiguration") or {})
-            )
-        ),
-        proxy_logs=tuple(
-            container_of({**deployment["serviceConnectConfiguration"], "name": PROXY})
-            for deployment in raw.get("deployments", ())
-            if deployment.get("serviceConnectConfiguration")
-        ),
+        connects=any(connection.get("enabled") for connection in connections),
+        proxy_secrets=tuple(dict.fromkeys(each for connection in connections for each in log_secrets(connection))),
+        proxy_logs=tuple(container_of({**connection, "name": PROXY}) for connection in connections if connection),
         configuration=deployments.configuration_from(configuration),
         task_sets=tuple(
             dict.fromkeys(
