@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from omc_runbook.aws.cloudtrail import Event
-from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.snapshot.freshness import makes_current
 from omc_runbook.snapshot.state import Snapshot
 
 LONGEST = 80
@@ -21,8 +21,7 @@ def write_of(snapshot: Snapshot, version_id: str) -> Event | None:
 
 def newest_write(events: Iterable[Event], version_id: str) -> Event | None:
     """The newest of some calls that made a version or moved AWSCURRENT to it; None where none did."""
-    calls = (event for event in events if event.version_id == version_id and not event.error)
-    writes = [event for event in calls if not event.stages or CURRENT in event.stages]
+    writes = (event for event in events if event.version_id == version_id and makes_current(event))
     return max(writes, key=lambda event: event.time, default=None)
 
 

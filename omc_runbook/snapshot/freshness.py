@@ -146,7 +146,7 @@ def _writes(snapshot: Snapshot, is_meant: Callable[[Event], bool]) -> tuple[Even
 def _labellings(snapshot: Snapshot, label: str) -> tuple[Event, ...]:
     """The calls that gave a version a label, the oldest first."""
     if label == CURRENT:
-        return _writes(snapshot, _makes_current)
+        return _writes(snapshot, makes_current)
     calls = (event for event in snapshot.writes or () if label in event.stages and event.version_id)
     return tuple(sorted((event for event in calls if not event.error), key=_time))
 
@@ -193,7 +193,7 @@ def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
     version = next((version for version in snapshot.versions if version.id == current), None)
     if version is None:
         return None
-    calls = [event for event in snapshot.writes or () if event.version_id == current and _makes_current(event)]
+    calls = [event for event in snapshot.writes or () if event.version_id == current and makes_current(event)]
     moves = [event for event in calls if event.name == MOVE or abs(event.time - version.created) > SAME_MOMENT]
     is_old = version.created + TRAIL_DELAY <= snapshot.taken
     # AWSPREVIOUS was current just before; a version that is only staged never was.
@@ -399,7 +399,7 @@ def _back_since(snapshot: Snapshot) -> datetime:
     """
     created = {version.id: version.created for version in snapshot.versions if version.id != snapshot.current_id}
     # UpdateSecret without a value has a token that is no version's id.
-    calls = [event for event in _writes(snapshot, _makes_current) if event.version_id in created]
+    calls = [event for event in _writes(snapshot, makes_current) if event.version_id in created]
     if not calls or created.get(snapshot.previous_id, _NEVER) > calls[-1].time:
         return _NEVER
     newest = calls[-1].time
@@ -479,14 +479,14 @@ def _differing(snapshot: Snapshot, version: str, key: str, label: str = CURRENT)
     return frozenset(each for each in keys if differ(former.document.get(each), current.document.get(each)))
 
 
-def _makes_current(event: Event) -> bool:
+def makes_current(event: Event) -> bool:
     """Whether a call gave a version AWSCURRENT, and not another label alone."""
     return not event.error and (not event.stages or CURRENT in event.stages)
 
 
 def _moves_current(event: Event) -> bool:
     """Whether a call moved AWSCURRENT to a version that had been created before."""
-    return event.name == MOVE and bool(event.version_id) and _makes_current(event)
+    return event.name == MOVE and bool(event.version_id) and makes_current(event)
 
 
 def _trail_reaches(snapshot: Snapshot, since: datetime, moment: datetime, *, is_known: bool) -> bool:
@@ -511,7 +511,7 @@ def _lacks_a_move(snapshot: Snapshot) -> bool:
     """
     if _staged(snapshot).get(snapshot.current_id) == _NEVER:
         return True
-    calls = _writes(snapshot, _makes_current)
+    calls = _writes(snapshot, makes_current)
     current = next((version for version in snapshot.versions if version.id == snapshot.current_id), None)
     if not calls or current is None:
         return False

@@ -127,7 +127,7 @@ def _entry(
     calls = [event for event in writes if event.version_id == version.id]
     creations = [event for event in calls if event.name != MOVE]
     moves = tuple(event for event in calls if event.name == MOVE and CURRENT in event.stages)
-    at_once = any(not event.stages or CURRENT in event.stages for event in creations)
+    at_once = any(map(freshness.makes_current, creations))
     staged = bool(creations) and not at_once
     promoted = at_once or bool(moves) or not {CURRENT, PREVIOUS}.isdisjoint(version.stages)
     return VersionEntry(
