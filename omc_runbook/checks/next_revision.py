@@ -47,9 +47,6 @@ _CHECKS = (
 _SECRET_NAME = 6
 """The field of an ARN that has the secret's name."""
 
-_LOOPS = ("for", "object-for")
-"""The kinds of expressions that make many references of one."""
-
 Location = tuple[str, str]
 """A container and a variable."""
 
@@ -105,7 +102,7 @@ def _of_loops(
 ) -> Iterator[tuple[Location, DeclaredFault]]:
     """The faults that all references of one for expression have, so that it is the expression's."""
     for container in locations.containers:
-        loops = {each.list.position: each.list for each in container.references if each.list.kind in _LOOPS}
+        loops = {each.list.position: each.list for each in container.references if each.list.is_loop}
         for loop in loops.values():
             own = [(container.name, each.variable) for each in container.references if each.list is loop]
             alone = [faults[each] for each in own if each in faults and not faults[each].shared]

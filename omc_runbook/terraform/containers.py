@@ -595,13 +595,13 @@ def _entries(node: Node, folder: Folder) -> list[tuple[Node, Node, Loop]] | None
         return [(member, member, {}) for member in node.parts if member.name]
     if node.kind == "tuple":
         return [(element, element, {}) for element in node.parts]
-    rounds = _rounds(node, folder) if node.kind in ("for", "object-for") else None
+    rounds = _rounds(node, folder) if node.is_loop else None
     return None if rounds is None else [(element, node, loop) for element, loop in rounds]
 
 
 def _is_filtered(node: Node, folder: Folder) -> bool:
     """Whether a for expression has a condition, or one that it iterates over has: it may leave a new element out."""
-    if node.kind not in ("for", "object-for"):
+    if not node.is_loop:
         return False
     return bool(node.condition) or any(_is_filtered(each, folder) for each in folder.objects(node.parts[0]))
 
@@ -675,7 +675,7 @@ def collection_of(node: Node, folder: Folder) -> Node:
 
     Of several merged ones it is the last that has anything in it: an empty one is often a variable's default.
     """
-    if node.kind not in ("for", "object-for"):
+    if not node.is_loop:
         return node
     collection = folder.follow(node.parts[0])
     while collection.kind == "call" and len(collection.parts) == 1:
@@ -690,7 +690,7 @@ def loop_over_secret(container: TerraformContainer, key: str) -> Node | None:
     """The for expression that makes a container's reference to a key, as to each one of a secret's value, or None."""
     folder, secrets = container.folder, container.node.member("secrets")
     loop = folder.follow(secrets.value) if secrets else None
-    if loop is None or loop.kind not in ("for", "object-for") or loop.condition:
+    if loop is None or not loop.is_loop or loop.condition:
         return None
     variables, is_list = [each.strip() for each in loop.name.split(",")], False
     keys = folder.follow(loop.parts[0])

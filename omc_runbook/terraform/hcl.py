@@ -65,6 +65,11 @@ class Node:
         return self.file.name, self.start
 
     @property
+    def is_loop(self) -> bool:
+        """Whether it is a for expression, which can make many references of one."""
+        return self.kind in ("for", "object-for")
+
+    @property
     def condition(self) -> Node | None:
         """The condition of a for expression; None without one."""
         results = {"for": 1, "object-for": 2}.get(self.kind, len(self.parts))

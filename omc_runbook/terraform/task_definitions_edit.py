@@ -228,7 +228,7 @@ def _collection_insertion(
     collection = collection_of(secrets_list, container.folder)
     is_json = _is_json(container, collection)
     samples = [each for each in container.references if each.list == secrets_list and collection.encloses(each.element)]
-    is_named = secrets_list.kind in ("for", "object-for") and collection.kind == "tuple"
+    is_named = secrets_list.is_loop and collection.kind == "tuple"
     if is_named and all(each.kind == "string" for each in collection.parts):
         if variable != key:
             raise _refusal(container, variable, "a for expression makes its names from keys: both must be the same")
