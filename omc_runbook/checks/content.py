@@ -637,10 +637,10 @@ def _evidence(snapshot: Snapshot, member: Member, what: str, severity: Severity 
 
 def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
     services, environment = services_reading(snapshot, key), snapshot.environment
+    demands = [demand for demand in secret_demands(snapshot) if demand.reference.key == key]
     is_managed = snapshot.secret is not None and bool(snapshot.secret.manager)
     # An AWS service or a partner names the keys of what it manages.
     if instead and (is_managed or (key not in environment.keys and instead in referenced_keys(snapshot))):
-        demands = [demand for demand in secret_demands(snapshot) if demand.reference.key == key]
         variables = " and ".join(dict.fromkeys(demand.variable for demand in demands))
         correct = source_for(snapshot, services).refer_to(instead, variables)
         if demands and all(demand.is_of_proxy for demand in demands):
@@ -652,8 +652,7 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
     entry = key in environment.keys
     remedy = remedies.update(environment, key, instead) if entry else remedies.put_value(environment.names)
     referenced = f"{key} is referenced by {in_words(services)}."
-    own = (demand for demand in secret_demands(snapshot) if demand.reference.key == key)
-    revisions = rolled_back_alone(snapshot, ((demand.service, demand.definition) for demand in own))
+    revisions = rolled_back_alone(snapshot, ((demand.service, demand.definition) for demand in demands))
     ways = (
         f"Of {service}, only {revision} refers to it, which ECS rolled back: once the secret has the key, deploy that"
         " revision."
