@@ -12,6 +12,7 @@ from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE,
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.own_files import own_files
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
+from omc_runbook.changes.fix.steps import undo_commands
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import PRODUCTION, Environment
 from omc_runbook.model.grouping import grouped
@@ -150,8 +151,8 @@ def undo(
         return Listing("Undo", (), result.rollback_note)
     entries = []
     for each in result.environments:
-        lead = "The service returns to its former task definition revision."
-        commands = [undo for step in each.fix.steps for undo in step.undo(each.fix.plan.names)] if each.fix else []
+        fix, lead = each.fix, "The service returns to its former task definition revision."
+        commands = [undo for step in fix.steps for undo in undo_commands(step, fix.plan.names)] if fix else []
         entries += [Entry("undo: the reference", each.plan.environment, lead=lead, command=undo) for undo in commands]
         if each.plan.terraform:
             lead = "Undo the edits of the files, as below, and apply Terraform again."

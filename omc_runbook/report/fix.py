@@ -5,7 +5,7 @@ from __future__ import annotations
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
-from omc_runbook.changes.fix.steps import Redeploy
+from omc_runbook.changes.fix.steps import Redeploy, undo_commands
 from omc_runbook.model.findings import check_ids
 from omc_runbook.model.letters import counted
 from omc_runbook.report import changes
@@ -77,7 +77,9 @@ def undo(plan: FixPlan, result: FixResult | None) -> Listing:
     """The commands that undo each step, the last step first."""
     steps = plan.steps if result is None else result.steps
     entries = [
-        Entry(f"undo: {step.title}", command=command) for step in reversed(steps) for command in step.undo(plan.names)
+        Entry(f"undo: {step.title}", command=command)
+        for step in reversed(steps)
+        for command in undo_commands(step, plan.names)
     ]
     taken_back = result is not None and result.is_cancelled
     entries += [

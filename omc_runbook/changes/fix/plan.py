@@ -21,6 +21,7 @@ from omc_runbook.changes.fix.steps import (
     RestoreVersion,
     UnfixedCause,
     undo_command,
+    undo_commands,
 )
 from omc_runbook.changes.secret.plan import is_database_password, users, why_consumers_unknown
 from omc_runbook.changes.secret.restore import plan_restore
@@ -131,7 +132,7 @@ class FixPlan:
     @property
     def undo_commands(self) -> tuple[str, ...]:
         """The commands that take its steps back, the last one first, and those of another process."""
-        commands = (text for step in reversed(self.steps) for text in step.undo(self.names))
+        commands = (text for step in reversed(self.steps) for text in undo_commands(step, self.names))
         return (*commands, *self.undo_commands_before)
 
     @property

@@ -45,12 +45,8 @@ class RestoreSecret:
         """The command to do it by hand."""
         return remedies.restore_secret(names).command
 
-    def undo(self, names: Names) -> tuple[str, ...]:
-        """The commands to undo it."""
-        return (remedies.delete_secret(self.secret.name, names.recovery_days, names.region).command,)
-
     def undos(self, environment: str) -> tuple[Undo, ...]:
-        """The same for the engine: a secret is not deleted again."""
+        """How the engine takes it back: it does not delete a secret again."""
         return (Undo(kind="none", subject=f"{self.secret.name} is not deleted again.", environment=environment),)
 
 
@@ -81,12 +77,8 @@ class RestoreVersion:
         """The command to do it by hand."""
         return remedies.move_back(names, self.plan.token, self.plan.base).command
 
-    def undo(self, names: Names) -> tuple[str, ...]:
-        """The commands to undo it."""
-        return (remedies.move_back(names, self.plan.base, self.plan.token).command,)
-
     def undos(self, environment: str) -> tuple[Undo, ...]:
-        """The same for the engine."""
+        """How the engine takes it back."""
         plan = self.plan
         return (
             Undo(kind="version", subject=plan.secret_name, former=plan.base, new=plan.token, environment=environment),
@@ -128,12 +120,8 @@ class Grant:
         """The command to do it by hand."""
         return remedies.grant(names, self.role, self.action, self.resource).command
 
-    def undo(self, names: Names) -> tuple[str, ...]:
-        """The commands to undo it."""
-        return (remedies.revoke(self.role, self.policy).command,)
-
     def undos(self, environment: str) -> tuple[Undo, ...]:
-        """The same for the engine."""
+        """How the engine takes it back."""
         known = digest_of_policy(json.loads(self.document))
         return (Undo(kind="policy", subject=self.role, new=self.policy, environment=environment, known=known),)
 
@@ -184,12 +172,8 @@ class Correction:
         after = dict.fromkeys(f'"{edit.after}"' for edit in self.edits)
         return self.source.register(" and ".join(after)).command
 
-    def undo(self, names: Names) -> tuple[str, ...]:
-        """The commands to undo it."""
-        return tuple(remedies.deploy(names, service.name, self.definition.label).command for service in self.services)
-
     def undos(self, environment: str) -> tuple[Undo, ...]:
-        """The same for the engine."""
+        """How the engine takes it back."""
         former = self.definition.arn
         return tuple(
             Undo(kind="revision", subject=service.name, former=former, environment=environment)
@@ -211,6 +195,13 @@ def undo_command(undo: Undo, names: Names) -> str:
 
 
 FixStep = RestoreSecret | RestoreVersion | Grant | Correction
+
+
+def undo_commands(step: FixStep, names: Names) -> tuple[str, ...]:
+    """The commands that take a step back by hand: what the engine does, and for a secret its deletion."""
+    if isinstance(step, RestoreSecret):
+        return (remedies.delete_secret(step.secret.name, names.recovery_days, names.region).command,)
+    return tuple(undo_command(undo, names) for undo in step.undos(""))
 
 
 @dataclass(frozen=True)
