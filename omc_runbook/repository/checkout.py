@@ -102,6 +102,16 @@ class Checkout:
             return name in self.reads
         return all(each.variable != due for each in self.environment_reads)
 
+    @property
+    def services(self) -> tuple[ComposeService, ...]:
+        """The services of Compose; () without it."""
+        return self.compose.services if self.compose else ()
+
+    @property
+    def used_by_compose(self) -> frozenset[str]:
+        """Every variable that Compose's files interpolate or pass through to a service; none without it."""
+        return self.compose.used if self.compose else frozenset()
+
     @cached_property
     def application(self) -> ComposeService | None:
         """The service of Compose that runs the application; None without one."""

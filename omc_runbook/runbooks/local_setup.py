@@ -161,7 +161,7 @@ def apply(
     if not run.may_change(apply, confirm):
         return None
     live, checkout = live or LiveChange(), run.own_checkout
-    variables = plan.workstation.known_variables | (checkout.compose.used if checkout.compose else frozenset())
+    variables = plan.workstation.known_variables | checkout.used_by_compose
 
     def start() -> StartResult:
         if not starts:

@@ -268,7 +268,7 @@ def _is_project(folder: Path) -> bool:
 
 
 def _missing_env_files(checkout: Checkout) -> Iterator[Path]:
-    for service in checkout.compose.services if checkout.compose else ():
+    for service in checkout.services:
         for name in service.env_files:
             path = Path(os.path.normpath(checkout.root / name))
             is_other = path.name == DOTENV and path.parent != checkout.root and not isinstance(name, OptionalPath)

@@ -254,14 +254,13 @@ class Workstation:
 
     def is_set_later(self, name: str) -> bool:
         """Whether files that are read after the .env give a variable a value: not where somebody gets the .env's."""
-        settings, compose = self.checkout.settings, self.checkout.compose
         by_settings = self._is_set_by(self._beside_for_settings[1], name)
-        if not (compose and self.checkout.application):
+        if self.checkout.application is None:
             return by_settings
         # Compose interpolates by the .env alone.
-        if name in compose.used:
+        if name in self.checkout.used_by_compose:
             return False
-        reads_none = settings.env_files == () and not self.checkout.loaded_files
+        reads_none = self.checkout.settings.env_files == () and not self.checkout.loaded_files
         by_compose = all(self._is_set_by(files, name) for _, files in self._beside_for_services)
         return by_compose and (by_settings or reads_none)
 
@@ -276,7 +275,7 @@ class Workstation:
     def _is_earlier(self, name: str, is_enough: Callable[[Masked | None], bool]) -> bool:
         if self.binding(name) is not None:
             return False
-        if not (self.checkout.compose and self.checkout.application):
+        if self.checkout.application is None:
             return self._has_value(self._beside_for_settings[0], name, is_enough)
         return all(self._has_value(files, name, is_enough) for files, _ in self._beside_for_services)
 
@@ -310,8 +309,7 @@ class Workstation:
 
     def is_set_instead(self, name: str) -> bool:
         """Whether the .env that both read instead has a variable, which no Compose file interpolates."""
-        compose = self.checkout.compose
-        is_used = compose is not None and name in compose.used
+        is_used = name in self.checkout.used_by_compose
         return self.instead is not None and not is_used and self._has_value((self.instead,), name, is_value)
 
     def is_given_elsewhere(self, name: str) -> bool:
@@ -332,9 +330,8 @@ class Workstation:
         settings, compose, checkout = self.checkout.settings, self.checkout.compose, self.checkout
         if not (settings.forbids_others and settings.env_files and is_read_by_settings(checkout, self.path)):
             return False
-        services = compose.services if compose else ()
         # Another service that gets the file may read any of its lines.
-        is_shared = any(each != checkout.application and each.env_files for each in services)
+        is_shared = any(each != checkout.application and each.env_files for each in checkout.services)
         is_used = compose is not None and (name.casefold() in compose.used_in_any_case or name.startswith(_OF_COMPOSE))
         return not (is_shared or is_used or self._is_read_by_code(name))
 
@@ -368,9 +365,8 @@ class Workstation:
     @cached_property
     def _beside_for_services(self) -> tuple[tuple[tuple[Dotenv, ...], tuple[Dotenv, ...]], ...]:
         """The files that Compose reads before and after the .env, for each service that the code may run in."""
-        compose, application = self.checkout.compose, self.checkout.application
-        services = compose.services if compose else ()
-        own = (each for each in services if each == application or (each.context and each.env_files))
+        checkout = self.checkout
+        own = (each for each in checkout.services if each == checkout.application or (each.context and each.env_files))
         return tuple(self._beside([""], each.env_files) for each in own)
 
     def _beside(self, folders: Iterable[str], names: Iterable[str]) -> tuple[tuple[Dotenv, ...], tuple[Dotenv, ...]]:
@@ -436,8 +432,8 @@ class Workstation:
 
     def spelling_of(self, variable: str, lines: Collection[str]) -> str:
         """The name, of some lines, that Settings read as a variable in whatever case; `variable` without one."""
-        settings, compose = self.checkout.settings, self.checkout.compose
-        is_exact = settings.case_sensitive or (compose is not None and variable in compose.used)
+        settings = self.checkout.settings
+        is_exact = settings.case_sensitive or variable in self.checkout.used_by_compose
         if variable in lines or is_exact or settings.find(variable) is None:
             return variable
         return next((each for each in lines if each.casefold() == variable.casefold()), variable)
@@ -451,8 +447,7 @@ class Workstation:
 
     def none_text(self, name: str) -> str:
         """The text that Settings take for None as a variable's value; "" for none, and where Compose reads it too."""
-        settings, compose = self.checkout.settings, self.checkout.compose
-        is_used = compose is not None and name in compose.used
+        settings, is_used = self.checkout.settings, name in self.checkout.used_by_compose
         return "" if is_used or settings.find(name) is None else settings.none_text
 
     def is_none(self, name: str, value: Masked | None) -> bool:
@@ -560,12 +555,10 @@ def known_names(checkout: Checkout, keys: Mapping[str, Key]) -> frozenset[str]:
     Each also without underscores, as in secretKey: that is a known name in another spelling, and no value.
     """
     nested = (name for each in checkout.settings.fields for name in each.nested)
-    services = checkout.compose.services if checkout.compose else ()
-    in_compose = (each.variable for service in services for each in service.environment)
-    used = checkout.compose.used if checkout.compose else ()
+    in_compose = (each.variable for service in checkout.services for each in service.environment)
     of_code = checkout.reads | checkout.application_reads | checkout.other_reads
     in_template = (entry.name for entry in checkout.template_entries)
-    names = chain(of_code, nested, in_template, used, in_compose, keys, by_variable(keys))
+    names = chain(of_code, nested, in_template, checkout.used_by_compose, in_compose, keys, by_variable(keys))
     folded = frozenset(name.casefold() for name in names)
     return folded | {name.replace("_", "") for name in folded}
 

@@ -152,9 +152,8 @@ def start(checkout: Checkout, variables: Collection[str], sleep: Callable[[float
     except CouldNotLook as error:
         return StartResult(up, str(error), problems, ok=True)
     own = checkout.application.name if checkout.application else ""
-    services = checkout.compose.services if checkout.compose else ()
     # What another service waits for to end well is a job.
-    own = "" if any(own in each.awaits_end_of for each in services) else own
+    own = "" if any(own in each.awaits_end_of for each in checkout.services) else own
     failed = [each for each in containers if each.failure or (each.service == own and each.state == "exited")]
     if failed:
         failure = failed[0].failure or "has ended (exit code 0)"

@@ -82,10 +82,9 @@ def read_source_values(workstation: Workstation, values_from: str) -> SourceValu
 
 def _known_names(workstation: Workstation) -> frozenset[str]:
     """Every variable that something in the checkout reads, or that its template or .env has."""
-    checkout, file = workstation.checkout, workstation.dotenv
-    compose = checkout.compose.used if checkout.compose else frozenset()
-    in_file = (binding.name for binding in (file.bindings if file else ()))
-    return workstation.known_variables | checkout.application_reads | checkout.other_reads | compose | {*in_file}
+    checkout, in_file = workstation.checkout, {binding.name for binding in workstation.bindings}
+    read = workstation.known_variables | checkout.application_reads | checkout.other_reads
+    return read | checkout.used_by_compose | in_file
 
 
 def _spelling(workstation: Workstation, variable: str) -> str:
@@ -183,7 +182,7 @@ def is_set(workstation: Workstation, name: str, text: str) -> bool:
     if text and text == workstation.none_text(name):
         return True
     # The line may have had the name in another case.
-    others = (each for each in (file.bindings if file else ()) if each.name.casefold() == name.casefold())
+    others = (each for each in workstation.bindings if each.name.casefold() == name.casefold())
     binding = (file.find(name) if file else None) or next(others, None)
     if binding and not binding.has_braces:
         return is_text_of_value(text)
