@@ -38,7 +38,9 @@ _OWNER = re.compile(r"dubious ownership in repository at '(.+?)'")
 _NO_REPOSITORY = "not a git repository"
 _UNREADABLE = re.compile(r"^error: (?:failed to stat )?'(.+)': ", re.MULTILINE)
 """A file that git grep leaves out."""
-_SUBMODULE = "160000 "
+_STAGED = ("ls-files", "--stage", "-z")
+"""What lists the index: each entry's mode, id and stage, then its path."""
+_SUBMODULE = "160000"
 """The mode of a submodule in git's index."""
 _STATUS = ("status", "--porcelain", "-z", "--ignore-submodules=all", "--no-renames")
 _USAGE = 129
@@ -248,19 +250,17 @@ def find_changed(repository: Path) -> tuple[tuple[str, ...], str]:
 
     Those that git is told to take for unchanged, or to skip in the work tree, are among them.
     """
-    output = _run(repository, *_STATUS, "--untracked-files=no", "--", ".")
-    changed = [entry[3:] for entry in output.out.split("\0") if entry]
-    prefix = _run(repository, "rev-parse", "--show-prefix").out.removesuffix("\n") if changed else ""
+    changed, prefix, obstacle = _read_changes(repository, "--untracked-files=no", "--", ".")
     entries = _run(repository, "ls-files", "-v", "-z").out.split("\0")
     unchecked = [entry[2:] for entry in entries if entry[:1] == "S" or entry[:1].islower()]
-    return tuple(dict.fromkeys((*(path.removeprefix(prefix) for path in changed), *unchecked))), output.obstacle
+    return tuple(dict.fromkeys((*(path.removeprefix(prefix) for path in changed), *unchecked))), obstacle
 
 
 def list_versions(repository: Path, version: str, names: Collection[str]) -> tuple[Blob, ...]:
     """Some files of a checkout as a `version` has them, "" for the index."""
-    verb = ("ls-tree", "-r", "-z", version) if version else ("ls-files", "--stage", "-z")
-    entries = (entry.partition("\t") for entry in _run(repository, *verb).out.split("\0")) if names else ()
-    return tuple(Blob(head.split()[2 if version else 1], path, "") for head, _, path in entries if path in names)
+    verb = ("ls-tree", "-r", "-z", version) if version else _STAGED
+    entries = _entries(_run(repository, *verb)) if names else ()
+    return tuple(Blob(head[2 if version else 1], path, "") for head, path in entries if path in names)
 
 
 def has_commit(repository: Path) -> bool:
@@ -272,8 +272,14 @@ def list_submodules(repository: Path) -> tuple[str, ...]:
     """The paths of a checkout's submodules, whether they are checked out or not."""
     if not any((folder / ".gitmodules").exists() for folder in (repository, *repository.parents)):
         return ()
-    entries = _run(repository, "ls-files", "--stage", "-z").out.split("\0")
-    return tuple(entry.partition("\t")[2] for entry in entries if entry.startswith(_SUBMODULE))
+    return tuple(path for (mode, *_), path in _entries(_run(repository, *_STAGED)) if mode == _SUBMODULE)
+
+
+def _entries(listing: _Output) -> Iterator[tuple[list[str], str]]:
+    """The entries of the index or of a commit's tree: the words before each path, and the path."""
+    for entry in filter(None, listing.out.split("\0")):
+        head, _, path = entry.partition("\t")
+        yield head.split(), path
 
 
 def find_filter(repository: Path, name: str) -> str:
@@ -289,8 +295,8 @@ def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:
     stored = _run(repository, "cat-file", "--batch-all-objects", "--unordered", form)
     # In a folder of a larger work tree, ls-files would leave the rest out.
     top = find_work_tree(repository) or repository
-    staged = _run(top, "ls-files", "--stage", "-z") if stored.out else stored
-    present = {entry.split()[1] for entry in staged.out.split("\0") if entry}
+    staged = _run(top, *_STAGED) if stored.out else _Output(0)
+    present = {id_ for (_, id_, *_), _ in _entries(staged)}
     entries = (line.split() for line in stored.out.splitlines())
     blobs = [(id_, int(size)) for id_, kind, size in entries if kind == "blob" and id_ not in present]
     return sorted(blobs, key=lambda blob: blob[1]), stored.obstacle or staged.obstacle
@@ -325,13 +331,17 @@ def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...
     """Those of a checkout's paths that are changed, or untracked and not ignored; none without a work tree."""
     if not names:
         return ()
-    output = _run(repository, *_STATUS, "--untracked-files=all", "--", *names)
-    changed = [entry[3:] for entry in output.out.split("\0") if entry]
-    if not changed:
-        return ()
-    prefix = _run(repository, "rev-parse", "--show-prefix").out.removesuffix("\n")
+    changed, prefix, _ = _read_changes(repository, "--untracked-files=all", "--", *names)
     paths = {name: posixpath.normpath(posixpath.join(prefix, name)) for name in names}
     return tuple(name for name in names if any(_is_in(each, paths[name]) for each in changed))
+
+
+def _read_changes(repository: Path, *options: str) -> tuple[list[str], str, str]:
+    """The changed files by their paths within the work tree, what these begin with in a checkout, and an obstacle."""
+    output = _run(repository, *_STATUS, *options)
+    changed = [entry[3:] for entry in output.out.split("\0") if entry]
+    prefix = _run(repository, "rev-parse", "--show-prefix").out.removesuffix("\n") if changed else ""
+    return changed, prefix, output.obstacle
 
 
 def find_git_dir(repository: Path) -> Path | None:
