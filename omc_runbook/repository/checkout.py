@@ -135,9 +135,7 @@ class Checkout:
     def template_entry_for(self, variable: str) -> TemplateEntry | None:
         """The template's line for a variable, or for another name of the same field of Settings, in its case or not."""
         field = self.settings.find(variable)
-        names = [variable]
-        if field and variable not in field.nested:
-            names += [each for each in field.variables if each not in field.nested]
+        names = [variable, *(field.own_variables if field and variable not in field.nested else ())]
         if found := next(filter(None, map(self.template_entry, names)), None):
             return found
         folded = {each.casefold() for each in names} if field and not self.settings.case_sensitive else set()

@@ -55,6 +55,11 @@ class Field:
     """Whether its value has a `min_length` or a pattern, which an empty text has not."""
 
     @property
+    def own_variables(self) -> tuple[str, ...]:
+        """Those that have its whole value, and not that of a field of a nested model alone."""
+        return tuple(each for each in self.variables if each not in self.nested)
+
+    @property
     def reason(self) -> str:
         """Why the application needs the variable, where it is required."""
         reader = "Settings" if self.owner else f"{self.file}, line {self.line},"

@@ -424,7 +424,7 @@ class Workstation:
         template_names = [entry.name for entry in self.checkout.template_entries]
         if field is None or variable in field.nested:
             return self.spelling_of(variable, template_names)
-        names = [each for each in field.variables if each not in field.nested]
+        names = field.own_variables
         entries = filter(None, map(self.checkout.template_entry, (variable, *names)))
         offered = [entry.name for entry in sorted(entries, key=lambda entry: entry.commented_out)]
         name = next((each for each in names if self.binding(each)), next(iter(offered), variable))
@@ -468,7 +468,7 @@ class Workstation:
     def key_of(self, variable: str) -> Key | None:
         """The catalogue's key of a variable, or of another name of the same field; None if it has none."""
         field = self.checkout.settings.find(variable)
-        aliases = [each for each in field.variables if each not in field.nested] if field else []
+        aliases = field.own_variables if field else ()
         return next(filter(None, map(self._keys_by_variable.get, (variable, *aliases))), None)
 
     @cached_property

@@ -90,9 +90,8 @@ def _known_names(workstation: Workstation) -> frozenset[str]:
 def _spelling(workstation: Workstation, variable: str) -> str:
     """The name by which the .env, else the template, fills the field of Settings that a variable fills."""
     settings_field = workstation.checkout.settings.find(variable)
-    names: tuple[str, ...] = (variable,)
-    if settings_field and variable not in settings_field.nested:
-        names = tuple(each for each in settings_field.variables if each not in settings_field.nested)
+    is_whole = settings_field is not None and variable not in settings_field.nested
+    names = settings_field.own_variables if settings_field and is_whole else (variable,)
     in_dotenv = [each for each in names if workstation.binding(each)]
     active = [entry.name for entry in workstation.checkout.template_entries if not entry.commented_out]
     in_template = [each for each in names if each in active]
