@@ -209,8 +209,8 @@ def settings_of(classes: Classes) -> SettingsSource:
     others = [each for each in classes.nodes if each not in main_names and classes.is_settings(each)]
     parts = {part for each in fields if each.nested for part in _models(classes, each.annotation)}
     for other in others:
-        positions = {(each.file, each.line, each.variables) for each in fields}
-        own = [each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in positions]
+        declared = {_declaration(each) for each in fields}
+        own = [each for each in _fields(classes, other) if _declaration(each) not in declared]
         # What fills the field of Settings fills its parts, and their own variables only stand in for them.
         is_part = other in parts and not classes.is_used_as_value(other)
         fields += (replace(each, required=False) for each in own) if is_part else own

@@ -369,23 +369,26 @@ class Classes:
 
     def _options(self, node: ast.expr | None, depth: int = 0) -> dict[str, object]:
         """The options in the value of a model_config, and in what it takes over from others by ** or |."""
-        if node and depth < DEEPEST and (constant := self.constant(node)):
+        unknown = dict.fromkeys(OPTIONS, COMPUTED)
+        if node is None or depth == DEEPEST:
+            return unknown
+        if constant := self.constant(node):
             shared = _constant_name(node)
             if shared not in self._shared_options:
-                self._shared_options[shared] = dict.fromkeys(OPTIONS, COMPUTED)
+                self._shared_options[shared] = unknown
                 self._shared_options[shared] = self._options(constant, depth + 1)
             return self._shared_options[shared]
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and depth < DEEPEST:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return self._options(node.left, depth + 1) | self._options(node.right, depth + 1)
-        if isinstance(node, ast.Call) and self.name(node.func) in _CONFIGS and not node.args and depth < DEEPEST:
+        if isinstance(node, ast.Call) and self.name(node.func) in _CONFIGS and not node.args:
             # Of a call, what is named overrides what ** brings, wherever that is.
             pairs = sorted(((each.arg, each.value) for each in node.keywords), key=lambda pair: pair[0] is not None)
-        elif isinstance(node, ast.Dict) and depth < DEEPEST:
+        elif isinstance(node, ast.Dict):
             keys = [each.value if isinstance(each, ast.Constant) else None for each in node.keys]
             pairs = [(str(key) if key else None, each) for key, each in zip(keys, node.values, strict=True)]
         else:
             # It may set any option.
-            return dict.fromkeys(OPTIONS, COMPUTED)
+            return unknown
         options: dict[str, object] = {}
         for name, each in pairs:
             if name is None:
