@@ -50,8 +50,12 @@ def folder() -> Path:
 
 def unfinished(run: Run) -> list[tuple[StateFile, ChangeState]]:
     """The changes of a run's main environment that have not ended well, the newest first."""
-    own = run.state()
-    return states.find(folder(), own.account, own.environment, own.endpoint)
+    return _states_like(run.state())
+
+
+def _states_like(state: ChangeState) -> list[tuple[StateFile, ChangeState]]:
+    """The changes of the same account and environment."""
+    return states.find(folder(), state.account, state.environment, state.endpoint)
 
 
 def begin(live: LiveChange, state: ChangeState) -> None:
@@ -61,7 +65,7 @@ def begin(live: LiveChange, state: ChangeState) -> None:
     if path or not (is_in_ipython() and kernel.allows_input()):
         live.restart(state, StateFile(Path(path)) if path else None, is_watched=True)
         return
-    live_change.refuse_another(states.find(folder(), state.account, state.environment, state.endpoint))
+    live_change.refuse_another(_states_like(state))
     stem = stems.make(state.runbook, state.environment, started)
     live.restart(state, StateFile(folder() / f"{stem}{STATE_SUFFIX}"), is_watched=False)
 
@@ -71,7 +75,9 @@ def end(live: LiveChange, run: Run, displays: Mapping[str, object]) -> None:
     live.end()
     ending = displays.get("outcome")
     if live.state:
-        _remove_done(live, live.state, run, isinstance(ending, Ending) and ending.outcome.status == "ok")
+        is_well = isinstance(ending, Ending) and ending.outcome.status == "ok"
+        for file in _find_done(live, live.state, run, is_well):
+            file.remove()
     if isinstance(ending, Ending):
         _leave(live, run, ending.outcome, displays)
 
@@ -88,14 +94,9 @@ def without_done(live: LiveChange, run: Run, findings: Sequence[Finding]) -> Run
     return replace(run, unfinished=()) if is_all else run
 
 
-def _remove_done(live: LiveChange, own: ChangeState, run: Run, is_well: bool) -> None:
-    """Remove the states of killed changes that this one has finished, or that are well without it."""
-    for file in _find_done(live, own, run, is_well):
-        file.remove()
-
-
 def _find_done(live: LiveChange, own: ChangeState, run: Run, is_well: bool) -> Iterator[StateFile]:
-    for file, state in states.find(folder(), own.account, own.environment, own.endpoint):
+    """The states of killed changes that this one has finished, or that are well without it."""
+    for file, state in _states_like(own):
         if state.is_alive or file == live.file:
             continue
         has_done = live.has_begun and _is_done_by(own, state)
