@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import posixpath
 import pwd
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from omc_runbook.masking.search import ValueSearch
@@ -31,7 +32,7 @@ from omc_runbook.textfile.file import SourceFile, read_if_readable, read_source
 from omc_runbook.workstation import docker, leaks, settings_probe
 from omc_runbook.workstation.dotenv import Dotenv, read_dotenv
 from omc_runbook.workstation.dotenv_names import find_assignments
-from omc_runbook.workstation.history import read_history
+from omc_runbook.workstation.history import GitHistory, read_history
 from omc_runbook.workstation.settings_probe import SettingsResult
 from omc_runbook.workstation.workstation import (
     DOTENV,
@@ -60,14 +61,9 @@ def read_workstation(
 
     Raises UsageError for a .env that is no readable file, and CouldNotLook if Docker Compose does not end in time.
     """
-    template_names = {entry.name for entry in checkout.template_entries}
-    prefix = checkout.settings.env_prefix.upper()
-    known_keys = _provider_keys(prefix) | _with_prefix(prefix, keys)
-    extra_keys = {name: key for name, key in known_keys.items() if name in checkout.reads | template_names}
-    keys = {**extra_keys, **keys}
-    path, public = checkout.root / DOTENV, [*_public_texts(checkout, keys)]
+    keys, path = _with_other_keys(checkout, keys), checkout.root / DOTENV
+    public, known = [*_public_texts(checkout, keys)], known_names(checkout, keys)
     program = docker.find_compose(checkout.root) if checkout.compose and path.exists() else None
-    known = known_names(checkout, keys)
     dotenv = read_dotenv(path, os.environ, public, program, known)
 
     def read_other(other: Path) -> Dotenv | None:
@@ -79,23 +75,23 @@ def read_workstation(
 
     earlier, overriding = read_beside(None)
     stray_files = (*(() if path.exists() else _misnamed_files(checkout)), *_stray_files(checkout, path))
+    # Files that have the .env's values, or were meant to be it.
+    others = (*stray_files, *_link_target(dotenv))
+    names = [name for each in checkout.settings.fields for name in each.nested]
+    names += [binding.name for binding in dotenv.bindings] if dotenv else []
+    env_file = path if is_read_by_settings(checkout, path) else None
+    source = checkout.settings
+    load = partial(settings_probe.load_settings, checkout.root, env_file, names, python, source.path, source.name)
     with ThreadPoolExecutor(4, "workstation") as pool:
-        template = (checkout.template.file.name,) if checkout.template else ()
-        files = [path, *stray_files, *_link_target(dotenv)]
-        inside = [each.relative_to(checkout.root).as_posix() for each in files if each.is_relative_to(checkout.root)]
-        history = pool.submit(read_history, checkout.root, inside, [name for name in template if name != DOTENV])
+        history = pool.submit(_read_history, checkout, (path, *others))
         status = pool.submit(git.read_status, checkout.root, DOTENV)
-        env_file = path if is_read_by_settings(checkout, path) else None
-        names = [name for each in checkout.settings.fields for name in each.nested]
-        names += [binding.name for binding in dotenv.bindings] if dotenv else []
-        what = (checkout.root, env_file, names, python, checkout.settings.path, checkout.settings.name)
-        loading = pool.submit(settings_probe.load_settings, *what) if allow_code and checkout.settings.file else None
+        loading = pool.submit(load) if allow_code and source.file else None
         before, after = ([each.path for each in files] if dotenv else [] for files in (earlier, overriding))
         is_beside = loading and env_file and dotenv and (before or after)
-        loading_later = pool.submit(settings_probe.load_settings, *what, after, before) if is_beside else None
+        loading_later = pool.submit(load, after, before) if is_beside else None
         config = pool.submit(docker.read_config, program, checkout.root) if dotenv and program else None
     result = loading.result() if loading else None
-    if result and checkout.settings.env_files is None:
+    if result and source.env_files is None:
         earlier, overriding = read_beside(result)
     workstation = Workstation(
         checkout=checkout,
@@ -109,16 +105,14 @@ def read_workstation(
         secret_files=frozenset(_secret_files(checkout)),
         read_instead=None if path.exists() else next(_files_instead(checkout, path), None),
         missing_env_files=tuple(dict.fromkeys(_missing_env_files(checkout))),
-        published_files=tuple(
-            each for each in (*stray_files, *_link_target(dotenv)) if _is_published(checkout.root, each)
-        ),
+        published_files=tuple(each for each in others if _is_published(checkout.root, each)),
         git=status.result(),
         settings_result=result if dotenv else None,
         later_result=loading_later.result() if loading_later else None,
         history=history.result(),
         url_parts=result.url_parts if result else (),
         unread_settings=tuple(each.label for each in _unread_settings(checkout)),
-        is_code_withheld=bool(dotenv and checkout.settings.file and not allow_code),
+        is_code_withheld=bool(dotenv and source.file and not allow_code),
         compose_program=program or docker.expected_compose(checkout.root),
         compose_config=config.result() if config else None,
         shell=_shell(checkout, dotenv),
@@ -150,6 +144,14 @@ def read_editable_template(root: Path) -> Template | None:
         is_secret(each.name) and is_text_of_value(each.value) for each in (template.entries if template else ())
     )
     return None if has_value else template
+
+
+def _with_other_keys(checkout: Checkout, keys: Mapping[str, Key]) -> Mapping[str, Key]:
+    """The catalogue, with the keys of providers and those that the prefix of Settings gives, which the checkout has."""
+    prefix = checkout.settings.env_prefix.upper()
+    known_keys = _provider_keys(prefix) | _with_prefix(prefix, keys)
+    names = checkout.reads | {entry.name for entry in checkout.template_entries}
+    return {**{name: key for name, key in known_keys.items() if name in names}, **keys}
 
 
 def _provider_keys(prefix: str) -> dict[str, Key]:
@@ -184,6 +186,13 @@ def _public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:
     for entry in checkout.template_entries:
         if not is_secret(entry.name, known.get(entry.name)) or PLACEHOLDER.match(entry.value):
             yield entry.value
+
+
+def _read_history(checkout: Checkout, files: Iterable[Path]) -> GitHistory:
+    """What git holds of those of some files that are within the checkout, and of all that hold values."""
+    root, template = checkout.root, checkout.template.file.name if checkout.template else ""
+    inside = [each.relative_to(root).as_posix() for each in files if each.is_relative_to(root)]
+    return read_history(root, inside, {template} - {"", DOTENV})
 
 
 def _unread_settings(checkout: Checkout) -> Iterator[SettingsClass]:
