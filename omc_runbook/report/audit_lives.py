@@ -14,12 +14,10 @@ from omc_runbook.report.display.drawing import (
     GREY,
     ORANGE,
     RED,
-    RIGHT,
     VIOLET,
     Picture,
+    Rows,
     TimeAxis,
-    label,
-    picture,
 )
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
@@ -41,7 +39,7 @@ _COLOURS: dict[AgeState, tuple[str, str]] = {
     "no limit": ("#5b8def", "blue"),
 }
 """The colour of each state's bars, and what the legend calls it."""
-_TOP, _ROW, _BOTTOM = 30, 26, 50
+_ROW = 26
 _SHORTEST = timedelta(minutes=1)
 
 
@@ -79,18 +77,16 @@ class LivesPlot(Picture):
         """Draw the lives: a row for each key, former values in grey, the present one in the colour of its state."""
         earliest = min((lives[0].since for lives in self._lives.values() if lives), default=self.snapshot.taken)
         latest = self.snapshot.taken + max(self.snapshot.taken - earliest, _SHORTEST) * 0.04
-        edge, foot = CAPITAL * max(map(len, self._lives), default=0) + 12, _TOP + _ROW * len(self._lives)
-
-        axis = TimeAxis(earliest, latest, edge)
-        parts = [label(edge, 16, self._legend()), *axis.draw(_TOP, foot)]
+        rows = Rows([*self._lives], _ROW, CAPITAL)
+        axis = TimeAxis(earliest, latest, rows)
+        parts = [*axis.draw()]
         for row, (key, lives) in enumerate(self._lives.items()):
-            y = _TOP + _ROW * row + _ROW // 2
-            parts.append(label(edge - 8, y + 4, key, "end"))
+            parts.append(rows.name(row))
             for life in lives:
                 start, end = axis.x(life.since), axis.x(life.until or self.snapshot.taken)
-                parts.append(self._bar(key, life, y, start, max(end - start - 1, 1)))
+                parts.append(self._bar(key, life, rows.middle(row), start, max(end - start - 1, 1)))
         caption = f"read on {self.snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
-        return picture(self.alt, foot + _BOTTOM, (*parts, label(RIGHT, foot + _BOTTOM - 8, caption, "end")))
+        return rows.draw(self.alt, self._legend(), parts, caption)
 
     def _bar(self, key: str, life: Life, y: int, start: int, width: int) -> str:
         colour = GREY if life.until else _COLOURS[self._state(key)][0]

@@ -12,16 +12,16 @@ from omc_runbook.model.letters import on_one_line
 from omc_runbook.report.display.drawing import (
     BLACK,
     GREEN,
-    LETTER,
     ORANGE,
     RIGHT,
+    TOP,
     VIOLET,
     WHITE,
     Picture,
+    Rows,
     TimeAxis,
     cross,
     label,
-    picture,
 )
 from omc_runbook.report.display.table import WIDTH
 from omc_runbook.snapshot.state import Snapshot
@@ -33,7 +33,7 @@ MOST_LINES = 60
 LONGEST_LABEL = 44
 OTHERS = "others"
 _HOURS = range(24)
-_TOP, _ROW, _BOTTOM = 30, 24, 50
+_ROW = 24
 
 
 class HeatMap(Picture):
@@ -46,22 +46,21 @@ class HeatMap(Picture):
 
     def to_svg(self) -> str:
         """Draw a square for each hour with calls, the darker the more."""
-        edge = _edge(self.counts)
-        width = (RIGHT - edge) // len(_HOURS)
+        rows = _rows(self.counts)
+        width = (RIGHT - rows.edge) // len(_HOURS)
         most = max((count for row in self.counts.values() for count in row.values()), default=1)
-        foot = _TOP + _ROW * len(self.counts)
-        parts = [label(edge, 16, "calls by hour of the day (UTC): the darker, the more")]
-        for number, (name, counts) in enumerate(self.counts.items()):
-            y = _TOP + _ROW * number
-            parts.append(label(edge - 8, y + _ROW // 2 + 4, _short(name), "end"))
+        parts = []
+        for number, counts in enumerate(self.counts.values()):
+            parts.append(rows.name(number))
             for hour, count in sorted(counts.items()):
                 strength = 0.2 + 0.8 * math.log1p(count) / math.log1p(most)
-                x = edge + width * hour
-                square = f'x="{x}" y="{y + 2}" width="{width - 2}" height="{_ROW - 4}"'
+                x, y = rows.edge + width * hour, TOP + _ROW * number + 2
+                square = f'x="{x}" y="{y}" width="{width - 2}" height="{_ROW - 4}"'
                 parts.append(f'<rect {square} fill="{WHITE}"/><rect {square} fill="{GREEN}" opacity="{strength:.2f}"/>')
-                parts.append(label(x + width // 2 - 1, y + _ROW // 2 + 4, str(count), "middle", BLACK))
-        parts += [label(edge + width * hour + width // 2, foot + 18, f"{hour:02}", "middle") for hour in _HOURS]
-        return picture(self.alt, foot + _BOTTOM, parts)
+                parts.append(label(x + width // 2 - 1, rows.middle(number) + 4, str(count), "middle", BLACK))
+        middle = rows.edge + width // 2
+        parts += [label(middle + width * hour, rows.foot + 18, f"{hour:02}", "middle") for hour in _HOURS]
+        return rows.draw(self.alt, "calls by hour of the day (UTC): the darker, the more", parts)
 
     def to_text(self) -> str:
         """A line for each principal with its hours."""
@@ -85,20 +84,15 @@ class AccessTimeline(Picture):
 
     def to_svg(self) -> str:
         """Draw a row for each principal with a mark for each call."""
-        rows = [*_by_row(self.calls)]
-        edge, foot = _edge(rows), _TOP + _ROW * len(rows)
-        axis = TimeAxis(self._left, self._right, edge)
+        names = [*_by_row(self.calls)]
+        rows = _rows(names)
+        axis = TimeAxis(self._left, self._right, rows)
         legend = "green: read  ·  ◆ violet: change  ·  red ×: refused  ·  orange: a principal with unusual calls"
-        parts = [label(edge, 16, legend), *axis.draw(_TOP, foot)]
-        parts += [
-            label(edge - 8, _TOP + _ROW * number + _ROW // 2 + 4, _short(name), "end")
-            for number, name in enumerate(rows)
-        ]
         marks = dict.fromkeys(
-            self._mark(call, axis.x(call.time), rows.index(_row_of(call, rows)))
+            self._mark(call, axis.x(call.time), rows.middle(names.index(_row_of(call, names))))
             for call in sorted(self.calls, key=_time)
         )
-        return picture(self.alt, foot + _BOTTOM, [*parts, *marks])
+        return rows.draw(self.alt, legend, (*axis.draw(), *map(rows.name, range(len(names))), *marks))
 
     def to_text(self) -> str:
         """The newest calls, oldest first."""
@@ -110,8 +104,7 @@ class AccessTimeline(Picture):
         ]
         return "\n".join(lines) or "No calls."
 
-    def _mark(self, call: Access, x: int, row: int) -> str:
-        y = _TOP + _ROW * row + _ROW // 2
+    def _mark(self, call: Access, x: int, y: int) -> str:
         if call.error:
             return cross(x, y)
         if not call.is_read:
@@ -150,5 +143,5 @@ def _short(principal: str) -> str:
     return name if len(name) <= LONGEST_LABEL else f"…{name[1 - LONGEST_LABEL :]}"
 
 
-def _edge(names: Iterable[str]) -> int:
-    return LETTER * max((len(_short(name)) for name in names), default=0) + 12
+def _rows(names: Iterable[str]) -> Rows:
+    return Rows([*map(_short, names)], _ROW)

@@ -15,13 +15,14 @@ from omc_runbook.report.display.drawing import (
     LETTER,
     ORANGE,
     RIGHT,
+    TOP,
     VIOLET,
     Picture,
+    Rows,
     TimeAxis,
     cross,
     label,
     path,
-    picture,
 )
 from omc_runbook.report.display.table import WIDTH
 from omc_runbook.snapshot import freshness
@@ -41,7 +42,7 @@ MOST_TASKS = 6
 """Beyond this many tasks of a service, tasks of one freshness share a row."""
 SHORTEST = timedelta(minutes=1)
 
-_TOP, _ROW, _BOTTOM = 30, 26, 50
+_ROW = 26
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +67,9 @@ class Timeline(Picture):
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot, self._lines = snapshot, tuple(lines_of(snapshot))
-        self._labels = ("secret", *(line.label for line in self._lines))
+        self._rows = Rows(("secret", *(line.label for line in self._lines)), _ROW)
         self._left, right = _window(snapshot, self._lines)
-        self._edge = LETTER * max(map(len, self._labels)) + 12
-        self._axis = TimeAxis(self._left, right, self._edge)
-        self._foot = _TOP + _ROW * len(self._labels)
+        self._axis = TimeAxis(self._left, right, self._rows)
 
     def to_text(self) -> str:
         """Render the timeline as plain text, oldest first."""
@@ -78,29 +77,22 @@ class Timeline(Picture):
         return "\n".join(f"{moment:%Y-%m-%d %H:%M:%S}  {on_one_line(what)}"[:WIDTH] for moment, what in moments)
 
     def to_svg(self) -> str:
-        height = self._foot + _BOTTOM
         caption = f"read on {self._snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
         parts = (
-            label(self._edge, 16, _legend(self._lines)),
-            *self._axis.draw(_TOP, self._foot),
-            *(label(self._edge - 8, self._y(row) + 4, each, "end") for row, each in enumerate(self._labels)),
+            *self._axis.draw(),
+            *map(self._rows.name, range(len(self._rows.names))),
             *self._deployments(),
             *(part for row, line in enumerate(self._lines, 1) for part in self._tasks(row, line)),
             *self._versions(),
-            label(RIGHT, height - 8, caption, "end"),
         )
-        return picture(self.alt, height, parts)
+        return self._rows.draw(self.alt, _legend(self._lines), parts, caption)
 
     def _x(self, moment: datetime) -> int:
         return self._axis.x(max(moment, self._left))
 
-    @staticmethod
-    def _y(row: int) -> int:
-        return _TOP + _ROW * row + _ROW // 2
-
     def _tasks(self, row: int, line: TimelineRow) -> Iterator[str]:
         """A bar from the first start to now, or a cross for each failed task."""
-        y = self._y(row)
+        y = self._rows.middle(row)
         if line.state == "failed":
             yield from (cross(self._x(moment), y) for moment in line.moments)
         elif line.moments:
@@ -113,7 +105,7 @@ class Timeline(Picture):
         """A dotted line through its service's rows for each deployment."""
         for service in self._snapshot.consumers:
             rows = [row for row, line in enumerate(self._lines, 1) if line.service == service.name]
-            top, foot = self._y(rows[0]) - _ROW // 2, self._y(rows[-1]) + _ROW // 2
+            top, foot = self._rows.middle(rows[0]) - _ROW // 2, self._rows.middle(rows[-1]) + _ROW // 2
             for deployment in service.deployments:
                 if deployment.created >= self._left:
                     line = f"M{self._x(deployment.created)} {top}V{foot}"
@@ -124,7 +116,7 @@ class Timeline(Picture):
 
         A version from before the window is a triangle at its edge.
         """
-        snapshot, y, free = self._snapshot, self._y(0), self._edge
+        snapshot, y, free = self._snapshot, self._rows.middle(0), self._rows.edge
         since = freshness.current_since(snapshot)
         staged = [v for v in snapshot.versions if CURRENT in v.stages or (v.stages and v.created >= self._left)]
         moments = [(max(v.created, since[0]) if CURRENT in v.stages and since else v.created, v) for v in staged]
@@ -137,7 +129,7 @@ class Timeline(Picture):
             shape = f"M{x} {y - 6}l6 6l-6 6l-6 -6z" if is_visible else f"M{x - 6} {y}l9 -6v12z"
             yield f'<path d="{shape}"/>'
             if is_current and is_visible:
-                yield path(f"M{x} {_TOP}V{self._foot}")
+                yield path(f"M{x} {TOP}V{self._rows.foot}")
             text = _stages(version) + ("" if is_visible else f", since {moment:%d %b %Y}")
             width = LETTER * len(text)
             # Where the edge or a mark is in the way at the right, it stands to the left; else above the row.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -23,6 +23,8 @@ LETTER = 7
 CAPITAL = 9
 """Pixels that a capital takes, of which the names of keys are made."""
 MOST_TICKS = 8
+TOP, _BOTTOM = 30, 50
+"""Pixels above the rows of a picture, and below them."""
 # Attributes are for where style sheets are stripped. No text that is on both a white and a dark page contrasts enough.
 TEXT, CARD = "#4a5568", "#f4f6fa"
 DARK_TEXT, DARK_CARD = "#c3cbd9", "#1e2430"
@@ -73,17 +75,6 @@ class Picture(ABC):
         return scrolling(self.alt, image)
 
 
-def picture(title: str, height: int, parts: Iterable[str]) -> str:
-    """Put the parts of a picture together, with a title for who cannot see it."""
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img"'
-        ' style="max-width: 100%" font-family="sans-serif" font-size="12">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n"
-        f'<rect class="card" width="{WIDTH}" height="{height}" rx="8" fill="{CARD}"/>\n'
-        f'<g class="text" fill="{TEXT}">\n' + "\n".join(parts) + "\n</g>\n</svg>"
-    )
-
-
 def label(x: int, y: int, text: str, anchor: str = "start", colour: str = "") -> str:
     """A text at a point."""
     fill = f' fill="{colour}"' if colour else ""
@@ -101,23 +92,64 @@ def cross(x: int, y: int) -> str:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The rows of a picture, whose names are at the left of what is drawn; `height` and `letter` are in pixels."""
+
+    names: Sequence[str]
+    height: int
+    letter: int = LETTER
+
+    @property
+    def edge(self) -> int:
+        """Where what is drawn begins."""
+        return self.letter * max(map(len, self.names), default=0) + 12
+
+    @property
+    def foot(self) -> int:
+        """Where the last row ends."""
+        return TOP + self.height * len(self.names)
+
+    def middle(self, row: int) -> int:
+        """The height at which a row is, counted from 0."""
+        return TOP + self.height * row + self.height // 2
+
+    def name(self, row: int) -> str:
+        """The name of a row."""
+        return label(self.edge - 8, self.middle(row) + 4, self.names[row], "end")
+
+    def draw(self, title: str, legend: str, parts: Iterable[str], caption: str = "") -> str:
+        """The whole picture: a title for who cannot see it, a legend above the rows, and a caption below them."""
+        height = self.foot + _BOTTOM
+        below = [label(RIGHT, height - 8, caption, "end")] if caption else []
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img"'
+            ' style="max-width: 100%" font-family="sans-serif" font-size="12">\n'
+            f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n"
+            f'<rect class="card" width="{WIDTH}" height="{height}" rx="8" fill="{CARD}"/>\n'
+            f'<g class="text" fill="{TEXT}">\n'
+            + "\n".join((label(self.edge, 16, legend), *parts, *below))
+            + "\n</g>\n</svg>"
+        )
+
+
+@dataclass(frozen=True)
 class TimeAxis:
-    """The time from `begin` to `end`, drawn from `edge` to RIGHT."""
+    """The time from `begin` to `end`, drawn through rows."""
 
     begin: datetime
     end: datetime
-    edge: int
+    rows: Rows
 
     def x(self, moment: datetime) -> int:
         """Where a moment is, in pixels."""
-        span = max(self.end - self.begin, _SECOND)
-        return round(self.edge + (moment - self.begin) / span * (RIGHT - self.edge))
+        span, edge = max(self.end - self.begin, _SECOND), self.rows.edge
+        return round(edge + (moment - self.begin) / span * (RIGHT - edge))
 
-    def draw(self, top: int, foot: int) -> Iterator[str]:
-        """A line from `top` to `foot` at each tick, and its label below."""
+    def draw(self) -> Iterator[str]:
+        """A line through all rows at each tick, and its label below."""
         for moment, text in ticks(self.begin, self.end):
-            x = self.x(moment)
-            yield path(f"M{x} {top}V{foot}", more=' opacity="0.25"')
+            x, foot = self.x(moment), self.rows.foot
+            yield path(f"M{x} {TOP}V{foot}", more=' opacity="0.25"')
             yield label(x, foot + 18, text, "middle")
 
 
