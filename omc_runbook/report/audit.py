@@ -28,12 +28,12 @@ from omc_runbook.report import (
 )
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.boxes import CELL, folded, scrolling
+from omc_runbook.report.display.boxes import CELL, folded
 from omc_runbook.report.display.drawing import Picture
 from omc_runbook.report.display.listing import Listing, commands_for
 from omc_runbook.report.display.rich_display import Group, RichDisplay
 from omc_runbook.report.display.severity import Level, badge
-from omc_runbook.report.display.table import Table
+from omc_runbook.report.display.table import Table, table_html
 from omc_runbook.snapshot.state import Snapshot
 
 AuditFindings = Mapping[str, Sequence[Finding]]
@@ -141,19 +141,14 @@ class Lights(RichDisplay):
         """Render the lights as HTML: a row for each question, a column for each environment."""
         is_one = len(self.environments) == 1
         heads = ("question", *(("light",) if is_one else ()), *self.environments)
-        cells = "".join(f'<th style="{CELL}">{html.escape(head)}</th>' for head in heads)
         questions = dict.fromkeys(light.question for light in self.lights)
         rows = (
             f'<tr><td style="{CELL}; white-space: nowrap"><strong>{html.escape(question)}</strong></td>'
             f"{''.join(_cell(light, is_one) for light in self.lights if light.question == question)}</tr>"
             for question in questions
         )
-        lines = ("", "<table>", f"<thead><tr>{cells}</tr></thead>", "<tbody>", *rows, "</tbody>", "</table>", "")
-        origins = (f"<p>{html.escape(each)}</p>" for each in self.origins)
         style = f"break-inside: avoid{'; break-before: page; break-after: page' if self.has_page else ''}"
-        title = f"<p><strong>{html.escape(_TITLE)}</strong></p>"
-        table = scrolling(_TITLE, "\n".join(lines))
-        return "\n".join((f'<div style="{style}">', title, table, *origins, "</div>"))
+        return f'<div style="{style}">\n{table_html(_TITLE, heads, rows, self.origins)}\n</div>'
 
     def to_text(self) -> str:
         if len(self.environments) > 1:

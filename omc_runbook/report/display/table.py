@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -63,20 +63,15 @@ class Table(RichDisplay):
         return pd.DataFrame(table.rows, columns=table.columns, dtype="str")
 
     def to_html(self) -> str:
-        title = f"<strong>{html.escape(self.title)}</strong>"
         if not self.rows:
-            return f"<p>{title}<br>{html.escape(self.empty)}</p>"
-        columns = self.columns[self.group :]
-        heads = "".join(f'<th style="{CELL}">{html.escape(column)}</th>' for column in columns)
-        lines = ["", "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
+            return f"<p><strong>{html.escape(self.title)}</strong><br>{html.escape(self.empty)}</p>"
+        columns, lines = self.columns[self.group :], []
         for heading, rows in self._groups():
             if heading:
                 text = f"<strong>{html.escape(heading)}</strong>"
                 lines.append(f'<tr><td colspan="{len(columns)}" style="{CELL}">{text}</td></tr>')
             lines += [f"<tr>{''.join(map(self._cell, row))}</tr>" for row in rows]
-        notes = (f"<p>{html.escape(note)}</p>" for note in self.notes)
-        table = scrolling(self.title, "\n".join((*lines, "</tbody>", "</table>", "")))
-        return "\n".join((f"<p>{title}</p>", table, *notes))
+        return table_html(self.title, columns, lines, self.notes)
 
     def to_text(self) -> str:
         """Render the table as plain text; long cells are wrapped so that it fits into WIDTH."""
@@ -114,6 +109,14 @@ class Table(RichDisplay):
         if text in self.links:
             content = f'<a href="{html.escape(self.links[text])}">{content}</a>'
         return f'<td style="{CELL}; {wrap}">{content}</td>'
+
+
+def table_html(title: str, heads: Iterable[str], rows: Iterable[str], notes: Iterable[str]) -> str:
+    """The HTML of a table from that of its rows: title, headings, the rows in a box that scrolls, notes below."""
+    cells = "".join(f'<th style="{CELL}">{html.escape(head)}</th>' for head in heads)
+    lines = ("", "<table>", f"<thead><tr>{cells}</tr></thead>", "<tbody>", *rows, "</tbody>", "</table>", "")
+    paragraphs = (f"<p>{html.escape(note)}</p>" for note in notes)
+    return "\n".join((f"<p><strong>{html.escape(title)}</strong></p>", scrolling(title, "\n".join(lines)), *paragraphs))
 
 
 def wrap(text: str, first_indent: str = "", indent: str = "") -> list[str]:
