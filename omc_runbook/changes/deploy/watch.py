@@ -322,6 +322,5 @@ def _first_event(rollout: Rollout, service: Service) -> datetime | None:
 
 def _timed(rollout: Rollout) -> Rollout:
     """A roll-out that is over, with how long it took."""
-    if not rollout.is_over or rollout.took or not rollout.began:
-        return replace(rollout, took=rollout.took if rollout.is_over else None)
-    return replace(rollout, took=datetime.now(UTC) - rollout.began)
+    lasted = datetime.now(UTC) - rollout.began if rollout.began else None
+    return replace(rollout, took=(rollout.took or lasted) if rollout.is_over else None)
