@@ -101,8 +101,6 @@ class Redeployment:
 
     def _mark(self, rollout: Rollout) -> Rollout:
         # A rollback replaces the deployment that it takes back.
-        rollout = replace(rollout, replaces=()) if self._is_back else rollout
-        blocker = self._blockers.get(rollout.service)
-        if blocker and not rollout.has_failed:
-            return replace(rollout, state="not-started", reason=blocker, is_back=self._is_back)
-        return replace(rollout, is_back=self._is_back)
+        rollout = replace(rollout, is_back=self._is_back, replaces=() if self._is_back else rollout.replaces)
+        blocker = "" if rollout.has_failed else self._blockers.get(rollout.service)
+        return replace(rollout, state="not-started", reason=blocker) if blocker else rollout
