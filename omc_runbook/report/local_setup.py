@@ -103,7 +103,7 @@ def variables(snapshot: Snapshot) -> Table:
 
 def plan(setup: DotenvPlan) -> Table:
     """What happens to each variable, and where its value comes from; many from the template are only named."""
-    writing = [change for change in setup.changes if change.action != "unchanged"]
+    writing = setup.changed
     rows = [[c.key, c.action, c.origin or "—", c.effect] for c in writing if c.key not in setup.copied]
     unchanged = len(setup.changes) - len(writing)
     title = f"{counted(len(writing), 'variable')} would be written, {unchanged} stay as they are"
