@@ -117,6 +117,11 @@ def listed(names: Sequence[str], most: int = NAMED, mark: str = ", ") -> str:
     return f"{mark.join(names[:most])}{more}"
 
 
+def refer_to(names: Sequence[str]) -> str:
+    """That these refer to something: api refers to; api, worker refer to."""
+    return f"{', '.join(names)} refer{'' if names[1:] else 's'} to"
+
+
 def counted(number: int, noun: str, plural: str = "") -> str:
     """How many there are of something: 1 task, 2 tasks."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

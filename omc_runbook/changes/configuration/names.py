@@ -16,7 +16,7 @@ from omc_runbook.model.aws_names import form_of
 from omc_runbook.model.catalogue import Key, default_keys, variable_of
 from omc_runbook.model.environment_names import common_prefix, without_environment
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.letters import FILES_NAMED, counted, listed
+from omc_runbook.model.letters import FILES_NAMED, counted, listed, refer_to
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.terraform.resources import DeclaredName
@@ -159,12 +159,11 @@ def _in_aws(field: str, aws: AwsAnswer, region: str) -> tuple[str, str]:
     found, by_tags = aws.discovery, "AWS: by its name or its tags"
     if found is None or not (found.cluster or found.secret):
         return "", ""
-    main, users = found.main, ", ".join(service.name for service in found.consumers)
-    refer = f"AWS: {users} refer{'s' if ', ' not in users else ''} to it"
+    main, users = found.main, [service.name for service in found.consumers]
     names = {
         "region": (region, "AWS: the environment's resources are there"),
         "account_id": (aws.caller.account if aws.caller else "", "AWS: GetCallerIdentity"),
-        "secret": (found.secret, refer if users else by_tags),
+        "secret": (found.secret, f"AWS: {refer_to(users)} it" if users else by_tags),
         "cluster": (found.cluster, f"AWS: {main.name} is in it" if main else by_tags),
         "service": (main.name if main else "", "AWS: it gets most of the secret's variables" if users else by_tags),
         "execution_policy": (aws.policy, "AWS: it lets the execution role read the secret"),

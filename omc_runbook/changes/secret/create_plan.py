@@ -17,7 +17,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.other_names import found_instead, is_elsewhere, secret_in_use
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
-from omc_runbook.model.letters import counted
+from omc_runbook.model.letters import counted, refer_to
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
 from omc_runbook.terraform.command import SavedPlan
@@ -110,10 +110,10 @@ def intent_of(snapshot: Snapshot) -> Intent:
     if snapshot.secret is None:
         other, name = secret_in_use(snapshot), snapshot.secret_name
         if other and snapshot.discovery:
-            users = ", ".join(service.name for service in snapshot.discovery.consumers)
+            users = [service.name for service in snapshot.discovery.consumers]
             raise UsageError(
-                f"Secret {name} does not exist, but {users} refer{'s' if ', ' not in users else ''} to {other}, which"
-                f' exists: set secret = "{other}" in runbook.toml, by'
+                f"Secret {name} does not exist, but {refer_to(users)} {other}, which exists: set"
+                f' secret = "{other}" in runbook.toml, by'
                 f" {remedies.find_names(snapshot.environment).command}. Nothing was written."
             )
         if is_elsewhere(snapshot) and snapshot.service_names is None:
@@ -188,8 +188,8 @@ def _doubts(snapshot: Snapshot) -> Iterator[str]:
             f" service, in account {snapshot.caller.account}: check region and account."
         )
     if found.is_referred_to and found.secret != snapshot.secret_name:
-        users = ", ".join(service.name for service in found.consumers)
-        yield f"{users} refer{'s' if ', ' not in users else ''} to {found.secret}, and not to this one."
+        users = [service.name for service in found.consumers]
+        yield f"{refer_to(users)} {found.secret}, and not to this one."
 
 
 def _unseen(snapshot: Snapshot) -> Iterator[Finding]:
