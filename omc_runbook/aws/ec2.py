@@ -37,11 +37,16 @@ class Vpc:
 
 @dataclass(frozen=True)
 class Subnet:
-    """A subnet."""
+    """A subnet; `gateway_block` is the mode in which VPC Block Public Access keeps it from internet gateways.
+
+    "off" or "" is none, "block-ingress" still lets NAT gateways call out, "block-bidirectional" nothing. See
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_BlockPublicAccessStates.html
+    """
 
     id: str
     vpc: str
     cidr: str
+    gateway_block: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def describe_subnets(client: EC2Client, values: Sequence[str], by: str = "subnet
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html
     """
     found = _listed(client.get_paginator("describe_subnets"), "Subnets", values, by)
-    return {raw["SubnetId"]: Subnet(raw["SubnetId"], raw["VpcId"], raw.get("CidrBlock", "")) for raw in found}
+    return {raw["SubnetId"]: _subnet(raw) for raw in found}
 
 
 def describe_vpcs(client: EC2Client, ids: Sequence[str]) -> dict[str, Vpc]:
@@ -293,6 +298,11 @@ def _listed(paginator: Any, member: str, values: Sequence[str], by: str = "vpc-i
     for batch in batches(values, VALUES_A_CALL):
         for page in paginator.paginate(Filters=[{"Name": by, "Values": list(batch)}]):
             yield from page[member]
+
+
+def _subnet(raw: Any) -> Subnet:
+    block = (raw.get("BlockPublicAccessStates") or {}).get("InternetGatewayBlockMode", "")
+    return Subnet(raw["SubnetId"], raw["VpcId"], raw.get("CidrBlock", ""), block)
 
 
 def _route_table(raw: Any) -> RouteTable:

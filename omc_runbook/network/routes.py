@@ -12,6 +12,10 @@ from omc_runbook.aws.ec2 import Network, Route, RouteTable, Subnet
 from omc_runbook.model.shell import command
 from omc_runbook.network.rules import INTERNET, is_private, network_of
 
+_OF_ALL = "block-bidirectional"
+"""The mode of VPC Block Public Access in which no call leaves by an internet gateway, not even a NAT gateway's."""
+_OF_ADDRESSES = (_OF_ALL, "block-ingress")
+"""Those in which what has a public address of its own gets nothing through an internet gateway."""
 _WIDE = 8
 """The longest prefix of a route that is taken to cover AWS's addresses."""
 
@@ -127,7 +131,7 @@ def _follow(
     if target.startswith("igw-"):
         return _by_internet_gateway(network, subnet, table, target, path, public_ip)
     if target.startswith("nat-"):
-        return _by_nat(network, table, target, path, public_ip)
+        return _by_nat(network, subnet, table, target, path, public_ip)
     return _unknown(target, table.id, f"{path}, which cannot be followed from here.")
 
 
@@ -138,6 +142,9 @@ def _by_internet_gateway(
         attach = ("attach-internet-gateway", "--internet-gateway-id", gateway, "--vpc-id", subnet.vpc)
         fact = f"{path}, which is not attached to {subnet.vpc} (DescribeInternetGateways: Attachments)."
         return _blocked(table, fact, command("aws", "ec2", *attach))
+    if subnet.gateway_block in _OF_ADDRESSES:
+        # Who enabled that meant it: the way past it is an endpoint.
+        return Egress("", (Obstacle(check="no-egress", subject=subnet.id, facts=(_block_of(subnet, path),)),))
     if not public_ip:
         fact = f"{path}, which only serves public addresses, and the tasks have none (assignPublicIp DISABLED)."
         public = "aws ecs update-service --cluster {cluster} --service {service} --network-configuration {public}"
@@ -145,7 +152,18 @@ def _by_internet_gateway(
     return Egress(f"internet gateway {gateway}")
 
 
-def _by_nat(network: Network, table: RouteTable, id: str, path: str, public_ip: bool) -> Egress:
+def _block_of(subnet: Subnet, path: str) -> str:
+    """What VPC Block Public Access does to a path.
+
+    See https://docs.aws.amazon.com/vpc/latest/userguide/security-vpc-bpa.html
+    """
+    return (
+        f"{path}, but VPC Block Public Access keeps {subnet.id} from internet gateways, without an exclusion for it"
+        f" (DescribeSubnets: InternetGatewayBlockMode {subnet.gateway_block})."
+    )
+
+
+def _by_nat(network: Network, subnet: Subnet, table: RouteTable, id: str, path: str, public_ip: bool) -> Egress:
     if network.nat_gateways is None:
         return Egress(f"NAT gateway {id}")
     nat = network.nat_gateways.get(id)
@@ -155,7 +173,8 @@ def _by_nat(network: Network, table: RouteTable, id: str, path: str, public_ip: 
         return _blocked(table, fact, _to_nat(network, table, "replace-route"))
     if not nat.subnet and nat.public:
         # A regional NAT gateway is in no subnet, and AWS manages its routes.
-        return Egress(f"NAT gateway {id}")
+        is_blocked = subnet.gateway_block == _OF_ALL
+        return _unknown("", subnet.id, _block_of(subnet, path)) if is_blocked else Egress(f"NAT gateway {id}")
     nat_subnet = (network.subnets or {}).get(nat.subnet)
     if nat_subnet is None:
         return _unknown(f"NAT gateway {id}", table.id, f"{path}, whose subnet {nat.subnet} is not in DescribeSubnets.")
@@ -182,7 +201,10 @@ def _by_nat(network: Network, table: RouteTable, id: str, path: str, public_ip: 
         fact = f"{path}, which is private (DescribeNatGateways: ConnectivityType), so no internet gateway serves it."
         return _blocked(table, fact, _to_nat(network, table, "replace-route"))
     onward = f"{path}, and {nat_table.id} on to {nat_route.target}"
-    through_gateway = _by_internet_gateway(network, nat_subnet, nat_table, nat_route.target, onward, True)
+    # What is left of a block is that of the tasks' addresses, and a NAT gateway has its own.
+    is_blocked = nat_subnet.gateway_block == _OF_ALL
+    own_subnet = nat_subnet if is_blocked else replace(nat_subnet, gateway_block="")
+    through_gateway = _by_internet_gateway(network, own_subnet, nat_table, nat_route.target, onward, True)
     via = "" if through_gateway.obstacles else f"NAT gateway {id}"
     return replace(through_gateway, via=via, nat_subnet=nat_subnet.id)
 
@@ -204,6 +226,7 @@ def _to_nat(network: Network, table: RouteTable, verb: str) -> str:
         and nat.state == "available"
         and (nat_subnet := (network.subnets or {}).get(nat.subnet))
         and nat_subnet.vpc == table.vpc
+        and nat_subnet.gateway_block != _OF_ALL
         and (nat_table := table_of(network, nat_subnet))
         and nat_table != table
         and _is_public(network, nat_table)

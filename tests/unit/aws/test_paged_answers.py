@@ -122,3 +122,15 @@ def test_a_filter_has_no_more_values_than_ec2_takes() -> None:
             )
         assert list(ec2.describe_subnets(client, ids)) == ids
         stub.assert_no_pending_responses()
+
+
+def test_a_subnet_tells_how_public_access_to_it_is_blocked() -> None:
+    """Block Public Access overrides its routes; a stand-in for AWS may not tell."""
+    client, blocked = client_of("ec2"), {"InternetGatewayBlockMode": "block-ingress"}
+    with Stubber(client) as stub:
+        subnets = [{"SubnetId": id, "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"} for id in ("subnet-1", "subnet-2")]
+        stub.add_response(
+            "describe_subnets", {"Subnets": [{**subnets[0], "BlockPublicAccessStates": blocked}, subnets[1]]}
+        )
+        found = ec2.describe_subnets(client, ["subnet-1", "subnet-2"])
+    assert [subnet.gateway_block for subnet in found.values()] == ["block-ingress", ""]

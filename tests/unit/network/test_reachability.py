@@ -56,6 +56,15 @@ def causes(path: CallPath) -> list[str]:
     return list(dict.fromkeys(o.check + ("" if o.certain else "?") for o in path.obstacles))
 
 
+def with_block(network: Network, mode: str, *subnets: str) -> Network:
+    """Let VPC Block Public Access be in a mode for some subnets."""
+    assert network.subnets
+    blocked = {id: replace(network.subnets[id], gateway_block=mode) for id in subnets}
+    return replace(network, subnets={**network.subnets, **blocked})
+
+
+NOTHING, NO_INGRESS = "block-bidirectional", "block-ingress"
+
 HEALTHY = {
     "NAT alone": (by_nat(), IN_PRIVATE, NAT),
     "regional NAT": (with_nat(by_nat(), subnet=""), IN_PRIVATE, NAT),
@@ -216,6 +225,18 @@ HEALTHY = {
         NAT,
     ),
     "no hostnames beside NAT": (with_vpc(with_endpoint(by_nat()), dns_hostnames=False), IN_PRIVATE, NAT),
+    "public access blocked from outside, and NAT": (
+        with_block(by_nat(), NO_INGRESS, PRIVATE, OTHER, PUBLIC),
+        IN_PRIVATE,
+        NAT,
+    ),
+    "public access blocked, but for the NAT's subnet": (with_block(by_nat(), NOTHING, PRIVATE, OTHER), IN_PRIVATE, NAT),
+    "public access blocked, and an endpoint": (
+        with_block(by_endpoint(), NOTHING, PRIVATE, PUBLIC),
+        IN_PRIVATE,
+        ENDPOINT,
+    ),
+    "public access not blocked": (with_block(by_nat(), "off", PUBLIC), IN_PUBLIC, GATEWAY),
 }
 
 
@@ -261,6 +282,18 @@ BROKEN = {
     "public subnet, no public address": (by_nat(), TaskNetwork(PUBLIC, (TASKS,)), ["no-egress"]),
     "gateway not attached": (replace(by_nat(), internet_gateways={}), IN_PUBLIC, ["no-egress"]),
     "gateway of another VPC": (replace(by_nat(), internet_gateways={GATEWAY: "vpc-2"}), IN_PRIVATE, ["no-egress"]),
+    "public access blocked, and NAT": (with_block(by_nat(), NOTHING, PRIVATE, PUBLIC), IN_PRIVATE, ["no-egress"]),
+    "public access blocked, and a regional NAT": (
+        with_block(with_nat(by_nat(), subnet=""), NOTHING, PRIVATE),
+        IN_PRIVATE,
+        ["no-egress?"],
+    ),
+    "public access blocked": (with_block(by_nat(), NOTHING, PUBLIC), IN_PUBLIC, ["no-egress"]),
+    "public access blocked from outside, and an address": (
+        with_block(by_nat(), NO_INGRESS, PUBLIC),
+        IN_PUBLIC,
+        ["no-egress"],
+    ),
     "gateway endpoint instead": (
         with_endpoint(
             with_routes(by_nat(), Route("pl-s3", "vpce-s3", "active")),
@@ -691,3 +724,12 @@ def test_a_rule_for_ipv6_comes_before_the_one_that_denies(denying: int, verb: st
         f"aws ec2 {verb}-network-acl-entry --network-acl-id acl-2 --rule-number {number} --protocol tcp"
         " --port-range From=443,To=443 --ipv6-cidr-block ::/0 --rule-action allow --egress"
     )
+
+
+@pytest.mark.parametrize("task", [IN_PUBLIC, TaskNetwork(PUBLIC, (TASKS,)), IN_PRIVATE])
+def test_a_block_of_public_access_leaves_an_endpoint(task: TaskNetwork) -> None:
+    """Neither a public address nor another NAT gateway helps, and whoever blocks it means it."""
+    (obstacle,) = go(with_block(by_nat(), NOTHING, PRIVATE, PUBLIC), task).obstacles
+    assert obstacle.subject == PUBLIC
+    assert "VPC Block Public Access" in obstacle.facts[0] and "InternetGatewayBlockMode" in obstacle.facts[0]
+    assert "create-vpc-endpoint" in obstacle.command and "nat" not in obstacle.command
