@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
 PENDING = "AWSPENDING"
+MANAGED_KEY = "DefaultEncryptionKey"
+"""What a version has among its keys for the AWS managed key."""
 
 LARGEST_VALUE = 65_536
 """The limit for one value, in bytes: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html"""
@@ -114,11 +116,16 @@ class ListedSecret:
 
 @dataclass(frozen=True)
 class Version:
-    """A version of the secret: when it was created, and its current staging labels."""
+    """A version of the secret: when it was created, and its current staging labels.
+
+    `keys` are the KMS keys under which it is encrypted, any of which decrypts it; () where AWS does not say. See
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_update-encryption-key.html
+    """
 
     id: str
     created: datetime
     stages: tuple[str, ...]
+    keys: tuple[str, ...] = ()
 
 
 def short_id(version_id: str, others: Iterable[str]) -> str:
@@ -218,7 +225,12 @@ def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version
         "NextToken",
     )
     versions = (
-        Version(entry["VersionId"], entry["CreatedDate"], tuple(entry.get("VersionStages", ())))
+        Version(
+            entry["VersionId"],
+            entry["CreatedDate"],
+            tuple(entry.get("VersionStages", ())),
+            tuple(entry.get("KmsKeyIds", ())),
+        )
         for page in answers
         for entry in page["Versions"]
     )

@@ -327,7 +327,7 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     yield from _key_state(snapshot, ("Disabled",), "enable-key")
     key = snapshot.kms_key
     if key and (reason := _UNAVAILABLE.get(key.state)):
-        facts = (f"DescribeKey: KeyState {key.state}: {reason[0]}.",)
+        facts = (f"DescribeKey: KeyState {key.state}: {reason[0]}.", *_former_key(snapshot))
         yield Evidence(key.arn, facts, Remedy(reason[1]), snapshot.consumer_names)
     elif key and key.state not in (*_USABLE, "Disabled", *PENDING_DELETION):
         yield Uncertain(
@@ -355,11 +355,11 @@ def kms_pending(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret does not exist."""
-    if snapshot.secret and snapshot.secret.kms_key_id and snapshot.kms_key is None:
-        facts = (f"DescribeKey: there is no key {snapshot.secret.kms_key_id}.",)
+    if snapshot.secret and snapshot.kms_key_id and snapshot.kms_key is None:
+        facts = (f"DescribeKey: there is no key {snapshot.kms_key_id}.", *_former_key(snapshot))
         owner = why_not_here(snapshot.secret)
         remedy = Remedy(owner) if owner else _write_again(snapshot.environment.names)
-        yield Evidence(snapshot.secret.kms_key_id, facts, remedy, snapshot.consumer_names)
+        yield Evidence(snapshot.kms_key_id, facts, remedy, snapshot.consumer_names)
 
 
 @check(
@@ -385,7 +385,7 @@ def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may not decrypt with the key that encrypts the secret."""
     for arn, services, key, access in _key_uses(snapshot):
-        name, facts = iam.role_name(arn), access.sentences
+        name, facts = iam.role_name(arn), (*access.sentences, *_former_key(snapshot))
         # Policies and grants that could not be read may say more of it than a task does.
         is_read = snapshot.permissions[arn].policies is not None and not key.unread
         stops = fresh_stops(snapshot) if access.cause == "unknown" and is_read else ()
@@ -527,7 +527,20 @@ def _key_state(snapshot: Snapshot, states: Collection[str], *verbs: str) -> Iter
     if key and key.state in states:
         until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
         remedy = remedies.use_key(snapshot.environment.names.region, key.arn, *verbs)
-        yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, snapshot.consumer_names)
+        facts = (f"DescribeKey: KeyState {key.state}{until}.", *_former_key(snapshot))
+        yield Evidence(key.arn, facts, remedy, snapshot.consumer_names)
+
+
+def _former_key(snapshot: Snapshot) -> tuple[str, ...]:
+    """Why the current version is under another key than the secret's own; () where it is not."""
+    own = snapshot.secret.kms_key_id if snapshot.secret else ""
+    if snapshot.kms_key_id == own:
+        return ()
+    return (
+        f"ListSecretVersionIds: KmsKeyIds of the current version has {snapshot.kms_key_id} alone. DescribeSecret:"
+        f" KmsKeyId is {own or 'absent, which is the AWS managed key'}: only a version that is written now is"
+        " encrypted with that.",
+    )
 
 
 def _key_uses(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], KmsKey, RoleAccess]]:
@@ -548,16 +561,15 @@ def _key_uses(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], KmsKey,
 
 def _without_grant(snapshot: Snapshot, arn: str, services: frozenset[str], key: KmsKey, access: RoleAccess) -> Evidence:
     """A role that nothing lets use the key, with a grant as the remedy, or the role that should be in its place."""
-    name = iam.role_name(arn)
+    name, facts = iam.role_name(arn), (*access.sentences, *_former_key(snapshot))
     if exchange := exchange_of(snapshot, arn, services):
-        facts = (*access.sentences, exchange.fact)
-        return Evidence(name, facts, exchange.remedy, services, stems_from=frozenset({name}))
+        return Evidence(name, (*facts, exchange.fact), exchange.remedy, services, stems_from=frozenset({name}))
     grant = remedies.grant(snapshot.environment.names, name, DECRYPT, key.arn)
     remedy = remedy_of(access, DECRYPT, key.arn, grant)
     if not access.is_bounded:
         # Only the author of a Deny can take it back.
         remedy = remedies.with_runbook("troubleshoot", snapshot.environment, remedy)
-    return Evidence(name, access.sentences, remedy, services, revisions=_rolled_back(snapshot, arn))
+    return Evidence(name, facts, remedy, services, revisions=_rolled_back(snapshot, arn))
 
 
 def _write_again(names: Names) -> Remedy:

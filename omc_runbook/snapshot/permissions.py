@@ -132,8 +132,8 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         return tuple(sorted(roles))
     if service == "kms" and snapshot.kms_key:
         return (snapshot.kms_key.arn,)
-    if service == "kms" and snapshot.secret and snapshot.secret.kms_key_id.startswith("arn:"):
-        return (snapshot.secret.kms_key_id,)
+    if service == "kms" and snapshot.kms_key_id.startswith("arn:"):
+        return (snapshot.kms_key_id,)
     if service == "logs":
         containers = [each for known in snapshot.own_definitions for each in known.containers]
         groups = {(each.log_region or names.region, each.log_group) for each in containers if each.log_group}

@@ -287,10 +287,10 @@ class _Reading(Gatherer):
         others = other_references.Reading(self, snapshot)
         if snapshot.has_failures:
             snapshot = replace(snapshot, left_out=snapshot.left_out - {"policies", "roles"})
-        secret, key = snapshot.secret, None
+        key = None
         if "policies" not in snapshot.left_out:
             self._policies = self._policies or self._ask_policies()
-            key = self._key(secret.kms_key_id) if secret and secret.kms_key_id else None
+            key = self._key(snapshot.kms_key_id) if snapshot.kms_key_id else None
         key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
         permissions = {
             arn: self.pool.submit(roles.read, self.clients, arn, snapshot.secret_arn, key_arn, others.permissions)

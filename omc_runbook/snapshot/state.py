@@ -15,7 +15,7 @@ from omc_runbook.aws.ecs import Deployment, Service, Task
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version, short_id
+from omc_runbook.aws.secretsmanager import CURRENT, MANAGED_KEY, PREVIOUS, Secret, Version, short_id
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import Document, Member
@@ -78,6 +78,7 @@ class Snapshot:
     other_resource_policies: tuple[PolicyDocument, ...] = ()
     """Its policies that AWS services attached; gaps of "resource_policy" concern them too."""
     kms_key: KmsKey | None = None
+    """The key of `kms_key_id`."""
     clusters: tuple[str, ...] = ()
     service_names: tuple[str, ...] | None = ()
     deleted_status: str = ""
@@ -156,6 +157,20 @@ class Snapshot:
         """The secret's name, also where the configuration has its ARN."""
         last = self.environment.names.secret.rpartition(":")[2]
         return self.secret.name if self.secret else last
+
+    @property
+    def kms_key_id(self) -> str:
+        """The id, ARN or alias of the key that tasks have to decrypt with; "" for the AWS managed one.
+
+        Whoever changed the secret's key without kms:Encrypt for the new one has left its versions under the former.
+        """
+        secret = self.secret
+        own = secret.kms_key_id if secret else ""
+        used = next((version.keys for version in self.versions if version.id == self.current_id), ())
+        # What an alias means, and how a replica's keys are told, is not known here.
+        is_unclear = len(used) != 1 or MANAGED_KEY in used or any("alias/" in each for each in (own, *used))
+        is_own = any(each.rpartition("/")[2] == own.rpartition("/")[2] for each in used)
+        return own if is_unclear or is_own or (secret and secret.primary) else used[0]
 
     @property
     def current_id(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -120,3 +121,14 @@ def test_a_move_whose_answer_was_lost_may_be_ours() -> None:
     """AWS refuses the second attempt of a call that the first one has carried out already."""
     moved = [secretsmanager.move_current(MovedClient(each), "app", "new", "old") for each in (0, 1)]  # type: ignore[arg-type]
     assert moved == [False, None]
+
+
+def test_a_version_tells_the_keys_that_encrypt_it() -> None:
+    """They are the secret's own only if the version was encrypted again; a stand-in for AWS may not tell."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    told = {"VersionId": "1", "CreatedDate": at, "KmsKeyIds": ["DefaultEncryptionKey"]}
+    client = SimpleNamespace(
+        list_secret_version_ids=lambda **_: {"ARN": ARN, "Versions": [told, {"VersionId": "2", "CreatedDate": at}]}
+    )
+    versions = secretsmanager.list_versions(client, "app")
+    assert [version.keys for version in versions] == [("DefaultEncryptionKey",), ()]

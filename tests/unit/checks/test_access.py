@@ -2,7 +2,9 @@
 
 import json
 import re
+import secrets
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -54,6 +56,7 @@ from support.snapshots import (
 
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsGrant, KmsKey
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.checks import access
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.role_access import judge_action
@@ -1084,3 +1087,71 @@ def test_a_keys_state_that_says_nothing_of_its_use_is_unknown(state: str, status
     """Of one that is updating KMS says that it can be used; of another one nothing is known."""
     (found,) = run_check(CHECKS["kms-disabled"], under_key(state)(healthy()))
     assert found.status == status
+
+
+def _under(*keys: str) -> Callable[[Snapshot], Snapshot]:
+    """Let the current version be encrypted with these keys."""
+
+    def change(snapshot: Snapshot) -> Snapshot:
+        versions = (replace(each, keys=keys if each.id == CURRENT else (FORMER,)) for each in snapshot.versions)
+        return replace(snapshot, versions=tuple(versions))
+
+    return change
+
+
+FORMER = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{secrets.token_hex(8)}"
+
+
+@pytest.mark.parametrize(
+    ("own", "keys", "used"),
+    [
+        ("", (), ""),
+        ("", ("DefaultEncryptionKey",), ""),
+        ("", (FORMER,), FORMER),
+        ("", (FORMER, "DefaultEncryptionKey"), ""),
+        (KEY, (), KEY),
+        (KEY, (KEY,), KEY),
+        (KEY, (KEY.rpartition("/")[2],), KEY),
+        (KEY.rpartition("/")[2], (KEY,), KEY.rpartition("/")[2]),
+        (KEY, (FORMER,), FORMER),
+        (KEY, (FORMER, KEY), KEY),
+        (KEY, ("DefaultEncryptionKey",), KEY),
+        ("alias/app", (KEY,), "alias/app"),
+        (KEY, ("alias/app",), KEY),
+    ],
+)
+def test_tasks_need_the_key_of_the_current_version(own: str, keys: tuple[str, ...], used: str) -> None:
+    """Another key for the secret leaves its version under the former one where that could not be encrypted again."""
+    assert _under(*keys)(with_secret(healthy(), kms_key_id=own)).kms_key_id == used
+
+
+def test_a_replica_has_the_key_that_it_names() -> None:
+    """How its versions tell the primary secret's key is not known."""
+    replica = with_secret(healthy(), kms_key_id=KEY, primary=Replica("us-east-1", ""))
+    assert _under(FORMER)(replica).kms_key_id == KEY
+
+
+@pytest.mark.parametrize("own", ["", KEY])
+@pytest.mark.parametrize(
+    ("state", "permissions", "cause"),
+    [
+        ("Enabled", decrypting("allowed"), ""),
+        ("Disabled", decrypting("allowed"), "kms-disabled"),
+        ("PendingImport", decrypting("allowed"), "kms-disabled"),
+        ("PendingDeletion", decrypting("allowed"), "kms-pending"),
+        ("", decrypting("allowed"), "kms-missing"),
+        ("Enabled", by_policies(policy()), "kms-no-permission"),
+        ("Enabled", by_policies(policy(), policy(action=DECRYPT, resource=BASE)), "kms-useless-grant"),
+    ],
+)
+def test_a_version_that_stayed_under_the_former_key_says_so(
+    own: str, state: str, permissions: Permissions, cause: str
+) -> None:
+    """Its faults are those of the tasks, and the secret's own key is not blamed."""
+    faulty = KmsKey(arn=FORMER, state=state, manager="CUSTOMER", deletion=None, policy=DELEGATES) if state else None
+    snapshot = replace(_under(FORMER)(with_secret(healthy(), kms_key_id=own)), kms_key=faulty)
+    allowed = (*permissions.simulated, simulation(DECRYPT, FORMER, "allowed")) if permissions.simulated else ()
+    snapshot = with_permissions(snapshot, replace(permissions, simulated=allowed))
+    assert found_in(snapshot) == ({cause} if cause else set())
+    for finding in run_check(CHECKS[cause], snapshot) if cause else ():
+        assert f"KmsKeyIds of the current version has {FORMER} alone" in " ".join(finding.evidence)

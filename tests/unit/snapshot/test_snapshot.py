@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -60,6 +61,23 @@ def test_a_small_environment_is_read_whole() -> None:
     [permissions] = snapshot.permissions.values()
     assert permissions.role and permissions.role.name == ROLE
     assert snapshot.kms_key and (snapshot.kms_key.state, snapshot.kms_key.manager) == ("Enabled", "CUSTOMER")
+
+
+def test_the_key_of_the_current_version_is_described() -> None:
+    """KMS is asked for the key that tasks need, though the secret names another for its next version."""
+    wire, call, former, asked = Wire(), Wire.call, secrets.token_hex(8), list[str]()
+
+    def answer(self: Wire, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if operation == "DescribeKey":
+            asked.append(parameters["KeyId"])
+        found = call(self, client, operation, parameters)
+        for version in found["Versions"] if operation == "ListSecretVersionIds" else ():
+            version["KmsKeyIds"] = [former]
+        return found
+
+    with patch.object(Wire, "call", answer):
+        assert read(wire).kms_key is None
+    assert asked == [former]
 
 
 def test_values_are_masked_from_the_start() -> None:
