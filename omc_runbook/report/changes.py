@@ -130,13 +130,21 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
         before = result.version_change.former_id or "none"
         version = f"{plan.secret_name} is at version {result.version_change.version_id}"
         lines = (f"{version}; the version before is {before}.", *lines)
-    lines = (*reasons(result), *lines)
+    is_written = bool(result.version_change and result.version_change.changes)
+    lines = (*reasons(result), *(plan.left_to_deploy if is_written else ()), *lines)
     if not result.is_proved:
         return Banner("unsure", f"Written, but not verified everywhere: {what}.", lines)
     services = services_done(result)
     if not services:
         return Banner("unsure", f"Written: {what}; no service got new tasks.", lines)
-    return Banner("good", f"Done and verified: {what}; new tasks of {services} have it.", lines)
+    has_it = f"have it{_but_for(plan)}" if is_written else "have it"
+    return Banner("good", f"Done and verified: {what}; new tasks of {services} {has_it}.", lines)
+
+
+def _but_for(plan: SecretPlan) -> str:
+    """The keys that a plan writes and new tasks do not have, as the end of a sentence; "" where they have all."""
+    keys = ", ".join(sorted(plan.unreferenced))
+    return f", but for {keys}, to which no revision in force refers" if keys else ""
 
 
 def services_done(result: ChangeResult) -> str:

@@ -140,6 +140,14 @@ def start_sentences(services: Iterable[Service]) -> tuple[str, ...]:
     return ((f"New tasks would be started: {names}.",) if names else ()) + without
 
 
+def not_deployed(service: str, revision: str) -> str:
+    """That a plan starts tasks of another revision of a service than the one that ECS rolled back, as a sentence."""
+    return (
+        f"ECS rolled {revision} of {service} back, and this does not deploy it: do so once nothing keeps its tasks from"
+        " running."
+    )
+
+
 def begin(
     clients: Clients,
     cluster: str,

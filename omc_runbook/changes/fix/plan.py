@@ -9,7 +9,7 @@ from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
-from omc_runbook.changes.deploy.rollout import start_sentences
+from omc_runbook.changes.deploy.rollout import not_deployed, start_sentences
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.references import plan_corrections
@@ -108,8 +108,7 @@ class FixPlan:
     def left_to_deploy(self) -> dict[str, Remedy]:
         """Sentences on what ECS rolled back, with how a person deploys that afterwards."""
         return {
-            f"ECS rolled {each.rolled_back} of {each.service.name} back, and this does not deploy it: do so once"
-            " nothing keeps its tasks from running.": each.afterwards
+            not_deployed(each.service.name, each.rolled_back): each.afterwards
             for each in self.redeploys
             if each.rolled_back and not each.blocker
         }

@@ -12,13 +12,19 @@ from datetime import datetime
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, LARGEST_VALUE, PENDING, PREVIOUS, Secret, short_id
 from omc_runbook.changes.deploy import readiness
-from omc_runbook.changes.deploy.rollout import expected, start_sentences
+from omc_runbook.changes.deploy.rollout import expected, not_deployed, start_sentences
 from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATED, printable_key, refuse_list
 from omc_runbook.checks import remedies, secret_owner
 from omc_runbook.checks.check import ECS_FIELDS
-from omc_runbook.checks.key_demand import missing_keys, plain_logins, secret_demands, services_reading
+from omc_runbook.checks.key_demand import (
+    missing_keys,
+    plain_logins,
+    rolled_back_alone,
+    secret_demands,
+    services_reading,
+)
 from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead
 from omc_runbook.masking.defects import objection
 from omc_runbook.masking.document import Action, Document, Member, parse
@@ -29,6 +35,7 @@ from omc_runbook.model.catalogue import Effect, Key, effect_of
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import REFUSED, Finding, is_sentence
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
@@ -119,6 +126,10 @@ class SecretPlan:
     """Whether a running task of the consumers has another value than the current version."""
     pinned: frozenset[str] = frozenset()
     """References to keys that change, each named as in the findings, that name another version than the new one."""
+    unreferenced: frozenset[str] = frozenset()
+    """Keys that get values, and to which no revision in force refers: no task that this starts has them."""
+    left_to_deploy: tuple[str, ...] = ()
+    """What ECS rolled back, and alone refers to keys that get values, with how a person deploys it, in sentences."""
     encrypting: tuple[str, ...] = ()
     """Keys that change, and whose former value cannot read what new tasks encrypt."""
     versions: tuple[str, ...] = ()
@@ -169,7 +180,7 @@ class SecretPlan:
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and the services that get new tasks."""
         keys = (*(change.sentence for change in self.changed), *self.trials)
-        return keys + start_sentences(self.consumers)
+        return keys + start_sentences(self.consumers) + self.left_to_deploy
 
     def is_against(self, finding: Finding) -> bool:
         """Whether the plan should fix an error: of a key that changes, of the secret, or of a service it redeploys.
@@ -334,6 +345,7 @@ def make_plan(
     secret = snapshot.secret
     assert secret is not None, "callers have read the secret"
     changed = {change.key for change in changes if change.action != "unchanged"}
+    written = {change.key for change in changes if change.action in ("added", "changed")}
     is_change = bool(changed)
     if is_change:
         _refuse_change(snapshot, secret, token)
@@ -367,6 +379,8 @@ def make_plan(
         delivered=outdated - changed,
         is_untried=bool(outdated),
         pinned=frozenset(_pinned(snapshot, changed, token)),
+        unreferenced=_unreferenced(snapshot, written),
+        left_to_deploy=tuple(_left_to_deploy(snapshot, written)),
         encrypting=tuple(_encrypting(snapshot, changed, text)) if is_change else (),
         versions=tuple(each.id for each in snapshot.versions),
     )
@@ -399,6 +413,33 @@ def _pinned(snapshot: Snapshot, changed: Collection[str], version: str) -> Itera
         is_of_change = reference.key in changed or (changed and not reference.key)
         if demand.in_force and is_of_change and reference.names_version and reference.version_id != version:
             yield demand.subject
+
+
+def _unreferenced(snapshot: Snapshot, written: Collection[str]) -> frozenset[str]:
+    """Those of the keys to which no revision in force refers; none where not all were read."""
+    in_force = {
+        demand.reference.key
+        for demand in secret_demands(snapshot)
+        if demand.in_force or demand.definition.arn in demand.service.task_sets
+    }
+    # A reference without a key gets the whole document.
+    is_unclear = "" in in_force or snapshot.unread("services", "task_definitions")
+    return frozenset[str]() if is_unclear else frozenset(written) - in_force
+
+
+def _left_to_deploy(snapshot: Snapshot, written: Collection[str]) -> Iterator[str]:
+    """Of each service whose rolled back revision alone refers to one of the keys, how that is deployed afterwards."""
+    concerned = grouped(
+        (demand.reference.key, (demand.service, demand.definition)) for demand in secret_demands(snapshot)
+    )
+    found = (rolled_back_alone(snapshot, concerned[key]) for key in sorted(concerned.keys() & set(written)))
+    revisions = {name: revision for of_key in found for name, revision in of_key.items()}
+    for service in (*snapshot.consumers, *snapshot.express_readers):
+        if revision := revisions.get(service.name):
+            start = remedies.start_tasks(snapshot.environment.names, service, revision)
+            way = remedies.if_registered(start, snapshot.task_definitions.values())
+            how = way.command if is_sentence(way.command) else f"Then run `{way.command}`."
+            yield " ".join(filter(None, (not_deployed(service.name, revision), how, way.command_needs)))
 
 
 def _blockers(

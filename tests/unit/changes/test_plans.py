@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from support.files import write_files
 from support.snapshots import (
+    ARN,
     DEPLOYED,
     NOW,
     PREVIOUS,
@@ -25,9 +26,12 @@ from support.snapshots import (
     document,
     healthy,
     rotated,
+    stopped,
     task,
+    task_definition,
     with_keys,
     with_proxy,
+    with_reference,
     with_secret,
     with_service,
     with_tasks,
@@ -36,6 +40,7 @@ from support.snapshots import (
     without_key,
 )
 
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.key import NewKey
@@ -63,6 +68,7 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import refuse_secrets, split_names
 from omc_runbook.report import add_key, changes
 from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
@@ -610,6 +616,62 @@ def test_a_change_that_failed_names_its_causes_alone() -> None:
     result = SecretResult(plan=plan, rollouts=rollouts, rollback_note="Left.")
     text = changes.result(plan, replace(result, findings=(*failed, later))).to_text()
     assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())
+
+
+def rolled_back(snapshot: Snapshot, status: str = "ACTIVE") -> Snapshot:
+    """A revision of the backend that refers to one key more could not start without it, and ECS rolled it back."""
+    back = deployment("backend", rollout_reason="ECS deployment circuit breaker: rolling back to deploymentId x.")
+    failing = replace(task_definition("backend", (*KEYS, "NEWRELIC_KEY"), 8), status=status)
+    reason = "ResourceInitializationError: retrieved secret from Secrets Manager did not contain json key NEWRELIC_KEY"
+    gone = stopped("backend", reason, NOW, task_definition_arn=failing.arn, deployment_id="ecs-svc/8")
+    definitions = {**snapshot.task_definitions, failing.arn: failing}
+    failed = with_tasks(with_service(snapshot, "backend", deployments=(back,)), gone)
+    return replace(failed, task_definitions=definitions)
+
+
+def done(plan: SecretPlan) -> str:
+    """What the screen says of a plan that was applied, all of whose services have new tasks."""
+    rollouts = tuple(replace(expected(service), state="done") for service in plan.consumers)
+    change = VersionChange(plan.base, plan.token, plan.changed)
+    return " ".join(
+        changes.result(plan, SecretResult(plan=plan, version_change=change, rollouts=rollouts)).to_text().split()
+    )
+
+
+def written(snapshot: Snapshot, *keys: str) -> SecretPlan:
+    """The plan of new values for keys, some of which nobody has listed."""
+    values = {key: NewValue(Masked(secrets.token_hex(32), key), "a file") for key in keys}
+    return plan_update(snapshot, values)
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE"])
+def test_a_revision_that_waited_for_a_key_is_left_to_deploy(status: str) -> None:
+    """A change starts tasks of the revision in force, which does not refer to the key: the result says so."""
+    plan = written(rolled_back(healthy(), status), "NEWRELIC_KEY")
+    text = done(plan)
+    assert "have it, but for NEWRELIC_KEY, to which no revision in force refers" in text
+    left = "ECS rolled ohmycoins-staging-backend:8 of backend back, and this does not deploy it"
+    assert left in text and left in " ".join(plan.sentences)
+    assert "--task-definition ohmycoins-staging-backend:8 --force-new-deployment" in text
+    assert ("register it again" in text) == (status == "INACTIVE")
+
+
+def test_only_what_waited_for_a_changed_key_is_left_to_deploy() -> None:
+    """Another key is in force there, and so are its new values."""
+    plan = written(rolled_back(healthy()), "SECRET_KEY")
+    assert not plan.left_to_deploy and "worker have it." in done(plan)
+    both = written(rolled_back(healthy()), "SECRET_KEY", "NEWRELIC_KEY")
+    assert both.left_to_deploy and "have it, but for NEWRELIC_KEY" in done(both)
+
+
+def test_new_tasks_are_not_said_to_have_a_key_that_none_refers_to() -> None:
+    """Where a revision takes the whole secret, or was not read, nobody knows that they lack it."""
+    assert "but for NEWRELIC_KEY" in done(written(healthy(), "NEWRELIC_KEY", "SECRET_KEY"))
+    whole = with_reference(healthy(), "worker", "SECRET_KEY", ARN)
+    gap = ReadFailure("task definition", "ecs:DescribeTaskDefinition", "AccessDeniedException", "denied")
+    unread = replace(healthy(), gaps={"task_definitions": (gap,)})
+    for snapshot in (whole, unread):
+        assert "but for" not in done(written(snapshot, "NEWRELIC_KEY"))
 
 
 def test_the_same_plan_has_the_same_token_and_no_other_has() -> None:
