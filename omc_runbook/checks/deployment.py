@@ -75,6 +75,8 @@ _IN_FORCE = (
     "This starts tasks of the revision in force: to deploy the one that was rolled back, add --task-definition with it."
 )
 """What to know where no task tells of which revision a deployment was."""
+_STOPPED = ("STOP_REQUESTED", "STOPPED")
+"""The statuses of a service deployment that a person stops without taking it back, or a circuit breaker does."""
 UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary")
 """Faults of the secret's whole text, with which no new task can start: the text has to be right before a deployment."""
 
@@ -459,7 +461,7 @@ def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[
     has_log = not (stop and _is_unspecific(stop))
     remedy = after_failure(snapshot, service, stop) if has_log else remedies.show_service(names, service.name)
     newest = next(iter(service.service_deployments), None)
-    is_stopped = newest is not None and newest.status == "STOPPED" and newest.deployment_id == id
+    is_stopped = newest is not None and newest.status in _STOPPED and newest.deployment_id == id
     ended = withdrawn or (newest if newest and is_stopped and "circuit breaker" not in newest.why.casefold() else None)
     if ended and not stops and not ended.failures:
         # No task failed: a hook, an alarm or a person took the deployment back, or a person stopped it.
@@ -588,6 +590,11 @@ def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     if recovered_since(snapshot, service):
         return True
     since, failed, primary = freshness.current_since(snapshot), snapshot.stopped(service)[:1], service.primary
+    begun = [each.created for each in service.deployments if each.rollout == "FAILED"]
+    begun += [service.withdrawn.created] if service.withdrawn and service.withdrawn.created else []
+    if since and any(each >= since[1] for each in begun):
+        # A deployment that serves again, as after a blue/green one, may be older than the version.
+        return False
     if since and primary and primary.rollout == "COMPLETED" and primary.updated < since[0]:
         return service.running >= service.desired > 0
     return since is not None and any(

@@ -781,6 +781,18 @@ def test_a_deployment_that_was_taken_back_with_its_version_is_a_remark(minutes: 
     assert found.severity == severity
 
 
+@pytest.mark.parametrize("status", ["ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_FAILED", "STOP_REQUESTED"])
+def test_a_deployment_of_the_present_version_that_was_taken_back_is_an_error(status: str) -> None:
+    """The deployment that serves on came to its end long before, with the version of then."""
+    snapshot = deployed(rotated(healthy(), NOW - timedelta(minutes=20)), "backend", status, reason="An alarm.")
+    former = deployment("backend")
+    failed = deployment("backend", NOW - timedelta(minutes=10), id="ecs-svc/2", status="ACTIVE", rollout="FAILED")
+    assert former.updated < NOW - timedelta(days=1)
+    snapshot = with_service(snapshot, "backend", deployments=(former, failed))
+    [found] = [answer for answer in run_check(CHECKS["breaker-rollback"], snapshot) if answer.status == "found"]
+    assert found.severity == "error"
+
+
 @pytest.mark.parametrize(("began", "found"), [(6, set()), (4, {"task-exits"})])
 def test_a_task_of_a_deployment_that_was_taken_back_may_exit_late(began: int, found: set[str]) -> None:
     """It had the withdrawn values if it began before they were; that it took its time to exit says nothing new."""
@@ -942,9 +954,10 @@ def test_what_an_alarm_or_a_person_took_back_is_deployed_again_and_not_what_it_r
     gone = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
     [finding] = run_check(CHECKS["breaker-rollback"], with_tasks(gone, own))
     assert "no new task of ohmycoins-staging-backend:8, which is INACTIVE: register it again" in finding.remedy.needs
-    halted = deployed(healthy(), "backend", "STOPPED", reason="User requested stop deployment.")
-    [finding] = run_check(CHECKS["breaker-rollback"], halted)
-    assert "--service backend --force-new-deployment" in finding.remedy.command and not finding.remedy.needs
+    for status in ("STOPPED", "STOP_REQUESTED"):
+        halted = deployed(healthy(), "backend", status, reason="User requested stop deployment.")
+        [finding] = run_check(CHECKS["breaker-rollback"], halted)
+        assert "--service backend --force-new-deployment" in finding.remedy.command and not finding.remedy.needs
     tripped = deployed(healthy(), "backend", "STOPPED", reason="Deployment circuit breaker threshold was exceeded.")
     [finding] = run_check(CHECKS["breaker-rollback"], tripped)
     assert "--force-new-deployment" not in finding.remedy.command
