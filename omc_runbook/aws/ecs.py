@@ -178,6 +178,17 @@ class Service:
         return max(events, key=lambda each: each.time).message if events else ""
 
     @property
+    def ended_early(self) -> bool:
+        """Whether its PRIMARY deployment counts as successful, and ECS replaces tasks in the background.
+
+        See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentEarlySuccessCriteria.html
+        """
+        primary = self.primary
+        if primary is None or self.configuration.early_percent is None:
+            return False
+        return primary.rollout == "COMPLETED" and not primary.running == self.running == self.desired
+
+    @property
     def last_duration(self) -> timedelta | None:
         """How long its PRIMARY deployment took; None while it goes on, and where its end is no longer an event."""
         primary = self.primary

@@ -563,7 +563,8 @@ def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bo
     primary, since = service.primary, freshness.current_since(snapshot)
     # Without its rollout state, another deployment beside it shows that it goes on.
     is_unread = primary is not None and not primary.rollout and len(service.deployments) > 1
-    is_going_on = primary is not None and (primary.rollout == "IN_PROGRESS" or is_unread) and not service.is_blocked
+    is_begun = primary is not None and (primary.rollout == "IN_PROGRESS" or is_unread or service.ended_early)
+    is_going_on = is_begun and not service.is_blocked
     if primary is None or since is None or primary.failed or not is_going_on:
         return False
     # New tasks without the secret need no value of it.

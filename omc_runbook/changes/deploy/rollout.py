@@ -288,7 +288,7 @@ def _judge_deployment(
         strategy = service.configuration.strategy
         return with_state("unknown", f"{unread} Without that nobody can tell how a {strategy} deployment goes.")
     is_complete = deployment.rollout == "COMPLETED" and deployment.running == service.running == service.desired
-    if deployment.rollout == "COMPLETED" and not is_complete and service.configuration.early_percent is not None:
+    if service.ended_early:
         rollout = replace(rollout, progress="counts as successful early, older tasks still run")
     notes = [_with_task(f"{counted(len(failed), 'task')} failed:", service, failed)] if failed else []
     if rollout.replaces:

@@ -45,6 +45,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition, describe_task_definition
+from omc_runbook.aws.deployments import DeploymentConfiguration
 from omc_runbook.aws.ecs import ServiceEvent, Task, TaskContainer
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsKey
@@ -587,6 +588,27 @@ def replacing(minutes: int, **changes: Any) -> Snapshot:
         for old in changed.tasks
     )
     return replace(changed, tasks=fresh)
+
+
+@pytest.mark.parametrize(
+    ("began", "percent", "causes"),
+    [(5, 50, []), (5, None, ["not-forced"]), (45, 50, ["not-forced"]), (65, 50, ["not-forced"])],
+    ids=["counts as successful early", "by ECS's defaults", "nothing follows", "begun before the value"],
+)
+def test_a_deployment_that_counts_as_successful_goes_on(began: int, percent: int | None, causes: list[str]) -> None:
+    """With early success criteria ECS removes old tasks, and starts the rest of the new ones, in the background."""
+    moved = rotated(healthy(), NOW - timedelta(minutes=60), SECRET_KEY=secrets.token_urlsafe(32))
+    moved = replace(moved, tasks=tuple(each for each in moved.tasks if each.service == "backend"))
+    new = deployment("backend", NOW - timedelta(minutes=began), id="ecs-svc/2", desired=2)
+    deployed = with_service(
+        with_tasks(moved, task("backend", new.created, deployment_id=new.id)),
+        "backend",
+        desired=2,
+        running=3,
+        deployments=(new, deployment("backend", status="ACTIVE", running=2)),
+        configuration=DeploymentConfiguration(early_percent=percent),
+    )
+    assert root_causes(deployed) == causes
 
 
 def test_a_deployment_that_brings_the_new_value_is_on_its_way() -> None:
