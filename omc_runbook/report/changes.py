@@ -137,14 +137,17 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
     services = services_done(result)
     if not services:
         return Banner("unsure", f"Written: {what}; no service got new tasks.", lines)
-    has_it = f"have it{_but_for(plan)}" if is_written else "have it"
+    has_it = _how_far(plan) if is_written else "have it"
     return Banner("good", f"Done and verified: {what}; new tasks of {services} {has_it}.", lines)
 
 
-def _but_for(plan: SecretPlan) -> str:
-    """The keys that a plan writes and new tasks do not have, as the end of a sentence; "" where they have all."""
+def _how_far(plan: SecretPlan) -> str:
+    """What new tasks have of the keys that a plan writes, as the end of a sentence."""
     keys = ", ".join(sorted(plan.unreferenced))
-    return f", but for {keys}, to which no revision in force refers" if keys else ""
+    if not keys:
+        return "have it"
+    has_others = any(change.key not in plan.unreferenced for change in plan.changed)
+    return f"{'have the rest' if has_others else 'run'}, and no revision in force refers to {keys}"
 
 
 def services_done(result: ChangeResult) -> str:

@@ -438,7 +438,7 @@ def _left_to_deploy(snapshot: Snapshot, written: Collection[str]) -> Iterator[st
         if revision := revisions.get(service.name):
             start = remedies.start_tasks(snapshot.environment.names, service, revision)
             way = remedies.if_registered(start, snapshot.task_definitions.values())
-            how = way.command if is_sentence(way.command) else f"Then run `{way.command}`."
+            how = way.command if is_sentence(way.command) else f"Run `{way.command}` then."
             yield " ".join(filter(None, (not_deployed(service.name, revision), how, way.command_needs)))
 
 
