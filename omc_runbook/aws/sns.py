@@ -47,6 +47,16 @@ class Topic:
     pending: tuple[str, ...]
     policy: PolicyDocument | None = None
     """Who may publish to it; None where it has no policy."""
+    key: str = ""
+    """The id, ARN or alias of the key that encrypts its messages; "" for none."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is encrypted with the AWS managed key, whose policy lets no service of AWS publish, nor changes.
+
+        See https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+        """
+        return self.key.rpartition(":")[2] == "alias/aws/sns"
 
 
 @on_error("NotFound", "NotFoundException", gives=None)
@@ -63,4 +73,4 @@ def find_topic(client: Any, arn: str) -> Topic | None:
     pending = [each["Protocol"] for each in subscriptions if each["SubscriptionArn"] == PENDING]
     text = attributes.get("Policy")
     policy = PolicyDocument(f"the policy of topic {arn}", "resource", parse_object(text)) if text else None
-    return Topic(arn, tuple(confirmed), tuple(pending), policy)
+    return Topic(arn, tuple(confirmed), tuple(pending), policy, attributes.get("KmsMasterKeyId", ""))

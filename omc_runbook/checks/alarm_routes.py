@@ -121,13 +121,13 @@ def _has_subscriber(monitoring: Monitoring, arn: str, service: str) -> bool | No
 
 
 def may_publish(topic: Topic | None, service: str) -> bool | None:
-    """Whether a topic's policy lets a service publish for its own account; None where a Condition leaves that open.
+    """Whether a topic's policy and key let a service publish for its own account; None where a Condition may not.
 
     Alarms publish as the topic's owner, which a new topic's policy allows; EventBridge does not. See
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
     """
-    if topic is None or topic.policy is None:
-        return topic is not None
+    if topic is None or topic.policy is None or topic.is_closed:
+        return topic is not None and not topic.is_closed
     account = account_in(topic.arn)
     context = {"aws:SourceAccount": account, "aws:SourceOwner": account if service == ALARMS else ()}
     decision = evaluate_resource(topic.policy, (service,), "sns:Publish", topic.arn, context).decision
@@ -144,6 +144,10 @@ def _end(monitoring: Monitoring, arn: str, service: str) -> str:
     if not topic.confirmed:
         pending = f"; to be confirmed: {', '.join(topic.pending)}" if topic.pending else ""
         return f"topic {arn} has no confirmed subscription{pending}."
+    if topic.is_closed:
+        return (
+            f"topic {arn} is encrypted with {topic.key}, and the policy of that AWS managed key leaves {service} out."
+        )
     may = may_publish(topic, service)
     if not may:
         return f"the policy of topic {arn} {'may keep' if may is None else 'keeps'} {service} from sns:Publish."

@@ -249,6 +249,11 @@ def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
     service = RULES if route.kind == "rule" else ALARMS
     for arn in route.targets:
         found = monitoring.topics.get(arn) if monitoring else None
+        if found and found.confirmed and found.is_closed:
+            own = ("--attribute-name", "KmsMasterKeyId", "--attribute-value", "KEY", "--region", region_in(arn))
+            return _chain(("aws", "sns", "set-topic-attributes", "--topic-arn", arn, *own)).needing(
+                f"KEY is the ARN of a customer key whose policy lets {service} kms:Decrypt and kms:GenerateDataKey*."
+            )
         if found and found.policy and found.confirmed:
             grant = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish", "Resource": arn}
             value = ("--attribute-name", "Policy", "--attribute-value", extend(found.policy, **grant))

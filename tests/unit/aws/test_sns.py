@@ -47,3 +47,14 @@ def test_a_message_that_is_too_long_is_cut(message: str) -> None:
     beginning, end, rest = sent.partition("\n… and more, which is in the run's record.")
     assert len(sent.encode()) <= 262_144 and rest == "" and bool(end) != is_whole
     assert message.startswith(beginning) and len(sent.encode()) > 262_100 - 2
+
+
+@pytest.mark.parametrize("key", ["", "alias/aws/sns"])
+def test_a_topics_key_is_read(key: str) -> None:
+    """SNS tells of it as it was set, and of none where nothing encrypts the topic."""
+    client = boto3.client("sns", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stub:
+        stub.add_response("get_topic_attributes", {"Attributes": {"KmsMasterKeyId": key} if key else {}})
+        stub.add_response("list_subscriptions_by_topic", {"Subscriptions": []})
+        topic = sns.find_topic(client, TOPIC)
+    assert topic and (topic.key, topic.is_closed) == (key, bool(key))

@@ -245,6 +245,13 @@ DEFAULT = {
     "Condition": {"StringEquals": {"AWS:SourceOwner": TOPIC.split(":")[4]}},
 }
 """The statement that a new topic has."""
+OPEN = {
+    "Effect": "Allow",
+    "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
+    "Action": "sns:Publish",
+    "Resource": TOPIC,
+}
+"""A statement that lets both publish."""
 
 
 def test_a_new_topics_policy_lets_alarms_publish_and_keeps_rules_from_it() -> None:
@@ -263,6 +270,23 @@ def test_a_new_topics_policy_lets_alarms_publish_and_keeps_rules_from_it() -> No
     deaf = monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: replace(topic, confirmed=())})
     [answer] = run_check(CHECKS["alarm-to-nobody"], deaf)
     assert "aws sns subscribe" in answer.remedy.command
+
+
+@pytest.mark.parametrize("by_rule", [False, True])
+def test_a_topic_under_the_aws_managed_key_gets_no_alarm(by_rule: bool) -> None:
+    """Its policy cannot be changed, so that the topic needs a key of one's own; that one's policy is not read."""
+    alias = "arn:aws:kms:ap-southeast-2:123456789012:alias/aws/sns"
+    policy = PolicyDocument("the topic's policy", "resource", {"Version": "2008-10-17", "Statement": [OPEN]})
+    for key, is_found in (("alias/aws/sns", True), (alias, True), ("alias/own", False), ("", False)):
+        topic = Topic(TOPIC, ("email",), (), policy, key)
+        ways: dict[str, Any] = {"filters": (), "alarms": {}, "rules": (RULE,)} if by_rule else {}
+        [answer] = run_check(CHECKS["alarm-to-nobody"], monitored(healthy(), topics={TOPIC: topic}, **ways))
+        assert answer.is_problem is is_found
+        if is_found:
+            service = "events.amazonaws.com" if by_rule else "cloudwatch.amazonaws.com"
+            assert f"encrypted with {key}" in answer.evidence[0] and service in answer.remedy.needs
+            [call] = aws_commands.read_line(answer.remedy.command)
+            assert call.parameters["AttributeName"] == "KmsMasterKeyId"
 
 
 def test_the_alarm_that_is_offered_matches_a_read_by_others_than_ecs() -> None:
