@@ -110,7 +110,8 @@ def outlasts(cause: Finding) -> bool:
 def is_underway(snapshot: Snapshot, service: Service) -> bool:
     """Whether a deployment that began with the current values goes on, so that another one would only disturb it."""
     underway, primary = service.underway, service.primary
-    if underway is None or primary is None or underway.deployment_id != primary.id:
+    is_own = underway is not None and primary is not None and underway.deployment_id == primary.id
+    if primary is None or not (is_own or service.ended_early):
         return False
     new = [task for task in snapshot.running(service) if task.deployment_id == primary.id]
     return freshness.is_current_at(snapshot, primary.created) and all(

@@ -533,7 +533,8 @@ def _has_old_tasks(snapshot: Snapshot, service: Service) -> bool:
     if primary is not None and primary.rollout not in ("", "COMPLETED"):
         return True
     tasks = snapshot.running(service)
-    if primary is not None and primary.rollout and freshness.is_current_at(snapshot, primary.created):
+    is_current = primary is not None and freshness.is_current_at(snapshot, primary.created)
+    if primary is not None and primary.rollout and is_current and not service.ended_early:
         # Tasks are read before service deployments: one that has succeeded meanwhile has replaced all but its own.
         tasks = tuple(task for task in tasks if task.deployment_id in ("", primary.id))
     return any(freshness.of(snapshot, task) != "fresh" for task in tasks)

@@ -16,6 +16,7 @@ from support.snapshots import (
     DEPLOYED,
     NOW,
     REGION,
+    deployment,
     healthy,
     rotated,
     service,
@@ -38,6 +39,7 @@ from omc_runbook.changes.deploy.rollout import Rollout, begin
 from omc_runbook.changes.deploy.watch import INTERVAL, PAUSE_PATIENCE, ROLLOUT_SECONDS, UNANSWERED_SECONDS, Watch
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import plan_update
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import UsageError
@@ -583,6 +585,26 @@ def test_the_plan_says_who_needs_the_old_value_for_how_long() -> None:
     services = [overlapping(pauses=("POST_SCALE_UP",)), service("worker")]
     (note,) = readiness.notes(healthy(), services)
     assert "backend deploys BLUE_GREEN" in note and "bakes for 10 min" in note and "POST_SCALE_UP" in note
+
+
+@pytest.mark.parametrize(("old", "percent", "followed"), [(1, 50, {"backend"}), (0, 50, set()), (1, None, set())])
+def test_a_deployment_that_ended_early_is_followed_to_its_end(
+    old: int, percent: int | None, followed: set[str]
+) -> None:
+    """As long as an old task runs beside it, not every task has the values, and none is started for that."""
+    moved = rotated(healthy(), NOW - timedelta(minutes=8), SECRET_KEY=secrets.token_urlsafe(32))
+    new = deployment("backend", NOW - timedelta(minutes=5), id="ecs-svc/2", running=2, desired=2)
+    tasks = [task("backend", new.created, deployment_id=new.id) for _ in range(2)]
+    backend = with_service(
+        replace(moved, tasks=(*tasks, *moved.tasks[:old])),
+        "backend",
+        desired=2,
+        running=2 + old,
+        deployments=(new, deployment("backend", status="ACTIVE", running=old)),
+        configuration=DeploymentConfiguration(early_percent=percent),
+    )
+    plan = plan_update(backend, {}, redeploy_stale=True)
+    assert {service.name for service in plan.consumers} - {"worker"} == plan.underway == followed
 
 
 @pytest.mark.parametrize(("status", "is_followed"), [("IN_PROGRESS", True), ("SUCCESSFUL", False)])
