@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -132,12 +132,17 @@ def expected(service: Service) -> Rollout:
     return Rollout(service.name, "", label, state, service.desired, 0, reason, bake=service.configuration.bake)
 
 
-def start_sentences(services: Iterable[Service]) -> tuple[str, ...]:
-    """The services that a plan would start new tasks of, in a sentence, and one for each that gets none."""
+def start_sentences(services: Iterable[Service], underway: Collection[str] = ()) -> tuple[str, ...]:
+    """The services that a plan would start new tasks of, in a sentence, and one for each that gets none.
+
+    `underway` are the names of those of which it only watches the present deployment: they have a sentence, too.
+    """
     rollouts = [expected(service) for service in services]
-    names = ", ".join(each.service for each in rollouts if not each.is_over)
+    names = ", ".join(each.service for each in rollouts if not each.is_over and each.service not in underway)
+    watched = ", ".join(each.service for each in rollouts if not each.is_over and each.service in underway)
     without = tuple(f"{each.service} gets none: {each.reason}" for each in rollouts if each.is_over)
-    return ((f"New tasks would be started: {names}.",) if names else ()) + without
+    started = (f"New tasks would be started: {names}.",) if names else ()
+    return (*started, *without, *((f"Deployments under way would be watched: {watched}.",) if watched else ()))
 
 
 def not_deployed(service: str, revision: str) -> str:

@@ -99,10 +99,8 @@ class FixPlan:
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each step, and the services that get new tasks."""
         redeployed = [redeploy.service for redeploy in self.redeploys if not redeploy.blocker]
-        tasks = start_sentences(service for service in redeployed if service.name not in self.underway)
-        in_progress = ", ".join(service.name for service in redeployed if service.name in self.underway)
-        watch = (f"Deployments under way would be watched: {in_progress}.",) if in_progress else ()
-        return (*(as_sentence(step.title) for step in self.steps), *tasks, *watch, *self.left_to_deploy)
+        tasks = start_sentences(redeployed, self.underway)
+        return (*(as_sentence(step.title) for step in self.steps), *tasks, *self.left_to_deploy)
 
     @property
     def left_to_deploy(self) -> dict[str, Remedy]:

@@ -180,7 +180,7 @@ class SecretPlan:
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and the services that get new tasks."""
         keys = (*(change.sentence for change in self.changed), *self.trials)
-        return keys + start_sentences(self.consumers) + self.left_to_deploy
+        return keys + start_sentences(self.consumers, self.underway) + self.left_to_deploy
 
     def is_against(self, finding: Finding) -> bool:
         """Whether the plan should fix an error: of a key that changes, of the secret, or of a service it redeploys.

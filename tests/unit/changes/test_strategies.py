@@ -605,6 +605,8 @@ def test_a_deployment_that_ended_early_is_followed_to_its_end(
     )
     plan = plan_update(backend, {}, redeploy_stale=True)
     assert {service.name for service in plan.consumers} - {"worker"} == plan.underway == followed
+    assert ("Deployments under way would be watched: backend." in plan.sentences) is bool(followed)
+    assert not any("started: backend" in sentence for sentence in plan.sentences)
 
 
 @pytest.mark.parametrize(("status", "is_followed"), [("IN_PROGRESS", True), ("SUCCESSFUL", False)])
