@@ -138,13 +138,13 @@ def _follow(
 def _by_internet_gateway(
     network: Network, subnet: Subnet, table: RouteTable, gateway: str, path: str, public_ip: bool
 ) -> Egress:
+    if subnet.gateway_block in _OF_ADDRESSES:
+        # Who enabled that meant it: the way past it is an endpoint.
+        return Egress("", (Obstacle(check="no-egress", subject=subnet.id, facts=(_block_of(subnet, path),)),))
     if network.internet_gateways is not None and network.internet_gateways.get(gateway) != subnet.vpc:
         attach = ("attach-internet-gateway", "--internet-gateway-id", gateway, "--vpc-id", subnet.vpc)
         fact = f"{path}, which is not attached to {subnet.vpc} (DescribeInternetGateways: Attachments)."
         return _blocked(table, fact, command("aws", "ec2", *attach))
-    if subnet.gateway_block in _OF_ADDRESSES:
-        # Who enabled that meant it: the way past it is an endpoint.
-        return Egress("", (Obstacle(check="no-egress", subject=subnet.id, facts=(_block_of(subnet, path),)),))
     if not public_ip:
         fact = f"{path}, which only serves public addresses, and the tasks have none (assignPublicIp DISABLED)."
         public = "aws ecs update-service --cluster {cluster} --service {service} --network-configuration {public}"
@@ -246,6 +246,9 @@ def _is_public(network: Network, table: RouteTable) -> bool:
 
 
 def _to_internet(network: Network, subnet: Subnet, table: RouteTable, verb: str) -> str:
+    """The command that routes a NAT gateway's subnet to the internet; "" where its calls would be blocked there."""
+    if subnet.gateway_block == _OF_ALL:
+        return ""
     gateways = [id for id, vpc in (network.internet_gateways or {}).items() if vpc == subnet.vpc]
     gateway = gateways[0] if gateways else "igw-…"
     return _route_command(table, verb, "--gateway-id", gateway)

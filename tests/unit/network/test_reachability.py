@@ -733,3 +733,21 @@ def test_a_block_of_public_access_leaves_an_endpoint(task: TaskNetwork) -> None:
     assert obstacle.subject == PUBLIC
     assert "VPC Block Public Access" in obstacle.facts[0] and "InternetGatewayBlockMode" in obstacle.facts[0]
     assert "create-vpc-endpoint" in obstacle.command and "nat" not in obstacle.command
+
+
+@pytest.mark.parametrize(
+    ("network", "task"),
+    [
+        (with_routes(by_nat(), table="rtb-public"), IN_PRIVATE),
+        (with_routes(by_nat(), Route(EVERYWHERE, GATEWAY, "blackhole"), table="rtb-public"), IN_PRIVATE),
+        (replace(by_nat(), internet_gateways={}), IN_PRIVATE),
+        (replace(by_nat(), internet_gateways={}), IN_PUBLIC),
+    ],
+    ids=["no route", "blackhole", "no gateway for a NAT gateway", "no gateway"],
+)
+def test_no_gateway_is_opened_that_a_block_of_public_access_closes(network: Network, task: TaskNetwork) -> None:
+    """The block overrides a route to a gateway and its attachment: neither would let the call through."""
+    for mode, is_closed in ((NOTHING, True), ("off", False)):
+        (obstacle,) = go(with_block(network, mode, PRIVATE, PUBLIC), task).obstacles
+        assert ("create-vpc-endpoint" in obstacle.command) is is_closed
+        assert ("gateway-id" in obstacle.command) is not is_closed
