@@ -307,7 +307,7 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
         stale = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "stale"]
         doubtful = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "undecidable"]
         # An ordinary deployment of other references is under way: it leaves no such task.
-        if _refer_otherwise(snapshot, doubtful) and _is_replacing(snapshot, service, doubtful):
+        if _refer_otherwise(snapshot, doubtful) and is_replacing(snapshot, service, doubtful):
             doubtful = []
         since = freshness.current_since(snapshot)
         if stale and since:
@@ -332,14 +332,14 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             if protection := protection_of_old(snapshot, service):
                 renewal = remedies.end_protection(snapshot.environment.names, [task.id for task in stale])
                 facts += (f"ECS says: {protection}",)
-            is_replacing = _is_replacing(snapshot, service, stale)
+            is_going_on = is_replacing(snapshot, service, stale)
             # What is under way needs no second deployment.
-            remedy = NO_REMEDY if is_replacing else renewal
-            if is_replacing and service.primary:
+            remedy = NO_REMEDY if is_going_on else renewal
+            if is_going_on and service.primary:
                 stage = f" ({service.underway.progress})" if service.underway else ""
                 since_then = "" if service in snapshot.leaving else "has started since and "
                 facts += (f"Deployment {service.primary.id} {since_then}is replacing them{stage}.",)
-            severity: Severity | None = "info" if is_replacing else None
+            severity: Severity | None = "info" if is_going_on else None
             # New tasks would get a faulty value too: that comes first.
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity, stems_from=frozenset(keys))
         elif doubtful and snapshot.versions and snapshot.references_of(service):
@@ -558,7 +558,7 @@ def _why_failing(snapshot: Snapshot, service: Service, id: str) -> tuple[str, ..
     return stale_evidence(snapshot, service) or ((Stop(service, failed[0]).sentence,) if failed else ())
 
 
-def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
+def is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
     """Whether a recent deployment without a failed task gives new tasks the present value, or none of the secret."""
     primary, since = service.primary, freshness.current_since(snapshot)
     # Without its rollout state, another deployment beside it shows that it goes on.

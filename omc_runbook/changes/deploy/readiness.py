@@ -10,6 +10,7 @@ from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.values.sources import KEEP, rotate_command
 from omc_runbook.checks import remedies
+from omc_runbook.checks.deployment import is_replacing
 from omc_runbook.checks.families import find
 from omc_runbook.checks.startup import keys_with_nul
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
@@ -111,12 +112,13 @@ def is_underway(snapshot: Snapshot, service: Service) -> bool:
     """Whether a deployment that began with the current values goes on, so that another one would only disturb it."""
     underway, primary = service.underway, service.primary
     is_own = underway is not None and primary is not None and underway.deployment_id == primary.id
-    if primary is None or not (is_own or service.ended_early):
+    old = [task for task in snapshot.running(service) if freshness.of(snapshot, task) != "fresh"]
+    # What goes on after an early success has no state: it shows by its tasks. Protected ones outlast any deployment.
+    is_rest = service.ended_early and (bool(service.protection) or is_replacing(snapshot, service, old))
+    if primary is None or not (is_own or is_rest):
         return False
-    new = [task for task in snapshot.running(service) if task.deployment_id == primary.id]
-    return freshness.is_current_at(snapshot, primary.created) and all(
-        freshness.of(snapshot, task) == "fresh" for task in new
-    )
+    is_current = freshness.is_current_at(snapshot, primary.created)
+    return is_current and all(task.deployment_id != primary.id for task in old)
 
 
 def refuse_one_password(services: Sequence[Service], key: str, login: str) -> None:

@@ -30,7 +30,7 @@ from support.steps import Still
 from omc_runbook.aws import deployments
 from omc_runbook.aws import ecs as aws_ecs
 from omc_runbook.aws.deployments import DeploymentConfiguration
-from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.ecs import PROTECTED, Service, ServiceEvent
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.deploy import failure, readiness, redeployment
@@ -607,6 +607,34 @@ def test_a_deployment_that_ended_early_is_followed_to_its_end(
     assert {service.name for service in plan.consumers} - {"worker"} == plan.underway == followed
     assert ("Deployments under way would be watched: backend." in plan.sentences) is bool(followed)
     assert not any("started: backend" in sentence for sentence in plan.sentences)
+
+
+@pytest.mark.parametrize(
+    ("began", "changes", "is_followed"),
+    [
+        (5, {}, True),
+        (45, {}, False),
+        (5, {"failed": 1}, False),
+        (45, {"event": PROTECTED}, True),
+    ],
+    ids=["it goes on", "nothing follows", "its tasks fail", "old tasks are protected"],
+)
+def test_what_no_longer_goes_on_after_an_early_success_is_begun_again(
+    began: int, changes: dict[str, Any], is_followed: bool
+) -> None:
+    """Its finding says that new tasks are needed: to follow it once more would bring none."""
+    moved = rotated(healthy(), NOW - timedelta(minutes=60), SECRET_KEY=secrets.token_urlsafe(32))
+    begun, failed, said = NOW - timedelta(minutes=began), changes.get("failed", 0), changes.get("event")
+    new = deployment("backend", begun, id="ecs-svc/2", running=1, desired=1, failed=failed)
+    backend = with_service(
+        with_tasks(moved, task("backend", begun, deployment_id=new.id)),
+        "backend",
+        running=3,
+        deployments=(new, deployment("backend", status="ACTIVE", running=2)),
+        configuration=DeploymentConfiguration(early_percent=50),
+        events=(ServiceEvent(NOW, said),) if said else (),
+    )
+    assert ("backend" in plan_update(backend, {}, redeploy_stale=True).underway) is is_followed
 
 
 @pytest.mark.parametrize(("status", "is_followed"), [("IN_PROGRESS", True), ("SUCCESSFUL", False)])
