@@ -294,7 +294,8 @@ def _judge_deployment(
         return with_state("unknown", f"{unread} Without that nobody can tell how a {strategy} deployment goes.")
     is_complete = deployment.rollout == "COMPLETED" and deployment.running == service.running == service.desired
     if service.ended_early:
-        rollout = replace(rollout, progress="counts as successful early, older tasks still run")
+        older = ", older tasks still run" if rollout.others else ""
+        rollout = replace(rollout, progress=f"counts as successful early{older}")
     notes = [_with_task(f"{counted(len(failed), 'task')} failed:", service, failed)] if failed else []
     if rollout.replaces:
         others = ", ".join(rollout.replaces)
