@@ -146,7 +146,7 @@ def _how_far(plan: SecretPlan) -> str:
     keys = ", ".join(sorted(plan.unreferenced))
     if not keys:
         return "have it"
-    has_others = any(change.key not in plan.unreferenced for change in plan.changed)
+    has_others = any(change.key not in plan.unreferenced for change in plan.changed if change.action != "removed")
     return f"{'have the rest' if has_others else 'run'}, and no revision in force refers to {keys}"
 
 

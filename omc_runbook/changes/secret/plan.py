@@ -37,7 +37,7 @@ from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import REFUSED, Finding, is_sentence
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.suggestions import nearest
-from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot import freshness, other_clusters, scheduled
 from omc_runbook.snapshot.state import Snapshot
 
 LABEL = "omc-runbook-"
@@ -423,7 +423,7 @@ def _unreferenced(snapshot: Snapshot, written: Collection[str]) -> frozenset[str
         if demand.in_force or demand.definition.arn in demand.service.task_sets
     }
     # A reference without a key gets the whole document.
-    is_unclear = "" in in_force or snapshot.unread("services", "task_definitions")
+    is_unclear = "" in in_force or snapshot.unread(*ECS_FIELDS, other_clusters.FIELD, scheduled.FIELD)
     return frozenset[str]() if is_unclear else frozenset(written) - in_force
 
 

@@ -667,10 +667,14 @@ def test_only_what_waited_for_a_changed_key_is_left_to_deploy() -> None:
 def test_new_tasks_are_not_said_to_have_a_key_that_none_refers_to() -> None:
     """Where a revision takes the whole secret, or was not read, nobody knows that they lack it."""
     assert "have the rest, and no" in done(written(healthy(), "NEWRELIC_KEY", "SECRET_KEY"))
+    spare = with_keys(healthy(), SPARE=secrets.token_hex(8))
+    values = {"NEWRELIC_KEY": NewValue(Masked(secrets.token_hex(32), "NEWRELIC_KEY"), "a file")}
+    assert "worker run, and no" in done(plan_update(spare, values, remove=["SPARE"]))
     whole = with_reference(healthy(), "worker", "SECRET_KEY", ARN)
     gap = ReadFailure("task definition", "ecs:DescribeTaskDefinition", "AccessDeniedException", "denied")
-    unread = replace(healthy(), gaps={"task_definitions": (gap,)})
-    for snapshot in (whole, unread):
+    fields = ("services", "task_definitions", "tasks", "other_clusters", "scheduled")
+    unread = [replace(healthy(), gaps={field: (gap,)}) for field in fields]
+    for snapshot in (whole, *unread):
         assert "have it." in done(written(snapshot, "NEWRELIC_KEY"))
 
 
