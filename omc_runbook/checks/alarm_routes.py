@@ -126,8 +126,13 @@ def may_publish(topic: Topic | None, service: str) -> bool | None:
     Alarms publish as the topic's owner, which a new topic's policy allows; EventBridge does not. See
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
     """
-    if topic is None or topic.policy is None or topic.is_closed:
-        return topic is not None and not topic.is_closed
+    return not (topic and topic.is_closed) and policy_allows(topic, service)
+
+
+def policy_allows(topic: Topic | None, service: str) -> bool | None:
+    """The same by the topic's policy alone."""
+    if topic is None or topic.policy is None:
+        return topic is not None
     account = account_in(topic.arn)
     context = {"aws:SourceAccount": account, "aws:SourceOwner": account if service == ALARMS else ()}
     decision = evaluate_resource(topic.policy, (service,), "sns:Publish", topic.arn, context).decision
@@ -144,11 +149,15 @@ def _end(monitoring: Monitoring, arn: str, service: str) -> str:
     if not topic.confirmed:
         pending = f"; to be confirmed: {', '.join(topic.pending)}" if topic.pending else ""
         return f"topic {arn} has no confirmed subscription{pending}."
+    may, problems = policy_allows(topic, service), list[str]()
     if topic.is_closed:
-        return (
-            f"topic {arn} is encrypted with {topic.key}, and the policy of that AWS managed key leaves {service} out."
+        problems.append(
+            f"topic {arn} is encrypted with {topic.key}, and the policy of that AWS managed key leaves {service} out"
         )
-    may = may_publish(topic, service)
     if not may:
-        return f"the policy of topic {arn} {'may keep' if may is None else 'keeps'} {service} from sns:Publish."
+        problems.append(
+            f"the policy of topic {arn} {'may keep' if may is None else 'keeps'} {service} from sns:Publish"
+        )
+    if problems:
+        return f"{'; '.join(problems)}."
     return f"topic {arn} has confirmed subscriptions: {', '.join(topic.confirmed)}."

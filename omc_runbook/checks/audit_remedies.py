@@ -10,7 +10,7 @@ from typing import Any
 from omc_runbook.aws.cloudtrail import Access, Trail
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.checks import remedies
-from omc_runbook.checks.alarm_routes import ACTIONS_OFF, ALARMS, RULES, AlarmRoute
+from omc_runbook.checks.alarm_routes import ACTIONS_OFF, ALARMS, RULES, AlarmRoute, policy_allows
 from omc_runbook.iam.policy import extend
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.environment import Environment
@@ -249,15 +249,18 @@ def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
     service = RULES if route.kind == "rule" else ALARMS
     for arn in route.targets:
         found = monitoring.topics.get(arn) if monitoring else None
-        if found and found.confirmed and found.is_closed:
-            own = ("--attribute-name", "KmsMasterKeyId", "--attribute-value", "KEY", "--region", region_in(arn))
-            return _chain(("aws", "sns", "set-topic-attributes", "--topic-arn", arn, *own)).needing(
-                f"KEY is the ARN of a customer key whose policy lets {service} kms:Decrypt and kms:GenerateDataKey*."
-            )
-        if found and found.policy and found.confirmed:
+        attributes: list[tuple[str, str]] = []
+        if found and found.policy and not policy_allows(found, service):
             grant = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish", "Resource": arn}
-            value = ("--attribute-name", "Policy", "--attribute-value", extend(found.policy, **grant))
-            return remedies.in_region(region_in(arn), "sns", "set-topic-attributes", "--topic-arn", arn, *value)
+            attributes.append(("Policy", extend(found.policy, **grant)))
+        if found and found.is_closed:
+            attributes.append(("KmsMasterKeyId", "KEY"))
+        if found and found.confirmed and attributes:
+            key = f"KEY is the ARN of a customer key whose policy lets {service} kms:Decrypt and kms:GenerateDataKey*."
+            on_topic = ("sns", "set-topic-attributes", "--topic-arn", arn)
+            pairs = (("--attribute-name", name, "--attribute-value", value) for name, value in attributes)
+            remedy = _chain(region_in(arn), *((*on_topic, *pair) for pair in pairs))
+            return remedy.needing(key) if found.is_closed else remedy
     # Whether a target of another kind reaches somebody is unknown, so that these are topics.
     topic = route.targets[0] if route.targets else topic_of(snapshot, route.region)
     target = json.dumps([{"Id": "topic", "Arn": topic}])

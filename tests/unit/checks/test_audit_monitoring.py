@@ -289,6 +289,21 @@ def test_a_topic_under_the_aws_managed_key_gets_no_alarm(by_rule: bool) -> None:
             assert call.parameters["AttributeName"] == "KmsMasterKeyId"
 
 
+def test_a_rule_gets_both_the_key_and_the_policy_of_a_topic_that_lacks_both() -> None:
+    """A new topic's policy keeps EventBridge from it: another key alone would let it publish nothing."""
+    policy = PolicyDocument("the topic's policy", "resource", {"Version": "2008-10-17", "Statement": [DEFAULT]})
+    topic = Topic(TOPIC, ("email",), (), policy, "alias/aws/sns")
+    [answer] = run_check(
+        CHECKS["alarm-to-nobody"],
+        monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: topic}),
+    )
+    assert "leaves events.amazonaws.com out; the policy of topic" in answer.evidence[0]
+    calls = aws_commands.read_line(answer.remedy.command)
+    values = {call.parameters["AttributeName"]: call.parameters["AttributeValue"] for call in calls}
+    mended = replace(topic, policy=replace(policy, document=json.loads(values["Policy"])), key=values["KmsMasterKeyId"])
+    assert found(monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: mended})) == {}
+
+
 def test_the_alarm_that_is_offered_matches_a_read_by_others_than_ecs() -> None:
     """Both patterns match a read of the secret, and none by the role with which tasks start."""
     snapshot = monitored(healthy())
