@@ -62,7 +62,7 @@ def _rows(snapshot: Snapshot, secret: Secret) -> Iterator[Row]:
         guard = "a policy denies DeleteSecret" if is_guarded(snapshot) else "no policy denies DeleteSecret"
         yield "deletion guard", _GOOD if is_guarded(snapshot) else _PLAIN, guard, "GetResourcePolicy"
     yield _replication(secret)
-    yield _key(snapshot, secret)
+    yield _key(snapshot)
     yield _rotation(snapshot, secret)
     yield _tags(snapshot, secret)
     for quota, count, most, unit in quotas(snapshot):
@@ -83,9 +83,9 @@ def _replication(secret: Secret) -> Row:
     return "replication", _WARNING if is_stale else _GOOD, detail + more, "DescribeSecret"
 
 
-def _key(snapshot: Snapshot, secret: Secret) -> Row:
+def _key(snapshot: Snapshot) -> Row:
     key, part = snapshot.kms_key, snapshot.audit.lifecycle
-    if not secret.kms_key_id or (key and key.manager == "AWS"):
+    if not snapshot.kms_key_id or (key and key.manager == "AWS"):
         return "KMS key", _GOOD, "the AWS managed key, which AWS renews every year", "DescribeSecret"
     rotation = part.key_rotation if part else None
     if key is None or rotation is None:

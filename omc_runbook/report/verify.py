@@ -67,7 +67,7 @@ def inventory(snapshot: Snapshot) -> Table:
         if service not in snapshot.consumers
     ]
     has_cluster = snapshot.service_names is not None and bool(snapshot.service_names or "services" not in snapshot.gaps)
-    key = (secret.kms_key_id or "the AWS managed key") if secret else "—"
+    key = (snapshot.kms_key_id or "the AWS managed key") if secret else "—"
     key = snapshot.kms_key.arn if snapshot.kms_key else key
     rows = [
         ["secret", secret.name if secret else names.secret, _existence(snapshot, "secret", secret is not None)],

@@ -256,6 +256,13 @@ ROTATED = with_secret(audited(), rotates=True)
         ),
         (KEPT, f"KMS key | look at this | {KMS_ARN} does not rotate"),
         (
+            replace(
+                with_secret(KEPT, kms_key_id=""),
+                versions=tuple(replace(each, keys=(KMS_ARN,)) for each in KEPT.versions),
+            ),
+            f"KMS key | look at this | {KMS_ARN} does not rotate",
+        ),
+        (
             with_secret(renewed(is_enabled=True, days=90), kms_key_id=KMS_ARN),
             f"KMS key | in order | {KMS_ARN} rotates every 90 days",
         ),

@@ -464,6 +464,14 @@ def test_of_versions_that_could_not_be_listed_there_is_no_number() -> None:
     assert text.count("not readable") == 2 and "kept" not in text and "document" not in text
 
 
+def test_the_key_that_is_shown_is_that_of_the_current_version() -> None:
+    """Also where it is gone, so that nothing else tells its ARN: a finding says the same."""
+    healthy, former = snapshots.healthy(), secrets.token_hex(8)
+    under_former = replace(healthy, versions=tuple(replace(each, keys=(former,)) for each in healthy.versions))
+    shown = [row[1] for each in (healthy, under_former) for row in verify.inventory(each).rows if "encrypted" in row[0]]
+    assert shown == ["the AWS managed key", former]
+
+
 def test_of_a_role_that_no_service_uses_that_is_said() -> None:
     """As of an environment that has no service yet."""
     text = verify.permissions(replace(snapshots.healthy(), services=())).to_text()
