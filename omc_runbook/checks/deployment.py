@@ -76,7 +76,7 @@ _IN_FORCE = (
 )
 """What to know where no task tells of which revision a deployment was."""
 _STOPPED = ("STOP_REQUESTED", "STOPPED")
-"""The statuses of a service deployment that a person stops without taking it back, or a circuit breaker does."""
+"""The statuses of a service deployment that a person or the circuit breaker stops without taking it back."""
 UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", "binary")
 """Faults of the secret's whole text, with which no new task can start: the text has to be right before a deployment."""
 

@@ -158,8 +158,8 @@ def _block_of(subnet: Subnet, path: str) -> str:
     See https://docs.aws.amazon.com/vpc/latest/userguide/security-vpc-bpa.html
     """
     return (
-        f"{path}, but VPC Block Public Access keeps {subnet.id} from internet gateways, without an exclusion for it"
-        f" (DescribeSubnets: InternetGatewayBlockMode {subnet.gateway_block})."
+        f"{path}, but VPC Block Public Access keeps {subnet.id} from internet gateways, and no exclusion lets this call"
+        f" through (DescribeSubnets: InternetGatewayBlockMode {subnet.gateway_block})."
     )
 
 

@@ -732,6 +732,8 @@ def test_a_block_of_public_access_leaves_an_endpoint(task: TaskNetwork) -> None:
     (obstacle,) = go(with_block(by_nat(), NOTHING, PRIVATE, PUBLIC), task).obstacles
     assert obstacle.subject == PUBLIC
     assert "VPC Block Public Access" in obstacle.facts[0] and "InternetGatewayBlockMode" in obstacle.facts[0]
+    # A subnet that an exclusion opens to calls of NAT gateways alone has block-ingress, too.
+    assert "no exclusion lets this call through" in obstacle.facts[0]
     assert "create-vpc-endpoint" in obstacle.command and "nat" not in obstacle.command
 
 
