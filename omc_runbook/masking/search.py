@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 from urllib.parse import quote
 
 from omc_runbook.masking.common import is_common
-from omc_runbook.masking.spelling import LONG, SHORT, encode, spell
+from omc_runbook.masking.parts import decode
+from omc_runbook.masking.spelling import LONG, SHORT, encode, escape, in_base64, spell
 from omc_runbook.masking.value import Masked, reveal
 
 Name = TypeVar("Name")
@@ -73,15 +74,24 @@ def _in_json(text: str) -> frozenset[str]:
 
 
 def _in_source(text: str) -> frozenset[str]:
-    """The longest line of a text, as it is and as JSON, Compose files and URLs have it; nothing where it is short."""
+    """The longest line of a text, and of what it has in base64, as source files write it; nothing where it is short."""
+    return frozenset(spelling for each in (text, decode(text)) for spelling in _in_sources(_longest_line(each)))
+
+
+def _longest_line(text: str) -> str:
     lines = re.split(r"[\r\n]+", text)
     if key := _PRIVATE_KEY.search(text):
         # One line may have it, with escapes, and a service account's JSON more than the key.
         lines = re.split(r"(?:[\r\n]|\\+[rn])+", key[1])
-    line = max(reversed([each.strip() for each in lines if not each.startswith("-----")]), key=len, default="")
+    return max(reversed([each.strip() for each in lines if not each.startswith("-----")]), key=len, default="")
+
+
+def _in_sources(line: str) -> set[str]:
+    """A line as it is, escaped, and in base64 as a Secret of Kubernetes has it; nothing where it is short."""
     if len(line) < LONG or is_common(line):
-        return frozenset()
-    in_url = quote(line, safe="", errors="replace")
-    in_sources = {json.dumps(line, ensure_ascii=False)[1:-1], line.replace("$", "$$"), in_url}
+        return set()
+    # Compose files have $$ for one $, what shells read in double quotes \$, YAML and SQL two quotes for one.
+    in_quotes = {line.replace("$", "$$"), line.replace("$", "\\$"), line.replace("'", "''")}
     # alembic.ini has %% for one %.
-    return _in_json(line) | in_sources | {in_url.replace("%", "%%"), line.replace("%", "%%")}
+    in_ini = {each.replace("%", "%%") for each in (line, quote(line, safe="", errors="replace"))}
+    return escape(line) | in_quotes | in_ini | in_base64(encode(line))

@@ -44,6 +44,19 @@ _CHANGE = re.compile(r"[A-Za-z][_+/-]*(?=[0-9])|[0-9][_+/-]*(?=[A-Za-z])|[a-z][_
 
 def spell(text: str) -> frozenset[str]:
     """Return the spellings of ``text``; below `SHORT` characters without encodings such as base64."""
+    spellings = escape(text)
+    if len(text) >= SHORT:
+        for escaped_text in {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
+            spellings |= _encodings(encode(escaped_text))
+        if not text.isascii():
+            # HTTP clients encode a login so; what is not in Latin-1 they refuse.
+            with suppress(UnicodeEncodeError):
+                spellings |= _encodings(text.encode("latin-1"))
+    return frozenset(spellings)
+
+
+def escape(text: str) -> set[str]:
+    """Return ``text`` as it is, and as JSON, Python, URLs, HTML and shells escape it."""
     spellings = {text}
     for once in (json.dumps(text), json.dumps(text, ensure_ascii=False)):
         spellings |= {once[1:-1], json.dumps(once)[3:-3], json.dumps(once, ensure_ascii=False)[3:-3]}
@@ -57,15 +70,7 @@ def spell(text: str) -> frozenset[str]:
     spellings |= {escaped, html.escape(text, quote=False)}
     spellings.add(escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"))
     spellings |= {text.replace("'", """'"'"'"""), text.replace("'", "'\\''")}
-    spellings = {spelling for spelling in spellings if len(spelling) >= len(text)}
-    if len(text) >= SHORT:
-        for escaped_text in {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
-            spellings |= _encodings(encode(escaped_text))
-        if not text.isascii():
-            # HTTP clients encode a login so; what is not in Latin-1 they refuse.
-            with suppress(UnicodeEncodeError):
-                spellings |= _encodings(text.encode("latin-1"))
-    return frozenset(spellings)
+    return {spelling for spelling in spellings if len(spelling) >= len(text)}
 
 
 def pieces(text: str) -> dict[str, int]:
@@ -120,8 +125,13 @@ def _is_distinctive(line: str) -> bool:
 
 
 def _encodings(data: bytes) -> set[str]:
-    """Spell bytes in hexadecimal, and in base64 at each of the three offsets at which they can start."""
-    spellings = {data.hex(), data.hex().upper()}
+    """Spell bytes in hexadecimal and in base64."""
+    return {data.hex(), data.hex().upper(), *in_base64(data)}
+
+
+def in_base64(data: bytes) -> set[str]:
+    """Spell bytes in base64, at each of the three offsets at which they can start, and as its lines are wrapped."""
+    spellings = set[str]()
     for before in range(3):
         # Only the characters that depend on these bytes alone: their neighbours are unknown.
         first, end = -(-8 * before // 6), 8 * (before + len(data)) // 6

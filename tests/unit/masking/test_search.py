@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import secrets
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 
 from omc_runbook.masking.search import ValueSearch
+from omc_runbook.masking.spelling import in_base64
 from omc_runbook.masking.value import Masked
 
 
@@ -31,17 +34,22 @@ def test_a_short_or_common_value_is_not_looked_for() -> None:
 
 
 def test_lines_are_what_a_program_is_given() -> None:
-    """One for each spelling that source files have; of several lines the longest, without a key file's armour."""
+    """One for each spelling that source files have, and base64; of several lines the longest, without armour."""
     plain, odd = secrets.token_hex(12), f'-{secrets.token_hex(8)}"$ü/[.*'
     long = secrets.token_hex(20)
     several = f"-----BEGIN A RATHER LONG PRIVATE KEY OF MINE-----\r\n{secrets.token_hex(9)}\r\n{long}\r\n"
     values = [("plain", plain), ("odd", odd), ("several", several), ("short", "Xk9-vB2mQ-7"), ("word", "organization")]
     search = ValueSearch(by_line=[(name, Masked(text, "X")) for name, text in values])
     lines = search.lines.decode().splitlines()
+    assert "" not in lines and len({*lines}) == len(lines)
+    encoded = in_base64(plain.encode()) | in_base64(odd.encode()) | in_base64(long.encode())
+    assert encoded <= {*lines}
     in_url = quote(odd, safe="")
     in_ini = in_url.replace("%", "%%")
-    assert {plain, odd, json.dumps(odd)[1:-1], odd.replace("$", "$$"), in_url, in_ini, long} <= {*lines}
-    assert len(lines) == 8 and "" not in lines
+    escaped = {json.dumps(odd)[1:-1], odd.replace("$", "$$"), odd.replace("$", r"\$"), html.escape(odd), in_url, in_ini}
+    assert {plain, odd, long, *escaped} <= {*lines}
+    others = {line for line in {*lines} - encoded if len(line) < len(odd) or line in (plain, long)}
+    assert others == {plain, long}
     assert not ValueSearch[str]().lines
     text = f"{plain}\n{plain} {json.dumps([odd])} {several}".encode()
     assert search.find_all(text) == {"plain": [0, 25], "odd": [52], "several": [text.index(long.encode())]}
@@ -58,10 +66,39 @@ def test_a_private_key_is_found_in_a_file_of_another_form(line_break: str, start
     key = ["-----BEGIN RSA PRIVATE KEY-----", *lines, "-----END RSA PRIVATE KEY-----", ""]
     value = Masked(f"{start}{line_break.join([*public, *key])}{end}", "KEY")
     search = ValueSearch(by_line=[("KEY", value)])
-    assert search.lines.decode().splitlines() == [lines[1]]
+    assert {*search.lines.decode().splitlines()} == {lines[1], *in_base64(lines[1].encode())}
     for text in ("\n".join(key), json.dumps("\n".join(key))):
         assert [*search.find(text.encode())] == ["KEY"]
     assert not search.find("\n".join(public).encode())
+
+
+@pytest.mark.parametrize("before", ["", "ci:", "AB"])
+def test_what_base64_has_is_found_from_either_side(before: str) -> None:
+    """A Secret of Kubernetes has a value of the .env in it, with its line's end; a .env has a key file in it."""
+    value = secrets.token_hex(12)
+    encoded = base64.b64encode(f"{before}{value}\n".encode())
+    assert [*ValueSearch(by_line=[("A", Masked(value, "A"))]).find(encoded)] == ["A"]
+    in_dotenv = Masked(base64.b64encode(value.encode()).decode(), "B")
+    assert [*ValueSearch(by_line=[("B", in_dotenv)]).find(f"{before}{value}".encode())] == ["B"]
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: text.replace("'", "''"),
+        lambda text: text.replace("'", "\\'"),
+        lambda text: text.replace("'", "'\\''"),
+        lambda text: text.replace("$", "\\$"),
+        lambda text: html.escape(text, quote=False),
+    ],
+)
+def test_a_value_is_found_as_files_escape_it(spell: Callable[[str], str]) -> None:
+    """In single quotes of YAML, Python and shells, in double quotes of shells, and in XML."""
+    value = f"{secrets.token_hex(6)}$'<{secrets.token_hex(6)}"
+    kinds = (value.replace("'", ""), value.replace("$", ""))
+    for text in kinds:
+        found = ValueSearch(by_line=[("A", Masked(text, "A"))]).find(f"x{spell(text)}x".encode())
+        assert [*found] == ["A"]
 
 
 def test_two_spellings_at_one_place_are_one_find() -> None:
