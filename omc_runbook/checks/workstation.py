@@ -34,7 +34,7 @@ from omc_runbook.repository.compose import Compose, ComposeService, ServiceVaria
 from omc_runbook.repository.git import GitStatus
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.docker import IS_FOLDER
-from omc_runbook.workstation.history import LOGIN, Location
+from omc_runbook.workstation.history import LOGIN, Location, passwords
 from omc_runbook.workstation.leaks import TrackedValue
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
@@ -223,8 +223,8 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The .env or a value of it is in git, was once, or will be with the next git add."""
     workstation = workstation_of(snapshot)
     git, path, history = _status_in_git(workstation), workstation.path, workstation.history
-    root, own_paths = workstation.checkout.root, _own_paths(workstation)
-    in_use = list(_values_in_history(workstation))
+    own_paths = _own_paths(workstation)
+    in_use = list(_values_in_history(snapshot))
     in_own_files = [(name, location) for name, location in in_use if location.path in own_paths]
     exposures = list(_exposures(workstation, git, bool(in_own_files)))
     facts = [*(fact for fact, _ in exposures), *_values_in_own_files(workstation, git, in_own_files)]
@@ -235,7 +235,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(path.name, tuple(facts), ends, severity=severity)
     elsewhere = grouped((other.path, (name, other)) for name, other in in_use if other.path not in own_paths)
     for other_path, values in elsewhere.items():
-        yield _values_in_another_file(root, other_path, values)
+        yield _values_in_another_file(workstation, other_path, values)
     for obstacle in dict.fromkeys(filter(None, (git.obstacle, history.obstacle if history else ""))):
         yield Uncertain(path.name, (f"git could not answer everything: {obstacle}",))
 
@@ -288,15 +288,15 @@ def _values_in_own_files(
 ) -> Iterator[str]:
     """Which current values git's versions of the .env have, in sentences."""
     history = workstation.history
-    yield from _say_where(values)
+    yield from _say_where(workstation, values)
     if any(location.commit for _, location in values):
         yield "First give every secret in it a new value; only then rewrite the history."
     elif not values and (git.commits or git.tracked) and history and not history.obstacle:
         yield "Its history has no secret value that is in use."
 
 
-def _values_in_another_file(root: Path, path: str, values: Sequence[tuple[str, Location]]) -> Evidence:
-    facts = (*_say_where(values),)
+def _values_in_another_file(workstation: Workstation, path: str, values: Sequence[tuple[str, Location]]) -> Evidence:
+    root, facts = workstation.checkout.root, (*_say_where(workstation, values),)
     if all(location.is_untracked for _, location in values):
         rule = _PATTERN_SIGN.sub(r"\\\g<0>", f"/{path}")
         return Evidence(path, facts, Remedy(_ignore(root, rule)), severity="warning")
@@ -305,8 +305,17 @@ def _values_in_another_file(root: Path, path: str, values: Sequence[tuple[str, L
     return Evidence(path, facts, Remedy(f"Give {names} a new value, and untrack the file with `{untrack}` then."))
 
 
-def _say_where(values: Iterable[tuple[str, Location]]) -> Iterator[str]:
-    return (f"The current value of {name} is in {location.text}." for name, location in values)
+def _say_where(workstation: Workstation, values: Iterable[tuple[str, Location]]) -> Iterator[str]:
+    return (f"The current {_value_of(workstation, name)} is in {location.text}." for name, location in values)
+
+
+def _value_of(workstation: Workstation, *names: str) -> str:
+    """What is looked for of some variables, in words: their value, or of addresses the password in them."""
+    return f"{'password in' if _are_addresses(workstation, names) else 'value of'} {' and '.join(names)}"
+
+
+def _are_addresses(workstation: Workstation, names: Iterable[str]) -> bool:
+    return {*names} <= {name for name, _ in workstation.address_passwords}
 
 
 def _is_encrypted_in_git(workstation: Workstation) -> bool:
@@ -320,10 +329,17 @@ def _is_encrypted_in_git(workstation: Workstation) -> bool:
     return file.path.name in history.encrypted_by_git or not has_plain
 
 
-def _values_in_history(workstation: Workstation) -> Iterator[tuple[str, Location]]:
+def _values_in_history(snapshot: Snapshot) -> Iterator[tuple[str, Location]]:
     """The secret values in use here and in other environments that git holds, each with one place in each file."""
+    workstation = workstation_of(snapshot)
+    find = workstation.history.find if workstation.history else lambda _: ()
     for name, value in workstation.issued_values:
-        yield from ((name, location) for location in (workstation.history.find(value) if workstation.history else ()))
+        yield from ((name, location) for location in find(value))
+    for name, password in workstation.address_passwords:
+        locations = find(password)
+        # Many a file has a password such as postgres.
+        if locations and _is_private(workstation, name, password, likely_words(snapshot)):
+            yield from ((name, location) for location in locations)
     yield from workstation.shared_values.published if workstation.shared_values else ()
 
 
@@ -338,24 +354,27 @@ def value_tracked(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     tracked, template = workstation.tracked, workstation.checkout.template
     # Other checks report these.
     own_paths = _own_paths(workstation) | {template.file.name if template else ""}
-    reported = {(name, location.path) for name, location in _values_in_history(workstation)}
+    reported = {(name, location.path) for name, location in _values_in_history(snapshot)}
     found = grouped(
         (each.name, each)
         for each in (tracked.found if tracked else ())
         if each.path not in own_paths and (each.name, each.path) not in reported
     )
-    issued, words = ([*workstation.issued_values], likely_words(snapshot)) if found else ([], LikelyWords())
+    issued = [*workstation.issued_values, *workstation.address_passwords] if found else []
+    words = likely_words(snapshot) if found else LikelyWords()
     for name, places in found.items():
         values = [value for variable, value in issued if variable == name]
         same = [(other, value) for other, value in issued if any(map(value.same_as, values))]
         if any(_is_private(workstation, other, value, words) for other, value in same):
             names = (*dict.fromkeys(other for other, _ in same),)
-            yield Evidence(name, (*_say_lines(places, names),), _renew_and_take_out(workstation, names, places))
+            yield Evidence(
+                name, (*_say_lines(workstation, places, names),), _renew_and_take_out(workstation, names, places)
+            )
     if limits := tracked.limits if tracked else (*filter(None, (workstation.git.obstacle,)),):
         yield Uncertain("tracked files", limits)
 
 
-def _say_lines(places: Sequence[TrackedValue[str]], names: Sequence[str]) -> Iterator[str]:
+def _say_lines(workstation: Workstation, places: Sequence[TrackedValue[str]], names: Sequence[str]) -> Iterator[str]:
     """Where the value of some variables is in tracked files, in sentences."""
     for each in places[:FILES_NAMED]:
         where = []
@@ -365,7 +384,7 @@ def _say_lines(places: Sequence[TrackedValue[str]], names: Sequence[str]) -> Ite
             where.append("the last commit")
         elif each.is_staged:
             where.append("what is staged")
-        yield f"git grep: {each.path} has the current value of {' and '.join(names)} in {' and in '.join(where)}."
+        yield f"git grep: {each.path} has the current {_value_of(workstation, *names)} in {' and in '.join(where)}."
     if others := places[FILES_NAMED:]:
         verb = "has" if len(others) == 1 else "have"
         yield f"{counted(len(others), 'more tracked file')} {verb} it."
@@ -378,7 +397,11 @@ def _renew_and_take_out(workstation: Workstation, names: Sequence[str], places: 
         stage = ", and stage that," if any(each.is_staged for each in places) else ""
         return Remedy(f"Take it out of {where}{stage} before the next commit.")
     new = f"Give {' and '.join(names)} a new value{' each' if names[1:] else ''}."
-    if len(names) == 1 and workstation.binding(names[0]):
+    if _are_addresses(workstation, names):
+        # What the address leads to has the password too.
+        there = f"{' and '.join(names)} of {workstation.path}"
+        new = f"Change the password of that login, and write the new one into {there}."
+    elif len(names) == 1 and workstation.binding(names[0]):
         new = renew(workstation, names[0], workstation.path).command
     issued = any(key and key.obtain_from for key in map(workstation.key_of, names))
     revoke = " Have the old one revoked where it was issued." if issued else ""
@@ -389,8 +412,10 @@ def _renew_and_take_out(workstation: Workstation, names: Sequence[str], places: 
 
 def _is_private(workstation: Workstation, name: str, value: Masked, words: LikelyWords) -> bool:
     """Whether a value is no stand-in, public, or in the template, nor as weak as what many files have by chance."""
-    key, template = workstation.key_of(name), workstation.checkout.template_entries
-    if is_stand_in(value, name, key) or any(value.same_as(each.value) for each in template):
+    key = workstation.key_of(name) if workstation.is_secret(name) else None
+    texts = [each.value for each in workstation.checkout.template_entries]
+    in_template = [*texts, *(password for text in texts for password in passwords(text))]
+    if is_stand_in(value, name, key) or any(map(value.same_as, in_template)):
         return False
     return not (key is None and is_public(name, value)) and not is_too_guessable(value, key, words)
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from dotenv.parser import parse_stream
 
@@ -90,6 +91,11 @@ class GitHistory:
         """Where a value stands, or the password of a URL: one place of each file."""
         login, own = login_fingerprint(value, self.key), self.locations.get(fingerprint(value, self.key), {})
         return tuple((self.locations.get(login, {}) | own).values())
+
+
+def passwords(text: str) -> set[str]:
+    """The passwords in a text's URLs, as they stand there and decoded."""
+    return {each for login in LOGIN.findall(text) for each in (login, unquote(login))}
 
 
 def holds_values(path: str) -> bool:
@@ -195,7 +201,7 @@ def _texts(raw: bytes, read: set[str]) -> set[str]:
             texts.update((double, single, *_unescaped(double)))
         texts.update(text.strip("\"',") for text in _ASSIGNED.findall(plain))
         texts.update(_words(plain))
-    texts |= {login for text in [*texts] for login in LOGIN.findall(text)}
+    texts |= {password for text in [*texts] for password in passwords(text)}
     return {text for text in texts if len(text) >= SHORTEST}
 
 

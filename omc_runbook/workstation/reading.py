@@ -119,7 +119,7 @@ def read_workstation(
         owner=_own_name(),
     )
     if workstation.git.is_work_tree:
-        search = ValueSearch(by_line=workstation.issued_values)
+        search = ValueSearch(by_line=(*workstation.issued_values, *workstation.address_passwords))
         workstation = replace(workstation, tracked=leaks.search_tracked(checkout.root, search))
     instead = workstation.read_by_both if dotenv else None
     return replace(workstation, instead=read_other(instead)) if instead else workstation

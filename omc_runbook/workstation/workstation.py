@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import chain, compress
 from pathlib import Path
 
+from omc_runbook.masking.addresses import login_of
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.catalogue import Key, variable_of
@@ -499,10 +500,21 @@ class Workstation:
         """The secret values of the .env, and the keys that decrypt it, each with its variable: no placeholders."""
         keys = self.private_keys.bindings if self.private_keys and self.dotenv else ()
         for binding in (*self.bindings, *keys):
-            value, key = binding.value, self.key_of(binding.name)
-            is_issued_here = bool(key.generate or key.obtain_from) if key else self.is_secret(binding.name)
-            if value is not None and is_issued_here and is_value(value) and not self.is_reference(binding.name, value):
+            value = binding.value
+            if value is None or not self.is_secret(binding.name) or not is_value(value):
+                continue
+            if not self.is_reference(binding.name, value):
                 yield binding.name, value
+
+    @cached_property
+    def address_passwords(self) -> tuple[tuple[str, Masked], ...]:
+        """The passwords in addresses of the .env, such as DATABASE_URL, that no secret variable has too."""
+        issued, found = [value for _, value in self.issued_values], list[tuple[str, Masked]]()
+        for name, value in ((each.name, each.value) for each in self.bindings if not self.is_secret(each.name)):
+            login = login_of(value, name, self.key_of(name)) if value is not None else None
+            if login and is_value(login.password) and not any(map(login.password.same_as, issued)):
+                found.append((name, login.password))
+        return tuple(found)
 
     @cached_property
     def _bindings_by_name(self) -> Mapping[str, Sequence[Binding]]:

@@ -147,6 +147,20 @@ def _tracked(name: str, line: str = "use {}", words: str = "commit -qm x", **val
     return change
 
 
+def _password_of_address(name: str, template: str = "") -> Change:
+    """An address in the .env, its password in a tracked file, and what the template has of the address."""
+
+    def change(platform: Platform) -> None:
+        start, password = "postgresql://app:", HEX(16)
+        add(f"DATABASE_URL={start}{password}%40@localhost:5432/app")(platform)
+        platform.template.write_text(platform.template.read_text() + template.format(f"{start}{password}%40@db/app"))
+        (platform.root / name).write_text(f"POSTGRES_PASSWORD={password}@\n")
+        platform.git("add", "--force", name)
+        platform.git("commit", "--quiet", "--message", "x")
+
+    return change
+
+
 def _map(lines: str) -> Change:
     """The backend's environment as a mapping."""
 
@@ -370,6 +384,8 @@ FAULTS = (
     Case("committed", "another one, in backend/", _publish("backend")),
     Case("value-tracked", "in a commit", _tracked("README.md", SECRET_KEY=HEX(32))),
     Case("value-tracked", "in what Compose reads", _tracked("ci.yml", "- A={}", OPENAI_API_KEY=f"sk-{HEX(24)}")),
+    Case("value-tracked", "the password of an address", _password_of_address("ci.sh")),
+    Case("committed", "the password of an address", _password_of_address(".env.old")),
     Case("value-tracked", "with what patterns have", _tracked("notes.md", SECRET_KEY=f"'-{HEX(20)}.*[a'")),
     *(Case("weak", text, put(FIRST_SUPERUSER_PASSWORD=text), at < 1) for at, text in enumerate(WEAK)),
     *(Case("weak", text, put(SECRET_KEY=text)) for text in WEAK_KEYS),
@@ -581,6 +597,8 @@ HEALTHY = (
     Case("", "a value in a file that git does not have", _tracked("notes.md", words="", SECRET_KEY=HEX(32))),
     Case("", "a value in an ignored file", _tracked("ignored.md", words="", SECRET_KEY=HEX(32))),
     Case("", "the value of another key in a commit", _tracked("README.md", HEX(32), SECRET_KEY=HEX(32))),
+    Case("", "the template's address in a commit", _password_of_address("ci.sh", "DATABASE_URL={}\n")),
+    Case("", "the template's address in another .env", _password_of_address(".env.test", "DATABASE_URL={}\n")),
     Case("", "a short value in a commit", _tracked("README.md", FIRST_SUPERUSER_PASSWORD="Xk9-vB2mQ-7")),
     Case("", "the path of a key in a commit", _tracked("README.md", APP_CREDENTIALS="./secrets/service-account.json")),
     Case("", "a name called key in a commit", _tracked("README.md", CACHE_KEY="coins:collector:snapshot")),

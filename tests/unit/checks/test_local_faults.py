@@ -23,6 +23,7 @@ from omc_runbook.changes.dotenv.plan import plan_dotenv
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking.fingerprint import fingerprint
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.catalogue import Key
 from omc_runbook.model.findings import Finding
 from omc_runbook.repository.git import GitStatus
 from omc_runbook.runbooks import local_setup
@@ -298,6 +299,21 @@ def test_a_value_in_tracked_files_is_named_with_its_lines(healthy: Callable[[], 
     public = replace(workstation.checkout, template=replace(template, entries=entries))
     (clear,) = judged(place("SECRET_KEY", "a.md", 1), checkout=public)
     assert clear.status == "clear"
+
+
+def test_a_secret_of_the_catalogue_is_looked_for_wherever_it_comes_from(healthy: Callable[[], Platform]) -> None:
+    """One that runbook.toml only describes, and of addresses the password, unless another variable has it."""
+    platform = healthy()
+    values = platform.write_dotenv(PARTNER_PASSWORD=HEX(12), FIRST_SUPERUSER="admin@ohmycoins.test")
+    for name, password in (("A_URL", values["PARTNER_PASSWORD"]), ("B_URL", HEX(12)), ("C_URL", "changethis")):
+        add(f"{name}=redis://:{password}@localhost:6379")(platform)
+    workstation = look(platform.root, False).workstation
+    assert workstation
+    described = replace(workstation, keys={**workstation.keys, "PARTNER_PASSWORD": Key(description="The partner's")})
+    assert "PARTNER_PASSWORD" in dict(described.issued_values) and "FIRST_SUPERUSER" not in dict(
+        described.issued_values
+    )
+    assert [name for name, _ in described.address_passwords] == ["B_URL"]
 
 
 def test_without_git_tracked_files_are_unknown(healthy: Callable[[], Platform]) -> None:

@@ -178,6 +178,8 @@ def test_a_password_in_a_url_is_the_password(root: Path) -> None:
     write(root, ".env", f"DATABASE_URL=postgresql://app:{value}@db/app\n")
     assert where(root, value) == (".env", True)
     assert where(root, f"redis://:{value}@redis") == (".env", True)
+    write(root, ".env", f"DATABASE_URL=postgresql://app:{value}%40%2F@db/app\n")
+    assert where(root, f"{value}@/") == (".env", True)
 
 
 def test_other_files_and_short_values_are_not_compared(root: Path) -> None:
