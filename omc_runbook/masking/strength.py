@@ -96,10 +96,11 @@ def digits_of_guesses(value: Masked, words: LikelyWords | Iterable[Masked | str]
 
     `words` are texts whose words an attacker would try first, such as the user's name.
     """
-    if value.is_empty:
+    text = _judged_part(value)
+    # Of a key file that was cut off there may be its first line alone.
+    if not text:
         return 0.0
     user_inputs = words._words if isinstance(words, LikelyWords) else _words_of(words)
-    text = _judged_part(value)
     # Separators between known words add next to nothing.
     without_separators = SEPARATOR.sub("", text)
     digits = guesses.estimate(text, user_inputs)

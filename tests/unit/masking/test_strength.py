@@ -75,6 +75,13 @@ def test_a_key_file_is_judged_by_its_key(body: str, is_weak: bool) -> None:
     assert strength.is_guessable(value, SIGNING_KEY) == is_weak
 
 
+@pytest.mark.parametrize("text", ["-----BEGIN PRIVATE KEY-----", "-----BEGIN A-----\n-----END A-----\n"])
+def test_a_key_file_without_its_key_is_weak(text: str) -> None:
+    """Of one without quotes in a .env, the first line alone is the value."""
+    assert strength.digits_of_guesses(Masked(text, "TLS_KEY")) == 0
+    assert strength.is_guessable(Masked(text, "TLS_KEY"), None)
+
+
 def test_likely_words_are_found_once_for_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a long .env each value is judged by the words of all others, which are split into words once."""
     texts = [f"service-{number}.example.com" for number in range(20)]
