@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.suggestions import at_home
 from omc_runbook.repository.code_files import code_files, named_files, read_text
 from omc_runbook.repository.dotenv_loading import path_of
 from omc_runbook.repository.python_syntax import (
@@ -604,10 +605,12 @@ def _paths(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tu
 
 
 def file_names(option: object) -> tuple[str, ...] | None:
-    """The texts of an option that is one or several, such as env_file; None for an expression."""
+    """The paths of an option that has one or several, such as env_file, with ~ expanded; None for an expression."""
     names = (option,) if isinstance(option, str) else () if option is None else option
-    texts = isinstance(names, tuple | list) and all(isinstance(each, str) for each in names)
-    return tuple(map(str, names)) if texts and isinstance(names, tuple | list) else None
+    if not isinstance(names, tuple | list) or not all(isinstance(each, str) for each in names):
+        return None
+    # Others stay as they are, such as ./.env.
+    return tuple(str(at_home(each)) if each.startswith("~") else each for each in map(str, names))
 
 
 def _read_module(repository: Path, module: Path) -> SourceFile | None:

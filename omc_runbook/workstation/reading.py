@@ -18,7 +18,6 @@ from omc_runbook.model.catalogue import Key, provider_keys
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
-from omc_runbook.model.suggestions import at_home
 from omc_runbook.repository import git
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.code_files import read_text
@@ -217,7 +216,7 @@ def _files_beside(
 def _secret_files(checkout: Checkout) -> Iterator[str]:
     """The names of the files in which Settings find values; those that Compose mounts are in the container alone."""
     starts = {checkout.root / checkout.settings.folder, checkout.root}
-    for folder in (start / at_home(name) for name in checkout.settings.secrets_dirs for start in starts):
+    for folder in (start / name for name in checkout.settings.secrets_dirs for start in starts):
         with suppress(PermissionError):
             files = [each for each in folder.iterdir() if each.is_file()] if folder.is_dir() else []
             yield from (each.name for each in files if each.stat().st_size)

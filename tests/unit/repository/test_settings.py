@@ -210,6 +210,7 @@ def test_a_class_variable_hides_an_inherited_field() -> None:
         ("SettingsConfigDict(env_file='../.env')", ("../.env",)),
         ("SettingsConfigDict(env_file=('.env', '.env.local'))", (".env", ".env.local")),
         ("SettingsConfigDict(env_file=['.env'])", (".env",)),
+        ("SettingsConfigDict(env_file=('./.env', '~/.omc.env'))", ("./.env", str(Path.home() / ".omc.env"))),
         ("SettingsConfigDict(env_file=None)", ()),
         ("SettingsConfigDict()", ()),
         ("SettingsConfigDict(env_file=ROOT / '.env')", None),
