@@ -19,6 +19,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.suggestions import at_home
 from omc_runbook.repository.code_files import named_files
 from omc_runbook.repository.compose_tree import (
     all_texts,
@@ -462,7 +463,7 @@ def _built(repository: Path, build: Mapping[str, Any]) -> BuiltImage:
 
 
 def _resolved(repository: Path, unknown: Collection[str], path: str) -> str:
-    """The path of an env_file with the values of its variables, or what stands in for them; as it is without one.
+    """The path of an env_file with ~ and the values of its variables, or what stands in for them; as it is without.
 
     `unknown` are variables that may have a value that is not read here.
     """
@@ -471,7 +472,7 @@ def _resolved(repository: Path, unknown: Collection[str], path: str) -> str:
         _interpolated(path, {**_read_variables(repository, _DOTENV, names), **os.environ}, unknown) if names else path
     )
     # A folder may stand before it, as in include: an absolute path would take its place.
-    return path if "//" in text else type(path)(text)
+    return path if "//" in text else type(path)(at_home(text) if text.startswith("~/") else text)
 
 
 def _interpolated(

@@ -316,6 +316,8 @@ services:
         ("${EMPTY+other}.env", "other.env"),
         ("${EMPTY:+other}.env", None),
         ("${EMPTY:?say which}.env", None),
+        ("~/dev.env", str(Path.home() / "dev.env")),
+        ("~.env", None),
     ],
 )
 def test_the_path_of_an_env_file_has_the_values_of_its_variables(
@@ -336,6 +338,7 @@ def test_the_path_of_an_env_file_has_the_values_of_its_variables(
         ("include: [sub/app.yaml]", "${NO_SUCH:-.env}", "sub/.env"),
         ("include: [sub/app.yaml]", "${TOP}.env", "sub/top.env"),
         ("include: [sub/app.yaml]", "${OF_SUB:-dev}.env", None),
+        ("include: [sub/app.yaml]", "~/dev.env", str(Path.home() / "dev.env")),
         ("include: [{path: sub/app.yaml, project_directory: .}]", "${NO_SUCH:-dev}.env", "dev.env"),
         ("services: {app: {extends: {file: sub/app.yaml, service: app}}}", "${OF_SUB:-dev}.env", "sub/dev.env"),
         ("services: {app: {extends: {file: sub/app.yaml, service: app}}}", "${NO_SUCH:-../dev.env}", "dev.env"),
