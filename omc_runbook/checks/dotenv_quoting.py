@@ -20,17 +20,21 @@ from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
 DIFFERENCES = {
-    True: (
+    "quotes": (
         "one of them removes a backslash in quotes, the other keeps or interprets it.",
         "Write the value of line {line} in double quotes with each backslash twice, or without quotes.",
     ),
-    False: (
+    "comment": (
         "python-dotenv starts a comment at # after any blank, Docker Compose only after a space: after a tab or a"
         " no-break space, it takes the comment as part of the value.",
         "Replace the blank before # in line {line} with a space.",
     ),
+    "blanks": (
+        "python-dotenv takes every kind of blank from around a value, Docker Compose leaves some, such as U+3000.",
+        "Retype line {line} without blanks around the value.",
+    ),
 }
-"""Why readers differ on a value, by whether it is in quotes, and what to write instead."""
+"""Why readers differ on a value, by what is in its line, and what to write instead."""
 BRACES = (
     "To insert another variable, write ${NAME} or ${NAME:-default}, which Docker Compose and python-dotenv read alike."
     " A literal ${…} has to change: python-dotenv expands it in any quotes."
@@ -123,9 +127,10 @@ def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
         python, compose = binding.for_python, binding.for_compose
         if binding.name in excluded or python is None or is_blank(python) or compose is None or python.same_as(compose):
             continue
-        fact, way = DIFFERENCES[bool(binding.quote)]
-        remedy = Remedy(way.format(line=binding.line))
-        remedy = remedy if binding.quote else by_setup(snapshot, remedy.command)
+        kind = "quotes" if binding.quote else "comment" if binding.has_hash else "blanks"
+        fact, way = DIFFERENCES[kind]
+        by_hand = way.format(line=binding.line)
+        remedy = by_setup(snapshot, by_hand) if kind == "comment" else Remedy(by_hand)
         yield Evidence(binding.name, (f"Line {binding.line}: {fact}",), remedy)
 
 

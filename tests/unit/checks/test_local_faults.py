@@ -328,6 +328,16 @@ def test_without_git_tracked_files_are_unknown(healthy: Callable[[], Platform]) 
         assert (found.status, found.evidence) == (status, (obstacle,) if obstacle else ())
 
 
+@pytest.mark.skipif(not COMPOSE, reason="no Docker Compose here")
+def test_a_blank_that_one_reader_keeps_is_no_comment(healthy: Callable[[], Platform]) -> None:
+    """A blank of East Asia before a value; no plan takes it away."""
+    platform = healthy()
+    platform.write_dotenv(POSTGRES_PORT="\u30005432")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    assert (found.check, found.subject, found.remedy.runbook) == ("readers-differ", "POSTGRES_PORT", "")
+    assert "kind of blank" in found.evidence[0] and "without blanks" in found.remedy.command
+
+
 def test_a_stash_is_dropped_and_what_is_staged_needs_no_new_history(healthy: Callable[[], Platform]) -> None:
     """Neither is in a clone."""
     platform = healthy()
