@@ -248,7 +248,10 @@ def _unparsed(file: Dotenv, open_lines: Collection[int]) -> Iterator[Evidence]:
             refuses = is_refused and line == file.compose_line
             why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is invalid"
             why = "Docker Compose rejects the whole file" if refuses else why
-            yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
+            odd = file.odd_characters.get(line)
+            where = f"Line {line} has {odd} in its name" if odd else f"Line {line}"
+            way = f"{'Retype the name and the = in' if odd else 'Correct'} line {line} of {file.path}."
+            yield Evidence(f"line {line}", (f"{where}: {why}.",), Remedy(way))
     if is_refused and not file.compose_line and not lines and not file.conflict_lines:
         fact = (
             "Docker Compose rejects the whole file: a line has no name before its = or :, or the last one has no line"

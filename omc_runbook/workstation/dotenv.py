@@ -18,7 +18,7 @@ from dotenv.variables import parse_variables
 from omc_runbook.masking import registry
 from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
-from omc_runbook.model import regular_file
+from omc_runbook.model import letters, regular_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.secretive import is_secret
@@ -124,6 +124,8 @@ class Dotenv:
     """Lines with which git marks merge conflicts."""
     misnamed_lines: tuple[int, ...]
     """Lines with a name that has characters not allowed in a variable's name."""
+    odd_characters: Mapping[int, str]
+    """By such a line, the number of the first of them that looks like another, or like nothing."""
     loose_words: tuple[int, ...]
     """Lines of a word that is no name, alone or with more than one =, as of a value that was split into lines."""
     hidden_names: tuple[str, ...]
@@ -203,6 +205,7 @@ def read_dotenv(
     assignments = find_assignments(plain, hidden, known)
     statements = tuple(each for each in statements if each.line not in hidden)
     compose_only = _compose_only(statements, assignments, compose)
+    misnamed = dict(_misnamed_lines(statements, text.startswith(BOM)))
     assigned = tuple(dict.fromkeys(assignment[1] for assignment in assignments.values()))
     last = {each.name: each.value for each in statements}
     visible = {name for name, value in last.items() if value is not None}
@@ -220,7 +223,8 @@ def read_dotenv(
         duplicates=tuple(_duplicates(statements, compose_only)),
         unreadable=tuple(each.line for each in statements if each.is_error),
         conflict_lines=conflict_lines(plain),
-        misnamed_lines=tuple(_misnamed_lines(statements, text.startswith(BOM))),
+        misnamed_lines=tuple(misnamed),
+        odd_characters={line: odd for line, odd in misnamed.items() if odd},
         loose_words=tuple(each.line for each in statements if each.is_loose),
         hidden_names=() if encoding_error else tuple(name for name in assigned if name not in visible),
         assigned_names=assigned,
@@ -313,11 +317,13 @@ def _statements(text: str, variables: Mapping[str, str], has_bom: bool, known: C
             )
 
 
-def _misnamed_lines(statements: Iterable[_Statement], has_bom: bool) -> Iterator[int]:
+def _misnamed_lines(statements: Iterable[_Statement], has_bom: bool) -> Iterator[tuple[int, str]]:
+    """Yield the lines with a name that is none, each with the number of a character that deceives, if it has one."""
     for at, each in enumerate(statements):
         name = each.name or ""
-        if _INVALID_CHARACTER.search(name.lstrip(BOM) if has_bom and not at else name):
-            yield each.line
+        wrong = _INVALID_CHARACTER.findall(name.lstrip(BOM) if has_bom and not at else name)
+        if wrong:
+            yield each.line, next((shown for each in wrong if (shown := letters.number(each)) != each), "")
 
 
 def _mask_unread(

@@ -328,6 +328,13 @@ def test_without_git_tracked_files_are_unknown(healthy: Callable[[], Platform]) 
         assert (found.status, found.evidence) == (status, (obstacle,) if obstacle else ())
 
 
+def test_what_is_wrong_with_a_name_may_be_invisible(findings_of: Callable[[str], Findings]) -> None:
+    """Its number says what to look for."""
+    (name,) = (name for name in CASES if "an invisible character in a name" in name)
+    (found,) = (each for each in findings_of(name) if each.is_root_cause)
+    assert " has ‹U+200B› in its name: " in found.evidence[0] and found.remedy.command.startswith("Retype the name ")
+
+
 @pytest.mark.skipif(not COMPOSE, reason="no Docker Compose here")
 def test_a_blank_that_one_reader_keeps_is_no_comment(healthy: Callable[[], Platform]) -> None:
     """A blank of East Asia before a value; no plan takes it away."""

@@ -177,6 +177,13 @@ def test_a_byte_order_mark_hides_the_first_name(tmp_path: Path) -> None:
     assert read(tmp_path, "\ufeff# note\nA=b\n").hidden_names == ()
 
 
+def test_a_character_in_a_name_that_the_eye_does_not_see_has_its_number(tmp_path: Path) -> None:
+    """Also one that looks like another; none that is seen."""
+    file = read(tmp_path, "A=1\n\u200bB=2\nC\uff1d3\nD+E=4\nF\u20ac=5\n")
+    assert file.misnamed_lines == (2, 3, 4, 5)
+    assert file.odd_characters == {2: "‹U+200B›", 3: "‹U+FF1D›"}
+
+
 def test_the_file_itself(tmp_path: Path) -> None:
     """The mode and the target of a link are read; without a file there is nothing."""
     file = read(tmp_path, "A=b\n")
