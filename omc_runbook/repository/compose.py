@@ -19,7 +19,6 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
-from omc_runbook.model.suggestions import at_home
 from omc_runbook.repository.code_files import named_files
 from omc_runbook.repository.compose_tree import (
     all_texts,
@@ -472,7 +471,9 @@ def _resolved(repository: Path, unknown: Collection[str], path: str) -> str:
         _interpolated(path, {**_read_variables(repository, _DOTENV, names), **os.environ}, unknown) if names else path
     )
     # A folder may stand before it, as in include: an absolute path would take its place.
-    return path if "//" in text else type(path)(at_home(text) if text.startswith("~/") else text)
+    # To Compose ~ is HOME, whatever follows, and itself without one: https://pkg.go.dev/os#UserHomeDir
+    home = os.environ.get("HOME") if text.startswith("~") else ""
+    return path if "//" in text else type(path)(posixpath.join(home, text[1:].lstrip("/")) if home else text)
 
 
 def _interpolated(

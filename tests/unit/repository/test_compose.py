@@ -317,7 +317,9 @@ services:
         ("${EMPTY:+other}.env", None),
         ("${EMPTY:?say which}.env", None),
         ("~/dev.env", str(Path.home() / "dev.env")),
-        ("~.env", None),
+        ("~.env", str(Path.home() / ".env")),
+        ("${OF_FILE:+~}/dev.env", str(Path.home() / "dev.env")),
+        ("./~/dev.env", None),
     ],
 )
 def test_the_path_of_an_env_file_has_the_values_of_its_variables(
@@ -330,6 +332,17 @@ def test_the_path_of_an_env_file_has_the_values_of_its_variables(
     compose = read_compose(tmp_path)
     assert compose and compose.services[0].env_files == (expected or path,)
     assert isinstance(compose.services[0].env_files[0], OptionalPath)
+
+
+@pytest.mark.parametrize("home", ["", None])
+def test_without_a_home_the_path_of_an_env_file_keeps_its_tilde(
+    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a schedule: Compose asks the variable alone, and no database of users."""
+    monkeypatch.delenv("HOME") if home is None else monkeypatch.setenv("HOME", home)
+    (tmp_path / "compose.yaml").write_text("services: {app: {env_file: '~/dev.env'}}\n")
+    compose = read_compose(tmp_path)
+    assert compose and compose.services[0].env_files == ("~/dev.env",)
 
 
 @pytest.mark.parametrize(
