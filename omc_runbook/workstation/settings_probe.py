@@ -22,7 +22,7 @@ from omc_runbook.messages.startlog import problem_of, read_log
 from omc_runbook.messages.validation import FieldError
 from omc_runbook.model import programs, temporary
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.suggestions import expand
+from omc_runbook.model.suggestions import at_home, expand
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import CONFIG, import_folder
 
@@ -136,7 +136,7 @@ def load_settings(
             output = _run(command, (repository / folder).absolute(), variables)
     except OSError as error:
         return SettingsResult(ok=False, obstacle=f"{python} could not be started: {error.strerror}.")
-    return _read(output, python, frozenset(names), _Module(config, folder, main))
+    return _read(output, python, frozenset(names), _Module(config, folder, main), Path(home).resolve())
 
 
 def _find_python(repository: Path, folder: str) -> str:
@@ -177,7 +177,7 @@ def _drain(stream: BufferedReader, buffer: bytearray) -> None:
         buffer += chunk[: LARGEST_OUTPUT - len(buffer)]
 
 
-def _read(output: _Output, python: str, names: frozenset[str], module: _Module) -> SettingsResult:
+def _read(output: _Output, python: str, names: frozenset[str], module: _Module, home: Path) -> SettingsResult:
     log = output.log.decode("utf-8", "replace")
     report, urls = _documents(output.report)
     if output.code is None and report is None:
@@ -196,12 +196,20 @@ def _read(output: _Output, python: str, names: frozenset[str], module: _Module) 
     return SettingsResult(
         ok=ok,
         messages=tuple(dict.fromkeys((*errors, *read_log(f"{log}\n{message}", names_of_variables)))),
-        env_files=tuple((Path(path), exists) for path, exists in report.get("env_files", ())),
+        env_files=tuple(_found(Path(path), exists, home) for path, exists in report.get("env_files", ())),
         obstacle="" if ok or errors or read_log(message, names_of_variables) else _obstacle(report, python, module),
         url_parts=tuple(UrlPart(*part) for part in urls.get("urls", ())),
         broken=tuple((variable, name) for variable, name in urls.get("broken", ())),
         borrowed=tuple(report.get("borrowed", ())),
     )
+
+
+def _found(path: Path, exists: bool, home: Path) -> tuple[Path, bool]:
+    """A file that Settings look for, and whether it exists: what is in the process's own `home` is in the user's."""
+    if not path.is_relative_to(home):
+        return path, exists
+    path = at_home("~") / path.relative_to(home)
+    return path, path.is_file()
 
 
 def _documents(output: bytes) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:

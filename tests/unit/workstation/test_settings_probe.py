@@ -174,6 +174,22 @@ def test_where_the_file_is_looked_for(tmp_path: Path, env_file: str, expected: l
     assert loaded.ok == bool(expected)
 
 
+@pytest.mark.parametrize("env_file", ['"~/own/.env"', 'os.path.expanduser("~/own/.env")'])
+def test_a_file_in_the_home_folder_is_looked_for_in_the_user_s(
+    env_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process has another home, which is gone."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    config = CONFIG.replace("import warnings", "import os, warnings", 1)
+    config = config.replace('env_file="../.env", ', f"env_file={env_file}, ")
+    repository = make(tmp_path, "", config=config)
+    file = tmp_path / "home/own/.env"
+    assert load_settings(repository).env_files == ((file, False),)
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert load_settings(repository).env_files == ((file, True),)
+
+
 @pytest.mark.parametrize(
     ("parameters", "sources", "reads"),
     [
