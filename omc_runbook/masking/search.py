@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 from urllib.parse import quote
 
+from omc_runbook.masking import guesses
 from omc_runbook.masking.common import is_common
 from omc_runbook.masking.parts import decode
 from omc_runbook.masking.spelling import LONG, SHORT, encode, escape, in_base64, spell
+from omc_runbook.masking.strength import GUESSED
 from omc_runbook.masking.value import Masked, reveal
 
 Name = TypeVar("Name")
@@ -75,7 +77,19 @@ def _in_json(text: str) -> frozenset[str]:
 
 def _in_source(text: str) -> frozenset[str]:
     """The longest line of a text, and of what it has in base64, as source files write it; nothing where it is short."""
-    return frozenset(spelling for each in (text, decode(text)) for spelling in _in_sources(_longest_line(each)))
+    return frozenset(spelling for each in (text, _decoded(text)) for spelling in _in_sources(_longest_line(each)))
+
+
+def _decoded(text: str) -> str:
+    """What a text has in base64, where that is a key file, or one line that is hard to guess; "" for anything else.
+
+    Documents have lines that are public, and README.md may have a login such as admin:password.
+    """
+    decoded = decode(text).strip()
+    if _PRIVATE_KEY.search(decoded):
+        return decoded
+    is_hard = len(decoded) >= LONG and "\n" not in decoded and guesses.estimate(decoded) >= GUESSED
+    return decoded if is_hard else ""
 
 
 def _longest_line(text: str) -> str:

@@ -83,6 +83,24 @@ def test_what_base64_has_is_found_from_either_side(before: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("admin:password1234", "curl -u admin:password1234"),
+        (
+            '{\n"token_uri": "https://example.com/a/rather/long/path",\n"id": "x"\n}',
+            '"https://example.com/a/rather/long/path"',
+        ),
+    ],
+)
+def test_what_base64_has_may_be_in_any_file(text: str, line: str) -> None:
+    """A login of words, and the longest line of a document, are not looked for; all of it is, in base64."""
+    in_dotenv = base64.b64encode(text.encode()).decode()
+    search = ValueSearch(by_line=[("A", Masked(in_dotenv, "A"))])
+    assert not search.find(text.encode()) and not search.find(line.encode())
+    assert [*search.find(in_dotenv.encode())] == ["A"]
+
+
+@pytest.mark.parametrize(
     "spell",
     [
         lambda text: text.replace("'", "''"),
