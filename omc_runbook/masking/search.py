@@ -20,6 +20,9 @@ Name = TypeVar("Name")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z0-9 ]*-----(.*?)(?:-----END|\Z)", re.DOTALL)
 """A key file, whose first line is that of all keys of its kind."""
 
+_SIGNS = "!$&'()*+,;=:"
+"""What a password in an address may have without an escape: https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1"""
+
 
 class ValueSearch(Generic[Name]):
     """Values to look for, each under a name; a short one or a common word, which any text may have, is left out.
@@ -106,6 +109,8 @@ def _in_sources(line: str) -> set[str]:
         return set()
     # Compose files have $$ for one $, what shells read in double quotes \$, YAML and SQL two quotes for one.
     in_quotes = {line.replace("$", "$$"), line.replace("$", "\\$"), line.replace("'", "''")}
+    # An address may have signs of a password as they are.
+    in_urls = {quote(line, safe=signs, errors="replace") for signs in ("", _SIGNS)}
     # alembic.ini has %% for one %.
-    in_ini = {each.replace("%", "%%") for each in (line, quote(line, safe="", errors="replace"))}
-    return escape(line) | in_quotes | in_ini | in_base64(encode(line))
+    in_ini = {each.replace("%", "%%") for each in (line, *in_urls)}
+    return escape(line) | in_quotes | in_urls | in_ini | in_base64(encode(line))
