@@ -43,6 +43,7 @@ NAMED = re.compile(r"(?<![\\$])\$[A-Za-z_]")
 REFER = "To insert another variable, write ${NAME} below that one's line. For a literal $, use single quotes."
 ODD = "“”„‟‘’‚«»\u200b-\u200f\u2060\ufeff"
 LOOKALIKE = re.compile(rf"\A[{ODD}]|[{ODD}]\Z")
+_BLANK_FIRST = re.compile(r"\A\s")
 QUOTE = "Put the value into single quotes: no reader changes what is inside."
 
 UNSET = "the variable that it refers to is set neither above it nor in this shell"
@@ -127,7 +128,9 @@ def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
         python, compose = binding.for_python, binding.for_compose
         if binding.name in excluded or python is None or is_blank(python) or compose is None or python.same_as(compose):
             continue
-        kind = "quotes" if binding.quote else "comment" if binding.has_hash else "blanks"
+        # Where one reader keeps a blank before the value, it sees no quotes.
+        is_kept = compose.matches(_BLANK_FIRST) and not python.matches(_BLANK_FIRST)
+        kind = "blanks" if is_kept else "quotes" if binding.quote else "comment" if binding.has_hash else "blanks"
         fact, way = DIFFERENCES[kind]
         by_hand = way.format(line=binding.line)
         remedy = by_setup(snapshot, by_hand) if kind == "comment" else Remedy(by_hand)

@@ -336,10 +336,11 @@ def test_what_is_wrong_with_a_name_may_be_invisible(findings_of: Callable[[str],
 
 
 @pytest.mark.skipif(not COMPOSE, reason="no Docker Compose here")
-def test_a_blank_that_one_reader_keeps_is_no_comment(healthy: Callable[[], Platform]) -> None:
-    """A blank of East Asia before a value; no plan takes it away."""
+@pytest.mark.parametrize("value", ["\u30005432", "\u30005432 # the port", '\u3000"5432"'])
+def test_a_blank_that_one_reader_keeps_is_no_comment(value: str, healthy: Callable[[], Platform]) -> None:
+    """A blank of East Asia before a value, in quotes or not; no plan takes it away."""
     platform = healthy()
-    platform.write_dotenv(POSTGRES_PORT="\u30005432")
+    platform.write_dotenv(POSTGRES_PORT=value)
     (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
     assert (found.check, found.subject, found.remedy.runbook) == ("readers-differ", "POSTGRES_PORT", "")
     assert "kind of blank" in found.evidence[0] and "without blanks" in found.remedy.command
