@@ -300,9 +300,15 @@ def _values_in_another_file(workstation: Workstation, path: str, values: Sequenc
     if all(location.is_untracked for _, location in values):
         rule = _PATTERN_SIGN.sub(r"\\\g<0>", f"/{path}")
         return Evidence(path, facts, Remedy(_ignore(root, rule)), severity="warning")
-    names = ", ".join(name for name, _ in values)
+    names = [name for name, _ in values]
+    addresses = [name for name in names if _are_addresses(workstation, (name,))]
+    others = [name for name in names if name not in addresses]
+    new = [f"Give {', '.join(others)} a new value"] if others else []
+    if addresses:
+        # What the address leads to has the password too.
+        new.append(f"Change the password of the login in {', '.join(addresses)}, there and in {workstation.path}")
     untrack = command("git", "-C", root, "rm", "--cached", path)
-    return Evidence(path, facts, Remedy(f"Give {names} a new value, and untrack the file with `{untrack}` then."))
+    return Evidence(path, facts, Remedy(f"{'. '.join(new)}, and untrack the file with `{untrack}` then."))
 
 
 def _say_where(workstation: Workstation, values: Iterable[tuple[str, Location]]) -> Iterator[str]:

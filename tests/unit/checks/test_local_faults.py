@@ -316,6 +316,17 @@ def test_a_secret_of_the_catalogue_is_looked_for_wherever_it_comes_from(healthy:
     assert [name for name, _ in described.address_passwords] == ["B_URL"]
 
 
+def test_the_password_of_an_address_changes_where_that_leads_too(findings_of: Callable[[str], Findings]) -> None:
+    """In whichever file it is."""
+    for fault, start in (
+        ("committed", "Change the password of the login in "),
+        ("value-tracked", "Change the password"),
+    ):
+        found = findings_of(f"{fault}: the password of an address")
+        (remedy,) = (each.remedy.command for each in found if each.is_root_cause)
+        assert remedy.startswith(start) and "DATABASE_URL" in remedy and "a new value" not in remedy
+
+
 def test_without_git_tracked_files_are_unknown(healthy: Callable[[], Platform]) -> None:
     """In no repository there are none; where git cannot say, it says why."""
     platform = healthy()
