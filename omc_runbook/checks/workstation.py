@@ -22,6 +22,7 @@ from omc_runbook.checks.dotenv_quoting import misread_names
 from omc_runbook.checks.local import ENVIRONMENT, is_too_guessable, likely_words, renew
 from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.plain_variables import is_public
+from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.strength import LikelyWords, digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
@@ -34,7 +35,7 @@ from omc_runbook.repository.compose import Compose, ComposeService, ServiceVaria
 from omc_runbook.repository.git import GitStatus
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.docker import IS_FOLDER
-from omc_runbook.workstation.history import LOGIN, Location, passwords
+from omc_runbook.workstation.history import LOGIN, Location
 from omc_runbook.workstation.leaks import TrackedValue
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
@@ -420,8 +421,9 @@ def _is_private(workstation: Workstation, name: str, value: Masked, words: Likel
     """Whether a value is no stand-in, public, or in the template, nor as weak as what many files have by chance."""
     key = workstation.key_of(name) if workstation.is_secret(name) else None
     texts = [each.value for each in workstation.checkout.template_entries]
-    in_template = [*texts, *(password for text in texts for password in passwords(text))]
-    if is_stand_in(value, name, key) or any(map(value.same_as, in_template)):
+    # The template may have an address, in which the password is escaped or in the query.
+    in_addresses = ValueSearch(encoded=[(name, value)]).find("\n".join(texts).encode())
+    if is_stand_in(value, name, key) or any(map(value.same_as, texts)) or in_addresses:
         return False
     return not (key is None and is_public(name, value)) and not is_too_guessable(value, key, words)
 

@@ -93,7 +93,7 @@ class GitHistory:
         return tuple((self.locations.get(login, {}) | own).values())
 
 
-def passwords(text: str) -> set[str]:
+def _passwords(text: str) -> set[str]:
     """The passwords in a text's URLs, as they stand there and decoded."""
     return {each for login in LOGIN.findall(text) for each in (login, unquote(login))}
 
@@ -201,7 +201,7 @@ def _texts(raw: bytes, read: set[str]) -> set[str]:
             texts.update((double, single, *_unescaped(double)))
         texts.update(text.strip("\"',") for text in _ASSIGNED.findall(plain))
         texts.update(_words(plain))
-    texts |= {password for text in [*texts] for password in passwords(text)}
+    texts |= {password for text in [*texts] for password in _passwords(text)}
     return {text for text in texts if len(text) >= SHORTEST}
 
 

@@ -153,7 +153,9 @@ def _password_of_address(name: str, template: str = "") -> Change:
     def change(platform: Platform) -> None:
         start, password = "postgresql://app:", HEX(16)
         add(f"DATABASE_URL={start}{password}%40@localhost:5432/app")(platform)
-        platform.template.write_text(platform.template.read_text() + template.format(f"{start}{password}%40@db/app"))
+        platform.template.write_text(
+            platform.template.read_text() + template.format(f"{start}{password}%40@db/app", password)
+        )
         (platform.root / name).write_text(f"POSTGRES_PASSWORD={password}@\n")
         platform.git("add", "--force", name)
         platform.git("commit", "--quiet", "--message", "x")
@@ -598,6 +600,11 @@ HEALTHY = (
     Case("", "a value in an ignored file", _tracked("ignored.md", words="", SECRET_KEY=HEX(32))),
     Case("", "the value of another key in a commit", _tracked("README.md", HEX(32), SECRET_KEY=HEX(32))),
     Case("", "the template's address in a commit", _password_of_address("ci.sh", "DATABASE_URL={}\n")),
+    Case(
+        "",
+        "the template's query in a commit",
+        _password_of_address("ci.sh", "DATABASE_URL=mysql://db?password={1}%40\n"),
+    ),
     Case("", "the template's address in another .env", _password_of_address(".env.test", "DATABASE_URL={}\n")),
     Case("", "a short value in a commit", _tracked("README.md", FIRST_SUPERUSER_PASSWORD="Xk9-vB2mQ-7")),
     Case("", "the path of a key in a commit", _tracked("README.md", APP_CREDENTIALS="./secrets/service-account.json")),
