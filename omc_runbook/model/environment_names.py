@@ -39,12 +39,16 @@ _BEFORE_PRODUCTION = re.compile(r"(?<![a-z0-9])(pre|non)[-_. ]?(?:production|pro
 """What is not production, in two words or in one."""
 _NUMBER = re.compile(r"(?<=[A-Za-z])\d+(?![A-Za-z0-9])")
 """The number at the end of a word, as in prod2."""
-_REGION = re.compile(
-    r"(?<=[a-z0-9])[^a-z0-9]+(af|ap|apac|au|ca|cn|emea|eu|il|jp|me|mx|nz|sa|sg|uk|us)"
-    r"(g?[ns]?[ewnsc]\d+)?([^a-z0-9]*(gov|north|south|(north|south)?(east|west)|central|\d+))*$",
-    re.IGNORECASE,
+_A_REGION = (
+    r"(?:af|ap|apac|au|ca|cn|emea|eu|il|jp|me|mx|nz|sa|sg|uk|us)"
+    r"(?:g?[ns]?[ewnsc]\d+)?(?:[^a-z0-9]*(?:gov|north|south|(?:north|south)?(?:east|west)|central|\d+))*"
 )
+_REGION = re.compile(rf"(?<=[a-z0-9])[^a-z0-9]+{_A_REGION}$", re.IGNORECASE)
 """The region at the end of a name, as in live-eu, live-us-east-1 or live-use1."""
+_REGION_FIRST = re.compile(
+    rf"^{_A_REGION}[^a-z0-9]+(?=(?:{'|'.join((*ALIASES, *sorted(OTHERS)))})(?:\d|[^a-z0-9]|$))", re.IGNORECASE
+)
+"""The region before an environment's word, as in eu-prod."""
 
 
 def canonical(name: str) -> str:
@@ -72,8 +76,22 @@ def means_production(name: str) -> bool:
 
 
 def without_region(name: str) -> str:
-    """A name without the region or the number at its end: prod for prod-eu and prod2."""
-    return _NUMBER.sub("", _REGION.sub("", name))
+    """A name without its region or the number at its end: prod for prod-eu, eu-prod and prod2."""
+    return _NUMBER.sub("", _REGION.sub("", _REGION_FIRST.sub("", name)))
+
+
+def numbered_environment_in(text: str) -> str:
+    """The environment that a word means, also with a number, as prod1; "" for none."""
+    return environment_in(text) or environment_in(without_region(text))
+
+
+def environment_at_end(name: str) -> str:
+    """The environment that the last word of a name means, but for a region or a number: qa for shop-qa and qa2.
+
+    demo-shop is a shop, whose name only begins with such a word: "".
+    """
+    words = [word for word in _in_words(without_region(name)).split("-") if not word.isdecimal()]
+    return environment_in(words[-1]) if words else ""
 
 
 def environment_of(name: str, tags: Mapping[str, str], environment: str = "") -> str:

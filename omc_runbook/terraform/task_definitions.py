@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from omc_runbook.model.environment_names import aliases, canonical
-from omc_runbook.terraform import variable_files
+from omc_runbook.terraform import root_folders, variable_files
 from omc_runbook.terraform.containers import (
     DEFINITION,
     TerraformContainer,
@@ -247,15 +247,22 @@ def named_after(file: str, environments: Collection[str]) -> set[str]:
     return {name for name in environments if {*path.parent.parts} & {name, *aliases(name)}}
 
 
+def _with_folder_s_name(file: SourceFile, folders: Collection[Path]) -> str:
+    """A file's name; of values that Terraform reads by itself in one of the folders, that of a file beside them.
+
+    They are of the folder that they are in, whatever that is called.
+    """
+    is_beside = file.path.parent in folders and file.name.endswith(VALUES) and is_automatic(file.path)
+    return f"{Path(file.name).parent}/main.tf" if is_beside else file.name
+
+
 def files_of(files: tuple[SourceFile, ...], environment: str, environments: Collection[str]) -> tuple[SourceFile, ...]:
     """The files that apply to an environment; of several folders that nobody calls, those that are named after it."""
     applied = {file.path.parent for file in files if file.name.endswith(SOURCES)}
     of_others, _ = _values_of_others(files, environment)
 
     def applies(file: SourceFile) -> bool:
-        # What Terraform reads by itself is of the folder that it is in, whatever that is called.
-        is_beside = file.path.parent in applied and file.name.endswith(VALUES) and is_automatic(file.path)
-        name = f"{Path(file.name).parent}/main.tf" if is_beside else file.name
+        name = _with_folder_s_name(file, applied)
         return file.name not in of_others and applies_to(name, environment, environments)
 
     own_files = tuple(filter(applies, files)) or files
@@ -268,13 +275,34 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
         is_root = is_terraform(file.name) and file.path.parent not in called
         return is_root and file.path.parent.parent in own and not named_after(file.name, {environment})
 
-    rest = tuple(file for file in own_files if not is_sibling(file))
+    folders_of_others = _root_folders_of_others(files, environment)
+    rest = tuple(file for file in own_files if not is_sibling(file) and Path(file.name).parent not in folders_of_others)
     return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
 
 
-def may_be_of_another(file: str, files: tuple[SourceFile, ...], environment: str) -> bool:
-    """Whether nothing tells if a file of values, of several that have the environment's word, is the environment's."""
-    return file.endswith(VALUES) and file in _values_of_others(files, environment)[1]
+def may_be_of_another(
+    file: SourceFile, files: tuple[SourceFile, ...], environment: str, environments: Collection[str]
+) -> bool:
+    """Whether a file is another environment's by its name or its folder's, or nothing tells whose it is.
+
+    That is so of values, where several files have the environment's word, and where Terraform has no other folder.
+    """
+    applied = {each.path.parent for each in files if each.name.endswith(SOURCES)}
+    if not applies_to(_with_folder_s_name(file, applied), environment, environments):
+        return True
+    if file.name.endswith(VALUES) and file.name in _values_of_others(files, environment)[1]:
+        return True
+    return Path(file.name).parent in _root_folders_of_others(files, environment)
+
+
+def _root_folders_of_others(files: tuple[SourceFile, ...], environment: str) -> set[Path]:
+    """The folders that nobody calls and that are another environment's, or may be, within the checkout."""
+    called, roots = called_folders(files), dict[Path, set[str]]()
+    for file in files:
+        if file.name.endswith(SOURCES) and file.path.parent not in called:
+            roots.setdefault(Path(file.name).parent, set()).add(file.path.name)
+    values = [Path(file.name) for file in files if file.name.endswith(VALUES)]
+    return root_folders.of_others({root: frozenset(names) for root, names in roots.items()}, values, environment)
 
 
 def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[set[str], set[str]]:

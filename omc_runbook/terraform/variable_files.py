@@ -40,7 +40,7 @@ def named_after(path: Path, environments: Collection[str]) -> set[str]:
     whole = {*path.parent.parts, f"{path.parent.name}-{stem}"}
     spellings = {name: {name, *aliases(name)} for name in environments}
     found = {
-        name: {each for each in all_ if has_words(stem, each) or any(_is_spelled(part, each) for part in whole)}
+        name: {each for each in all_ if has_words(stem, each) or any(is_spelled(part, each) for part in whole)}
         for name, all_ in spellings.items()
     }
     words = {name: own for name, own in found.items() if own}
@@ -56,7 +56,7 @@ def named_after(path: Path, environments: Collection[str]) -> set[str]:
     return words.keys() - parts or {*environments} & aliases(another) or {*filter(None, [another])}
 
 
-def _is_spelled(folder: str, name: str) -> bool:
+def is_spelled(folder: str, name: str) -> bool:
     """Whether a folder has a name, perhaps with other separators, as prod_eu for prod-eu."""
     return folder == name or (has_words(folder, name) and has_words(name, folder))
 

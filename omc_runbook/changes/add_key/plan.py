@@ -332,7 +332,7 @@ class KeyEdits:
 
         for environment, container in _pairs(containers):
             while edit := next_edit(environment, container):
-                if may_be_of_another(edit.file.name, declared.files, environment):
+                if may_be_of_another(edit.file, declared.files, environment, self.environments):
                     raise CannotFollow(
                         f"{name} was not added to {edit.file.name}: that may be another environment's than"
                         f" {environment}. Add it yourself to the file of {environment}'s values."

@@ -1002,7 +1002,10 @@ def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path:
     assert edited() == ["config.py", ".env.example", "main.tf"]
 
 
-@pytest.mark.parametrize("files", [("prod-eu", "prod-us"), ("prod", "prod-eu"), ("eu/prod", "us/prod")])
+@pytest.mark.parametrize(
+    "files",
+    [("prod-eu", "prod-us"), ("prod", "prod-eu"), ("eu/prod", "us/prod"), ("eu-prod", "us-prod"), ("prod", "eu-prod")],
+)
 def test_a_key_is_not_added_to_values_that_may_be_another_environments(files: tuple[str, str], tmp_path: Path) -> None:
     """A person knows which file is the environment's, and the rest is done once it has the key."""
     terraform = (
@@ -1018,6 +1021,50 @@ def test_a_key_is_not_added_to_values_that_may_be_another_environments(files: tu
     (tmp_path / f"{files[1]}.tfvars").write_text('keys = ["SECRET_KEY", "NEWS_API_KEY"]\n')
     planned = KeyEdits(read_checkout(tmp_path), key, (), ("SECRET_KEY",)).plan(containers)
     assert [edit.file.name for edit in planned] == ["config.py", ".env.example"]
+
+
+@pytest.mark.parametrize(
+    ("folders", "environment", "edited"),
+    [
+        ("dev", "production", ""),
+        ("staging", "production", ""),
+        ("qa dev", "production", ""),
+        ("dev acc staging", "production", ""),
+        ("prod-eu prod-us", "production", ""),
+        ("prod-eu", "staging", ""),
+        ("dev prod", "production", "prod"),
+        ("dev infra", "production", "infra"),
+        ("demo-shop", "production", "demo-shop"),
+        ("prod-eu staging", "production", "prod-eu"),
+        ("live", "staging", "live"),
+        ("dev", "dev", "dev"),
+    ],
+)
+@pytest.mark.parametrize("has_values", [True, False], ids=["in its values", "in its code"])
+def test_a_key_is_added_to_no_folder_of_another_environment(
+    folders: str, environment: str, edited: str, has_values: bool, tmp_path: Path
+) -> None:
+    """Whether runbook.toml knows it or not; a folder that is not called as an environment is serves all."""
+    one = '{ name = "SECRET_KEY", valueFrom = "${var.arn}:SECRET_KEY::" }'
+    loop = 'for key in var.keys : { name = key, valueFrom = "${var.arn}:${key}::" }'
+    terraform = (
+        'variable "keys" {}\nresource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode('
+        f'[{{ name = "api", secrets = [{loop if has_values else one}] }}])\n}}\n'
+    )
+    files = {f"envs/{each}/main.tf": terraform for each in folders.split()}
+    if has_values:
+        files |= {f"envs/{each}/terraform.tfvars": 'keys = ["SECRET_KEY"]\n' for each in folders.split()}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | files)
+    key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+    edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"), ("SECRET_KEY",))
+    if edited:
+        own = "terraform.tfvars" if has_values else "main.tf"
+        planned = edits.plan({environment: ("api",)})
+        assert [edit.file.name for edit in planned[2:]] == [f"envs/{edited}/{own}"]
+    else:
+        why = "" if " " in folders else f"that may be another environment's than {environment}"
+        with pytest.raises(CannotFollow, match=why):
+            edits.plan_with_notes({environment: ("api",)})
 
 
 @pytest.mark.parametrize(

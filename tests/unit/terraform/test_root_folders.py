@@ -1,0 +1,48 @@
+"""Root folders of Terraform that another environment has, by their names."""
+
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.terraform.root_folders import of_others
+
+
+@pytest.mark.parametrize(
+    ("environment", "roots", "others"),
+    [
+        ("production", "envs/dev", "envs/dev"),
+        ("production", "dev/app", "dev/app"),
+        ("production", "shop-qa dev2 eu-uat uat-us pre-prod non_prod sandbox", "*"),
+        ("production", "shop-dev-1 infra", "shop-dev-1"),
+        ("staging", "envs/prod-eu envs/preprod", "*"),
+        ("staging", "live live/app demo-shop terraform", ""),
+        ("production", "infra modules terraform/aws demo-shop test-app eu-west-1", ""),
+        ("production", "envs/prod envs/prod2 envs/dev", "envs/dev"),
+        ("production", "live/prod-eu", ""),
+        ("production", "live/eu-prod live/infra", ""),
+        ("production", "live/prod-eu live/prod-us", "*"),
+        ("prod-eu", "live/prod-eu live/prod-us", ""),
+        ("prod-eu", "live/prod_eu live/dev", "live/dev"),
+        ("prod-eu", "prod", ""),
+        ("production", "envs/dev envs/acc envs/staging", "*"),
+        ("production", "envs/dev/app envs/acc/app envs/staging/app base", "envs/dev/app envs/acc/app envs/staging/app"),
+        ("production", "terraform/app terraform/test", "terraform/test"),
+        ("dev", "development testing", "testing"),
+        ("development", "dev testing", "testing"),
+        ("DEV", "dev", ""),
+        ("shop-prod", "prod dev", "dev"),
+    ],
+)
+def test_a_folder_is_another_environments_by_its_name(environment: str, roots: str, others: str) -> None:
+    """A whole name or its last word is an environment's, a first word a project's; runbook.toml need not know it."""
+    names = {Path(each): frozenset({"main.tf"}) for each in roots.split()}
+    expected = roots if others == "*" else others
+    assert of_others(names, (), environment) == {*map(Path, expected.split())}
+
+
+def test_a_folder_with_values_for_the_environment_is_its_own_too() -> None:
+    """Also where it is called as another one, and its siblings have other files."""
+    roots = {Path("dev/terraform"): frozenset({"main.tf"}), Path("envs/acc"): frozenset({"other.tf"})}
+    roots |= {Path(f"envs/{each}"): frozenset({"main.tf"}) for each in ("dev", "qa")}
+    values = [Path("dev/terraform/envs/prod.tfvars"), Path("envs/qa/staging.tfvars")]
+    assert of_others(roots, values, "production") == {Path("envs/dev"), Path("envs/qa")}
