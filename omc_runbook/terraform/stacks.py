@@ -19,6 +19,7 @@ from omc_runbook.model.environment_names import (
     aliases,
     canonical,
     environment_in,
+    numbered_environment_in,
 )
 from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform import terragrunt
@@ -156,9 +157,9 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
 
 def _environment_of_folder(folder: Path, files: TerraformFiles) -> str:
     """The environment that a folder's path names, "" for none; prod-eu beside prod is one of its own."""
-    environment = environment_in(folder.relative_to(files.root).as_posix())
+    environment = numbered_environment_in(folder.relative_to(files.root).as_posix())
     above = [each for each in (folder, *folder.parents) if each.is_relative_to(files.root) and each != files.root]
-    named = next((each for each in above if environment_in(each.name) == environment), None)
+    named = next((each for each in above if numbered_environment_in(each.name) == environment), None)
     if named is None or canonical(named.name) == environment or not is_regional(named.name, environment):
         return environment
     beside = (each for each in named.parent.iterdir() if each != named and is_regional(each.name, environment))

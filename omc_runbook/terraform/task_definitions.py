@@ -30,7 +30,7 @@ from omc_runbook.terraform.files import (
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, values_of
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.terraform.modules import source_of
-from omc_runbook.terraform.variable_files import is_automatic
+from omc_runbook.terraform.variable_files import is_automatic, is_spelled
 from omc_runbook.textfile.file import SourceFile
 
 MODULE = Path("infrastructure/terraform/modules/ecs")
@@ -244,7 +244,11 @@ def named_after(file: str, environments: Collection[str]) -> set[str]:
     path = Path(file)
     if path.name.endswith(VALUES):
         return variable_files.named_after(path, environments)
-    return {name for name in environments if {*path.parent.parts} & {name, *aliases(name)}}
+    return {
+        name
+        for name in environments
+        if any(is_spelled(part, word) for part in path.parent.parts for word in (name, *aliases(name)))
+    }
 
 
 def _with_folder_s_name(file: SourceFile, folders: Collection[Path]) -> str:

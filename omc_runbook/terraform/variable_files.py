@@ -7,7 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.model.environment_names import aliases, canonical, environment_in, has_words, without_region
+from omc_runbook.model.environment_names import (
+    aliases,
+    canonical,
+    environment_in,
+    has_words,
+    numbered_environment_in,
+    without_region,
+)
 from omc_runbook.model.grouping import grouped
 
 ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
@@ -21,7 +28,7 @@ _ENDING = re.compile(r"\.tfvars(\.json)?\Z")
 
 def environment_of(path: Path) -> str:
     """The environment whose values a file has, by its name or its folder's; "" for none."""
-    return environment_in(_stem(path)) or environment_in(path.parent.name)
+    return numbered_environment_in(_stem(path)) or numbered_environment_in(path.parent.name)
 
 
 def is_automatic(path: Path) -> bool:
@@ -52,7 +59,7 @@ def named_after(path: Path, environments: Collection[str]) -> set[str]:
         if any(has_words(other, each) and each.casefold() != other.casefold() for each in own)
     }
     # A folder called live has all environments, or is production's.
-    another = environment_in(f"{path.parent.name}/{stem}") or (stem if environment_in(without_region(stem)) else "")
+    another = environment_in(f"{path.parent.name}/{stem}") or numbered_environment_in(stem)
     return words.keys() - parts or {*environments} & aliases(another) or {*filter(None, [another])}
 
 
@@ -65,8 +72,9 @@ def told_apart(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> di
     """An environment's files of values, of which each has a table, by name: those that call it otherwise are of others.
 
     So prod.tfvars is production's, and prod-eu.tfvars that of prod-eu; also where those with a region in their names
-    have nothing but that in another way. A file that does neither, and is called otherwise than these, is then left
-    out: whose it is, nothing tells.
+    have nothing but that in another way. Of several regions or numbers, as prod1.tfvars and prod2.tfvars, each has its
+    own, and what all share, as prod/common.tfvars. A file that does neither, and is called otherwise than these, is
+    then left out: whose it is, nothing tells.
     """
     names = _own_names(tables, environment)
     regional = [path for path, name in names.items() if is_regional(name, environment)]
@@ -78,9 +86,19 @@ def told_apart(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> di
                 own = {value for path, value in found.items() if names[path] == environment}
                 # prod-secrets.tfvars that calls it as prod.tfvars does is production's too.
                 same = {path for path, value in found.items() if value in own and path not in regional}
-                pairs = ((environment if path in same else name, path) for path, name in names.items())
-                return grouped((name, path) for name, path in pairs if name in named)
+                names |= dict.fromkeys(same, environment)
+                return _groups(names, named, environment)
+    named = {names[path] for path in regional}
+    if len(named) > 1 and (environment not in named or not all(map(environment_in, named))):
+        return _groups(names, named, environment)
     return {environment: [*tables]}
+
+
+def _groups(names: Mapping[Path, str], among: Collection[str], environment: str) -> dict[str, list[Path]]:
+    """The files of each of these names; those of the environment are all others' too where it is none of them."""
+    shared = [path for path, name in names.items() if name == environment] if environment not in among else []
+    groups = grouped((name, path) for path, name in names.items() if name in among)
+    return {name: [*shared, *paths] for name, paths in groups.items()}
 
 
 def of_others(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> tuple[set[Path], set[Path]]:
@@ -115,7 +133,7 @@ def own_name(path: Path, environment: str) -> str:
     By the file or its folder, and by both where the second one adds a region, as in prod/eu.tfvars.
     """
     stem, folder = _stem(path), path.parent.name
-    name, other = (stem, folder) if environment_in(stem) else (folder, stem)
+    name, other = (stem, folder) if numbered_environment_in(stem) else (folder, stem)
     if canonical(name) == environment:
         return f"{name}-{other}" if is_regional(f"{name}-{other}", environment) else environment
     return name

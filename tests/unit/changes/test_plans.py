@@ -1004,7 +1004,14 @@ def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path:
 
 @pytest.mark.parametrize(
     "files",
-    [("prod-eu", "prod-us"), ("prod", "prod-eu"), ("eu/prod", "us/prod"), ("eu-prod", "us-prod"), ("prod", "eu-prod")],
+    [
+        ("prod-eu", "prod-us"),
+        ("prod", "prod-eu"),
+        ("eu/prod", "us/prod"),
+        ("eu-prod", "us-prod"),
+        ("prod", "eu-prod"),
+        ("prod1", "prod2"),
+    ],
 )
 def test_a_key_is_not_added_to_values_that_may_be_another_environments(files: tuple[str, str], tmp_path: Path) -> None:
     """A person knows which file is the environment's, and the rest is done once it has the key."""
@@ -1037,6 +1044,7 @@ def test_a_key_is_not_added_to_values_that_may_be_another_environments(files: tu
         ("demo-shop", "production", "demo-shop"),
         ("prod-eu staging", "production", "prod-eu"),
         ("live", "staging", "live"),
+        ("prod_eu prod_us", "prod-eu", "prod_eu"),
         ("dev", "dev", "dev"),
     ],
 )
@@ -1062,7 +1070,7 @@ def test_a_key_is_added_to_no_folder_of_another_environment(
         planned = edits.plan({environment: ("api",)})
         assert [edit.file.name for edit in planned[2:]] == [f"envs/{edited}/{own}"]
     else:
-        why = "" if " " in folders else f"that may be another environment's than {environment}"
+        why = None if " " in folders else f"that may be another environment's than {environment}"
         with pytest.raises(CannotFollow, match=why):
             edits.plan_with_notes({environment: ("api",)})
 

@@ -602,6 +602,26 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
             | {"prod-network": 'env = "prod"\nregion = "eu-west-1"\n'},
             {"production": ("tool-prod", "eu-west-1"), "prod-eu": ("tool-prod-eu", "us-east-1")},
         ),
+        (
+            {"prod1": 'env = "prod"\n', "dev1": 'env = "dev"\n'},
+            {"production": ("tool-prod", "us-east-1"), "dev": ("tool-dev", "us-east-1")},
+        ),
+        (
+            {"prod": 'env = "a"\n', "prod2": 'env = "a"\nregion = "eu-west-1"\n'},
+            {"production": ("tool-a", "us-east-1"), "prod2": ("tool-a", "eu-west-1")},
+        ),
+        (
+            {"prod1": 'env = "a"\n', "prod2": 'env = "b"\n'},
+            {"prod1": ("tool-a", "us-east-1"), "prod2": ("tool-b", "us-east-1")},
+        ),
+        (
+            {"eu-prod": 'env = "a"\nsize = "1"\n', "us-prod": 'env = "a"\nsize = "2"\n'},
+            {"eu-prod": ("tool-a", "us-east-1"), "us-prod": ("tool-a", "us-east-1")},
+        ),
+        (
+            {"prod/common": 'env = "a"\n', "prod/eu": 'region = "eu-west-1"\n', "prod/us": 'region = "us-west-2"\n'},
+            {"prod-eu": ("tool-a", "eu-west-1"), "prod-us": ("tool-a", "us-west-2")},
+        ),
     ],
     ids=[
         "two of one word",
@@ -614,6 +634,11 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
         "two words for one",
         "a project's name first",
         "two files of one beside another's",
+        "a number alone",
+        "a number beside one without",
+        "two numbers",
+        "the region first",
+        "what two regions share",
     ],
 )
 def test_files_that_call_an_environment_otherwise_are_not_mixed(
@@ -640,6 +665,9 @@ def test_files_that_call_an_environment_otherwise_are_not_mixed(
         (("prod-eu", "staging"), {"production": "tool-prod-eu", "staging": "tool-staging"}),
         (("prod/app", "prod/data-eu"), {"production": "tool-prod"}),
         (("prod-eu", "prod-us/charts"), {"production": "tool-prod-eu"}),
+        (("prod1", "prod2"), {"prod1": "tool-prod1", "prod2": "tool-prod2"}),
+        (("prod", "prod2", "dev1"), {"production": "tool-prod", "prod2": "tool-prod2", "dev": "tool-dev1"}),
+        (("eu-prod", "us-prod"), {"eu-prod": "tool-eu-prod", "us-prod": "tool-us-prod"}),
     ],
 )
 def test_a_folder_of_an_environments_region_beside_another_is_its_own(
