@@ -95,6 +95,13 @@ def read_fleet(folder: Path | S3Folder, environment: str, project: str) -> LastR
     return replace(last, finished=end[0], status=end[1]) if end and is_newer else own
 
 
+def read_looked_at(folder: Path | S3Folder, environment: str, project: str, now: datetime) -> datetime | None:
+    """When fleet, which runs verify on each environment, last ended having looked at this one; None where unknown."""
+    fleets = (read(folder, FLEET, name, project=project) for name in {environment, STAGING})
+    ends = (each.ends[environment] for each in fleets if isinstance(each, LastRun) and environment in each.ends)
+    return max((end for end, status in ends if status in ("ok", "findings") and end <= now), default=None)
+
+
 def environments_of(outcome: Outcome) -> str:
     """By which environment a run is remembered, or an audit by which list of several."""
     return (outcome.runbook == AUDIT and outcome.where) or outcome.environment
@@ -125,7 +132,10 @@ def _ends(folder: Path | S3Folder, outcome: Outcome, project: str) -> Ends:
         return {}
     last = read(folder, FLEET, outcome.environment, outcome.endpoint, project)
     former = last.ends if isinstance(last, LastRun) else {}
-    return {**former, **{each.environment: (outcome.finished, each.status) for each in outcome.targets}}
+    # A run in AWS says nothing of an environment whose profile leads to a sandbox.
+    is_local = is_on_this_machine(outcome.endpoint)
+    targets = (each for each in outcome.targets if is_local or not is_on_this_machine(each.endpoint))
+    return {**former, **{each.environment: (outcome.finished, each.status) for each in targets}}
 
 
 def _body(finished: datetime, status: str, standing: Standing, ends: Ends) -> dict[str, object]:

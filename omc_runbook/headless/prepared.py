@@ -16,11 +16,12 @@ from omc_runbook.aws.session import load_models  # noqa: E402
 from omc_runbook.headless import notebooks  # noqa: E402
 from omc_runbook.masking import common  # noqa: E402
 from omc_runbook.model.errors import RunbookError  # noqa: E402
+from omc_runbook.model.findings import VERIFY  # noqa: E402
 from omc_runbook.report.archive import notebook_page, sections  # noqa: E402
-from omc_runbook.report.fleet import VERIFY  # noqa: E402
 
 _IPYTHON = ("application", "completerlib", "magics", "oinspect")
-for _name in ("papermill", "omc_runbook.masking.own_process", *(f"IPython.core.{name}" for name in _IPYTHON)):
+_MODULES = ("papermill", "omc_runbook.masking.own_process", "omc_runbook.report.fleet")
+for _name in (*_MODULES, *(f"IPython.core.{name}" for name in _IPYTHON)):
     import_module(_name)
 # A worker says itself that its notebook is broken; what this process prints would stand before that.
 with suppress(RunbookError):

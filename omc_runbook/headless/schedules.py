@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from omc_runbook.headless import last_run, notebooks
 from omc_runbook.headless.last_run import LastRun
 from omc_runbook.model.environment import LOCAL, load
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import FLEET
+from omc_runbook.model.findings import FLEET, VERIFY
 from omc_runbook.model.schedule import Schedule, ScheduleState
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ def read(folder: Path | S3Folder, now: datetime | None = None, runbook_toml: str
             last = last_run.read(folder, *schedule.kind, project=settings.project)
         due = schedule.missed(last.finished if isinstance(last, LastRun) else None, now)
         ended = _ended(last, now) if isinstance(last, LastRun) else last or "it never ran"
+        if due and schedule.runbook == VERIFY:
+            looked_at = last_run.read_looked_at(folder, schedule.environment, settings.project, now)
+            if looked_at and not schedule.missed(looked_at, now):
+                due, ended = None, f"fleet ran it, and ended {looked_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         since = f"due {due:%Y-%m-%d %H:%M %Z} by {schedule.cron}, " if due else ""
         sentence = f"{schedule.runbook} on {schedule.environment}: {since}{ended}."
         states.append(ScheduleState(schedule.environment, sentence, due is not None))

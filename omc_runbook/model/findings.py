@@ -27,6 +27,8 @@ Topic = Literal["findings", "unknown"]
 
 COMMAND = "omc-runbook "
 """How a line begins that is to be pasted."""
+VERIFY = "verify"
+"""The runbook that fleet runs on each environment."""
 FLEET = "fleet"
 """The runbook that looks at several environments: its outcome's `targets` say at which."""
 ENVIRONMENT_UNREAD = "environment-unread"

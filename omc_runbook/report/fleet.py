@@ -11,6 +11,7 @@ from omc_runbook.model import unread_target
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import (
     NO_REMEDY,
+    VERIFY,
     Finding,
     Outcome,
     OutcomeStatus,
@@ -26,8 +27,6 @@ from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level, level_of
 from omc_runbook.report.display.table import Table
 
-VERIFY = "verify"
-"""The runbook that is run on each environment."""
 NAMED, OLDEST = 8, 10
 """How many environments a cell names, and how many of the oldest versions are shown."""
 

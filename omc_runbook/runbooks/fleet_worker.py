@@ -11,7 +11,8 @@ from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import RunbookError, UsageError
-from omc_runbook.report.fleet import VERIFY, EnvironmentRun
+from omc_runbook.model.findings import VERIFY
+from omc_runbook.report.fleet import EnvironmentRun
 from omc_runbook.runbooks.run import known_environment, on_look
 from omc_runbook.snapshot.state import Snapshot
 

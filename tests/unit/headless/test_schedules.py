@@ -15,7 +15,7 @@ from omc_runbook.headless import last_run, notify, overview, schedules
 from omc_runbook.headless.last_run import LastRun
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Finding, Outcome, TargetOutcome
+from omc_runbook.model.findings import Finding, Outcome, OutcomeStatus, TargetOutcome
 from omc_runbook.model.notify import Notify
 from omc_runbook.runbooks import run
 
@@ -157,6 +157,35 @@ def test_a_fleet_is_expected_on_each_of_its_environments(tmp_path: Path, monkeyp
         own = an_outcome(runbook="fleet", environment="production", finished=NOW + timedelta(hours=hours))
         last_run.write(tmp_path, own, NOTHING_OPEN)
         assert f"({status})" in schedules.read(tmp_path, NOW + timedelta(hours=1))[0].sentence, "the newer of both"
+
+
+@pytest.mark.parametrize(
+    ("status", "endpoint", "hours", "is_overdue"),
+    [
+        ("ok", "", 0, False),
+        ("findings", "", 0, False),
+        ("unknown", "", 0, True),
+        ("failed", "", 0, True),
+        ("ok", "http://127.0.0.1:5000", 0, True),
+        ("ok", "", -48, True),
+        ("ok", "", 48, True),
+    ],
+)
+def test_a_fleet_runs_verify_on_each_environment(
+    status: OutcomeStatus, endpoint: str, hours: int, is_overdue: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So no schedule of verify misses a run where fleet has looked at its environment, in time and in AWS."""
+    _configure(tmp_path, monkeypatch, "verify")
+    toml = tmp_path / "runbook.toml"
+    toml.write_text(f'{toml.read_text()}environment = "production"\n')
+    last_run.write(tmp_path, an_outcome(environment="production", finished=NOW - timedelta(days=9)), NOTHING_OPEN)
+    first = TargetOutcome(environment="staging", account="", region="", endpoint="", status="ok")
+    target = replace(first, environment="production", endpoint=endpoint, status=status)
+    ended = NOW + timedelta(hours=hours)
+    last_run.write(tmp_path, an_outcome(runbook="fleet", finished=ended, targets=(first, target)), NOTHING_OPEN)
+    (state,) = schedules.read(tmp_path, NOW)
+    assert state.is_overdue == is_overdue
+    assert (f"fleet ran it, and ended {NOW:%Y-%m-%d %H:%M} UTC" in state.sentence) == (not is_overdue)
 
 
 def test_a_run_of_another_project_hides_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
