@@ -70,15 +70,21 @@ class Clients:
     With `role_arn` they serve to assume that role, whose credentials botocore renews while a run lasts; a call then
     raises CouldNotLook where the role cannot be assumed. From the first instance on, boto3 and the libraries below it
     do not log their traffic, whatever the logging configuration. Raises UsageError for a profile that does not exist,
-    and for a configuration that cannot be parsed.
+    which names where it is set (`profile_source`), and for a configuration that cannot be parsed.
     """
 
-    def __init__(self, region: str, profile: str = "", role_arn: str = "", external_id: str = "") -> None:
+    def __init__(
+        self, region: str, profile: str = "", role_arn: str = "", external_id: str = "", profile_source: str = ""
+    ) -> None:
         wire.silence()
         wire.silence_connections(AWSHTTPConnection, AWSHTTPSConnection)
         TimedResponse.bound(_READ_SECONDS, AWSHTTPConnection, AWSHTTPSConnection)
         self.region, self.profile = region, profile
-        self.role = AssumedRole(Clients(region, profile), role_arn, external_id) if role_arn else None
+        self.role = (
+            AssumedRole(Clients(region, profile, profile_source=profile_source), role_arn, external_id)
+            if role_arn
+            else None
+        )
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         session = botocore.session.Session(profile=profile or None)
@@ -90,7 +96,7 @@ class Clients:
                 session.register_component("data_loader", _loader())
             self._session = boto3.Session(botocore_session=session, region_name=region)
         except ProfileNotFound as error:
-            raise UsageError(_no_profile(error, profile)) from None
+            raise UsageError(_no_profile(error, profile, profile_source)) from None
         except ConfigParseError as error:
             raise UsageError(_no_configuration(error)) from None
         validate_responses(self._session.events)
@@ -98,9 +104,9 @@ class Clients:
         self.calls = Calls(self._session.events)
 
     @classmethod
-    def of(cls, names: Names, region: str = "") -> Clients:
+    def of(cls, names: Names, region: str = "", profile_source: str = "") -> Clients:
         """The clients for an environment, in its region or another."""
-        return cls(region or names.region, names.profile, names.role_arn, names.external_id)
+        return cls(region or names.region, names.profile, names.role_arn, names.external_id, profile_source)
 
     def __call__(self, service: str, region: str = "") -> Any:
         """The client for a service, named as boto3 names it, in this region or another.
@@ -267,13 +273,15 @@ def partition_of(region: str) -> str:
         return "aws"
 
 
-def _no_profile(error: ProfileNotFound, profile: str) -> str:
-    """Which profile does not exist, the nearest that does, and where to correct it."""
+def _no_profile(error: ProfileNotFound, profile: str, source: str) -> str:
+    """Which profile does not exist, the nearest that does, and where to correct it: a file or a variable."""
     name = error.kwargs["profile"]
     near = nearest(name, botocore.session.Session(profile="").available_profiles)
     variable = next(filter(os.environ.get, _PROFILE_VARIABLES), _PROFILE_VARIABLES[-1])
-    setting = "profile in runbook.toml, or OMC_PROFILE" if profile else variable
-    return f'Profile "{name}" is not in the AWS configuration{near} Correct {setting}.'
+    if profile:
+        is_variable = source.startswith("OMC_")
+        variable = source if is_variable else f"profile in {source or 'runbook.toml'}, or OMC_PROFILE"
+    return f'Profile "{name}" is not in the AWS configuration{near} Correct {variable}.'
 
 
 def _runs_program(session: boto3.Session) -> bool:

@@ -71,6 +71,8 @@ def find(address: str, environment: str = "local", runbook_toml: str = "") -> Re
         """boto3's client, made when it is needed: a sandbox may have to be started before."""
         from omc_runbook.aws.session import Clients
 
-        return Clients(settings.names.region, settings.names.profile)("s3")
+        return Clients(settings.names.region, settings.names.profile, profile_source=settings.source_of("profile"))(
+            "s3"
+        )
 
     return RecordPlace(FOLDER, bucket.parse(address, client, settings.records.kms_key))

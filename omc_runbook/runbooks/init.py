@@ -123,7 +123,7 @@ def _region(settings: Environment, declared: DeclaredEnvironment | None) -> str:
 
 def _ask(settings: Environment, region: str) -> AwsAnswer:
     try:
-        clients = Clients.of(settings.names, region)
+        clients = Clients.of(settings.names, region, settings.source_of("profile"))
         # A wrong account is told where names are used.
         anywhere = replace(settings, names=settings.names.model_copy(update={"account_id": ""}))
         caller = identify(clients, anywhere)

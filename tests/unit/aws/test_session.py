@@ -40,7 +40,7 @@ from omc_runbook.aws.failures import ReadFailure, attempt, look
 from omc_runbook.aws.session import Clients, configured_region, make_change, partition_of, require
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
-from omc_runbook.model.environment import load
+from omc_runbook.model.environment import Names, load
 from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, UsageError
 from omc_runbook.model.findings import merge_reads
 from omc_runbook.report.display.banner import where
@@ -448,6 +448,24 @@ def test_an_unknown_profile_is_used_wrongly(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "nothing"))
     with pytest.raises(UsageError, match='Profile "night" is not in the AWS configuration'):
         Clients(REGION, "night")
+
+
+@pytest.mark.parametrize(
+    ("source", "where"),
+    [
+        ("/srv/ops/names", r"profile in /srv/ops/names, or OMC_PROFILE"),
+        ("runbook.toml", r"profile in runbook\.toml, or OMC_PROFILE"),
+        ("OMC_ENVIRONMENTS__EU__PROFILE", "OMC_ENVIRONMENTS__EU__PROFILE"),
+    ],
+)
+@pytest.mark.parametrize("role", ["", "arn:aws:iam::123456789012:role/runbooks"])
+def test_an_unknown_profile_is_corrected_where_it_is_set(
+    source: str, where: str, role: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the runbook.toml that was read, which may be in another folder, or in a variable."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "nothing"))
+    with pytest.raises(UsageError, match=rf"Correct {where}\.$"):
+        Clients.of(Names(profile="night", role_arn=role), profile_source=source)
 
 
 def test_an_unreachable_endpoint_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
