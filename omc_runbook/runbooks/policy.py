@@ -94,11 +94,14 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     actions += (*_for_key(snapshot, actions), *_for_services(snapshot, actions))
     # A fleet looks at all that there are.
     is_searched_for = environments.is_searched_for("" if runbook == FLEET else environment, runbook_toml)
-    actions += (_SEARCH,) if is_searched_for and _SEARCH not in actions else ()
+    role = settings.names.role_arn
+    # The role of an environment that is yet to be found searches nothing: the caller does, or the roles of tables.
+    is_yet_to_find = environments.is_searched_for(environment, runbook_toml)
+    is_by_others = bool(role) and is_yet_to_find and not environments.searched_at_home(runbook_toml).names.role_arn
+    actions += (_SEARCH,) if is_searched_for and not is_by_others and _SEARCH not in actions else ()
     document = permissions.document(snapshot, actions, needed.compares_environments, needed.searches)
     if needed.reads_trails:
         document = _with_events(document, settings.audit, snapshot.caller)
-    role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
     own_calls = _as_caller(role, is_searched_for, runbook_toml)
     of_caller = PrincipalPolicy(snapshot.caller.source or _SOMEBODY, _allowing(own_calls))

@@ -137,7 +137,11 @@ DISCOVERY = '[discovery]\nsecrets = "{project}-*-app-secrets"\n[environments.sta
         (DISCOVERY, "fleet", "staging", [True]),
         ("", "fleet", "staging", [False]),
         (f'role_arn = "arn:aws:iam::210987654321:role/reader"\n{DISCOVERY}', "fleet", "staging", [True, False]),
-        (f'role_arn = "arn:aws:iam::210987654321:role/{{environment}}"\n{DISCOVERY}', "rotate", "qa", [True, True]),
+        (f'role_arn = "arn:aws:iam::210987654321:role/{{environment}}"\n{DISCOVERY}', "rotate", "qa", [False, True]),
+        (f'role_arn = "arn:aws:iam::210987654321:role/{{environment}}"\n{DISCOVERY}', "fleet", "qa", [False, True]),
+        (f'role_arn = "arn:aws:iam::210987654321:role/{{environment}}"\n{DISCOVERY}', "fleet", "staging", [True, True]),
+        (f'role_arn = "arn:aws:iam::210987654321:role/reader"\n{DISCOVERY}', "rotate", "qa", [True, False]),
+        (f'role_arn = "arn:aws:iam::210987654321:role/{{environment}}"\n{DISCOVERY}', "create", "qa", [True, True]),
     ],
 )
 def test_who_has_to_search_for_an_environment_may_list_secrets(
