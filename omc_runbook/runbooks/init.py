@@ -14,7 +14,7 @@ from omc_runbook.changes.configuration.file import ConfigurationPlan, write
 from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames
 from omc_runbook.model import environment as environments
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
-from omc_runbook.model.environment_names import STAGING, canonical, environment_in
+from omc_runbook.model.environment_names import STAGING, canonical, numbered_environment_in
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.runbook_file import FILE_NAME, find_file
 from omc_runbook.model.suggestions import did_you_mean, expand
@@ -69,7 +69,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
 def _other_names(root: Path, environment: str) -> tuple[str, ...]:
     """A sentence on the environments of the same word that Terraform's files have instead of one, if any."""
     names = [each.environment for each in read_environments(root)] if environment else []
-    own = [each for each in names if environment_in(each) == environment]
+    own = [each for each in names if numbered_environment_in(each) == environment]
     return (f"Terraform's files have no {environment}, but {', '.join(own)}: name one of these.",) if own else ()
 
 

@@ -196,15 +196,18 @@ def test_a_file_that_is_not_valid_is_told(tmp_path: Path) -> None:
     assert names.find("cluster") == f"{PREFIX}-cluster"
 
 
-def test_environments_of_the_same_word_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [("prod-eu", "prod-us"), ("prod1", "prod2"), ("eu-prod", "us-prod")])
+def test_environments_of_the_same_word_are_named(names: tuple[str, str], tmp_path: Path) -> None:
     """Where files tell two regions of production apart, neither is it."""
     main = 'variable "env" {}\nresource "aws_ecs_cluster" "c" { name = "tool-${var.env}" }\n'
-    files = {f"prod-{each}.tfvars": f'env = "prod-{each}"\n' for each in ("eu", "us")}
+    files = {f"{each}.tfvars": f'env = "{each}"\n' for each in names}
     write_files(tmp_path, {"main.tf": main, "staging.tfvars": 'env = "staging"\n'} | files)
     for name, is_named in (("production", True), ("qa", False)):
         with pytest.raises(CouldNotLook) as caught:
             init.find(name, str(tmp_path))
-        assert ("files have no production, but prod-eu, prod-us: name one of these." in str(caught.value)) is is_named
+        assert (
+            f"files have no production, but {', '.join(names)}: name one of these." in str(caught.value)
+        ) is is_named
 
 
 def test_an_account_with_nothing_says_what_was_searched() -> None:
