@@ -37,8 +37,8 @@ _VAGUE = "live"
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 _BEFORE_PRODUCTION = re.compile(r"(?<![a-z0-9])(pre|non)[-_. ]?(?:production|prod|prd)(?![a-z0-9])", re.IGNORECASE)
 """What is not production, in two words or in one."""
-_NUMBER = re.compile(r"(?<=[A-Za-z])\d+(?![A-Za-z0-9])")
-"""The number at the end of a word, as in prod2."""
+_NUMBER = re.compile(r"(?<=[A-Za-z])[-_.]?\d+(?![A-Za-z0-9])")
+"""The number at the end of a word, as in prod2 and prod-2."""
 _A_REGION = (
     r"(?:af|ap|apac|au|ca|cn|emea|eu|il|jp|me|mx|nz|sa|sg|uk|us)"
     r"(?:g?[ns]?[ewnsc]\d+)?(?:[^a-z0-9]*(?:gov|north|south|(?:north|south)?(?:east|west)|central|\d+))*"

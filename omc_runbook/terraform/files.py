@@ -25,7 +25,7 @@ _DATA = (".yaml", ".yml", ".csv", ".txt")
 
 _READS_FILE = re.compile(r'\b(?:template)?file\(\s*\\?"([^"\\]*)')
 _INTERPOLATION = re.compile(r"\$\{[^}]*\}")
-_CALLED = re.compile(r'^\s*"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
+_CALLED = re.compile(r'(?:^|[{,])\s*"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
 
 
 class TerraformFiles:

@@ -71,6 +71,8 @@ class TaskDefinitions:
     """Files that seem to hold task definitions in a form that is not read, such as a template."""
     are_apart: bool = False
     """Whether they are in JSON alone that no Terraform reads, so that another program registers them."""
+    called: frozenset[Path] = field(default=frozenset(), repr=False)
+    """The folders that another one of the checkout calls as modules, so that Terraform is not applied there."""
 
     def _called(self, name: str) -> list[TerraformContainer]:
         """The containers that have this name, or may get it."""
@@ -86,7 +88,7 @@ class TaskDefinitions:
         """The same as an environment's own folder and .tfvars give the variables, where not all is clear without."""
         if all(each.is_clear for each in self.containers):
             return self
-        own = task_definitions_of(files_of(self.files, environment, environments))
+        own = task_definitions_of(files_of(self.files, environment, environments, self.called))
         is_known = bool(own.containers) or all(each.may_be_absent for each in self.containers)
         return replace(self, containers=own.containers) if is_known else self
 
@@ -146,7 +148,10 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
         line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
         unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
     outputs = () if is_whole else tuple(_outputs(terraform, files))
-    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, (*others, *outputs), are_apart)
+    called = frozenset(terraform.called)
+    return TaskDefinitions(
+        task_definitions.containers, tuple(unreadable), files, (*others, *outputs), are_apart, called
+    )
 
 
 def is_definition(name: str, text: str) -> bool:
@@ -260,8 +265,13 @@ def _with_folder_s_name(file: SourceFile, folders: Collection[Path]) -> str:
     return f"{Path(file.name).parent}/main.tf" if is_beside else file.name
 
 
-def files_of(files: tuple[SourceFile, ...], environment: str, environments: Collection[str]) -> tuple[SourceFile, ...]:
-    """The files that apply to an environment; of several folders that nobody calls, those that are named after it."""
+def files_of(
+    files: tuple[SourceFile, ...], environment: str, environments: Collection[str], called: Collection[Path] = ()
+) -> tuple[SourceFile, ...]:
+    """The files that apply to an environment; of several folders that nobody calls, those that are named after it.
+
+    Folders in `called` are called by files that are not among these.
+    """
     applied = {file.path.parent for file in files if file.name.endswith(SOURCES)}
     of_others, _ = _values_of_others(files, environment)
 
@@ -273,35 +283,37 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
     # A .tfvars does not make the folder that it is for another environment's.
     sources = (file for file in own_files if not file.name.endswith(VALUES))
     own = {file.path.parent.parent for file in sources if named_after(file.name, {environment})}
-    called = called_folders(files)
+    called = {*called, *called_folders(files)}
 
     def is_sibling(file: SourceFile) -> bool:
         is_root = is_terraform(file.name) and file.path.parent not in called
         return is_root and file.path.parent.parent in own and not named_after(file.name, {environment})
 
-    folders_of_others = _root_folders_of_others(files, environment)
+    folders_of_others = _root_folders_of_others(files, environment, called)
     rest = tuple(file for file in own_files if not is_sibling(file) and Path(file.name).parent not in folders_of_others)
     return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
 
 
 def may_be_of_another(
-    file: SourceFile, files: tuple[SourceFile, ...], environment: str, environments: Collection[str]
+    file: SourceFile, declared: TaskDefinitions, environment: str, environments: Collection[str]
 ) -> bool:
     """Whether a file is another environment's by its name or its folder's, or nothing tells whose it is.
 
     That is so of values, where several files have the environment's word, and where Terraform has no other folder.
     """
+    files = declared.files
     applied = {each.path.parent for each in files if each.name.endswith(SOURCES)}
     if not applies_to(_with_folder_s_name(file, applied), environment, environments):
         return True
     if file.name.endswith(VALUES) and file.name in _values_of_others(files, environment)[1]:
         return True
-    return Path(file.name).parent in _root_folders_of_others(files, environment)
+    called = {*declared.called, *called_folders(files)}
+    return Path(file.name).parent in _root_folders_of_others(files, environment, called)
 
 
-def _root_folders_of_others(files: tuple[SourceFile, ...], environment: str) -> set[Path]:
+def _root_folders_of_others(files: tuple[SourceFile, ...], environment: str, called: Collection[Path]) -> set[Path]:
     """The folders that nobody calls and that are another environment's, or may be, within the checkout."""
-    called, roots = called_folders(files), dict[Path, set[str]]()
+    roots = dict[Path, set[str]]()
     for file in files:
         if file.name.endswith(SOURCES) and file.path.parent not in called:
             roots.setdefault(Path(file.name).parent, set()).add(file.path.name)

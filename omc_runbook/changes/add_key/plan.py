@@ -293,7 +293,7 @@ class KeyEdits:
             try:
                 self._references({environment: (container,)})
             except CannotFollow:
-                own_files = files_of(declared.files, environment, self.environments)
+                own_files = files_of(declared.files, environment, self.environments, declared.called)
                 others = (
                     each for each in declared.other_files if applies_to(each.name, environment, self.environments)
                 )
@@ -317,7 +317,7 @@ class KeyEdits:
 
         def next_edit(environment: str, container: str) -> Edit | None:
             """The next one for a container, which several task definitions may have."""
-            now = task_definitions_of(files_of(tuple(files.values()), environment, self.environments))
+            now = task_definitions_of(files_of(tuple(files.values()), environment, self.environments, declared.called))
             known = replace(now, unreadable=declared.unreadable)
             try:
                 return add_reference(known, container, name, name, self.present, containers[environment])
@@ -332,7 +332,7 @@ class KeyEdits:
 
         for environment, container in _pairs(containers):
             while edit := next_edit(environment, container):
-                if may_be_of_another(edit.file, declared.files, environment, self.environments):
+                if may_be_of_another(edit.file, declared, environment, self.environments):
                     raise CannotFollow(
                         f"{name} was not added to {edit.file.name}: that may be another environment's than"
                         f" {environment}. Add it yourself to the file of {environment}'s values."

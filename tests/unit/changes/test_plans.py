@@ -1011,6 +1011,7 @@ def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path:
         ("eu-prod", "us-prod"),
         ("prod", "eu-prod"),
         ("prod1", "prod2"),
+        ("prod-1", "prod-2"),
     ],
 )
 def test_a_key_is_not_added_to_values_that_may_be_another_environments(files: tuple[str, str], tmp_path: Path) -> None:
@@ -1073,6 +1074,22 @@ def test_a_key_is_added_to_no_folder_of_another_environment(
         why = None if " " in folders else f"that may be another environment's than {environment}"
         with pytest.raises(CannotFollow, match=why):
             edits.plan_with_notes({environment: ("api",)})
+
+
+@pytest.mark.parametrize(
+    "call", ['module "x" {\n  source = "../modules/dev"\n}\n', 'module "x" { source = "../modules/dev" }\n']
+)
+def test_a_module_s_folder_is_of_all_that_call_it(call: str, tmp_path: Path) -> None:
+    """Whatever it is called: Terraform is not applied there."""
+    terraform = (
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets = ['
+        '{ name = "SECRET_KEY", valueFrom = "${var.arn}:SECRET_KEY::" }] }])\n}\n'
+    )
+    files = {"modules/dev/main.tf": terraform, "prod/main.tf": call}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | files)
+    key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+    planned = KeyEdits(read_checkout(tmp_path), key, ("staging",), ("SECRET_KEY",)).plan({"production": ("api",)})
+    assert [edit.file.name for edit in planned[2:]] == ["modules/dev/main.tf"]
 
 
 @pytest.mark.parametrize(

@@ -666,6 +666,7 @@ def test_files_that_call_an_environment_otherwise_are_not_mixed(
         (("prod/app", "prod/data-eu"), {"production": "tool-prod"}),
         (("prod-eu", "prod-us/charts"), {"production": "tool-prod-eu"}),
         (("prod1", "prod2"), {"prod1": "tool-prod1", "prod2": "tool-prod2"}),
+        (("prod-1", "prod-2"), {"prod-1": "tool-prod-1", "prod-2": "tool-prod-2"}),
         (("prod", "prod2", "dev1"), {"production": "tool-prod", "prod2": "tool-prod2", "dev": "tool-dev1"}),
         (("eu-prod", "us-prod"), {"eu-prod": "tool-eu-prod", "us-prod": "tool-us-prod"}),
     ],
