@@ -24,7 +24,6 @@ from omc_runbook.terraform.containers import ContainerVariable, TerraformContain
 from omc_runbook.terraform.hcl_template import fits, is_literal, replace_interpolations
 from omc_runbook.terraform.secret_versions import SecretVersion, find_own
 from omc_runbook.terraform.services import DeclaredService
-from omc_runbook.terraform.task_definitions import applies_to
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
 TASKS = "tasks"
@@ -47,12 +46,9 @@ class VariableLocations:
         self.checkout, self.catalogue = checkout, snapshot.environment.keys
         environments = {*KNOWN, *snapshot.environment.others}
         task_definitions = checkout.task_definitions
-        containers = (
-            task_definitions.of_environment(snapshot.environment.name, environments).containers
-            if task_definitions
-            else ()
-        )
-        applicable = [each for each in containers if applies_to(each.root, snapshot.environment.name, environments)]
+        name = snapshot.environment.name
+        applied = task_definitions.of_environment(name, environments) if task_definitions else None
+        applicable = applied.own_containers(name, environments) if applied else []
         self.snapshot = snapshot = _with_families(snapshot, applicable)
         used = (snapshot.definition(service) for service in snapshot.services)
         families = {definition.family for definition in used if definition}

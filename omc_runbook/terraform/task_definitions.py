@@ -92,6 +92,12 @@ class TaskDefinitions:
         is_known = bool(own.containers) or all(each.may_be_absent for each in self.containers)
         return replace(self, containers=own.containers) if is_known else self
 
+    def own_containers(self, environment: str, environments: Collection[str]) -> list[TerraformContainer]:
+        """The containers without those whose root folder is, or may be, another environment's."""
+        of_others = _root_folders_of_others(self.files, environment, {*self.called, *called_folders(self.files)})
+        applied = (each for each in self.containers if applies_to(each.root, environment, environments))
+        return [each for each in applied if Path(each.root).parent not in of_others]
+
     def mention(self, variable: str) -> str:
         """File and line of a variable that somebody added where it is not read, "" for none; comments do not count."""
         is_read = {

@@ -12,7 +12,6 @@ from omc_runbook.repository.template import NAMES
 from omc_runbook.terraform.containers import TerraformContainer
 from omc_runbook.terraform.hcl_folder import SOURCES
 from omc_runbook.terraform.program import TERRAFORM
-from omc_runbook.terraform.task_definitions import applies_to
 
 _TERRAFORM = "infrastructure/terraform"
 
@@ -52,6 +51,5 @@ def own_files(checkout: Checkout | None, environment: Environment) -> OwnFiles:
 def _container(checkout: Checkout | None, environment: Environment) -> TerraformContainer | None:
     """The container of an environment that has most of the secret's variables; None where Terraform has none."""
     declared = checkout.task_definitions if checkout else None
-    containers = declared.containers if declared else ()
-    own = (each for each in containers if applies_to(each.root, environment.name, environment.others))
+    own = declared.own_containers(environment.name, environment.others) if declared else []
     return max(own, key=lambda each: len(each.references), default=None)

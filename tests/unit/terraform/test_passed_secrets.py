@@ -388,6 +388,18 @@ def test_a_key_is_added_to_no_other_environments_values(
     assert added(own)[0] == f"infra/{edited}"
 
 
+@pytest.mark.parametrize(
+    ("folders", "own"),
+    [("dev", ""), ("staging", ""), ("dev infra", "infra"), ("demo-shop", "demo-shop"), ("dev prod", "prod")],
+)
+def test_containers_of_another_environments_folder_are_not_compared(folders: str, own: str, tmp_path: Path) -> None:
+    """Production has no drift from them, and no remedy names their files; runbook.toml need not know them."""
+    write(tmp_path, {f"envs/{each}/main.tf": ROOT for each in folders.split()})
+    found = read_task_definitions(tmp_path).of_environment("production", ("staging", "production"))
+    containers = found.own_containers("production", ("staging", "production"))
+    assert [each.root for each in containers] == [f"envs/{each}/main.tf" for each in own.split()]
+
+
 FOREIGN = {
     "terraform-aws-modules": """\
 module "ecs" {
