@@ -420,6 +420,10 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
         for each in containers
         if not is_literal(each.name)
     ]
+    reasons += [
+        f"{name} is only in {', '.join(folders)}, and nothing shows that this is {snapshot.environment.name}'s."
+        for name, folders in sorted(locations_of(snapshot).only_of_others.items())
+    ]
     referenced = f"It is unknown whether Terraform gives {', '.join(doubtful)}."
     yield Uncertain("Terraform", (referenced, *reasons, *declared.unreadable))
 

@@ -222,7 +222,8 @@ def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
     )
     is_hidden = locations.may_be_hidden and not is_read
     is_stranded = is_vague and _is_stranded(locations, row, TERRAFORM)
-    if is_hidden or is_stranded or locations.unseen.intersection(_lacking(locations, row)):
+    is_of_others = not row.defined.keys().isdisjoint(locations.only_of_others)
+    if is_hidden or is_stranded or is_of_others or locations.unseen.intersection(_lacking(locations, row)):
         yield TERRAFORM
     if locations.is_blind and not row.defined and row.is_injected:
         yield DEFINITION

@@ -49,6 +49,8 @@ class VariableLocations:
         name = snapshot.environment.name
         applied = task_definitions.of_environment(name, environments) if task_definitions else None
         applicable = applied.own_containers(name, environments) if applied else []
+        all_containers = applied.containers if applied else ()
+        self._of_other_environments = [each for each in all_containers if each not in applicable]
         self.snapshot = snapshot = _with_families(snapshot, applicable)
         used = (snapshot.definition(service) for service in snapshot.services)
         families = {definition.family for definition in used if definition}
@@ -184,6 +186,19 @@ class VariableLocations:
     def unseen(self) -> frozenset[str]:
         """The containers that Terraform may give more than was read."""
         return frozenset(container.name for container in self.containers if container.other_sources) - self.evaluated
+
+    @cached_property
+    def only_of_others(self) -> Mapping[str, tuple[str, ...]]:
+        """By container in force that Terraform's files have for other environments alone, the folders that have it."""
+        found = {
+            name: [each for each in self._of_other_environments if _may_be_in_force(each, *name.split(_OF))]
+            for name in self.in_force.keys() - self.shared
+        }
+        return {
+            name: tuple(sorted({each.root.rpartition("/")[0] or "." for each in containers}))
+            for name, containers in found.items()
+            if containers
+        }
 
     @property
     def may_be_hidden(self) -> bool:

@@ -185,6 +185,31 @@ def one_root(root: Path, arn: str, values: str) -> Snapshot:
     return replace(snapshots.healthy(), checkout=read_checkout(root))
 
 
+@pytest.mark.parametrize(
+    ("folders", "status", "why"),
+    [
+        ("dev", "unknown", "backend is only in dev, and nothing shows that this is staging's."),
+        ("prod", "unknown", "backend is only in prod, and nothing shows that this is staging's."),
+        ("stg-eu stg-us", "unknown", "backend is only in stg-eu, stg-us, and nothing shows that this is staging's."),
+        ("dev staging", "clear", ""),
+        ("dev infra", "clear", ""),
+        ("demo-shop", "clear", ""),
+    ],
+)
+def test_terraform_of_other_environments_alone_clears_nothing(
+    folders: str, status: str, why: str, tmp_path: Path
+) -> None:
+    """Whether this environment's has each reference, these files do not show."""
+    snapshot = one_root(tmp_path / "a", "${local.arn}", f'locals {{\n  arn = "{ARN}"\n}}')
+    text = (tmp_path / "a" / "main.tf").read_text()
+    (tmp_path / "a" / "main.tf").unlink()
+    write_files(tmp_path / "a", {f"{each}/main.tf": text for each in folders.split()})
+    snapshot = replace(snapshot, checkout=read_checkout(tmp_path / "a"))
+    found = [each for each in diagnose(snapshot) if each.check in ("terraform-lacks", "terraform-ahead")]
+    assert {each.check: each.status for each in found} == {"terraform-lacks": status, "terraform-ahead": status}
+    assert all(why in " ".join(each.evidence) for each in found)
+
+
 @pytest.mark.parametrize("value", [ARN.removesuffix("-AbC123"), ARN.replace("staging", "${var.environment}")[:-7]])
 def test_a_local_value_without_the_suffix_is_one_cause(value: str, tmp_path: Path) -> None:
     snapshot = one_root(tmp_path / "a", "${local.arn}", f'locals {{\n  arn = "{value}"\n}}')
