@@ -95,10 +95,9 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     # A fleet looks at all that there are.
     is_searched_for = environments.is_searched_for("" if runbook == FLEET else environment, runbook_toml)
     role = settings.names.role_arn
-    # The role of an environment that is yet to be found searches nothing: the caller does, or the roles of tables.
-    is_yet_to_find = environments.is_searched_for(environment, runbook_toml)
-    is_by_others = bool(role) and is_yet_to_find and not environments.searched_at_home(runbook_toml).names.role_arn
-    actions += (_SEARCH,) if is_searched_for and not is_by_others and _SEARCH not in actions else ()
+    # The own role of an environment that is yet to be found searches nothing: the caller does, or the roles of tables.
+    searches = is_searched_for and role in environments.searching_roles(runbook_toml)
+    actions += (_SEARCH,) if searches and _SEARCH not in actions else ()
     document = permissions.document(snapshot, actions, needed.compares_environments, needed.searches)
     if needed.reads_trails:
         document = _with_events(document, settings.audit, snapshot.caller)

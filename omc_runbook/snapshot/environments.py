@@ -89,6 +89,12 @@ def searched_at_home(runbook_toml: str = "") -> Environment:
     return home
 
 
+def searching_roles(runbook_toml: str = "") -> frozenset[str]:
+    """The ARNs of the roles as which discovery searches, those of tables too; "" for the caller without one."""
+    tables = (load(name, runbook_toml) for name in read_configured(runbook_toml).environments)
+    return frozenset(each.names.role_arn for each in (searched_at_home(runbook_toml), *tables))
+
+
 def is_searched_for(environment: str, runbook_toml: str = "") -> bool:
     """Whether discovery lists secrets to find an environment: one without a table, or any ("")."""
     configured = read_configured(runbook_toml)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,20 @@ def test_who_has_to_search_for_an_environment_may_list_secrets(
     least = least_policy(runbook, environment, str(path))
     assert [_statements(each).get("secretsmanager:ListSecrets") == ["*"] for each in least.policies] == searches
     assert ("with discovery" in " ".join(least.notes)) is (runbook == "fleet" and not any(searches))
+
+
+def test_the_role_of_a_table_searches_also_for_what_is_found_with_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Discovery signs in with it, before and after."""
+    without_sign_in(monkeypatch)
+    path, role = tmp_path / "runbook.toml", "arn:aws:iam::210987654321:role/reader"
+    path.write_text(f'{DISCOVERY}role_arn = "{role}"\n')
+    known = load("qa", str(path), may_be_new=True)
+    found = replace(known, names=known.names.model_copy(update={"role_arn": role}))
+    monkeypatch.setattr("omc_runbook.runbooks.policy.find_environment", lambda *_: found)
+    least = least_policy("verify", "qa", str(path))
+    assert [_statements(each).get("secretsmanager:ListSecrets") for each in least.policies] == [["*"], ["*"]]
 
 
 @pytest.mark.parametrize(
