@@ -31,10 +31,25 @@ from omc_runbook.terraform.root_folders import of_others
         ("development", "dev testing", "testing"),
         ("DEV", "dev", ""),
         ("shop-prod", "prod dev", "dev"),
+        ("staging", "live/app test/app", "*"),
+        ("production", "live/app test/app", "test/app"),
+        ("staging", "live non-live", "live"),
+        ("staging", "live pre-live", "*"),
+        ("production", "live nonlive", "nonlive"),
+        ("staging", "accounts/nonprod/app accounts/prod/app", "accounts/prod/app"),
+        ("staging", "nonprod nonprod/dev staging", "nonprod nonprod/dev"),
+        ("staging", "production production-dr", "*"),
+        ("production", "production staging prod-dr", "staging prod-dr"),
+        ("production", "prod-network prod-service staging-service", "staging-service"),
+        ("staging", "prod-app dev-app", "*"),
+        ("production", "live dev staging", "dev staging"),
     ],
 )
 def test_a_folder_is_another_environments_by_its_name(environment: str, roots: str, others: str) -> None:
-    """A whole name or its last word is an environment's, a first word a project's; runbook.toml need not know it."""
+    """A whole name or its last word is an environment's, a first word a project's; runbook.toml need not know it.
+
+    Not so a first word that is production's or staging's, or in whose place a folder beside has another environment's.
+    """
     names = {Path(each): frozenset({"main.tf"}) for each in roots.split()}
     expected = roots if others == "*" else others
     assert of_others(names, (), environment) == {*map(Path, expected.split())}
