@@ -25,6 +25,7 @@ from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template import NAMES, advise_folder
 from omc_runbook.repository.template_edit import NewEntry, add_entry
+from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.secret_versions import find_rewritten
 from omc_runbook.terraform.task_definitions import applies_to, files_of, may_be_of_another, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
@@ -333,9 +334,11 @@ class KeyEdits:
         for environment, container in _pairs(containers):
             while edit := next_edit(environment, container):
                 if may_be_of_another(edit.file, declared, environment, self.environments):
+                    is_values = edit.file.name.endswith(VALUES)
+                    own = f"the file of {environment}'s values" if is_values else f"{environment}'s Terraform"
                     raise CannotFollow(
                         f"{name} was not added to {edit.file.name}: that may be another environment's than"
-                        f" {environment}. Add it yourself to the file of {environment}'s values."
+                        f" {environment}. Add it yourself to {own}."
                     )
                 files[edit.file.name] = replace(edit.file, raw=edit.after)
                 descriptions.setdefault(edit.file.name, []).append(edit.what)

@@ -1071,7 +1071,8 @@ def test_a_key_is_added_to_no_folder_of_another_environment(
         planned = edits.plan({environment: ("api",)})
         assert [edit.file.name for edit in planned[2:]] == [f"envs/{edited}/{own}"]
     else:
-        why = None if " " in folders else f"that may be another environment's than {environment}"
+        whose = f"the file of {environment}'s values" if has_values else f"{environment}'s Terraform"
+        why = None if " " in folders else f"another environment's than {environment}. Add it yourself to {whose}."
         with pytest.raises(CannotFollow, match=why):
             edits.plan_with_notes({environment: ("api",)})
 
