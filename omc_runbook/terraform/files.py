@@ -25,7 +25,8 @@ _DATA = (".yaml", ".yml", ".csv", ".txt")
 
 _READS_FILE = re.compile(r'\b(?:template)?file\(\s*\\?"([^"\\]*)')
 _INTERPOLATION = re.compile(r"\$\{[^}]*\}")
-_CALLED = re.compile(r'(?:^|[{,])\s*"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
+_CALLED = re.compile(r'(?:^[ \t]*|[{,]\s*)"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
+_COMMENT = re.compile(r"(?:^|\s)(?:#|//).*|^[ \t]*/\*(?s:.*?)(?:\*/|\Z)", re.MULTILINE)
 
 
 class TerraformFiles:
@@ -156,8 +157,9 @@ def is_terraform(name: str) -> bool:
 
 
 def called_folders(files: Collection[SourceFile]) -> set[Path]:
-    """The folders whose modules the files call by their path."""
-    return {target(file.path.parent, source) for file in files for source in _CALLED.findall(file.text)}
+    """The folders whose modules the files call by their path; what is commented out calls none."""
+    code = ((file.path, file.text if file.name.endswith(".json") else _COMMENT.sub("", file.text)) for file in files)
+    return {target(path.parent, source) for path, text in code for source in _CALLED.findall(text)}
 
 
 def target(folder: Path, source: str) -> Path:

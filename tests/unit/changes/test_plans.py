@@ -72,6 +72,7 @@ from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
+from omc_runbook.terraform.declared import read_environments
 from omc_runbook.textfile.file import SourceFile
 
 
@@ -1091,6 +1092,23 @@ def test_a_module_s_folder_is_of_all_that_call_it(call: str, tmp_path: Path) -> 
     key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
     planned = KeyEdits(read_checkout(tmp_path), key, ("staging",), ("SECRET_KEY",)).plan({"production": ("api",)})
     assert [edit.file.name for edit in planned[2:]] == ["modules/dev/main.tf"]
+
+
+@pytest.mark.parametrize("comment", ["# {}", "// was: {}", "/* {} */", "  /*\n{}\n*/"])
+def test_a_call_that_is_commented_out_makes_no_module(comment: str, tmp_path: Path) -> None:
+    """Terraform is applied in that folder then, and init names its environment."""
+    call = comment.format('module "old" { source = "../dev" }')
+    terraform = (
+        'resource "aws_ecs_cluster" "c" { name = "tool-dev" }\nresource "aws_ecs_task_definition" "api" {\n'
+        '  container_definitions = jsonencode([{ name = "api", secrets = ['
+        '{ name = "SECRET_KEY", valueFrom = "${var.arn}:SECRET_KEY::" }] }])\n}\n'
+    )
+    files = {"dev/main.tf": terraform, "net/main.tf": f'{call}\nresource "aws_vpc" "main" {{}}\n'}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | files)
+    key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+    with pytest.raises(CannotFollow, match="may be another environment's"):
+        KeyEdits(read_checkout(tmp_path), key, ("staging",), ("SECRET_KEY",)).plan({"production": ("api",)})
+    assert [each.environment for each in read_environments(tmp_path)] == ["dev"]
 
 
 @pytest.mark.parametrize(
