@@ -116,9 +116,16 @@ def _letters(name: str) -> str:
 
 
 def consumers_elsewhere(snapshot: Snapshot) -> tuple[str, ...]:
-    """Services of other clusters that refer to the secret, as "SERVICE of cluster NAME", where ours is missing."""
-    found = snapshot.discovery
-    if found is None or snapshot.service_names is not None:
+    """Services of other clusters that refer to the secret, as "SERVICE of cluster NAME", where ours has none that does.
+
+    That is so where our cluster is missing too. Clusters that runbook.toml names beside our own are meant to have some.
+    """
+    found, names = snapshot.discovery, snapshot.environment.names
+    if found is None:
+        return ()
+    is_missing = snapshot.service_names is None
+    is_unread = any(snapshot.gaps.get(field) for field in ("services", "task_definitions"))
+    if not is_missing and (snapshot.consumers or names.clusters or is_unread):
         return ()
     users = (each for each in found.services if snapshot.secret_name in each.keys_by_secret)
-    return tuple(in_cluster(each.name, each.cluster) for each in users)
+    return tuple(in_cluster(each.name, each.cluster) for each in users if each.cluster != names.cluster)

@@ -339,8 +339,8 @@ def make_plan(
 
     A change redeploys every service that references the secret. Without a change, `redeploy_stale` redeploys those
     whose tasks are, or may be, stale, and those with an unfinished deployment. Raises UsageError for a change of a
-    secret that something else writes, and where the cluster does not exist and services of another one refer to the
-    secret.
+    secret that something else writes, and where services of another cluster refer to the secret and none of the
+    configured one does, or that does not exist.
     """
     secret = snapshot.secret
     assert secret is not None, "callers have read the secret"
@@ -389,9 +389,13 @@ def make_plan(
 def _refuse_change(snapshot: Snapshot, secret: Secret, version: str) -> None:
     """Raise UsageError where services would not get a new value, or something else writes the secret."""
     if elsewhere := consumers_elsewhere(snapshot):
+        cluster = snapshot.environment.names.cluster
+        why = f"Cluster {cluster} does not exist"
+        if snapshot.service_names is not None:
+            why = f"No service of cluster {cluster} refers to {snapshot.secret_name}"
         raise UsageError(
-            f"Cluster {snapshot.environment.names.cluster} does not exist, and {', '.join(elsewhere)} would keep the"
-            f" old value: {remedies.find_names(snapshot.environment).command}. Nothing was written."
+            f"{why}, and {', '.join(elsewhere)} would keep the old value:"
+            f" {remedies.find_names(snapshot.environment).command}. Nothing was written."
         )
     if reason := why_not_writable(secret, version):
         raise UsageError(f"{reason} Nothing was written.")

@@ -70,6 +70,7 @@ from omc_runbook.report import add_key, changes
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.content import Content
+from omc_runbook.snapshot.discovery import Discovery, FoundService
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 from omc_runbook.terraform.declared import read_environments
@@ -115,6 +116,18 @@ def test_an_undo_names_the_password_that_the_database_has_to_have_first() -> Non
         "First set the former POSTGRES_PASSWORD in the database" in " ".join(text.split()) for text in undos
     ]
     assert has_instruction == [True, False]
+
+
+@pytest.mark.parametrize("names", [(), None])
+def test_no_change_that_only_services_of_another_cluster_would_need(names: tuple[str, ...] | None) -> None:
+    """Whether the configured cluster is gone or only empty: its services have moved, and would keep the old value."""
+    snapshot = healthy()
+    moved = tuple(FoundService("moved", old, snapshot.definition(old)) for old in snapshot.services)
+    discovery = Discovery(environment="staging", services=moved)
+    empty = replace(snapshot, services=(), tasks=(), service_names=names, discovery=discovery)
+    with pytest.raises(UsageError, match="backend of cluster moved, worker of cluster moved would keep the old value"):
+        planned(empty, SMTP_PASSWORD=password())
+    assert planned(replace(empty, discovery=None), SMTP_PASSWORD=password()).changed, "whose secret nobody uses yet"
 
 
 def test_no_source_gives_no_value() -> None:

@@ -48,14 +48,16 @@ from support.snapshots import (
 
 from omc_runbook.aws.ecs import EXPRESS, ServiceEvent
 from omc_runbook.aws.failures import ReadFailure
-from omc_runbook.aws.secretsmanager import Version
+from omc_runbook.aws.secretsmanager import ListedSecret, Version
 from omc_runbook.changes.fix.plan import plan_fix
 from omc_runbook.checks import deployment as checks
 from omc_runbook.checks import spare_keys, startup
 from omc_runbook.checks.check import checks_of, run_check
+from omc_runbook.checks.other_names import consumers_elsewhere
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import with_remedies_of_causes
 from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.discovery import Discovery, FoundService
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionHistory
 from omc_runbook.terraform.declared import DeclaredEnvironment
@@ -108,6 +110,21 @@ def test_a_missing_service_is_found_with_the_nearest() -> None:
         *found.evidence,
     )
     assert deleted.remedy and deleted.remedy.command.startswith("Create backend again")
+
+
+@pytest.mark.parametrize(("uses_it", "remedy"), [(True, "omc-runbook init -p environment"), (False, "Create backend")])
+def test_services_that_have_moved_to_another_cluster_are_not_to_be_created_again(uses_it: bool, remedy: str) -> None:
+    """The former cluster still knows the deleted service; those that refer to the secret are in the new one."""
+    snapshot = healthy()
+    own = [old for old in snapshot.services if (old in snapshot.consumers) is uses_it]
+    moved = tuple(FoundService("moved", old, snapshot.definition(old)) for old in own)
+    listed = ListedSecret(name=snapshot.secret_name, arn=snapshot.secret_arn, tags={})
+    discovery = Discovery(environment="staging", services=moved, secrets=(listed,))
+    empty = replace(snapshot, services=(), service_names=(), tasks=(), deleted_status="INACTIVE", discovery=discovery)
+    [found] = run_check(CHECKS["wrong-names"], empty)
+    assert found.remedy and found.remedy.command.startswith(remedy)
+    assert bool([*consumers_elsewhere(empty)]) is uses_it
+    assert not consumers_elsewhere(replace(snapshot, discovery=discovery)), "our cluster has users of its own"
 
 
 @pytest.mark.parametrize(
