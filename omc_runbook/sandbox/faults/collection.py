@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-
 from botocore.exceptions import ClientError
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.suggestions import SIMILAR, closest
 from omc_runbook.sandbox import lifecycle, postgres
 from omc_runbook.sandbox.faults import (
     access,
@@ -85,13 +84,13 @@ def mend(endpoint: str, fault_id: str | None = None) -> None:
 
 
 def find(fault_id: str) -> Fault:
-    """The fault with an id; raises UsageError, with the nearest existing id, for an unknown one."""
+    """The fault with an id; raises UsageError, with the nearest existing id if one is near, for an unknown one."""
     faults = {fault.id: fault for fault in every()}
     if fault_id in faults:
         return faults[fault_id]
-    nearest = difflib.get_close_matches(fault_id, faults, n=1, cutoff=0.0)
-    name = fault_id or "without a name"
-    raise UsageError(f"There is no fault {name}; the nearest is {nearest[0]}: see omc-runbook sandbox faults.")
+    near = closest(fault_id, faults, SIMILAR)
+    nearest = f"; the nearest is {near}" if near else ""
+    raise UsageError(f"There is no fault {fault_id or 'without a name'}{nearest}: see `omc-runbook sandbox faults`.")
 
 
 def _world(endpoint: str) -> tuple[World, list[str]]:

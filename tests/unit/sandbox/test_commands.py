@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import drills, faults, lifecycle
 from omc_runbook.sandbox.cli import sandbox
 
@@ -27,3 +28,18 @@ def test_mend_says_what_it_has_repaired(words: list[str], output: str, monkeypat
     monkeypatch.setattr(drills, "current", lambda _: None)
     monkeypatch.setattr(faults, "mend", lambda *_: None)
     assert CliRunner().invoke(sandbox, ["mend", *words]).output.strip() == output
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("no-permision", "There is no fault no-permision; the nearest is no-permission: see"),
+        ("foo", "There is no fault foo: see"),
+        ("", "There is no fault without a name: see"),
+    ],
+)
+def test_a_fault_is_the_nearest_only_where_it_is_near(typed: str, answer: str) -> None:
+    """Of a word that is like none, any other would be a guess."""
+    with pytest.raises(UsageError) as refused:
+        faults.find(typed)
+    assert str(refused.value) == f"{answer} `omc-runbook sandbox faults`."
