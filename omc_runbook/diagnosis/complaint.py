@@ -116,7 +116,9 @@ def read_complaint(symptom: str = "", service: str = "", task: str = "", error_t
         raise UsageError(f'There is no symptom "{name}"{nearest(name, SYMPTOMS)} Nothing was read.')
     task_id = task.strip().rpartition("/")[2]
     if task_id and not _TASK.match(task_id):
-        raise UsageError("task is the id or the ARN of a task, or the beginning of its id. Nothing was read.")
+        raise UsageError(
+            "task is the id or the ARN of a task, or at least the first 8 characters of its id. Nothing was read."
+        )
     texts, start_problems = recognise(error_text), None
     if name == LOCAL:
         log = read_log(error_text)

@@ -99,3 +99,10 @@ def test_a_pasted_text_that_means_nothing_known_is_told_as_such() -> None:
     assert read_complaint(error_text="the moon is full").notes == (UNRECOGNISED,)
     message = "CannotPullContainerError: not found"
     assert read_complaint().notes == read_complaint(error_text=message).notes == ()
+
+
+@pytest.mark.parametrize("task", ["84fe", "9d9a1e3", "my-worker"])
+def test_what_is_no_tasks_id_is_answered_with_how_much_of_it_is_needed(task: str) -> None:
+    """A few characters are the beginning of an id too, and of too many."""
+    with pytest.raises(UsageError, match="at least the first 8 characters of its id"):
+        read_complaint(task=task)
