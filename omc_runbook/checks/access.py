@@ -501,18 +501,26 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
         elif (beside := judge_beside(snapshot, arn, access)) and beside.cause == cause:
             # AWS's message to tasks is about the denial that comes before.
             remedy, revisions = _remedy(snapshot, arn, beside), _rolled_back(snapshot, arn)
-            yield Evidence(iam.role_name(arn), beside.sentences, remedy, services, revisions=revisions)
+            yield Evidence(iam.role_name(arn), _facts(snapshot, arn, beside), remedy, services, revisions=revisions)
 
 
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
     stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_role_refused(stop.reason)]
     own = [stop.sentence for stop in stops if not is_about_other(snapshot, stop)]
     exchange = exchange_of(snapshot, arn, services) if access.cause == "nothing-allows" else None
-    facts = dict.fromkeys((*access.sentences, *((exchange.fact,) if exchange else ()), *own[:1]))
+    facts = dict.fromkeys((*_facts(snapshot, arn, access), *((exchange.fact,) if exchange else ()), *own[:1]))
     remedy = exchange.remedy if exchange else _remedy(snapshot, arn, access)
     if access.sentence in own:
         remedy = _unless_corrected(remedy)
     return Evidence(iam.role_name(arn), tuple(facts), remedy, services, revisions=_rolled_back(snapshot, arn))
+
+
+def _facts(snapshot: Snapshot, arn: str, access: RoleAccess) -> tuple[str, ...]:
+    """What shows a refusal, with the name of a permissions boundary that is in the way, where no statement names it."""
+    boundary = snapshot.permissions[arn].boundary
+    if access.cause != "boundary" or boundary is None or any(access.statements):
+        return access.sentences
+    return (*access.sentences, f"GetRole: PermissionsBoundary of {iam.role_name(arn)} is {boundary.name}.")
 
 
 def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:

@@ -596,6 +596,15 @@ def test_troubleshoot_is_named_where_a_grant_helps(permissions: Permissions, run
     assert (found.status, found.remedy.runbook) == ("found", runbook)
 
 
+def test_a_boundary_that_does_not_allow_is_named() -> None:
+    """The remedy is to edit that policy, whose name a simulation does not tell."""
+    fence = replace(policy(action="s3:*", kind="boundary"), name="fence")
+    decided = replace(simulated("implicitDeny", boundary=False, policies=(GUIDE,)), boundary=fence)
+    [found] = run_check(CHECKS["boundary"], with_permissions(healthy(), decided))
+    assert f"GetRole: PermissionsBoundary of {found.subject} is fence." in found.evidence
+    assert found.remedy and found.remedy.command.startswith("Allow ")
+
+
 def test_a_boundary_without_the_key_is_named() -> None:
     """Where the role's own policies allow kms:Decrypt and its boundary does not, no grant to the role is advised."""
     bounded = by_policies(policy(action="*"), boundary=policy(kind="boundary"))
