@@ -385,7 +385,7 @@ def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may not decrypt with the key that encrypts the secret."""
     for arn, services, key, access in _key_uses(snapshot):
-        name, facts = iam.role_name(arn), (*access.sentences, *_former_key(snapshot))
+        name, facts = iam.role_name(arn), (*_facts(snapshot, arn, access), *_former_key(snapshot))
         # Policies and grants that could not be read may say more of it than a task does.
         is_read = snapshot.permissions[arn].policies is not None and not key.unread
         stops = fresh_stops(snapshot) if access.cause == "unknown" and is_read else ()
@@ -518,7 +518,7 @@ def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: Rol
 def _facts(snapshot: Snapshot, arn: str, access: RoleAccess) -> tuple[str, ...]:
     """What shows a refusal, with the name of a permissions boundary that is in the way, where no statement names it."""
     boundary = snapshot.permissions[arn].boundary
-    if access.cause != "boundary" or boundary is None or any(access.statements):
+    if boundary is None or any(access.statements) or not (access.is_bounded or access.cause == "boundary"):
         return access.sentences
     return (*access.sentences, f"GetRole: PermissionsBoundary of {iam.role_name(arn)} is {boundary.name}.")
 
@@ -569,7 +569,7 @@ def _key_uses(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], KmsKey,
 
 def _without_grant(snapshot: Snapshot, arn: str, services: frozenset[str], key: KmsKey, access: RoleAccess) -> Evidence:
     """A role that nothing lets use the key, with a grant as the remedy, or the role that should be in its place."""
-    name, facts = iam.role_name(arn), (*access.sentences, *_former_key(snapshot))
+    name, facts = iam.role_name(arn), (*_facts(snapshot, arn, access), *_former_key(snapshot))
     if exchange := exchange_of(snapshot, arn, services):
         return Evidence(name, (*facts, exchange.fact), exchange.remedy, services, stems_from=frozenset({name}))
     grant = remedies.grant(snapshot.environment.names, name, DECRYPT, key.arn)

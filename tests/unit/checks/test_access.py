@@ -414,6 +414,7 @@ def test_a_grant_of_the_key_that_a_boundary_makes_useless_says_so() -> None:
     [found] = run_check(CHECKS["kms-no-permission"], keyed(bounded, DELEGATES)(healthy()))
     assert found.remedy.runbook == "" and "put-role-policy" in found.remedy.command
     assert "The role's permissions boundary does not allow it either." in found.evidence
+    assert any(fact.startswith("GetRole: PermissionsBoundary of ") for fact in found.evidence)
     assert found.remedy.needs.startswith(f"First allow {DECRYPT} on {KEY} in the role's permissions boundary.")
 
 
@@ -612,6 +613,8 @@ def test_a_boundary_without_the_key_is_named() -> None:
     assert "boundary" in found.evidence[0]
     assert found.remedy
     assert found.remedy.command == f"Allow {DECRYPT} on {KEY} in the role's permissions boundary."
+    assert bounded.boundary
+    assert f"GetRole: PermissionsBoundary of {found.subject} is {bounded.boundary.name}." in found.evidence
 
 
 VIA_ANOTHER = {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}}
