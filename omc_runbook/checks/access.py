@@ -269,7 +269,13 @@ def _without_denial(snapshot: Snapshot, statements: Sequence[str], has_condition
     write = remedies.put_resource_policy(snapshot.environment.names)
     which = "those statements" if statements[1:] else "that statement"
     spare = ", or with a Condition that leaves the tasks' calls out," if has_conditions else ""
-    return Remedy(f"Write the policy without {which}{spare} to policy.json, then put it with `{write.command}`.")
+    way = f"Write the policy without {which}{spare} to policy.json, then put it with `{write.command}`"
+    policy = snapshot.resource_policy
+    if policy and {*statements}.issuperset(label for label, _ in policy.statements):
+        # Without a statement it would be no policy.
+        delete = remedies.set_resource_policy(snapshot.environment.names, "").command
+        way += f", or delete it with `{delete}`, since nothing else is in it"
+    return Remedy(f"{way}.")
 
 
 def _denied_by_secret(snapshot: Snapshot) -> tuple[Stop, ...]:

@@ -295,6 +295,9 @@ def test_all_statements_of_the_secrets_policy_that_deny_are_to_go() -> None:
         denials = [statement("Deny", ROLE), statement("Deny", "*")][:count]
         [found] = run_check(CHECKS["resource-deny"], own_policy(*denials)(healthy()))
         assert found.remedy.command.startswith(f"Write the policy without {which} to policy.json")
+        assert "or delete it with `aws secretsmanager delete-resource-policy" in found.remedy.command
+        [found] = run_check(CHECKS["resource-deny"], own_policy(*denials, statement("Allow", ROLE))(healthy()))
+        assert found.remedy.command.endswith(f"file://policy.json --region {REGION}`."), "which leaves a statement"
 
 
 def test_what_may_deny_beside_a_denial_is_named() -> None:
