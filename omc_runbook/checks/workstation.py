@@ -422,7 +422,8 @@ def _is_private(workstation: Workstation, name: str, value: Masked, words: Likel
     key = workstation.key_of(name) if workstation.is_secret(name) else None
     texts = [each.value for each in workstation.checkout.template_entries]
     # The template may have an address, in which the password is escaped or in the query.
-    in_addresses = ValueSearch(encoded=[(name, value)]).find("\n".join(texts).encode())
+    addresses = "\n".join(text for text in texts if "://" in text)
+    in_addresses = ValueSearch(encoded=[(name, value)]).find(addresses.encode())
     if is_stand_in(value, name, key) or any(map(value.same_as, texts)) or in_addresses:
         return False
     return not (key is None and is_public(name, value)) and not is_too_guessable(value, key, words)

@@ -134,11 +134,12 @@ def _publish(folder: str) -> Change:
     return change
 
 
-def _tracked(name: str, line: str = "use {}", words: str = "commit -qm x", **values: str) -> Change:
-    """A file beside the .env that has a value of it, and what git does with the file."""
+def _tracked(name: str, line: str = "use {}", words: str = "commit -qm x", template: str = "", **values: str) -> Change:
+    """A file beside the .env that has a value of it, what git does with the file, and what the template has of it."""
 
     def change(platform: Platform) -> None:
         (text,) = platform.write_dotenv(**values).keys() & values.keys()
+        platform.template.write_text(platform.template.read_text() + template.format(values[text]))
         (platform.root / name).write_bytes(f"# Notes\n{line.format(values[text].strip(QUOTE))}\r\n".encode())
         (platform.root / ".gitignore").write_text(".env\nignored.md\n")
         for each in filter(None, (f"add --force {name}", words) if words else ()):
@@ -388,6 +389,11 @@ FAULTS = (
     Case("value-tracked", "in what Compose reads", _tracked("ci.yml", "- A={}", OPENAI_API_KEY=f"sk-{HEX(24)}")),
     Case("value-tracked", "the password of an address", _password_of_address("ci.sh")),
     Case("committed", "the password of an address", _password_of_address(".env.old")),
+    Case(
+        "value-tracked",
+        "in a word of the template, which has no address",
+        _tracked("README.md", template="SUPPORT=admin/{}\n", FIRST_SUPERUSER_PASSWORD=HEX(16)),
+    ),
     Case("value-tracked", "with what patterns have", _tracked("notes.md", SECRET_KEY=f"'-{HEX(20)}.*[a'")),
     *(Case("weak", text, put(FIRST_SUPERUSER_PASSWORD=text), at < 1) for at, text in enumerate(WEAK)),
     *(Case("weak", text, put(SECRET_KEY=text)) for text in WEAK_KEYS),
