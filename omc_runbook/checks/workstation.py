@@ -307,7 +307,8 @@ def _values_in_another_file(workstation: Workstation, path: str, values: Sequenc
     new = [f"Give {', '.join(others)} a new value"] if others else []
     if addresses:
         # What the address leads to has the password too.
-        new.append(f"Change the password of the login in {', '.join(addresses)}, there and in {workstation.path}")
+        login = f"Change the password of the login in {' and '.join(addresses)}"
+        new.append(f"{login}, write the new one into {workstation.path}")
     untrack = command("git", "-C", root, "rm", "--cached", path)
     return Evidence(path, facts, Remedy(f"{'. '.join(new)}, and untrack the file with `{untrack}` then."))
 

@@ -325,6 +325,7 @@ def test_the_password_of_an_address_changes_where_that_leads_too(findings_of: Ca
         found = findings_of(f"{fault}: the password of an address")
         (remedy,) = (each.remedy.command for each in found if each.is_root_cause)
         assert remedy.startswith(start) and "DATABASE_URL" in remedy and "a new value" not in remedy
+        assert " write the new one into " in remedy
 
 
 def test_without_git_tracked_files_are_unknown(healthy: Callable[[], Platform]) -> None:
