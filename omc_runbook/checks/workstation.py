@@ -354,7 +354,7 @@ def _values_in_history(snapshot: Snapshot) -> Iterator[tuple[str, Location]]:
 @check(
     "value-tracked",
     looks_like=("dotenv-exposed",),
-    ruled_out_by="git grep finds no secret value of .env in a tracked file",
+    ruled_out_by="git grep finds no secret value of .env in a tracked file of its folder or below",
 )
 def value_tracked(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A secret's value stands in a tracked file."""

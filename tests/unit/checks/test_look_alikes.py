@@ -124,3 +124,8 @@ def test_an_unknown_id_is_no_error() -> None:
 def test_a_sign_claims_nothing_that_another_fault_of_its_like_belies(check: str, claim: str) -> None:
     """Where a like of it is found, "not this one" must still be a true sentence."""
     assert claim not in ruled_out_by(check)
+
+
+def test_what_rules_out_a_tracked_value_says_which_files_were_searched() -> None:
+    """In a folder of a larger repository, the files of others are not."""
+    assert ruled_out_by("value-tracked").endswith("in a tracked file of its folder or below")
