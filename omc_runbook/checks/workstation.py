@@ -343,11 +343,15 @@ def _values_in_history(snapshot: Snapshot) -> Iterator[tuple[str, Location]]:
     find = workstation.history.find if workstation.history else lambda _: ()
     for name, value in workstation.issued_values:
         yield from ((name, location) for location in find(value))
+    in_files = dict[tuple[str, str], tuple[str, Location]]()
     for name, password in workstation.address_passwords:
         locations = find(password)
         # Many a file has a password such as postgres.
         if locations and _is_private(workstation, name, password, likely_words(snapshot)):
-            yield from ((name, location) for location in locations)
+            for each in locations:
+                # A list of addresses may have several.
+                in_files.setdefault((name, each.path), (name, each))
+    yield from in_files.values()
     yield from workstation.shared_values.published if workstation.shared_values else ()
 
 

@@ -26,6 +26,8 @@ _UNFILLED = re.compile(r"\$\{\w+\}|\{\{.*?\}\}|<[\w -]+>|\[YOUR[\w -]*\]")
 _VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]*|%\(\w+\)s|%[A-Z_][A-Z0-9_]*%")
 """A variable in the place of a whole login or password, as shells, Python's % and Windows write it."""
 _HIDDEN = re.compile(r"[*•.…x]{3,}")
+_NEXT = re.compile(r"[,;\s]\s*(?=[A-Za-z][\w+.-]*://)")
+"""What stands between those of a list of addresses, as CORS origins, brokers and LDAP's servers are."""
 LARGEST_PORT = 65535
 
 
@@ -59,8 +61,7 @@ def problem_of(text: str, name: str, key: Key | None) -> AddressProblem | None:
     if "(" in text.partition("://")[0]:
         # A list of brokers to try, as failover:(ssl://one,ssl://other).
         return None
-    # A list of addresses, as those of CORS origins, of brokers and of LDAP's servers are.
-    for part in re.split(r"[,;\s]\s*(?=[A-Za-z][\w+.-]*://)", text):
+    for part in _NEXT.split(text):
         if _NO_SLASHES.search(part):
             return AddressProblem("wrong-form", "lacks the :// after its scheme")
         if (match := _ADDRESS.search(part)) and (problem := _problem(match)):
@@ -68,12 +69,20 @@ def problem_of(text: str, name: str, key: Key | None) -> AddressProblem | None:
     return None
 
 
+def logins_of(value: Masked, name: str, key: Key | None) -> tuple[AddressLogin, ...]:
+    """The logins in an address, or in each of a list of them, as a broker's clients try one after another."""
+    return tuple(filter(None, (_login_in(part, name, key) for part in _NEXT.split(reveal(value)))))
+
+
 def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
     """The login in an address; None where it has no password, is broken, or is no address.
 
     PostgreSQL's and JDBC's may have it in their query: https://www.postgresql.org/docs/current/libpq-connect.html
     """
-    text = reveal(value)
+    return _login_in(reveal(value), name, key)
+
+
+def _login_in(text: str, name: str, key: Key | None) -> AddressLogin | None:
     match = _ADDRESS.search(text) if is_address(name, key) else None
     if not match or _problem(match):
         return None

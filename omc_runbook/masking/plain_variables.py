@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omc_runbook.masking.addresses import is_address, login_of
+from omc_runbook.masking.addresses import is_address, logins_of
 from omc_runbook.masking.common import WORDS, is_random
 from omc_runbook.masking.defects import PATH
 from omc_runbook.masking.strength import is_strong
@@ -36,8 +36,8 @@ def has_secret(name: str, text: str, is_variable: bool = True) -> bool:
     if not text or _PUBLIC.search(name):
         return False
     if is_address(name, None):
-        login = login_of(Masked(text, name), name, None) if "@" in text else None
-        return login is not None and not login.password.matches(_VARIABLE)
+        logins = logins_of(Masked(text, name), name, None) if "@" in text else ()
+        return any(not login.password.matches(_VARIABLE) for login in logins)
     if not (is_secret(name) and _OWN_NAME.search(name)) or _REFERENCE.search(text) or _VARIABLE.search(text):
         return False
     is_password = is_issued(name) and not name.upper().endswith(("KEY", "TOKEN"))

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import chain, compress
 from pathlib import Path
 
-from omc_runbook.masking.addresses import login_of
+from omc_runbook.masking.addresses import logins_of
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.catalogue import Key, variable_of
@@ -511,9 +511,11 @@ class Workstation:
         """The passwords in addresses of the .env, such as DATABASE_URL, that no secret variable has too."""
         issued, found = [value for _, value in self.issued_values], list[tuple[str, Masked]]()
         for name, value in ((each.name, each.value) for each in self.bindings if not self.is_secret(each.name)):
-            login = login_of(value, name, self.key_of(name)) if value is not None else None
-            if login and is_value(login.password) and not any(map(login.password.same_as, issued)):
-                found.append((name, login.password))
+            passwords = list[Masked]()
+            for login in logins_of(value, name, self.key_of(name)) if value is not None else ():
+                if is_value(login.password) and not any(map(login.password.same_as, (*issued, *passwords))):
+                    passwords.append(login.password)
+            found += [(name, password) for password in passwords]
         return tuple(found)
 
     @cached_property

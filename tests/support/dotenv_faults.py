@@ -164,6 +164,19 @@ def _password_of_address(name: str, template: str = "") -> Change:
     return change
 
 
+def _passwords_of_list(name: str) -> Change:
+    """A list of addresses in the .env, and the passwords of all of them in a tracked file."""
+
+    def change(platform: Platform) -> None:
+        passwords = HEX(16), HEX(16)
+        add(f"DATABASE_URL={','.join(f'redis://:{each}@localhost:6379' for each in passwords)}")(platform)
+        (platform.root / name).write_text("".join(f"A={each}\n" for each in passwords))
+        platform.git("add", "--force", name)
+        platform.git("commit", "--quiet", "--message", "x")
+
+    return change
+
+
 def _map(lines: str) -> Change:
     """The backend's environment as a mapping."""
 
@@ -452,6 +465,7 @@ RAW = ("quote(self.POSTGRES_PASSWORD, safe='')", "self.POSTGRES_PASSWORD")
 """Settings that put the password into the URL as it is."""
 
 SINGLE = (
+    Case("committed", "the passwords of a list", _passwords_of_list(".env.old")),
     Case("url-chars", "Settings", both(_settings(*RAW), put(POSTGRES_PASSWORD=f"{HEX(16)}/x@y")), True),
     Case(
         "url-chars",

@@ -302,28 +302,32 @@ def test_a_value_in_tracked_files_is_named_with_its_lines(healthy: Callable[[], 
 
 
 def test_a_secret_of_the_catalogue_is_looked_for_wherever_it_comes_from(healthy: Callable[[], Platform]) -> None:
-    """One that runbook.toml only describes, and of addresses the password, unless another variable has it."""
+    """One that runbook.toml only describes, and of addresses each password, unless another variable has it."""
     platform = healthy()
     values = platform.write_dotenv(PARTNER_PASSWORD=HEX(12), FIRST_SUPERUSER="admin@ohmycoins.test")
     for name, password in (("A_URL", values["PARTNER_PASSWORD"]), ("B_URL", HEX(12)), ("C_URL", "changethis")):
         add(f"{name}=redis://:{password}@localhost:6379")(platform)
+    hosts = [f"amqp://mq:{password}@localhost:5672//" for password in (HEX(12), HEX(12))]
+    add(f"D_URL={';'.join(hosts)};{hosts[0]}")(platform)
     workstation = look(platform.root, False).workstation
     assert workstation
     described = replace(workstation, keys={**workstation.keys, "PARTNER_PASSWORD": Key(description="The partner's")})
     assert "PARTNER_PASSWORD" in dict(described.issued_values) and "FIRST_SUPERUSER" not in dict(
         described.issued_values
     )
-    assert [name for name, _ in described.address_passwords] == ["B_URL"]
+    assert [name for name, _ in described.address_passwords] == ["B_URL", "D_URL", "D_URL"]
 
 
 def test_the_password_of_an_address_changes_where_that_leads_too(findings_of: Callable[[str], Findings]) -> None:
     """In whichever file it is."""
     for fault, start in (
-        ("committed", "Change the password of the login in "),
-        ("value-tracked", "Change the password"),
+        ("committed: the password of an address", "Change the password of the login in "),
+        ("committed: the passwords of a list", "Change the password of the login in "),
+        ("value-tracked: the password of an address", "Change the password"),
     ):
-        found = findings_of(f"{fault}: the password of an address")
-        (remedy,) = (each.remedy.command for each in found if each.is_root_cause)
+        (found,) = (each for each in findings_of(fault) if each.is_root_cause)
+        remedy = found.remedy.command
+        assert len(found.evidence) == 1
         assert remedy.startswith(start) and "DATABASE_URL" in remedy and "a new value" not in remedy
         assert " write the new one into " in remedy
 
