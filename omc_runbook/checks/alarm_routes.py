@@ -9,8 +9,8 @@ from typing import Literal
 from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.aws.sns import Topic
-from omc_runbook.iam.policy import evaluate_resource
-from omc_runbook.model.arn import account_in, region_in
+from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate_resource
+from omc_runbook.model.arn import region_in
 from omc_runbook.model.event_patterns import matches_filter, matches_rule
 from omc_runbook.model.truth import any_of
 from omc_runbook.snapshot.audit.monitoring import READ, read_event, rule_event
@@ -43,6 +43,11 @@ class AlarmRoute:
     ends: tuple[str, ...] = ()
     """What is at each target, in a sentence."""
 
+    @property
+    def service(self) -> str:
+        """The service that publishes."""
+        return RULES if self.kind == "rule" else ALARMS
+
 
 def routes_of(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:
     """Every route of what an audit read."""
@@ -73,7 +78,7 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
                 region=region,
                 problem=problem,
             )
-            yield _leading_to(route, monitoring, alarm.actions, ALARMS)
+            yield _leading_to(route, snapshot, monitoring, alarm.actions)
 
 
 def _problem_of(trail: Trail) -> str:
@@ -103,43 +108,55 @@ def _of_rules(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRoute
             region=region,
             problem=problem,
         )
-        yield _leading_to(route, monitoring, rule.targets, RULES)
+        yield _leading_to(route, snapshot, monitoring, rule.targets)
 
 
-def _leading_to(route: AlarmRoute, monitoring: Monitoring, targets: tuple[str, ...], service: str) -> AlarmRoute:
-    """A route with its targets, to which a service publishes."""
-    reaches = any_of(_has_subscriber(monitoring, arn, service) for arn in targets)
-    ends = tuple(_end(monitoring, arn, service) for arn in targets)
+def _leading_to(route: AlarmRoute, snapshot: Snapshot, monitoring: Monitoring, targets: tuple[str, ...]) -> AlarmRoute:
+    """A route with its targets."""
+    reaches = any_of(_has_subscriber(snapshot, route, monitoring, arn) for arn in targets)
+    ends = tuple(_end(snapshot, route, monitoring, arn) for arn in targets)
     return replace(route, targets=targets, reaches=reaches, ends=ends)
 
 
-def _has_subscriber(monitoring: Monitoring, arn: str, service: str) -> bool | None:
+def _has_subscriber(snapshot: Snapshot, route: AlarmRoute, monitoring: Monitoring, arn: str) -> bool | None:
     if arn not in monitoring.topics:
         return None
     topic = monitoring.topics[arn]
-    return bool(topic and topic.confirmed) and may_publish(topic, service)
+    return bool(topic and topic.confirmed) and _may_publish(snapshot, route, topic)
 
 
-def may_publish(topic: Topic | None, service: str) -> bool | None:
-    """Whether a topic's policy and key let a service publish for its own account; None where a Condition may not.
-
-    Alarms publish as the topic's owner, which a new topic's policy allows; EventBridge does not. See
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
-    """
-    return not (topic and topic.is_closed) and policy_allows(topic, service)
+def _may_publish(snapshot: Snapshot, route: AlarmRoute, topic: Topic | None) -> bool | None:
+    """Whether a topic's policy and key let a route publish; None where a Condition leaves that open."""
+    return not (topic and topic.is_closed) and _policy_allows(snapshot, route, topic)
 
 
-def policy_allows(topic: Topic | None, service: str) -> bool | None:
+def _policy_allows(snapshot: Snapshot, route: AlarmRoute, topic: Topic | None) -> bool | None:
     """The same by the topic's policy alone."""
     if topic is None or topic.policy is None:
         return topic is not None
-    account = account_in(topic.arn)
-    context = {"aws:SourceAccount": account, "aws:SourceOwner": account if service == ALARMS else ()}
-    decision = evaluate_resource(topic.policy, (service,), "sns:Publish", topic.arn, context).decision
+    decision = verdict_on(snapshot, route, topic.policy, topic.arn).decision
     return None if decision == "unknown" else decision == "allowed"
 
 
-def _end(monitoring: Monitoring, arn: str, service: str) -> str:
+def verdict_on(snapshot: Snapshot, route: AlarmRoute, policy: PolicyDocument, topic: str) -> Verdict:
+    """What the policy of a topic decides of an alarm or a rule that publishes to it.
+
+    Alarms publish as their account, which a new topic's policy allows; EventBridge does not. See
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html and
+    https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
+    """
+    account, is_alarm = snapshot.account, route.service == ALARMS
+    source = f"cloudwatch:{route.region}:{account}:alarm:" if is_alarm else f"events:{route.region}:{account}:rule/"
+    context = {
+        "aws:SourceAccount": account,
+        "aws:SourceArn": f"arn:{snapshot.caller.partition}:{source}{route.name}",
+        "aws:SourceOwner": account if is_alarm else (),
+        "aws:SecureTransport": "true",
+    }
+    return evaluate_resource(policy, (route.service,), "sns:Publish", topic, context)
+
+
+def _end(snapshot: Snapshot, route: AlarmRoute, monitoring: Monitoring, arn: str) -> str:
     """What a target of a route is, in words."""
     if arn not in monitoring.topics:
         return f"who receives what is sent to {arn} was not read."
@@ -149,7 +166,7 @@ def _end(monitoring: Monitoring, arn: str, service: str) -> str:
     if not topic.confirmed:
         pending = f"; to be confirmed: {', '.join(topic.pending)}" if topic.pending else ""
         return f"topic {arn} has no confirmed subscription{pending}."
-    may, problems = policy_allows(topic, service), list[str]()
+    may, service, problems = _policy_allows(snapshot, route, topic), route.service, list[str]()
     if topic.is_closed:
         problems.append(
             f"topic {arn} is encrypted with {topic.key}, and the policy of that AWS managed key leaves {service} out"

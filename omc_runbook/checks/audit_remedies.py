@@ -9,8 +9,9 @@ from typing import Any
 
 from omc_runbook.aws.cloudtrail import Access, Trail
 from omc_runbook.aws.events import WITH_READS
+from omc_runbook.aws.sns import Topic
 from omc_runbook.checks import remedies
-from omc_runbook.checks.alarm_routes import ACTIONS_OFF, ALARMS, RULES, AlarmRoute, policy_allows
+from omc_runbook.checks.alarm_routes import ACTIONS_OFF, AlarmRoute, verdict_on
 from omc_runbook.iam.policy import extend
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.environment import Environment
@@ -246,21 +247,10 @@ def switch_on(route: AlarmRoute) -> Remedy:
 def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
     """Subscribe an address to the route's topic, which is created where it is gone, or let the route publish to it."""
     monitoring = snapshot.audit.monitoring
-    service = RULES if route.kind == "rule" else ALARMS
     for arn in route.targets:
         found = monitoring.topics.get(arn) if monitoring else None
-        attributes: list[tuple[str, str]] = []
-        if found and found.policy and not policy_allows(found, service):
-            grant = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish", "Resource": arn}
-            attributes.append(("Policy", extend(found.policy, **grant)))
-        if found and found.is_closed:
-            attributes.append(("KmsMasterKeyId", "KEY"))
-        if found and found.confirmed and attributes:
-            key = f"KEY is the ARN of a customer key whose policy lets {service} kms:Decrypt and kms:GenerateDataKey*."
-            on_topic = ("sns", "set-topic-attributes", "--topic-arn", arn)
-            pairs = (("--attribute-name", name, "--attribute-value", value) for name, value in attributes)
-            remedy = _chain(region_in(arn), *((*on_topic, *pair) for pair in pairs))
-            return remedy.needing(key) if found.is_closed else remedy
+        if found and found.confirmed and (found.policy or found.is_closed):
+            return _let_publish(snapshot, route, found)
     # Whether a target of another kind reaches somebody is unknown, so that these are topics.
     topic = route.targets[0] if route.targets else topic_of(snapshot, route.region)
     target = json.dumps([{"Id": "topic", "Arn": topic}])
@@ -272,6 +262,27 @@ def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
         ("sns", "subscribe", "--topic-arn", topic, "--protocol", "email", "--notification-endpoint", "ADDRESS"),
     )
     return remedy.needing("ADDRESS is who is to know: they confirm by the link in the message from SNS.")
+
+
+def _let_publish(snapshot: Snapshot, route: AlarmRoute, topic: Topic) -> Remedy:
+    """Let a route publish to a topic with subscribers, whose policy or key does not."""
+    owner, service, attributes = account_in(topic.arn), route.service, list[tuple[str, str]]()
+    if owner != snapshot.account:
+        return Remedy(f"Ask account {owner}, which owns topic {topic.arn}, to let {service} publish to it.")
+    if topic.policy:
+        verdict = verdict_on(snapshot, route, topic.policy, topic.arn)
+        if verdict.decision == "explicit-deny":
+            return Remedy(f"Correct {', '.join(verdict.statements)}: its Deny keeps {service} from sns:Publish.")
+        if verdict.decision != "allowed":
+            grant = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish"}
+            attributes.append(("Policy", extend(topic.policy, **grant, Resource=topic.arn)))
+    if topic.is_closed:
+        attributes.append(("KmsMasterKeyId", "KEY"))
+    on_topic = ("sns", "set-topic-attributes", "--topic-arn", topic.arn)
+    pairs = (("--attribute-name", name, "--attribute-value", value) for name, value in attributes)
+    remedy = _chain(region_in(topic.arn), *((*on_topic, *pair) for pair in pairs))
+    key = f"KEY is the ARN of a customer key whose policy lets {service} kms:Decrypt and kms:GenerateDataKey*."
+    return remedy.needing(key) if topic.is_closed else remedy
 
 
 def _of_trail(trail: Trail, *words: str) -> Remedy:

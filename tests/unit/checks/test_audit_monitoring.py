@@ -304,6 +304,63 @@ def test_a_rule_gets_both_the_key_and_the_policy_of_a_topic_that_lacks_both() ->
     assert found(monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: mended})) == {}
 
 
+ACCOUNT, OTHER_ACCOUNT = healthy().caller.account, "210987654321"
+OF_OTHERS = TOPIC.replace(ACCOUNT, OTHER_ACCOUNT)
+"""A topic of another account."""
+SOURCES = {"alarm": f"arn:aws:cloudwatch:ap-southeast-2:{ACCOUNT}:alarm:", "rule": "arn:aws:events:*:*:rule/"}
+ENCRYPTED_ONLY = {
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "sns:Publish",
+    "Resource": "*",
+    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize(
+    ("key", "value", "more", "hears"),
+    [
+        ("aws:SourceArn", "{source}secret-reads", (), True),
+        ("aws:SourceArn", "{source}secret-*", (ENCRYPTED_ONLY,), True),
+        ("aws:SourceArn", "{source}other", (), False),
+        ("aws:SourceAccount", ACCOUNT, (), True),
+        ("aws:SourceAccount", OTHER_ACCOUNT, (), False),
+        ("aws:SourceOrgID", "o-a1b2c3d4e5", (), None),
+    ],
+)
+@pytest.mark.parametrize("topic", [TOPIC, OF_OTHERS])
+def test_a_topics_policy_is_asked_for_this_alarm_or_rule(
+    kind: str, key: str, value: str, more: tuple[dict[str, Any], ...], hears: bool | None, topic: str
+) -> None:
+    """Its account and its ARN are known, whoever has the topic."""
+    operator = "ArnLike" if key == "aws:SourceArn" else "StringEquals"
+    service = "events.amazonaws.com" if kind == "rule" else "cloudwatch.amazonaws.com"
+    condition = {operator: {key: value.format(source=SOURCES[kind])}}
+    allow = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish", "Resource": topic}
+    document = {"Version": "2012-10-17", "Statement": [{**allow, "Condition": condition}, *more]}
+    known = Topic(topic, ("email",), (), PolicyDocument("the topic's policy", "resource", document))
+    rules = (replace(RULE, targets=(topic,)),) if kind == "rule" else ()
+    alarms = {FILTER.watched: (replace(ALARM, actions=(topic,)),)} if kind == "alarm" else {}
+    filters = (FILTER,) if kind == "alarm" else ()
+    snapshot = monitored(healthy(), filters=filters, alarms=alarms, rules=rules, topics={topic: known})
+    status = {True: {}, False: {"alarm-to-nobody": "found"}, None: {"alarm-to-nobody": "unknown"}}[hears]
+    assert found(snapshot) == status
+    if hears is False:
+        [answer] = run_check(CHECKS["alarm-to-nobody"], snapshot)
+        own = answer.remedy.command.startswith("aws sns set-topic-attributes ")
+        assert own if topic == TOPIC else answer.remedy.command.startswith(f"Ask account {OTHER_ACCOUNT}")
+
+
+def test_no_grant_outdoes_the_deny_of_a_topic() -> None:
+    """The statement that denies is named instead."""
+    deny = {"Sid": "Quiet", "Effect": "Deny", "Principal": "*", "Action": "sns:Publish", "Resource": TOPIC}
+    policy = PolicyDocument("the topic's policy", "resource", {"Version": "2012-10-17", "Statement": [DEFAULT, deny]})
+    silent = monitored(healthy(), topics={TOPIC: Topic(TOPIC, ("email",), (), policy)})
+    [answer] = run_check(CHECKS["alarm-to-nobody"], silent)
+    assert answer.remedy.command.startswith("Correct the topic's policy statement 2 (Quiet):")
+
+
 def test_the_alarm_that_is_offered_matches_a_read_by_others_than_ecs() -> None:
     """Both patterns match a read of the secret, and none by the role with which tasks start."""
     snapshot = monitored(healthy())
