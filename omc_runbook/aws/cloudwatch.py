@@ -13,6 +13,8 @@ class MetricAlarm:
     name: str
     are_actions_enabled: bool
     actions: tuple[str, ...]
+    unit: str = ""
+    """The unit of the data that it looks at alone; "" for any."""
 
 
 def describe_alarms(client: Any, namespace: str, metric: str) -> tuple[MetricAlarm, ...]:
@@ -26,6 +28,7 @@ def describe_alarms(client: Any, namespace: str, metric: str) -> tuple[MetricAla
             name=each["AlarmName"],
             are_actions_enabled=each.get("ActionsEnabled", True),
             actions=tuple(each.get("AlarmActions", ())),
+            unit=each.get("Unit") or "",
         )
         for each in answer["MetricAlarms"]
     )

@@ -18,6 +18,8 @@ class EventRule:
     state: str
     pattern: str
     targets: tuple[str, ...] = ()
+    managed_by: str = ""
+    """The AWS service that made it and alone may change it, such as for an archive; "" for none."""
 
 
 def list_rules(client: Any) -> tuple[EventRule, ...]:
@@ -27,7 +29,12 @@ def list_rules(client: Any) -> tuple[EventRule, ...]:
     """
     pages = client.get_paginator("list_rules").paginate()
     return tuple(
-        EventRule(name=each["Name"], state=each.get("State", ""), pattern=each["EventPattern"])
+        EventRule(
+            name=each["Name"],
+            state=each.get("State", ""),
+            pattern=each["EventPattern"],
+            managed_by=each.get("ManagedBy") or "",
+        )
         for page in pages
         for each in page["Rules"]
         if each.get("EventPattern")

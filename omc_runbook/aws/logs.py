@@ -43,7 +43,10 @@ class MetricFilter:
     pattern: str
     namespace: str
     metric: str
+    unit: str = "None"
     has_dimensions: bool = False
+    criteria: str = ""
+    """Which system fields a log event has to have, beside the pattern; "" for any."""
 
     @property
     def watched(self) -> tuple[str, str, str]:
@@ -65,7 +68,9 @@ def describe_metric_filters(client: CloudWatchLogsClient, group_arn: str) -> tup
             pattern=each.get("filterPattern", ""),
             namespace=transformation["metricNamespace"],
             metric=transformation["metricName"],
-            has_dimensions=bool(transformation.get("dimensions")),
+            unit=transformation.get("unit") or "None",
+            has_dimensions=bool(transformation.get("dimensions") or each.get("emitSystemFieldDimensions")),
+            criteria=each.get("fieldSelectionCriteria") or "",
         )
         for page in pages
         for each in page["metricFilters"]

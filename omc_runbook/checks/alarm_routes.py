@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.aws.cloudtrail import Trail
+from omc_runbook.aws.cloudwatch import MetricAlarm
 from omc_runbook.aws.events import WITH_READS
+from omc_runbook.aws.logs import MetricFilter
 from omc_runbook.aws.sns import Topic
 from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate_resource
 from omc_runbook.model.arn import region_in
@@ -19,7 +21,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 ALARMS, RULES = "cloudwatch.amazonaws.com", "events.amazonaws.com"
 """The services that publish to a topic."""
-ACTIONS_OFF = "ActionsEnabled false"
+ACTIONS_OFF, HAS_UNIT = "ActionsEnabled false", "has Unit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class AlarmRoute:
     """Whether it matches a read of the secret; None where its pattern is not understood."""
     pattern: str
     region: str
+    doubt: str = ""
+    """Why that is unknown, in a sentence; "" where it is known, or the pattern alone is the reason."""
     problem: str = ""
     """What turns it off, in a sentence; "" where it is on."""
     targets: tuple[str, ...] = ()
@@ -63,22 +67,42 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
         trails = [trail for trail in monitoring.trails if trail.log_group_arn == each.group_arn]
         problems = [*map(_problem_of, trails)]
         region = region_in(each.group_arn)
-        matches = None if each.has_dimensions else matches_filter(each.pattern, event)
+        doubt = _doubt_of(each)
+        route = AlarmRoute(
+            kind="filter",
+            name=each.name,
+            matches=None if doubt else matches_filter(each.pattern, event),
+            pattern=each.pattern,
+            region=region,
+            doubt=doubt,
+            reaches=None if doubt else False,
+        )
         alarms = monitoring.alarms.get(each.watched, ())
-        if not alarms:
-            yield AlarmRoute(kind="filter", name=each.name, matches=matches, pattern=each.pattern, region=region)
-        for alarm in alarms:
-            problem = "" if alarm.are_actions_enabled else f"alarm {alarm.name} has {ACTIONS_OFF}."
-            problem = problems[0] if all(problems) else problem
-            route = AlarmRoute(
-                kind="alarm",
-                name=alarm.name,
-                matches=matches,
-                pattern=each.pattern,
-                region=region,
-                problem=problem,
-            )
-            yield _leading_to(route, snapshot, monitoring, alarm.actions)
+        # An alarm on a metric with dimensions is not among these.
+        if not alarms or each.has_dimensions:
+            yield route
+        for alarm in alarms if not each.has_dimensions else ():
+            problem = problems[0] if all(problems) else _problem_between(alarm, each)
+            by_alarm = replace(route, kind="alarm", name=alarm.name, problem=problem)
+            yield _leading_to(by_alarm, snapshot, monitoring, alarm.actions)
+
+
+def _doubt_of(each: MetricFilter) -> str:
+    """Why it is not known whether an alarm watches what a filter counts of reads, in a sentence; "" where it is."""
+    if each.has_dimensions:
+        return f"metric filter {each.name} counts by dimensions: which alarms watch these was not read."
+    if each.criteria:
+        return f"whether metric filter {each.name} sees reads depends on its fieldSelectionCriteria {each.criteria}."
+    return ""
+
+
+def _problem_between(alarm: MetricAlarm, each: MetricFilter) -> str:
+    """What keeps an alarm from going off by what a filter counts, in a sentence; "" where nothing does."""
+    if not alarm.are_actions_enabled:
+        return f"alarm {alarm.name} has {ACTIONS_OFF}."
+    if alarm.unit and alarm.unit != each.unit:
+        return f"alarm {alarm.name} {HAS_UNIT} {alarm.unit}, but metric filter {each.name} counts in unit {each.unit}."
+    return ""
 
 
 def _problem_of(trail: Trail) -> str:

@@ -102,9 +102,10 @@ def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
     notifiers = [route for route in routes if route.kind != "filter"]
     if any(route.matches for route in notifiers):
         return
-    undecided = [route for route in notifiers if route.matches is None]
+    undecided = [route for route in routes if route.matches is None and (route in notifiers or route.doubt)]
     for route in undecided:
-        yield Uncertain(route.name, (f"Whether {route.kind} {route.name} matches is not known: {route.pattern}",))
+        unknown = f"Whether {route.kind} {route.name} matches is not known: {route.pattern}"
+        yield Uncertain(route.name, (_sentence(route.doubt) or unknown,))
     elsewhere = [trail for trail in _best_trails(snapshot) if is_group_elsewhere(trail, snapshot.account)]
     for trail in elsewhere:
         owner = account_in(trail.log_group_arn)
@@ -116,7 +117,7 @@ def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
     if not undecided and not elsewhere:
         facts = [
             f"Metric filter {route.name} counts reads of {snapshot.secret_name}, but no alarm watches its metric"
-            " (cloudwatch:DescribeAlarmsForMetric)."
+            " (cloudwatch:DescribeAlarmsForMetric, which has none on a metric math expression)."
             for route in routes
             if route.matches
         ]

@@ -11,7 +11,7 @@ from omc_runbook.aws.cloudtrail import Access, Trail
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.aws.sns import Topic
 from omc_runbook.checks import remedies
-from omc_runbook.checks.alarm_routes import ACTIONS_OFF, AlarmRoute, verdict_on
+from omc_runbook.checks.alarm_routes import ACTIONS_OFF, HAS_UNIT, AlarmRoute, verdict_on
 from omc_runbook.iam.policy import extend
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.environment import Environment
@@ -238,6 +238,8 @@ def switch_on(route: AlarmRoute) -> Remedy:
         return remedies.in_region(route.region, "events", "put-rule", *rule)
     if ACTIONS_OFF in route.problem:
         return remedies.in_region(route.region, "cloudwatch", "enable-alarm-actions", "--alarm-names", route.name)
+    if HAS_UNIT in route.problem:
+        return Remedy("Put the alarm again without a unit: aws cloudwatch put-metric-alarm with its other settings.")
     return Remedy(
         "Let the trail send reads to its log group again: it has to log them, and its role for CloudWatch Logs needs"
         " logs:CreateLogStream and logs:PutLogEvents there."

@@ -53,8 +53,8 @@ def works(route: AlarmRoute) -> bool | None:
 
 def _of_route(route: AlarmRoute) -> str:
     if route.kind == "filter":
-        return "no alarm watches its metric"
-    unknown = [f"whether it matches is not known: {route.pattern}"] if route.matches is None else []
+        return route.doubt or "no alarm watches its metric"
+    unknown = [route.doubt or f"whether it matches is not known: {route.pattern}"] if route.matches is None else []
     return " ".join([*unknown, *([route.problem] if route.problem else []), *(route.ends or ("it has no target.",))])
 
 

@@ -86,6 +86,8 @@ def rule_event(event: Fields, region: str) -> Fields:
         "detail-type": ("AWS API Call via CloudTrail",),
         "region": (region,),
         "account": event["recipientAccountId"],
+        "resources": (),
+        "replay-name": (),
     }
     return outside | {f"detail.{name}": values for name, values in event.items()}
 
@@ -147,7 +149,9 @@ def _alarms(gatherer: Gatherer, filters: Iterable[MetricFilter]) -> dict[tuple[s
 def _with_targets(gatherer: Gatherer, rules: tuple[EventRule, ...], event: Fields) -> tuple[EventRule, ...]:
     """The rules that match a read of the secret, or may, with their targets."""
     outside = rule_event(event, gatherer.names.region)
-    matching = [rule for rule in rules if matches_rule(rule.pattern, outside) is not False]
+    # Nobody can let a rule that is a service's own get reads: it is no alarm that was switched off.
+    own = [rule for rule in rules if rule.state == events.WITH_READS or not rule.managed_by]
+    matching = [rule for rule in own if matches_rule(rule.pattern, outside) is not False]
     answers = [
         gatherer.read_once(
             f"the targets of rule {rule.name}", "events:ListTargetsByRule", events.list_targets, rule.name

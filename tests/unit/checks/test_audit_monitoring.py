@@ -304,6 +304,52 @@ def test_a_rule_gets_both_the_key_and_the_policy_of_a_topic_that_lacks_both() ->
     assert found(monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: mended})) == {}
 
 
+def test_alarms_on_a_metric_with_dimensions_are_unknown() -> None:
+    """DescribeAlarmsForMetric gives none of them without their dimensions; one without any gets no data."""
+    by_user = replace(FILTER, has_dimensions=True)
+    for alarms in ({}, {FILTER.watched: (ALARM,)}):
+        snapshot = monitored(healthy(), filters=(by_user,), alarms=alarms)
+        assert found(snapshot) == {"no-alarm": "unknown"}
+        [answer] = run_check(CHECKS["no-alarm"], snapshot)
+        assert answer.evidence == (
+            "Metric filter secret-reads counts by dimensions: which alarms watch these was not read.",
+        )
+
+
+def test_a_filter_on_system_fields_is_unknown() -> None:
+    """Its fieldSelectionCriteria may leave the account out; whether an alarm watches it is known."""
+    narrow = replace(FILTER, criteria='@aws.region = "us-east-1"')
+    [answer] = run_check(CHECKS["no-alarm"], monitored(healthy(), filters=(narrow,)))
+    assert answer.status == "unknown" and 'fieldSelectionCriteria @aws.region = "us-east-1"' in answer.evidence[0]
+
+
+@pytest.mark.parametrize(("unit", "is_off"), [("", False), ("None", False), ("Count", True)])
+def test_an_alarm_on_another_unit_than_its_metric_gets_no_data(unit: str, is_off: bool) -> None:
+    """An alarm without a unit looks at all data."""
+    alarms = {FILTER.watched: (replace(ALARM, unit=unit),)}
+    snapshot = monitored(healthy(), alarms=alarms)
+    assert found(snapshot) == ({"alarm-off": "found"} if is_off else {})
+    assert found(monitored(healthy(), filters=(replace(FILTER, unit="Count"),), alarms=alarms)) == (
+        {"alarm-off": "found"} if unit == "None" else {}
+    )
+    for answer in run_check(CHECKS["alarm-off"], snapshot) if is_off else ():
+        assert answer.evidence[0].endswith("has Unit Count, but metric filter secret-reads counts in unit None.")
+        assert "without a unit" in answer.remedy.command
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        {"source": ["aws.secretsmanager"], "resources": [{"wildcard": "*app-secrets*"}]},
+        {"source": ["aws.secretsmanager"], "replay-name": [{"exists": True}]},
+    ],
+)
+def test_a_rule_on_what_no_recorded_call_has_hears_of_none(pattern: dict[str, Any]) -> None:
+    """CloudTrail's events name no resources, and only a replay has a name."""
+    rule = replace(RULE, pattern=json.dumps(pattern))
+    assert found(monitored(healthy(), filters=(), alarms={}, rules=(rule,))) == {"no-alarm": "found"}
+
+
 ACCOUNT, OTHER_ACCOUNT = healthy().caller.account, "210987654321"
 OF_OTHERS = TOPIC.replace(ACCOUNT, OTHER_ACCOUNT)
 """A topic of another account."""
