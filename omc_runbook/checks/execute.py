@@ -112,7 +112,7 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
             for task in tasks
             if (definition := snapshot.definition(task))
             for container in definition.containers
-            if container.readonly and (task.id in refused or _agent_ended(task, container.name))
+            if container.readonly and (task.id in refused or _agent_ended(snapshot, task, container.name))
         }
         for subject in sorted(subjects):
             facts = (f"DescribeTaskDefinition: readonlyRootFilesystem is true for {subject}.",)
@@ -197,7 +197,7 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
     """The agent of ECS Exec is not running."""
     for service, tasks in _tasks(snapshot, lambda task: task.execute and _has_no_agent(snapshot, task)):
-        agents = sorted({container.agent or "absent" for task in tasks for container in _without_agent(task)})
+        agents = sorted({container.agent or "absent" for task in tasks for container in _without_agent(snapshot, task)})
         facts = (
             f"DescribeTasks: managedAgents has the ExecuteCommandAgent {', '.join(agents)} in {_count(tasks)}"
             f" of {service.name}.",
@@ -287,18 +287,24 @@ def _definitions(snapshot: Snapshot, tasks: Iterable[Task]) -> Iterator[TaskDefi
 
 def _has_no_agent(snapshot: Snapshot, task: Task) -> bool:
     """Whether an agent stopped, or has not started in time."""
-    agents = {container.agent for container in _without_agent(task)}
+    agents = {container.agent for container in _without_agent(snapshot, task)}
     is_new = task.started is None or snapshot.taken - task.started < STARTING
     return "STOPPED" in agents or (bool(agents) and not is_new)
 
 
-def _without_agent(task: Task) -> list[TaskContainer]:
-    """The running containers without a running agent."""
-    return [container for container in task.containers if container.exit_code is None and container.agent != "RUNNING"]
+def _without_agent(snapshot: Snapshot, task: Task) -> list[TaskContainer]:
+    """The running containers without a running agent.
+
+    Those that AWS adds to a task, such as GuardDuty's and the proxy of Service Connect, never have one.
+    """
+    definition = snapshot.definition(task)
+    names = {container.name for container in definition.containers} if definition else None
+    own = [container for container in task.containers if names is None or container.name in names]
+    return [container for container in own if container.exit_code is None and container.agent != "RUNNING"]
 
 
-def _agent_ended(task: Task, name: str) -> bool:
-    return any(container.name == name and container.agent == "STOPPED" for container in _without_agent(task))
+def _agent_ended(snapshot: Snapshot, task: Task, name: str) -> bool:
+    return any(container.name == name and container.agent == "STOPPED" for container in _without_agent(snapshot, task))
 
 
 def _refused_by(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[str]:

@@ -139,6 +139,17 @@ def test_a_container_that_has_ended_needs_no_agent() -> None:
     assert_clear(CHECKS["exec-agent"], with_worker(looked(healthy()), containers=pair))
 
 
+@pytest.mark.parametrize("name", ["aws-guardduty-agent-nm40lC", "ecs-service-connect-oRK9o"])
+def test_a_container_that_aws_adds_has_no_agent(name: str) -> None:
+    """It stands in no task definition, and nobody looks into it; one that does stand there has to have its agent."""
+    added = (TaskContainer("worker", None, "", "RUNNING"), TaskContainer(name, None, ""))
+    snapshot = with_worker(looked(healthy()), containers=added)
+    assert_clear(CHECKS["exec-agent"], snapshot)
+    side = Container(name=name, secrets=(), environment=())
+    own = with_definition(snapshot, "worker", lambda old: replace(old, containers=(*old.containers, side)))
+    assert [answer.status for answer in run_check(CHECKS["exec-agent"], own)] == ["found"]
+
+
 def test_a_new_task_has_time_for_its_agent() -> None:
     """An agent that is pending in a task of some seconds is no fault, and one of minutes is."""
     pending = without_agent(healthy(), "PENDING")
