@@ -105,14 +105,15 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("exec-readonly", ruled_out_by="DescribeTaskDefinition: readonlyRootFilesystem is not true")
 def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
     """The root file system is read-only: the agent of ECS Exec cannot work."""
-    refused = _refused_by(snapshot, ("agent", "session"))
+    refused = _refused_containers(snapshot, ("agent", "session"))
     for service, tasks in _tasks(snapshot, lambda task: task.execute):
         subjects = {
             f"{definition.label} {container.name}"
             for task in tasks
             if (definition := snapshot.definition(task))
             for container in definition.containers
-            if container.readonly and (task.id in refused or _agent_ended(snapshot, task, container.name))
+            if container.readonly
+            and ((task.id, container.name) in refused or _agent_ended(snapshot, task, container.name))
         }
         for subject in sorted(subjects):
             facts = (f"DescribeTaskDefinition: readonlyRootFilesystem is true for {subject}.",)
@@ -126,10 +127,15 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
     """AWS keys in the container's environment take the place of the task role, which ECS Exec needs."""
-    works = {look.task_id for look in snapshot.exec_looks or () if not look.refused}
-    for service, tasks in _tasks(snapshot, lambda task: task.execute and task.id not in works):
+    refused = _refused_containers(snapshot)
+    for service, tasks in _tasks(snapshot, lambda task: task.execute):
         for definition in _definitions(snapshot, tasks):
-            for container in definition.containers:
+            own = [task for task in tasks if task.task_definition_arn == definition.arn]
+            fails = {name for task in own for id, name in refused if id == task.id}
+            fails |= {
+                each.name for task in own if _has_no_agent(snapshot, task) for each in _without_agent(snapshot, task)
+            }
+            for container in (each for each in definition.containers if each.name in fails):
                 variables = {*container.environment, *(injection.variable for injection in container.secrets)}
                 keys = [name for name in STATIC_KEYS if name in variables]
                 if keys:
@@ -309,8 +315,13 @@ def _agent_ended(snapshot: Snapshot, task: Task, name: str) -> bool:
 
 def _refused_by(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[str]:
     """The ids of the tasks that could not be looked into for one of these reasons."""
-    looks = snapshot.exec_looks or ()
-    return frozenset(look.task_id for look in looks if look.refused and look.refused.kind in reasons)
+    return frozenset(id for id, _ in _refused_containers(snapshot, reasons))
+
+
+def _refused_containers(snapshot: Snapshot, reasons: Collection[str] = ()) -> frozenset[tuple[str, str]]:
+    """The containers that could not be looked into for one of these reasons, or for any, each after its task's id."""
+    refused = ((look, look.refused.kind) for look in snapshot.exec_looks or () if look.refused)
+    return frozenset((look.task_id, look.container) for look, kind in refused if not reasons or kind in reasons)
 
 
 def _count(tasks: list[Task]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
@@ -131,6 +131,17 @@ def test_a_read_only_sidecar_is_why_its_agent_ended() -> None:
     found = {finding.check: finding for finding in diagnose(snapshot) if finding.is_problem}
     assert found["exec-readonly"].subject.endswith(" side")
     assert found["exec-agent"].because_of == ("exec-readonly",)
+
+
+@pytest.mark.parametrize("edit", [{"readonly": True}, {"environment": STATIC_KEYS}], ids=["read-only", "AWS keys"])
+def test_a_sidecar_is_not_why_another_container_fails(edit: dict[str, Any]) -> None:
+    """Each container has an agent of its own: that of the sidecar runs, and the worker's session fails otherwise."""
+    pair = (TaskContainer("worker", None, "", "RUNNING"), TaskContainer("side", None, "", "RUNNING"))
+    snapshot = with_refusal(with_worker(looked(healthy()), containers=pair), "worker", "session", "it ended")
+    side = replace(Container(name="side", secrets=(), environment=(), essential=False), **edit)
+    snapshot = with_definition(snapshot, "worker", lambda old: replace(old, containers=(*old.containers, side)))
+    for id in ("exec-readonly", "exec-static-keys"):
+        assert_clear(CHECKS[id], snapshot)
 
 
 def test_a_container_that_has_ended_needs_no_agent() -> None:
