@@ -128,10 +128,14 @@ class Service:
     """Those that were read, newest first."""
 
     @property
+    def is_on_fargate(self) -> bool:
+        """Whether its tasks run on Fargate, as far as it says where they run."""
+        return self.launch_type in ("", FARGATE) and FARGATE_PROVIDERS.issuperset(self.capacity_providers)
+
+    @property
     def reads_by_instance(self) -> bool:
         """Whether an instance's agent reads the tasks' secrets, through its network; on Fargate a task does itself."""
-        is_on_fargate = self.launch_type in ("", FARGATE) and FARGATE_PROVIDERS.issuperset(self.capacity_providers)
-        return not self.placement.subnets or not is_on_fargate
+        return not self.placement.subnets or not self.is_on_fargate
 
     @property
     def proxy(self) -> tuple[Container, ...]:

@@ -58,6 +58,7 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         (definition.task_role_arn, service.name)
         for service, tasks in _tasks(snapshot, lambda task: task.execute)
         for definition in _definitions(snapshot, tasks)
+        if definition.task_role_arn or not _works_by_instance(snapshot, service, tasks, definition)
     )
     for arn, names in using.items():
         services, subject = frozenset(names), iam.role_name(arn) if arn else ", ".join(sorted({*names}))
@@ -268,6 +269,13 @@ def _judge_channels(
         grant = _then_start(snapshot, remedies.let_execute(role), services)
         remedy = remedy_of(access, ", ".join(refused), "*", grant) if access else grant
         yield Evidence(role, facts, remedy, services)
+
+
+def _works_by_instance(snapshot: Snapshot, service: Service, tasks: Iterable[Task], definition: TaskDefinition) -> bool:
+    """Whether each task of a revision without a role could be looked into all the same: by its instance's role."""
+    own = {task.id for task in tasks if task.task_definition_arn == definition.arn}
+    works = {look.task_id for look in snapshot.exec_looks or () if not look.refused}
+    return not service.is_on_fargate and own <= works
 
 
 def _then_start(snapshot: Snapshot, remedy: Remedy, names: Collection[str]) -> Remedy:

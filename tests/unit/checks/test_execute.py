@@ -175,6 +175,23 @@ def test_a_task_without_a_role_cannot_open_channels() -> None:
     assert found.subject == "worker" and "has no taskRoleArn" in found.evidence[0]
 
 
+@pytest.mark.parametrize(
+    ("where", "works", "status"),
+    [
+        ({"launch_type": "EC2"}, True, "clear"),
+        ({"capacity_providers": ("instances",)}, True, "clear"),
+        ({"launch_type": "EC2"}, False, "found"),
+        ({"capacity_providers": ("FARGATE_SPOT",)}, True, "found"),
+    ],
+)
+def test_an_instances_role_may_open_channels_too(where: dict[str, Any], works: bool, status: str) -> None:
+    """A look that worked shows that a task without a role of its own needs none there."""
+    snapshot = with_service(looked(healthy()), "worker", **where)
+    snapshot = with_definition(snapshot, "worker", lambda old: replace(old, task_role_arn=""))
+    snapshot = snapshot if works else with_refusal(snapshot, "worker", "agent")
+    assert [answer.status for answer in run_check(CHECKS["exec-iam"], snapshot)] == [status]
+
+
 def test_an_open_network_is_not_why_an_agent_does_not_run() -> None:
     """Where the subnets have a way to ssmmessages, the agent stopped for another reason."""
     assert_clear(CHECKS["exec-endpoint"], placed(without_agent(healthy()), by_nat()))
