@@ -75,7 +75,7 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
             pattern=each.pattern,
             region=region,
             doubt=doubt,
-            reaches=None if doubt else False,
+            reaches=None if each.has_dimensions else False,
         )
         alarms = monitoring.alarms.get(each.watched, ())
         # An alarm on a metric with dimensions is not among these.

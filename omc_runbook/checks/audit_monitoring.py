@@ -102,7 +102,9 @@ def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
     notifiers = [route for route in routes if route.kind != "filter"]
     if any(route.matches for route in notifiers):
         return
-    undecided = [route for route in routes if route.matches is None and (route in notifiers or route.doubt)]
+    # Who watches a filter's metric may be unknown too.
+    unmatched = [route for route in routes if route.matches is None]
+    undecided = [route for route in unmatched if route in notifiers or route.reaches is None]
     for route in undecided:
         unknown = f"Whether {route.kind} {route.name} matches is not known: {route.pattern}"
         yield Uncertain(route.name, (_sentence(route.doubt) or unknown,))

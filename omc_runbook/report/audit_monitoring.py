@@ -53,7 +53,7 @@ def works(route: AlarmRoute) -> bool | None:
 
 def _of_route(route: AlarmRoute) -> str:
     if route.kind == "filter":
-        return route.doubt or "no alarm watches its metric"
+        return route.doubt if route.reaches is None else "no alarm watches its metric"
     unknown = [route.doubt or f"whether it matches is not known: {route.pattern}"] if route.matches is None else []
     return " ".join([*unknown, *([route.problem] if route.problem else []), *(route.ends or ("it has no target.",))])
 

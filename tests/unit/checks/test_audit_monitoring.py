@@ -321,6 +321,7 @@ def test_a_filter_on_system_fields_is_unknown() -> None:
     narrow = replace(FILTER, criteria='@aws.region = "us-east-1"')
     [answer] = run_check(CHECKS["no-alarm"], monitored(healthy(), filters=(narrow,)))
     assert answer.status == "unknown" and 'fieldSelectionCriteria @aws.region = "us-east-1"' in answer.evidence[0]
+    assert found(monitored(healthy(), filters=(narrow,), alarms={})) == {"no-alarm": "found"}
 
 
 @pytest.mark.parametrize(("unit", "is_off"), [("", False), ("None", False), ("Count", True)])
