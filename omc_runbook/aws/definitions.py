@@ -114,6 +114,8 @@ class TaskDefinition:
     task_role_arn: str
     containers: tuple[Container, ...]
     os_family: str = ""
+    pid_mode: str = ""
+    """"task" where its containers share their processes, or "host"."""
     stack: str = ""
     """The CloudFormation stack that registered it, by its tags."""
     status: str = ACTIVE
@@ -229,6 +231,7 @@ def _task_definition(raw: Any) -> TaskDefinition:
             for container in raw["containerDefinitions"]
         ),
         os_family=(raw.get("runtimePlatform") or {}).get("operatingSystemFamily", ""),
+        pid_mode=raw.get("pidMode") or "",
         status=raw.get("status", ACTIVE),
     )
 

@@ -31,6 +31,11 @@ STATIC_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
 """
+SHARED = "task"
+"""The pidMode with which a task's containers share their processes, and one agent of ECS Exec.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
+"""
 STARTING = timedelta(minutes=2)
 """How long the agent of a new task may take to connect."""
 PLUGIN_PAGE = (
@@ -210,6 +215,14 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
             f" of {service.name}.",
         )
         start = remedies.start_tasks(snapshot.environment.names, service)
+        others = [task for task in tasks if any(each.agent == "RUNNING" for each in task.containers)]
+        sharing = [definition.label for definition in _definitions(snapshot, others) if definition.pid_mode == SHARED]
+        if sharing:
+            labels = ", ".join(sharing)
+            fact = f"DescribeTaskDefinition: pidMode is {SHARED} in {labels}: one container of a task alone has it."
+            remedy = Remedy(f"Take pidMode out of {labels} and deploy the revision, or do without ECS Exec.")
+            yield Evidence(service.name, (*facts, fact), remedy, frozenset({service.name}))
+            continue
         again = "If the agent stops again, the image ends it: too little memory, or a process that ends others."
         yield Evidence(service.name, facts, start.needing(again), frozenset({service.name}))
 
@@ -313,6 +326,9 @@ def _without_agent(snapshot: Snapshot, task: Task) -> list[TaskContainer]:
     """
     definition = snapshot.definition(task)
     names = {container.name for container in definition.containers} if definition else None
+    if definition and definition.pid_mode == SHARED and any(each.agent == "RUNNING" for each in task.containers):
+        # It is in one container alone, which is enough if nobody has to look into another one.
+        names = {container.name for container, _ in snapshot.own_injections(definition)}
     own = [container for container in task.containers if names is None or container.name in names]
     return [container for container in own if container.exit_code is None and container.agent != "RUNNING"]
 

@@ -78,6 +78,7 @@ class _Definition(_Stored):
     execution_role_arn: str
     task_role_arn: str
     os_family: str
+    pid_mode: str
     stack: str
     containers: tuple[_Container, ...]
 

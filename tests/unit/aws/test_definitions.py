@@ -196,3 +196,10 @@ def test_the_login_of_a_registry_may_be_a_name(parameter: str, arn: str, has_pro
     (login,) = read(repositoryCredentials={"credentialsParameter": parameter}).registry_secrets
     assert (login.reference.text, login.reference.secret_arn) == (parameter, arn)
     assert bool(login.reference.problem) is has_problem
+
+
+@pytest.mark.parametrize("members", [{}, {"pidMode": "task"}])
+def test_containers_may_share_their_processes(members: dict[str, str]) -> None:
+    """ECS leaves pidMode out where each container has its own."""
+    found = definitions.describe_task_definition(client_with(container("worker"), **members), f"{WORKER}:1")
+    assert found.pid_mode == members.get("pidMode", "")

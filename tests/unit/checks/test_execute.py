@@ -161,6 +161,25 @@ def test_a_container_that_aws_adds_has_no_agent(name: str) -> None:
     assert [answer.status for answer in run_check(CHECKS["exec-agent"], own)] == ["found"]
 
 
+@pytest.mark.parametrize(("own", "side", "status"), [("RUNNING", "STOPPED", "clear"), ("STOPPED", "RUNNING", "found")])
+def test_containers_that_share_processes_share_one_agent(own: str, side: str, status: str) -> None:
+    """New tasks would have it in one container again: with pidMode, that is no remedy."""
+    pair = (TaskContainer("worker", None, "", own), TaskContainer("side", None, "", side))
+    added = Container(name="side", secrets=(), environment=())
+    snapshot = with_definition(
+        with_worker(looked(healthy()), containers=pair),
+        "worker",
+        lambda old: replace(old, containers=(*old.containers, added), pid_mode="task"),
+    )
+    [answer] = run_check(CHECKS["exec-agent"], snapshot)
+    assert answer.status == status
+    if status == "found":
+        assert "pidMode is task" in answer.evidence[1] and answer.remedy.command.startswith("Take pidMode out of")
+        without = with_worker(snapshot, containers=tuple(replace(each, agent="STOPPED") for each in pair))
+        [answer] = run_check(CHECKS["exec-agent"], without)
+        assert "--force-new-deployment" in answer.remedy.command
+
+
 def test_a_new_task_has_time_for_its_agent() -> None:
     """An agent that is pending in a task of some seconds is no fault, and one of minutes is."""
     pending = without_agent(healthy(), "PENDING")
