@@ -67,11 +67,12 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
         trails = [trail for trail in monitoring.trails if trail.log_group_arn == each.group_arn]
         problems = [*map(_problem_of, trails)]
         region = region_in(each.group_arn)
-        doubt = _doubt_of(each)
+        matches = matches_filter(each.pattern, event)
+        doubt = _doubt_of(each) if matches or each.has_dimensions else ""
         route = AlarmRoute(
             kind="filter",
             name=each.name,
-            matches=None if doubt else matches_filter(each.pattern, event),
+            matches=None if doubt else matches,
             pattern=each.pattern,
             region=region,
             doubt=doubt,

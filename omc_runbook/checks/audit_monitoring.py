@@ -189,8 +189,9 @@ def _is_read(snapshot: Snapshot) -> bool:
 
 
 def _matching(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:
-    """The alarms and rules that match a read of the secret."""
-    return tuple(route for route in routes_of(snapshot) if route.matches and route.kind != "filter")
+    """The alarms and rules that match a read of the secret; where none does, those whose pattern alone does."""
+    notifiers = [route for route in routes_of(snapshot) if route.kind != "filter"]
+    return tuple(route for route in notifiers if route.matches) or tuple(route for route in notifiers if route.doubt)
 
 
 def _without_target(route: AlarmRoute) -> str:

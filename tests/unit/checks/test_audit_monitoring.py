@@ -13,6 +13,7 @@ from support.faults.audit_monitoring import ALARM, FAULTS, FILTER, RULE, TOPIC, 
 from support.snapshots import healthy
 
 from omc_runbook.aws.cloudtrail import EVERY_MANAGEMENT_EVENT, Selector, Selectors, Trail
+from omc_runbook.aws.cloudwatch import MetricAlarm
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.sns import Topic
 from omc_runbook.checks import audit_monitoring
@@ -322,6 +323,20 @@ def test_a_filter_on_system_fields_is_unknown() -> None:
     [answer] = run_check(CHECKS["no-alarm"], monitored(healthy(), filters=(narrow,)))
     assert answer.status == "unknown" and 'fieldSelectionCriteria @aws.region = "us-east-1"' in answer.evidence[0]
     assert found(monitored(healthy(), filters=(narrow,), alarms={})) == {"no-alarm": "found"}
+
+
+@pytest.mark.parametrize(
+    ("id", "alarm"),
+    [("alarm-off", replace(ALARM, are_actions_enabled=False)), ("alarm-to-nobody", replace(ALARM, actions=()))],
+)
+def test_an_alarm_that_tells_nobody_does_so_whatever_its_filter_leaves_out(id: str, alarm: MetricAlarm) -> None:
+    """Of a pattern that is not understood, it may be the alarm on something else; beside one that works, it may be."""
+    alarms = {FILTER.watched: (alarm,)}
+    narrow = replace(FILTER, criteria='@aws.region = "us-east-1"')
+    assert found(monitored(healthy(), filters=(narrow,), alarms=alarms)) == {"no-alarm": "unknown", id: "found"}
+    obscure = replace(narrow, pattern="%Get%")
+    assert found(monitored(healthy(), filters=(obscure,), alarms=alarms)) == {"no-alarm": "unknown"}
+    assert found(monitored(healthy(), filters=(narrow,), alarms=alarms, rules=(RULE,))) == {}
 
 
 @pytest.mark.parametrize(("unit", "is_off"), [("", False), ("None", False), ("Count", True)])
