@@ -118,10 +118,11 @@ def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
         yield Uncertain(trail.name, (reason,))
     if not undecided and not elsewhere:
         facts = [
-            f"Metric filter {route.name} counts reads of {snapshot.secret_name}, but no alarm watches its metric"
-            " (cloudwatch:DescribeAlarmsForMetric, which has none on a metric math expression)."
+            f"Metric filter {route.name} {'counts' if route.matches else 'may count'} reads of {snapshot.secret_name},"
+            " but no alarm watches its metric (cloudwatch:DescribeAlarmsForMetric, which has none on a metric math"
+            " expression)."
             for route in routes
-            if route.matches
+            if route.matches is not False
         ]
         facts = facts or [
             f"No metric filter on a trail's log group (logs:DescribeMetricFilters) and no rule (events:ListRules)"

@@ -339,6 +339,15 @@ def test_an_alarm_that_tells_nobody_does_so_whatever_its_filter_leaves_out(id: s
     assert found(monitored(healthy(), filters=(narrow,), alarms=alarms, rules=(RULE,))) == {}
 
 
+@pytest.mark.parametrize("edit", [{"criteria": '@aws.region = "us-east-1"'}, {"pattern": "%Get%"}])
+def test_a_filter_without_an_alarm_may_count_reads(edit: dict[str, str]) -> None:
+    """Nobody says that none does."""
+    unwatched = monitored(healthy(), filters=(replace(FILTER, **edit),), alarms={})  # type: ignore[arg-type]
+    [answer] = run_check(CHECKS["no-alarm"], unwatched)
+    assert answer.status == "found"
+    assert answer.evidence[0].startswith("Metric filter secret-reads may count reads of ohmycoins-staging-app-secrets,")
+
+
 @pytest.mark.parametrize(("unit", "is_off"), [("", False), ("None", False), ("Count", True)])
 def test_an_alarm_on_another_unit_than_its_metric_gets_no_data(unit: str, is_off: bool) -> None:
     """An alarm without a unit looks at all data."""
