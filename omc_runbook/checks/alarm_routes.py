@@ -11,7 +11,7 @@ from omc_runbook.aws.cloudwatch import MetricAlarm
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.aws.logs import MetricFilter
 from omc_runbook.aws.sns import Topic
-from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate_resource
+from omc_runbook.iam.policy import Context, PolicyDocument, Verdict, evaluate_resource
 from omc_runbook.model.arn import region_in
 from omc_runbook.model.event_patterns import matches_filter, matches_rule
 from omc_runbook.model.truth import any_of
@@ -166,19 +166,27 @@ def _policy_allows(snapshot: Snapshot, route: AlarmRoute, topic: Topic | None) -
 def verdict_on(snapshot: Snapshot, route: AlarmRoute, policy: PolicyDocument, topic: str) -> Verdict:
     """What the policy of a topic decides of an alarm or a rule that publishes to it.
 
-    Alarms publish as their account, which a new topic's policy allows; EventBridge does not. See
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html and
+    Alarms publish as their account, which a new topic's policy allows; EventBridge does not. Of a rule, AWS names
+    these keys, and also says that no Condition in a topic's policy works: what depends on one of them is unknown. See
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html,
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html and
     https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
     """
     account, is_alarm = snapshot.account, route.service == ALARMS
     source = f"cloudwatch:{route.region}:{account}:alarm:" if is_alarm else f"events:{route.region}:{account}:rule/"
-    context = {
+    own = {
         "aws:SourceAccount": account,
         "aws:SourceArn": f"arn:{snapshot.caller.partition}:{source}{route.name}",
-        "aws:SourceOwner": account if is_alarm else (),
-        "aws:SecureTransport": "true",
     }
-    return evaluate_resource(policy, (route.service,), "sns:Publish", topic, context)
+
+    def decide(keys: Context) -> Verdict:
+        always = {"aws:SourceOwner": account if is_alarm else (), "aws:SecureTransport": "true"}
+        return evaluate_resource(policy, (route.service,), "sns:Publish", topic, {**always, **keys})
+
+    verdict = decide(own)
+    if is_alarm or verdict.decision == decide(dict.fromkeys(own, ())).decision:
+        return verdict
+    return decide({})
 
 
 def _end(snapshot: Snapshot, route: AlarmRoute, monitoring: Monitoring, arn: str) -> str:

@@ -404,7 +404,8 @@ ENCRYPTED_ONLY = {
 def test_a_topics_policy_is_asked_for_this_alarm_or_rule(
     kind: str, key: str, value: str, more: tuple[dict[str, Any], ...], hears: bool | None, topic: str
 ) -> None:
-    """Its account and its ARN are known, whoever has the topic."""
+    """Its account and its ARN are known, whoever has the topic; whether EventBridge sends these to it is not."""
+    hears = None if hears and kind == "rule" else hears
     operator = "ArnLike" if key == "aws:SourceArn" else "StringEquals"
     service = "events.amazonaws.com" if kind == "rule" else "cloudwatch.amazonaws.com"
     condition = {operator: {key: value.format(source=SOURCES[kind])}}
@@ -421,6 +422,26 @@ def test_a_topics_policy_is_asked_for_this_alarm_or_rule(
         [answer] = run_check(CHECKS["alarm-to-nobody"], snapshot)
         own = answer.remedy.command.startswith("aws sns set-topic-attributes ")
         assert own if topic == TOPIC else answer.remedy.command.startswith(f"Ask account {OTHER_ACCOUNT}")
+
+
+@pytest.mark.parametrize(
+    ("operator", "account", "status"),
+    [
+        ("StringNotEquals", ACCOUNT, "unknown"),
+        ("StringNotEquals", OTHER_ACCOUNT, "found"),
+        ("StringNotEqualsIfExists", OTHER_ACCOUNT, "found"),
+        ("StringEquals", OTHER_ACCOUNT, ""),
+    ],
+)
+def test_a_deny_of_other_accounts_may_keep_a_rule_from_a_topic(operator: str, account: str, status: str) -> None:
+    """It applies to a request without the key, too."""
+    allow = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish"}
+    deny = {**allow, "Effect": "Deny", "Principal": "*", "Condition": {operator: {"aws:SourceAccount": account}}}
+    statements = [{**each, "Resource": TOPIC} for each in (allow, deny)]
+    policy = PolicyDocument("the topic's policy", "resource", {"Version": "2012-10-17", "Statement": statements})
+    topics = {TOPIC: Topic(TOPIC, ("email",), (), policy)}
+    snapshot = monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics=topics)
+    assert found(snapshot) == ({"alarm-to-nobody": status} if status else {})
 
 
 def test_no_grant_outdoes_the_deny_of_a_topic() -> None:
