@@ -269,13 +269,17 @@ def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
 def _let_publish(snapshot: Snapshot, route: AlarmRoute, topic: Topic) -> Remedy:
     """Let a route publish to a topic with subscribers, whose policy or key does not."""
     owner, service, attributes = account_in(topic.arn), route.service, list[tuple[str, str]]()
+    key = f"a customer key whose policy lets {service} kms:Decrypt and kms:GenerateDataKey*."
+    with_key = f" The topic has to be encrypted with {key}" if topic.is_closed else ""
     if owner != snapshot.account:
-        return Remedy(f"Ask account {owner}, which owns topic {topic.arn}, to let {service} publish to it.")
+        return Remedy(f"Ask account {owner}, which owns topic {topic.arn}, to let {service} publish to it.{with_key}")
     if topic.policy:
         verdict = verdict_on(snapshot, route, topic.policy, topic.arn)
         if verdict.decision == "explicit-deny":
-            return Remedy(f"Correct {', '.join(verdict.statements)}: its Deny keeps {service} from sns:Publish.")
-        if verdict.decision != "allowed":
+            denies = f"Correct {', '.join(verdict.statements)}: its Deny keeps {service} from sns:Publish."
+            return Remedy(f"{denies}{with_key}")
+        # A Condition that may let it publish stays as it is.
+        if verdict.decision == "implicit-deny":
             grant = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish"}
             attributes.append(("Policy", extend(topic.policy, **grant, Resource=topic.arn)))
     if topic.is_closed:
@@ -283,8 +287,7 @@ def _let_publish(snapshot: Snapshot, route: AlarmRoute, topic: Topic) -> Remedy:
     on_topic = ("sns", "set-topic-attributes", "--topic-arn", topic.arn)
     pairs = (("--attribute-name", name, "--attribute-value", value) for name, value in attributes)
     remedy = _chain(region_in(topic.arn), *((*on_topic, *pair) for pair in pairs))
-    key = f"KEY is the ARN of a customer key whose policy lets {service} kms:Decrypt and kms:GenerateDataKey*."
-    return remedy.needing(key) if topic.is_closed else remedy
+    return remedy.needing(f"KEY is the ARN of {key}") if topic.is_closed else remedy
 
 
 def _of_trail(trail: Trail, *words: str) -> Remedy:

@@ -453,6 +453,33 @@ def test_no_grant_outdoes_the_deny_of_a_topic() -> None:
     assert answer.remedy.command.startswith("Correct the topic's policy statement 2 (Quiet):")
 
 
+@pytest.mark.parametrize(
+    ("topic", "more", "begins", "names_key"),
+    [
+        (OF_OTHERS, {}, f"Ask account {OTHER_ACCOUNT}", True),
+        (TOPIC, {"Effect": "Deny"}, "Correct the topic's policy statement 1:", True),
+        # What the Condition decides stays as somebody wrote it.
+        (
+            TOPIC,
+            {"Condition": {"StringEquals": {"aws:SourceOrgID": "o-a1b2c3d4e5"}}},
+            f"aws sns set-topic-attributes --topic-arn {TOPIC} --attribute-name KmsMasterKeyId",
+            False,
+        ),
+    ],
+)
+def test_a_topic_under_the_managed_key_needs_another_one_too(
+    topic: str, more: dict[str, Any], begins: str, names_key: bool
+) -> None:
+    """Whatever its policy says, and whoever has it."""
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": topic, **more}
+    policy = PolicyDocument("the topic's policy", "resource", {"Version": "2012-10-17", "Statement": [statement]})
+    known = Topic(topic, ("email",), (), policy, "alias/aws/sns")
+    alarms = {FILTER.watched: (replace(ALARM, actions=(topic,)),)}
+    [answer] = run_check(CHECKS["alarm-to-nobody"], monitored(healthy(), alarms=alarms, topics={topic: known}))
+    assert answer.remedy.command.startswith(begins)
+    assert ("has to be encrypted with a customer key whose policy lets" in answer.remedy.command) is names_key
+
+
 def test_the_alarm_that_is_offered_matches_a_read_by_others_than_ecs() -> None:
     """Both patterns match a read of the secret, and none by the role with which tasks start."""
     snapshot = monitored(healthy())
