@@ -138,7 +138,7 @@ def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
     because_of=("trail-not-logging", "trail-without-reads"),
 )
 def alarm_off(snapshot: Snapshot) -> Iterator[Answer]:
-    """The alarm on reads of the secret is switched off."""
+    """The alarm on reads of the secret does not work."""
     routes = _matching(snapshot)
     if _is_read(snapshot) and routes and all(route.problem for route in routes):
         for route in routes:

@@ -360,6 +360,7 @@ def test_an_alarm_on_another_unit_than_its_metric_gets_no_data(unit: str, is_off
     for answer in run_check(CHECKS["alarm-off"], snapshot) if is_off else ():
         assert answer.evidence[0].endswith("has Unit Count, but metric filter secret-reads counts in unit None.")
         assert "without a unit" in answer.remedy.command
+        assert answer.title == "The alarm on reads of the secret does not work"
 
 
 @pytest.mark.parametrize(
