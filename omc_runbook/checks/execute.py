@@ -133,7 +133,7 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
     """AWS keys in the container's environment take the place of the task role, which ECS Exec needs."""
-    refused = _refused_containers(snapshot)
+    refused = _refused_containers(snapshot, ("agent", "session", "timeout"))
     for service, tasks in _tasks(snapshot, lambda task: task.execute):
         for definition in _definitions(snapshot, tasks):
             own = [task for task in tasks if task.task_definition_arn == definition.arn]
@@ -342,10 +342,10 @@ def _refused_by(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[str]:
     return frozenset(id for id, _ in _refused_containers(snapshot, reasons))
 
 
-def _refused_containers(snapshot: Snapshot, reasons: Collection[str] = ()) -> frozenset[tuple[str, str]]:
-    """The containers that could not be looked into for one of these reasons, or for any, each after its task's id."""
-    refused = ((look, look.refused.kind) for look in snapshot.exec_looks or () if look.refused)
-    return frozenset((look.task_id, look.container) for look, kind in refused if not reasons or kind in reasons)
+def _refused_containers(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[tuple[str, str]]:
+    """The containers that could not be looked into for one of these reasons, each after its task's id."""
+    looks = snapshot.exec_looks or ()
+    return frozenset((look.task_id, look.container) for look in looks if look.refused and look.refused.kind in reasons)
 
 
 def _count(tasks: list[Task]) -> str:

@@ -41,6 +41,7 @@ from omc_runbook.aws import iam, organizations
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.deployments import DeploymentConfiguration
 from omc_runbook.aws.ecs import TaskContainer
+from omc_runbook.aws.execute import FailureKind
 from omc_runbook.aws.organizations import Organization
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.fix.grants import plan_grants
@@ -142,6 +143,16 @@ def test_a_sidecar_is_not_why_another_container_fails(edit: dict[str, Any]) -> N
     snapshot = with_definition(snapshot, "worker", lambda old: replace(old, containers=(*old.containers, side)))
     for id in ("exec-readonly", "exec-static-keys"):
         assert_clear(CHECKS[id], snapshot)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("no-shell", "clear"), ("denied", "clear"), ("agent", "found"), ("session", "found")]
+)
+def test_aws_keys_are_not_why_a_container_has_no_shell(kind: FailureKind, status: str) -> None:
+    """The session began there, and who may not begin one at all shows nothing of the container."""
+    snapshot = with_container(looked(healthy()), "worker", lambda old: replace(old, environment=STATIC_KEYS))
+    refused = with_refusal(snapshot, "worker", kind)
+    assert [answer.status for answer in run_check(CHECKS["exec-static-keys"], refused)] == [status]
 
 
 def test_a_container_that_has_ended_needs_no_agent() -> None:
