@@ -8,7 +8,7 @@ from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.checks import audit_remedies
 from omc_runbook.checks.alarm_routes import AlarmRoute, routes_of
-from omc_runbook.model.truth import all_of
+from omc_runbook.model.truth import all_of, any_of
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
@@ -67,8 +67,12 @@ def missing(snapshot: Snapshot) -> Listing:
     title = "What is missing so that somebody is notified"
     if found is None:
         return Listing(title, [], empty="Trails and alarms were not read.")
-    is_notified, entries = any(works(route) for route in routes_of(snapshot)), []
+    routes, entries = routes_of(snapshot), []
+    is_notified = any_of(map(works, routes))
     unread = snapshot.unread(TRAILS) if is_notified else snapshot.unread(TRAILS, GAP)
+    if is_notified is None:
+        undecided = [route for route in routes if works(route) is None]
+        unread = (*unread, *(f"{route.kind.capitalize()} {route.name}: {_of_route(route)}" for route in undecided))
     if not found.trails and TRAILS not in snapshot.gaps:
         by_hand = audit_remedies.create_trail(snapshot).command
         entries.append(Entry("A trail", "by the AWS CLI", command=by_hand))

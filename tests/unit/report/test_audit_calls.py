@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from support.faults.audit_accesses import CALLER, REPORTS, STRANGER, audited, call
-from support.faults.audit_monitoring import RULE, TRAIL, monitored
+from support.faults.audit_monitoring import FILTER, RULE, TRAIL, monitored
 from support.snapshots import NAME, NOW, ROLE, healthy
 
 from omc_runbook.report import audit_accesses, audit_monitoring, audit_plots
@@ -100,6 +102,22 @@ def test_who_would_notice() -> None:
     ]
     assert table.rows[0][3] == "all regions, files validated, records reads, log group /trail"
     assert "has confirmed subscriptions: email" in table.rows[1][3]
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        ({"has_dimensions": True}, "Filter secret-reads: metric filter secret-reads counts by dimensions"),
+        ({"criteria": '@aws.region = "us-east-1"'}, "Alarm secret-reads: whether metric filter secret-reads sees"),
+        ({"pattern": "%Get%"}, "Alarm secret-reads: whether it matches is not known: %Get%"),
+    ],
+)
+def test_an_alarm_of_which_it_is_not_known_whether_it_works_is_not_missing(edit: dict[str, Any], words: str) -> None:
+    """Both displays say the same of it, and a rule that works makes up for it."""
+    filters = (replace(FILTER, **edit),)
+    [entry] = audit_monitoring.missing(monitored(healthy(), filters=filters)).entries
+    assert (entry.name, entry.level) == ("unknown", "unknown") and entry.lines[0].startswith(words)
+    assert not audit_monitoring.missing(monitored(healthy(), filters=filters, rules=(RULE,))).entries
 
 
 @pytest.mark.parametrize("trail", [TRAIL, None])
