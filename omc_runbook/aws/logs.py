@@ -47,6 +47,8 @@ class MetricFilter:
     has_dimensions: bool = False
     criteria: str = ""
     """Which system fields a log event has to have, beside the pattern; "" for any."""
+    is_after_transformer: bool = False
+    """Whether it sees what the log group's transformer makes of the events, instead of these."""
 
     @property
     def watched(self) -> tuple[str, str, str]:
@@ -71,6 +73,7 @@ def describe_metric_filters(client: CloudWatchLogsClient, group_arn: str) -> tup
             unit=transformation.get("unit") or "None",
             has_dimensions=bool(transformation.get("dimensions") or each.get("emitSystemFieldDimensions")),
             criteria=each.get("fieldSelectionCriteria") or "",
+            is_after_transformer=each.get("applyOnTransformedLogs", False),
         )
         for page in pages
         for each in page["metricFilters"]

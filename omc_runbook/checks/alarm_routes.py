@@ -94,6 +94,8 @@ def _doubt_of(each: MetricFilter) -> str:
         return f"metric filter {each.name} counts by dimensions: which alarms watch these was not read."
     if each.criteria:
         return f"whether metric filter {each.name} sees reads depends on its fieldSelectionCriteria {each.criteria}."
+    if each.is_after_transformer:
+        return f"metric filter {each.name} has applyOnTransformedLogs true: what becomes of reads there was not read."
     return ""
 
 

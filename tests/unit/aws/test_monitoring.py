@@ -33,23 +33,25 @@ def client_of(service: str) -> Any:
 @pytest.mark.parametrize(
     ("more", "of_transformation", "expected"),
     [
-        ({}, {}, ("None", False, "")),
-        ({}, {"unit": "Count", "dimensions": {"who": "$.userIdentity.arn"}}, ("Count", True, "")),
-        ({"emitSystemFieldDimensions": ["@aws.region"]}, {}, ("None", True, "")),
-        ({"fieldSelectionCriteria": '@aws.region = "eu-west-1"'}, {}, ("None", False, '@aws.region = "eu-west-1"')),
+        ({}, {}, ("None", False, "", False)),
+        ({}, {"unit": "Count", "dimensions": {"who": "$.userIdentity.arn"}}, ("Count", True, "", False)),
+        ({"emitSystemFieldDimensions": ["@aws.region"]}, {}, ("None", True, "", False)),
+        ({"fieldSelectionCriteria": "@aws.region = x"}, {}, ("None", False, "@aws.region = x", False)),
+        ({"applyOnTransformedLogs": True}, {}, ("None", False, "", True)),
+        ({"applyOnTransformedLogs": False}, {}, ("None", False, "", False)),
     ],
 )
 def test_what_a_metric_filter_counts(
-    more: dict[str, Any], of_transformation: dict[str, Any], expected: tuple[str, bool, str]
+    more: dict[str, Any], of_transformation: dict[str, Any], expected: tuple[str, bool, str, bool]
 ) -> None:
-    """Its unit, whether its metric has dimensions, also those of system fields, and of which events."""
+    """Its unit, whether its metric has dimensions, also those of system fields, and of which events, in which form."""
     transformation = {"metricName": "reads", "metricNamespace": "Security", "metricValue": "1", **of_transformation}
     each = {"filterName": "reads", "filterPattern": "x", "metricTransformations": [transformation], **more}
     client = client_of("logs")
     with Stubber(client) as stub:
         stub.add_response("describe_metric_filters", {"metricFilters": [each]})
         [found] = logs.describe_metric_filters(client, GROUP)
-    assert (found.unit, found.has_dimensions, found.criteria) == expected
+    assert (found.unit, found.has_dimensions, found.criteria, found.is_after_transformer) == expected
 
 
 @pytest.mark.parametrize("unit", ["", "Count"])

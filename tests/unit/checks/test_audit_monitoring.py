@@ -339,6 +339,14 @@ def test_an_alarm_that_tells_nobody_does_so_whatever_its_filter_leaves_out(id: s
     assert found(monitored(healthy(), filters=(narrow,), alarms=alarms, rules=(RULE,))) == {}
 
 
+def test_a_filter_behind_a_transformer_is_unknown() -> None:
+    """A transformer may give a read's fields other names; another filter makes up for that."""
+    behind = replace(FILTER, is_after_transformer=True)
+    [answer] = run_check(CHECKS["no-alarm"], monitored(healthy(), filters=(behind,)))
+    assert answer.status == "unknown" and "has applyOnTransformedLogs true" in answer.evidence[0]
+    assert found(monitored(healthy(), filters=(behind, replace(FILTER, name="second")))) == {}
+
+
 @pytest.mark.parametrize("edit", [{"criteria": '@aws.region = "us-east-1"'}, {"pattern": "%Get%"}])
 def test_a_filter_without_an_alarm_may_count_reads(edit: dict[str, str]) -> None:
     """Nobody says that none does."""
