@@ -219,7 +219,7 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
         sharing = [definition.label for definition in _definitions(snapshot, others) if definition.pid_mode == SHARED]
         if sharing:
             labels = ", ".join(sharing)
-            fact = f"DescribeTaskDefinition: pidMode is {SHARED} in {labels}: one container of a task alone has it."
+            fact = f"DescribeTaskDefinition: pidMode is {SHARED} in {labels}: only one container of a task has it."
             remedy = Remedy(f"Take pidMode out of {labels} and deploy the revision, or do without ECS Exec.")
             yield Evidence(service.name, (*facts, fact), remedy, frozenset({service.name}))
             continue
@@ -328,7 +328,7 @@ def _without_agent(snapshot: Snapshot, task: Task) -> list[TaskContainer]:
     names = {container.name for container in definition.containers} if definition else None
     if definition and definition.pid_mode == SHARED and any(each.agent == "RUNNING" for each in task.containers):
         # It is in one container alone, which is enough if nobody has to look into another one.
-        names = {container.name for container, _ in snapshot.own_injections(definition)}
+        names = {look.container for look in snapshot.exec_looks or () if look.task_id == task.id}
     own = [container for container in task.containers if names is None or container.name in names]
     return [container for container in own if container.exit_code is None and container.agent != "RUNNING"]
 

@@ -191,6 +191,22 @@ def test_containers_that_share_processes_share_one_agent(own: str, side: str, st
         assert "--force-new-deployment" in answer.remedy.command
 
 
+def test_where_processes_are_shared_each_container_that_is_looked_into_needs_the_agent() -> None:
+    """Also one that has no variable of the secret, in a revision that lacks all of them."""
+    pair = (TaskContainer("worker", None, "", ""), TaskContainer("side", None, "", "RUNNING"))
+    added = Container(name="side", secrets=(), environment=(), essential=False)
+    snapshot = with_definition(
+        with_refusal(with_worker(looked(healthy()), containers=pair), "worker", "agent"),
+        "worker",
+        lambda old: replace(
+            old, containers=(*(replace(each, secrets=()) for each in old.containers), added), pid_mode="task"
+        ),
+    )
+    names = snapshot.environment.names.model_copy(update={"service": "worker"})
+    snapshot = replace(snapshot, environment=replace(snapshot.environment, names=names))
+    assert [answer.status for answer in run_check(CHECKS["exec-agent"], snapshot)] == ["found"]
+
+
 def test_a_new_task_has_time_for_its_agent() -> None:
     """An agent that is pending in a task of some seconds is no fault, and one of minutes is."""
     pending = without_agent(healthy(), "PENDING")
