@@ -198,10 +198,10 @@ def _end(snapshot: Snapshot, route: AlarmRoute, monitoring: Monitoring, arn: str
     topic = monitoring.topics[arn]
     if topic is None:
         return f"topic {arn} does not exist."
+    may, service, problems = _policy_allows(snapshot, route, topic), route.service, list[str]()
     if not topic.confirmed:
         pending = f"; to be confirmed: {', '.join(topic.pending)}" if topic.pending else ""
-        return f"topic {arn} has no confirmed subscription{pending}."
-    may, service, problems = _policy_allows(snapshot, route, topic), route.service, list[str]()
+        problems.append(f"topic {arn} has no confirmed subscription{pending}")
     if topic.is_closed:
         problems.append(
             f"topic {arn} is encrypted with {topic.key}, and the policy of that AWS managed key leaves {service} out"

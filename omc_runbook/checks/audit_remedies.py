@@ -15,7 +15,7 @@ from omc_runbook.checks.alarm_routes import ACTIONS_OFF, HAS_UNIT, AlarmRoute, v
 from omc_runbook.iam.policy import extend
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import Remedy
+from omc_runbook.model.findings import NO_REMEDY, Remedy
 from omc_runbook.model.notify import sns_topics
 from omc_runbook.snapshot.state import Snapshot
 
@@ -247,27 +247,32 @@ def switch_on(route: AlarmRoute) -> Remedy:
 
 
 def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
-    """Subscribe an address to the route's topic, which is created where it is gone, or let the route publish to it."""
+    """Subscribe an address to the route's topic, which is created where it is gone, and let the route publish to it."""
     monitoring = snapshot.audit.monitoring
-    for arn in route.targets:
-        found = monitoring.topics.get(arn) if monitoring else None
+    topics = {arn: monitoring.topics.get(arn) if monitoring else None for arn in route.targets}
+    for found in topics.values():
         if found and found.confirmed and (found.policy or found.is_closed):
             return _let_publish(snapshot, route, found)
     # Whether a target of another kind reaches somebody is unknown, so that these are topics.
     topic = route.targets[0] if route.targets else topic_of(snapshot, route.region)
     target = json.dumps([{"Id": "topic", "Arn": topic}])
     add_target = ("events", "put-targets", "--rule", route.name, "--targets", target)
-    remedy = _chain(
+    created = _chain(
         region_in(topic),
         ("sns", "create-topic", "--name", topic.rpartition(":")[2]),
         *([] if route.targets else [add_target]),
-        ("sns", "subscribe", "--topic-arn", topic, "--protocol", "email", "--notification-endpoint", "ADDRESS"),
     )
-    return remedy.needing("ADDRESS is who is to know: they confirm by the link in the message from SNS.")
+    address = ("--protocol", "email", "--notification-endpoint", "ADDRESS")
+    subscribed = remedies.in_region(region_in(topic), "sns", "subscribe", "--topic-arn", topic, *address).needing(
+        "ADDRESS is who is to know: they confirm by the link in the message from SNS."
+    )
+    known = topics.get(topic)
+    opened = _let_publish(snapshot, route, known) if known else NO_REMEDY
+    return remedies.combine([way for way in (created, opened, subscribed) if way.command])
 
 
 def _let_publish(snapshot: Snapshot, route: AlarmRoute, topic: Topic) -> Remedy:
-    """Let a route publish to a topic with subscribers, whose policy or key does not."""
+    """Let a route publish to a topic whose policy or key does not; no command where both do."""
     owner, service, attributes = account_in(topic.arn), route.service, list[tuple[str, str]]()
     key = f"a customer key whose policy lets {service} kms:Decrypt and kms:GenerateDataKey*."
     with_key = f" The topic has to be encrypted with {key}" if topic.is_closed else ""

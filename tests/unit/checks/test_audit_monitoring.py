@@ -290,6 +290,41 @@ def test_a_topic_under_the_aws_managed_key_gets_no_alarm(by_rule: bool) -> None:
             assert call.parameters["AttributeName"] == "KmsMasterKeyId"
 
 
+def ruled(topic: Topic) -> Snapshot:
+    """A world in which one rule alone leads to a topic."""
+    return monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: topic})
+
+
+@pytest.mark.parametrize(("key", "is_closed"), [("", False), ("alias/aws/sns", True)])
+def test_a_deny_in_a_topics_policy_is_to_go(key: str, is_closed: bool) -> None:
+    """A statement that allows the same would change nothing; one that denies calls without TLS is no such Deny."""
+    deny = {**OPEN, "Effect": "Deny", "Principal": {"Service": "events.amazonaws.com"}}
+    policy = PolicyDocument("the topic's policy", "resource", {"Version": "2008-10-17", "Statement": [OPEN, deny]})
+    topic = Topic(TOPIC, ("email",), (), policy, key)
+    [answer] = run_check(CHECKS["alarm-to-nobody"], ruled(topic))
+    correction = "Correct the topic's policy statement 2: its Deny keeps events.amazonaws.com from sns:Publish."
+    assert answer.remedy.command.startswith(correction)
+    assert ("a customer key" in answer.remedy.command) is is_closed
+    [answer] = run_check(CHECKS["alarm-to-nobody"], ruled(replace(topic, confirmed=())))
+    assert "sns subscribe" in answer.remedy.command and correction in answer.remedy.command
+    tls = {**deny, "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    document = {"Version": "2008-10-17", "Statement": [DEFAULT, tls]}
+    [answer] = run_check(CHECKS["alarm-to-nobody"], ruled(replace(topic, policy=replace(policy, document=document))))
+    assert "set-topic-attributes" in answer.remedy.command and "its Deny" not in answer.remedy.command
+
+
+def test_a_topic_without_a_subscription_gets_all_that_it_lacks_at_once() -> None:
+    """A rule could publish nothing to it, and whoever confirmed would hear nothing."""
+    policy = PolicyDocument("the topic's policy", "resource", {"Version": "2008-10-17", "Statement": [DEFAULT]})
+    topic = Topic(TOPIC, (), (), policy, "alias/aws/sns")
+    [answer] = run_check(CHECKS["alarm-to-nobody"], ruled(topic))
+    assert "has no confirmed subscription; topic " in answer.evidence[0] and "sns:Publish" in answer.evidence[0]
+    calls = aws_commands.read_line(answer.remedy.command)
+    names = [call.parameters.get("AttributeName") for call in calls]
+    assert names == [None, "Policy", "KmsMasterKeyId", None]
+    assert "ADDRESS is " in answer.remedy.needs and "KEY is " in answer.remedy.needs
+
+
 def test_a_rule_gets_both_the_key_and_the_policy_of_a_topic_that_lacks_both() -> None:
     """A new topic's policy keeps EventBridge from it: another key alone would let it publish nothing."""
     policy = PolicyDocument("the topic's policy", "resource", {"Version": "2008-10-17", "Statement": [DEFAULT]})
