@@ -13,6 +13,7 @@ from omc_runbook.model.environment_names import (
     environment_at_end,
     environment_in,
     means_production,
+    without_region,
 )
 from omc_runbook.terraform.variable_files import is_spelled, named_after
 
@@ -28,8 +29,8 @@ def of_others(roots: Mapping[Path, frozenset[str]], values: Collection[Path], en
     So is a folder that is called as an environment is, such as dev or shop-qa, also where runbook.toml knows none of
     that name, one that begins with production's or staging's word, as prod-dr, and one beside two such folders that
     have the same files. Not so is one that only begins with another word, as demo-shop, or that has this environment's
-    values. Of prod-eu and prod-us, nothing tells which is production's. nonprod has all environments but production,
-    where no folder is this one's.
+    values. Of prod-eu and prod-us, nothing tells which is production's; of a-prod and a-prod-eu, the first one is.
+    nonprod has all environments but production, where no folder is this one's.
     """
     words = {environment, *aliases(environment)}
     own, names = set[Path](), dict[Path, dict[str, str]]()
@@ -49,7 +50,9 @@ def of_others(roots: Mapping[Path, frozenset[str]], values: Collection[Path], en
     }
     regional = {root: frozenset(filter(_is_environment, names[root])) for root in names.keys() - others}
     several = {*regional.values()} - {frozenset()}
-    return others | ({root for root, parts in regional.items() if parts} if len(several) > 1 else set())
+    plain = {parts for parts in several if all(without_region(part) == part for part in parts)}
+    known = plain if len(plain) == 1 else set()
+    return others | {root for root, parts in regional.items() if len(several) > 1 and parts and parts not in known}
 
 
 def _environment_of(folder: str, beside: Collection[str]) -> str:

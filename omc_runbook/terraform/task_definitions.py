@@ -85,12 +85,19 @@ class TaskDefinitions:
         return bool(self.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
     def of_environment(self, environment: str, environments: Collection[str]) -> TaskDefinitions:
-        """The same as an environment's own folder and .tfvars give the variables, where not all is clear without."""
-        if all(each.is_clear for each in self.containers):
+        """The same as an environment's own folder and .tfvars give the variables, where not all is clear without.
+
+        What values give that may be another environment's is unknown.
+        """
+        own_files = files_of(self.files, environment, environments, self.called)
+        has_all_values = {file for file in self.files if file.name.endswith(VALUES)}.issubset(own_files)
+        if has_all_values and all(each.is_clear for each in self.containers):
             return self
-        own = task_definitions_of(files_of(self.files, environment, environments, self.called))
+        own = task_definitions_of(own_files)
         is_known = bool(own.containers) or all(each.may_be_absent for each in self.containers)
-        return replace(self, containers=own.containers) if is_known else self
+        _, unclear = _values_of_others(self.files, environment)
+        containers = tuple(_without_values(each, unclear) for each in own.containers)
+        return replace(self, containers=containers) if is_known else self
 
     def own_containers(self, environment: str, environments: Collection[str]) -> list[TerraformContainer]:
         """The containers without those whose root folder is, or may be, another environment's."""
@@ -158,6 +165,13 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
     return TaskDefinitions(
         task_definitions.containers, tuple(unreadable), files, (*others, *outputs), are_apart, called
     )
+
+
+def _without_values(container: TerraformContainer, files: Collection[str]) -> TerraformContainer:
+    """A container whose references in some files of values are not known, since they may be another environment's."""
+    known = tuple(each for each in container.references if each.element.file.name not in files)
+    left_out = {each.element.file.name for each in container.references if each not in known}
+    return replace(container, references=known, other_sources=(*container.other_sources, *sorted(left_out)))
 
 
 def is_definition(name: str, text: str) -> bool:
@@ -328,12 +342,24 @@ def _root_folders_of_others(files: tuple[SourceFile, ...], environment: str, cal
 
 
 def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[set[str], set[str]]:
-    """The names of files of values that are of others with the environment's word, and of those that may be."""
-    tables = dict[Path, dict[str, str]]()
+    """The names of files of values that are of others by what stands beside them, and of those that may be.
+
+    That is so of several with the environment's word, and of one that is called as a folder in `root_folders` is.
+    """
+    environment, applied = canonical(environment), {each.path.parent for each in files if each.name.endswith(SOURCES)}
+    tables, names = dict[Path, dict[str, str]](), dict[Path, frozenset[str]]()
     for file in files:
         if file.name.endswith(VALUES) and not Folder((file,)).broken:
-            tables[Path(file.name)] = {each.name: each.value.name for each in values_of(file) if each.value.name}
-    others, unclear = variable_files.of_others(canonical(environment), tables)
+            values = values_of(file)
+            tables[Path(file.name)] = {each.name: each.value.name for each in values if each.value.name}
+            if not (is_automatic(file.path) and file.path.parent in applied):
+                names[Path(file.name)] = frozenset(each.name for each in values)
+    others, unclear = variable_files.of_others(environment, tables)
+    called = {variable_files.without_ending(path): path for path in names}
+    found = root_folders.of_others({name: names[path] for name, path in called.items()}, (), environment)
+    by_folder = {called[name] for name in found} - others - unclear
+    has_own = any(environment in variable_files.named_after(path, {environment}) for path in names.keys() - by_folder)
+    others, unclear = (others | by_folder, unclear) if has_own else (others, unclear | by_folder)
     return {each.as_posix() for each in others}, {each.as_posix() for each in unclear}
 
 

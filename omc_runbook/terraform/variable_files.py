@@ -156,5 +156,10 @@ def is_regional(name: str, environment: str) -> bool:
     return canonical(without_region(name)) == environment
 
 
+def without_ending(path: Path) -> Path:
+    """The path of a file of values without .tfvars, as a folder of the same name has."""
+    return path.with_name(_stem(path))
+
+
 def _stem(path: Path) -> str:
     return _ENDING.sub("", path.name)

@@ -13,6 +13,7 @@ from omc_runbook.terraform.secret_versions import find_own, find_rewritten, read
 from omc_runbook.terraform.task_definitions import (
     TaskDefinitions,
     files_of,
+    may_be_of_another,
     read_task_definitions,
     task_definitions_of,
 )
@@ -398,6 +399,43 @@ def test_containers_of_another_environments_folder_are_not_compared(folders: str
     found = read_task_definitions(tmp_path).of_environment("production", ("staging", "production"))
     containers = found.own_containers("production", ("staging", "production"))
     assert [each.root for each in containers] == [f"envs/{each}/main.tf" for each in own.split()]
+
+
+@pytest.mark.parametrize(
+    ("files", "environment", "compared", "edited"),
+    [
+        ("dev acc prod", "staging", None, ""),
+        ("dev acc prod", "production", "prod", "prod"),
+        ("dev acc prod", "acc", "acc", "acc"),
+        ("dev acc prod staging", "staging", "staging", "staging"),
+        ("envs/dev/app envs/acc/app envs/prod/app", "staging", None, ""),
+        ("live/app test/app", "staging", None, ""),
+        ("live/app test/app", "production", "live/app", "live/app"),
+        ("live/app non-live/app", "staging", None, ""),
+        ("dev", "production", None, ""),
+        ("nonprod prod", "staging", None, ""),
+        ("common other", "staging", None, ""),
+        ("live/app", "staging", "live/app", "live/app"),
+    ],
+)
+def test_values_beside_other_environments_are_of_another(
+    files: str, environment: str, compared: str | None, edited: str, tmp_path: Path
+) -> None:
+    """So are acc's beside dev's and prod's with the same variables: neither edited nor compared for staging."""
+    write(tmp_path, {"main.tf": ROOT.replace('provider "aws" {}\n', "").replace("  default", "  # default")})
+    write(tmp_path, {f"{each}.tfvars": _values("a", "A") for each in files.split()})
+    found, environments = read_task_definitions(tmp_path), {"staging", "production", environment}
+    (container,) = found.of_environment(environment, environments).containers
+    assert {ref.element.file.name for ref in container.references} == ({f"{compared}.tfvars"} if compared else set())
+    assert bool(container.other_sources) == (compared is None), "what is not known is not clear"
+    own = task_definitions_of(files_of(found.files, environment, environments))
+    try:
+        name = added(own)[0]
+    except CannotEdit:
+        name = ""
+    file = next((each for each in found.files if each.name == name), None)
+    is_refused = file is None or may_be_of_another(file, found, environment, environments)
+    assert ("" if is_refused else name) == (f"{edited}.tfvars" if edited else "")
 
 
 FOREIGN = {

@@ -21,6 +21,8 @@ from omc_runbook.terraform.root_folders import of_others
         ("production", "live/prod-eu", ""),
         ("production", "live/eu-prod live/infra", ""),
         ("production", "live/prod-eu live/prod-us", "*"),
+        ("production", "shop-prod shop-prod-eu", "shop-prod-eu"),
+        ("production", "shop-prod web-prod shop-prod-eu", "*"),
         ("prod-eu", "live/prod-eu live/prod-us", ""),
         ("prod-eu", "live/prod_eu live/dev", "live/dev"),
         ("prod-eu", "prod", ""),
