@@ -55,6 +55,15 @@ def of_others(roots: Mapping[Path, frozenset[str]], values: Collection[Path], en
     return others | {root for root, parts in regional.items() if len(several) > 1 and parts and parts not in known}
 
 
+def unclear(roots: Mapping[Path, frozenset[str]], values: Collection[Path], environment: str) -> set[Path]:
+    """Those of `of_others` of which one is this environment's, and nothing tells which, as prod-eu and prod-us."""
+    plain = {root: Path(*map(without_region, root.parts)) for root in roots}
+    others = of_others(roots, values, environment)
+    no_region = of_others({plain[root]: names for root, names in roots.items()}, values, environment)
+    known = no_region | {plain[root] for root in roots.keys() - others}
+    return {root for root in others if plain[root] not in known}
+
+
 def _environment_of(folder: str, beside: Collection[str]) -> str:
     """The environment that a folder is called as, "" for none.
 

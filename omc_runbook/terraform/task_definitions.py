@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 from omc_runbook.model.environment_names import aliases, canonical
 from omc_runbook.terraform import root_folders, variable_files
@@ -58,6 +60,11 @@ _MODULE_LIST = re.compile(r"\bmodule\.([\w-]+)\.([\w-]*(?:keys|names|secrets|var
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 
 
+Calls = Mapping[Path, Collection[Path]]
+"""The folders that each file calls as modules."""
+_NO_CALLS: Calls = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class TaskDefinitions:
     """The task definitions in a checkout's Terraform files."""
@@ -71,8 +78,8 @@ class TaskDefinitions:
     """Files that seem to hold task definitions in a form that is not read, such as a template."""
     are_apart: bool = False
     """Whether they are in JSON alone that no Terraform reads, so that another program registers them."""
-    called: frozenset[Path] = field(default=frozenset(), repr=False)
-    """The folders that another one of the checkout calls as modules, so that Terraform is not applied there."""
+    calls: Calls = field(default_factory=dict, repr=False, hash=False)
+    """Which folders each of the checkout's files calls as modules, so that Terraform is not applied there."""
 
     def _called(self, name: str) -> list[TerraformContainer]:
         """The containers that have this name, or may get it."""
@@ -89,7 +96,7 @@ class TaskDefinitions:
 
         What values give that may be another environment's is unknown.
         """
-        own_files = files_of(self.files, environment, environments, self.called)
+        own_files = files_of(self.files, environment, environments, self.calls)
         has_all_values = {file for file in self.files if file.name.endswith(VALUES)}.issubset(own_files)
         if has_all_values and all(each.is_clear for each in self.containers):
             return self
@@ -101,9 +108,9 @@ class TaskDefinitions:
 
     def own_containers(self, environment: str, environments: Collection[str]) -> list[TerraformContainer]:
         """The containers without those whose root folder is, or may be, another environment's."""
-        of_others = _root_folders_of_others(self.files, environment, {*self.called, *called_folders(self.files)})
-        applied = (each for each in self.containers if applies_to(each.root, environment, environments))
-        return [each for each in applied if Path(each.root).parent not in of_others]
+        folders = _Folders(self.files, environment, environments, self.calls)
+        applied = (each for each in self.containers if folders.applies(each.root))
+        return [each for each in applied if Path(each.root).parent not in folders.of_others]
 
     def mention(self, variable: str) -> str:
         """File and line of a variable that somebody added where it is not read, "" for none; comments do not count."""
@@ -161,10 +168,8 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
         line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
         unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
     outputs = () if is_whole else tuple(_outputs(terraform, files))
-    called = frozenset(terraform.called)
-    return TaskDefinitions(
-        task_definitions.containers, tuple(unreadable), files, (*others, *outputs), are_apart, called
-    )
+    calls = {file.path: called_folders((file,)) for path in terraform.folders for file in terraform.folder(path).files}
+    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, (*others, *outputs), are_apart, calls)
 
 
 def _without_values(container: TerraformContainer, files: Collection[str]) -> TerraformContainer:
@@ -285,32 +290,74 @@ def _with_folder_s_name(file: SourceFile, folders: Collection[Path]) -> str:
     return f"{Path(file.name).parent}/main.tf" if is_beside else file.name
 
 
+class _Folders:
+    """Whose the folders with Terraform's own files are: by their names, and of a module by what calls it."""
+
+    def __init__(
+        self, files: Collection[SourceFile], environment: str, environments: Collection[str], calls: Calls
+    ) -> None:
+        self._environment, self._environments = environment, environments
+        sources = [file for file in files if file.name.endswith(SOURCES)]
+        self.with_code = {file.path.parent: Path(file.name).parent for file in sources}
+        """The folders, and their names within the checkout."""
+        targets, names = dict[Path, set[Path]](), dict[Path, set[str]]()
+        for path, called in {**calls, **{file.path: called_folders((file,)) for file in sources}}.items():
+            targets.setdefault(path.parent, set()).update(called)
+            names.setdefault(path.parent, set()).add(path.name)
+        self.called = {folder for each in targets.values() for folder in each}
+        """The folders that are modules, so that Terraform is not applied there."""
+        above = {folder: with_callers(targets, {folder}) - self.called for folder in self.with_code}
+        tops = {folder: _name_beside(folder, self.with_code) for folder in {*targets} & set().union(*above.values())}
+        values = [Path(file.name) for file in files if file.name.endswith(VALUES)]
+        roots = {name: frozenset(names[folder]) for folder, name in tops.items()}
+        self.of_others = root_folders.of_others(roots, values, environment)
+        """The names of those that are another environment's, or may be; so is a module that these alone call."""
+        unclear = root_folders.unclear(roots, values, environment)
+        self._own_modules = set[Path]()
+        others = {name for name in roots if name in self.of_others or not self.applies(f"{name}/main.tf")}
+        for folder in self.with_code.keys() & self.called:
+            callers = {tops[each] for each in above[folder]}
+            # What all regions call, the environment calls, whichever of them it is.
+            if callers and callers <= others and not (unclear and unclear <= callers):
+                self.of_others.add(self.with_code[folder])
+            elif any(named_after(f"{each}/main.tf", {environment}) for each in callers):
+                self._own_modules.add(self.with_code[folder])
+
+    def applies(self, file: str) -> bool:
+        """Whether no name says that a file is another environment's; a module's does not where this one calls it."""
+        is_called = not self._own_modules.isdisjoint(Path(file).parents)
+        return is_called or applies_to(file, self._environment, self._environments)
+
+
+def _name_beside(folder: Path, names: Mapping[Path, Path]) -> Path:
+    """The name of a folder within the checkout, in which others have theirs."""
+    known, name = next(iter(names.items()))
+    return Path(os.path.normpath(name / os.path.relpath(folder, known)))
+
+
 def files_of(
-    files: tuple[SourceFile, ...], environment: str, environments: Collection[str], called: Collection[Path] = ()
+    files: tuple[SourceFile, ...], environment: str, environments: Collection[str], calls: Calls = _NO_CALLS
 ) -> tuple[SourceFile, ...]:
     """The files that apply to an environment; of several folders that nobody calls, those that are named after it.
 
-    Folders in `called` are called by files that are not among these.
+    `calls` has those of files that are not among these too.
     """
-    applied = {file.path.parent for file in files if file.name.endswith(SOURCES)}
+    folders = _Folders(files, environment, environments, calls)
     of_others, _ = _values_of_others(files, environment)
 
     def applies(file: SourceFile) -> bool:
-        name = _with_folder_s_name(file, applied)
-        return file.name not in of_others and applies_to(name, environment, environments)
+        return file.name not in of_others and folders.applies(_with_folder_s_name(file, folders.with_code))
 
     own_files = tuple(filter(applies, files)) or files
     # A .tfvars does not make the folder that it is for another environment's.
     sources = (file for file in own_files if not file.name.endswith(VALUES))
     own = {file.path.parent.parent for file in sources if named_after(file.name, {environment})}
-    called = {*called, *called_folders(files)}
 
     def is_sibling(file: SourceFile) -> bool:
-        is_root = is_terraform(file.name) and file.path.parent not in called
+        is_root = is_terraform(file.name) and file.path.parent not in folders.called
         return is_root and file.path.parent.parent in own and not named_after(file.name, {environment})
 
-    folders_of_others = _root_folders_of_others(files, environment, called)
-    rest = tuple(file for file in own_files if not is_sibling(file) and Path(file.name).parent not in folders_of_others)
+    rest = tuple(each for each in own_files if not is_sibling(each) and Path(each.name).parent not in folders.of_others)
     return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
 
 
@@ -321,24 +368,12 @@ def may_be_of_another(
 
     That is so of values, where several files have the environment's word, and where Terraform has no other folder.
     """
-    files = declared.files
-    applied = {each.path.parent for each in files if each.name.endswith(SOURCES)}
-    if not applies_to(_with_folder_s_name(file, applied), environment, environments):
+    folders = _Folders(declared.files, environment, environments, declared.calls)
+    if not folders.applies(_with_folder_s_name(file, folders.with_code)):
         return True
-    if file.name.endswith(VALUES) and file.name in _values_of_others(files, environment)[1]:
+    if file.name.endswith(VALUES) and file.name in _values_of_others(declared.files, environment)[1]:
         return True
-    called = {*declared.called, *called_folders(files)}
-    return Path(file.name).parent in _root_folders_of_others(files, environment, called)
-
-
-def _root_folders_of_others(files: tuple[SourceFile, ...], environment: str, called: Collection[Path]) -> set[Path]:
-    """The folders that nobody calls and that are another environment's, or may be, within the checkout."""
-    roots = dict[Path, set[str]]()
-    for file in files:
-        if file.name.endswith(SOURCES) and file.path.parent not in called:
-            roots.setdefault(Path(file.name).parent, set()).add(file.path.name)
-    values = [Path(file.name) for file in files if file.name.endswith(VALUES)]
-    return root_folders.of_others({root: frozenset(names) for root, names in roots.items()}, values, environment)
+    return Path(file.name).parent in folders.of_others
 
 
 def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[set[str], set[str]]:
@@ -358,7 +393,11 @@ def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[
     called = {variable_files.without_ending(path): path for path in names}
     found = root_folders.of_others({name: names[path] for name, path in called.items()}, (), environment)
     by_folder = {called[name] for name in found} - others - unclear
-    has_own = any(environment in variable_files.named_after(path, {environment}) for path in names.keys() - by_folder)
+    same = {names[path] for path in by_folder}
+    has_own = any(
+        environment in variable_files.named_after(path, {environment}) or names[path] in same
+        for path in names.keys() - {called[name] for name in found}
+    )
     others, unclear = (others | by_folder, unclear) if has_own else (others, unclear | by_folder)
     return {each.as_posix() for each in others}, {each.as_posix() for each in unclear}
 

@@ -294,7 +294,7 @@ class KeyEdits:
             try:
                 self._references({environment: (container,)})
             except CannotFollow:
-                own_files = files_of(declared.files, environment, self.environments, declared.called)
+                own_files = files_of(declared.files, environment, self.environments, declared.calls)
                 others = (
                     each for each in declared.other_files if applies_to(each.name, environment, self.environments)
                 )
@@ -318,7 +318,7 @@ class KeyEdits:
 
         def next_edit(environment: str, container: str) -> Edit | None:
             """The next one for a container, which several task definitions may have."""
-            now = task_definitions_of(files_of(tuple(files.values()), environment, self.environments, declared.called))
+            now = task_definitions_of(files_of(tuple(files.values()), environment, self.environments, declared.calls))
             known = replace(now, unreadable=declared.unreadable)
             try:
                 return add_reference(known, container, name, name, self.present, containers[environment])

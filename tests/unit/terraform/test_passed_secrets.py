@@ -1,5 +1,6 @@
 """Secrets that reach a container through modules, maps, loops and other repositories: edited, or refused."""
 
+import os
 import re
 from pathlib import Path
 
@@ -411,7 +412,8 @@ def test_containers_of_another_environments_folder_are_not_compared(folders: str
         ("envs/dev/app envs/acc/app envs/prod/app", "staging", None, ""),
         ("live/app test/app", "staging", None, ""),
         ("live/app test/app", "production", "live/app", "live/app"),
-        ("live/app non-live/app", "staging", None, ""),
+        ("live/app non-live/app", "staging", "non-live/app", "non-live/app"),
+        ("live/app non-live/app", "production", "live/app", "live/app"),
         ("dev", "production", None, ""),
         ("nonprod prod", "staging", None, ""),
         ("common other", "staging", None, ""),
@@ -436,6 +438,46 @@ def test_values_beside_other_environments_are_of_another(
     file = next((each for each in found.files if each.name == name), None)
     is_refused = file is None or may_be_of_another(file, found, environment, environments)
     assert ("" if is_refused else name) == (f"{edited}.tfvars" if edited else "")
+
+
+@pytest.mark.parametrize(
+    ("calls", "environment", "own"),
+    [
+        ("prod>modules/staging", "production", "modules/staging"),
+        ("prod>modules/staging", "staging", ""),
+        ("infra>modules/prod infra>modules/staging", "staging", "modules/staging"),
+        ("envs/dev>modules/app", "production", ""),
+        ("envs/dev>modules/app", "dev", "modules/app"),
+        ("envs/dev>modules/app envs/prod>modules/app", "production", "modules/app"),
+        ("envs/dev>modules/app envs/prod>modules/api", "production", "modules/api"),
+        ("envs/dev>modules/app envs/prod>modules/api", "staging", ""),
+        ("dev>stack stack>modules/app", "production", ""),
+        ("prod>stack stack>modules/app dev>modules/app", "production", "modules/app"),
+        ("dev>modules/app examples/full>modules/app", "production", "modules/app"),
+        (".>modules/staging", "production", ""),
+        ("prod-eu>modules/app prod-us>modules/app", "production", "modules/app"),
+        ("prod-eu>modules/app prod-us>modules/api", "production", ""),
+        ("shop-prod>modules/app shop-prod-eu>modules/api", "production", "modules/app"),
+        ("live>modules/app test>modules/app", "staging", ""),
+        ("a>b b>a", "production", "a b"),
+    ],
+)
+def test_a_module_is_of_the_environments_that_call_it(calls: str, environment: str, own: str, tmp_path: Path) -> None:
+    """Whatever it is called, unless what calls it has no environment's name; a file that is not read may call it."""
+    pairs = [each.split(">") for each in calls.split()]
+    files = {f"{folder}/main.tf": "" for folder, _ in pairs}
+    for folder, module in pairs:
+        files[f"{folder}/main.tf"] += f'module "m" {{\n  source = "./{os.path.relpath(module, folder)}"\n}}\n'
+    for module in {module for _, module in pairs}:
+        text = SERVICE.format(secrets='[{ name = "A", valueFrom = "arn:A::" }]').replace("var.name", '"api"')
+        files[f"{module}/main.tf"] = files.get(f"{module}/main.tf", "") + (text if module != "stack" else "")
+    write(tmp_path, files)
+    found, environments = read_task_definitions(tmp_path), ("staging", "production", environment)
+    containers = found.of_environment(environment, environments).own_containers(environment, environments)
+    expected = [f"{each}/main.tf" for each in own.split()]
+    assert sorted(each.root for each in containers) == expected
+    edited = (file for file in found.files if not may_be_of_another(file, found, environment, environments))
+    assert sorted(file.name for file in edited if "aws_ecs" in file.text) == expected
 
 
 FOREIGN = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.terraform.root_folders import of_others
+from omc_runbook.terraform.root_folders import of_others, unclear
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,18 @@ def test_a_folder_with_values_for_the_environment_is_its_own_too() -> None:
     roots |= {Path(f"envs/{each}"): frozenset({"main.tf"}) for each in ("dev", "qa")}
     values = [Path("dev/terraform/envs/prod.tfvars"), Path("envs/qa/staging.tfvars")]
     assert of_others(roots, values, "production") == {Path("envs/dev"), Path("envs/qa")}
+
+
+@pytest.mark.parametrize(
+    ("roots", "expected"),
+    [
+        ("prod-eu prod-us dev-eu staging2", "prod-eu prod-us"),
+        ("shop-prod shop-prod-eu dev", ""),
+        ("prod-eu dev", ""),
+        ("dev1 dev2", ""),
+    ],
+)
+def test_one_of_several_regions_is_the_environments(roots: str, expected: str) -> None:
+    """Nothing tells which of them; other environments' are none of these."""
+    names = {Path(each): frozenset({"main.tf"}) for each in roots.split()}
+    assert unclear(names, (), "production") == {*map(Path, expected.split())}
