@@ -33,6 +33,7 @@ SUFFIX = ".last.json"
 """How the name of the file ends that remembers a last run."""
 Ends = Mapping[str, tuple[datetime, str]]
 """When and how fleet's last run on each environment ended."""
+_LOOK = "looked_at"
 _POLL_SECONDS = 0.05
 _LARGEST = 100_000_000
 """The largest file that is read, in bytes: what is open in a large fleet may be long."""
@@ -47,6 +48,8 @@ class LastRun:
     standing: Standing
     ends: Ends = field(default_factory=dict)
     """When and how fleet's last run on each environment ended."""
+    looks: Mapping[str, datetime] = field(default_factory=dict)
+    """When fleet last ended having looked at each environment, also where a later run could not."""
 
 
 def read(
@@ -68,14 +71,27 @@ def read(
         body = json_text.parse(content)
         standing: Standing = {"findings": Open.from_json(body["findings"]), "unknown": Open.from_json(body["unknown"])}
         # A file of another runbook, or an earlier one, has none.
-        ends = {name: _end(each) for name, each in body.get("environments", {}).items()}
-        return LastRun(*_end(body), standing, ends)
+        environments = body.get("environments", {})
+        ends = {name: _end(each) for name, each in environments.items()}
+        looks = _looks(
+            ends, {name: json_text.moment(each[_LOOK]) for name, each in environments.items() if _LOOK in each}
+        )
+        return LastRun(*_end(body), standing, ends, looks)
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"its last run is not known, since {path} is broken"
 
 
+def _looks(ends: Ends, former: Mapping[str, datetime]) -> dict[str, datetime]:
+    """When a run last looked at each environment, by how the last ones ended and what was known before."""
+    return {**former, **{name: end for name, (end, status) in ends.items() if status in ("ok", "findings")}}
+
+
 def _end_to_json(finished: datetime, status: str) -> dict[str, str]:
-    return {"finished": finished.isoformat(timespec="seconds"), "status": status}
+    return {"finished": _in_json(finished), "status": status}
+
+
+def _in_json(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
 
 
 def _end(body: Mapping[str, Any]) -> tuple[datetime, str]:
@@ -98,8 +114,8 @@ def read_fleet(folder: Path | S3Folder, environment: str, project: str) -> LastR
 def read_looked_at(folder: Path | S3Folder, environment: str, project: str, now: datetime) -> datetime | None:
     """When fleet, which runs verify on each environment, last ended having looked at this one; None where unknown."""
     fleets = (read(folder, FLEET, name, project=project) for name in {environment, STAGING})
-    ends = (each.ends[environment] for each in fleets if isinstance(each, LastRun) and environment in each.ends)
-    return max((end for end, status in ends if status in ("ok", "findings") and end <= now), default=None)
+    looks = (each.looks[environment] for each in fleets if isinstance(each, LastRun) and environment in each.looks)
+    return max((look for look in looks if look <= now), default=None)
 
 
 def environments_of(outcome: Outcome) -> str:
@@ -120,31 +136,28 @@ def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project
             standing_before: Standing = (
                 last.standing if isinstance(last, LastRun) else {"findings": Open(), "unknown": Open()}
             )
-            body = _body(outcome.finished, status, standing_before, {})
+            body = _body(outcome.finished, status, standing_before)
             _write(folder, _name(outcome.runbook, name, endpoint, project), body)
-    body = _body(outcome.finished, outcome.status, standing, _ends(folder, outcome, project))
+    body = _body(outcome.finished, outcome.status, standing) | _environments(folder, outcome, project)
     _write(folder, _name(outcome.runbook, own, outcome.endpoint, project), body)
 
 
-def _ends(folder: Path | S3Folder, outcome: Outcome, project: str) -> Ends:
-    """When and how fleet ended last on each environment, of this run and those before it."""
+def _environments(folder: Path | S3Folder, outcome: Outcome, project: str) -> dict[str, object]:
+    """When and how fleet ended last on each environment, and last looked at it, of this run and those before it."""
     if outcome.runbook != FLEET:
         return {}
     last = read(folder, FLEET, outcome.environment, outcome.endpoint, project)
-    former = last.ends if isinstance(last, LastRun) else {}
+    former, looks = (last.ends, last.looks) if isinstance(last, LastRun) else ({}, {})
     # A run in AWS says nothing of an environment whose profile leads to a sandbox.
     is_local = is_on_this_machine(outcome.endpoint)
     targets = (each for each in outcome.targets if is_local or not is_on_this_machine(each.endpoint))
-    return {**former, **{each.environment: (outcome.finished, each.status) for each in targets}}
+    ends = {**former, **{each.environment: (outcome.finished, each.status) for each in targets}}
+    looked = {name: {_LOOK: _in_json(look)} for name, look in _looks(ends, looks).items()}
+    return {"environments": {name: _end_to_json(*end) | looked.get(name, {}) for name, end in ends.items()}}
 
 
-def _body(finished: datetime, status: str, standing: Standing, ends: Ends) -> dict[str, object]:
-    environments = {name: _end_to_json(*end) for name, end in ends.items()}
-    return {
-        **_end_to_json(finished, status),
-        **({"environments": environments} if ends else {}),
-        **{str(topic): each.to_json() for topic, each in standing.items()},
-    }
+def _body(finished: datetime, status: str, standing: Standing) -> dict[str, object]:
+    return {**_end_to_json(finished, status), **{str(topic): each.to_json() for topic, each in standing.items()}}
 
 
 def _write(folder: Path | S3Folder, name: str, body: Mapping[str, object]) -> None:

@@ -37,7 +37,8 @@ def read(folder: Path | S3Folder, now: datetime | None = None, runbook_toml: str
         if due and schedule.runbook == VERIFY:
             looked_at = last_run.read_looked_at(folder, schedule.environment, settings.project, now)
             if looked_at and not schedule.missed(looked_at, now):
-                due, ended = None, f"fleet ran it, and ended {looked_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+                why = f"; {last}" if isinstance(last, str) and last else ""
+                due, ended = None, f"fleet ran it, and ended {looked_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{why}"
         since = f"due {due:%Y-%m-%d %H:%M %Z} by {schedule.cron}, " if due else ""
         sentence = f"{schedule.runbook} on {schedule.environment}: {since}{ended}."
         states.append(ScheduleState(schedule.environment, sentence, due is not None))

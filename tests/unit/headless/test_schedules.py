@@ -188,6 +188,30 @@ def test_a_fleet_runs_verify_on_each_environment(
     assert (f"fleet ran it, and ended {NOW:%Y-%m-%d %H:%M} UTC" in state.sentence) == (not is_overdue)
 
 
+def test_a_fleet_that_could_not_look_takes_no_earlier_look_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that was expected took place; and why verify's own is not known stays in the sentence."""
+    _configure(tmp_path, monkeypatch, "verify")
+    toml = tmp_path / "runbook.toml"
+    toml.write_text(f'{toml.read_text()}environment = "production"\n')
+    own = TargetOutcome(environment="production", account="", region="", endpoint="", status="ok")
+    for minutes, target in ((0, own), (5, replace(own, status="unknown")), (9, replace(own, environment="qa"))):
+        ended = NOW + timedelta(minutes=minutes)
+        last_run.write(tmp_path, an_outcome(runbook="fleet", finished=ended, targets=(target,)), NOTHING_OPEN)
+        (state,) = schedules.read(tmp_path, NOW + timedelta(minutes=30))
+        assert not state.is_overdue
+        assert state.sentence == f"verify on production: fleet ran it, and ended {NOW:%Y-%m-%d %H:%M} UTC."
+    (state,) = schedules.read(tmp_path, NOW + timedelta(days=1))
+    assert state.is_overdue
+    last_run.write(tmp_path, an_outcome(environment="production", finished=NOW - timedelta(days=9)), NOTHING_OPEN)
+    (path,) = tmp_path.glob(".verify-production*.json")
+    path.write_text("{")
+    (state,) = schedules.read(tmp_path, NOW + timedelta(minutes=30))
+    assert not state.is_overdue
+    assert f"ended {NOW:%Y-%m-%d %H:%M} UTC; its last run is not known, since {path} is broken." in state.sentence
+
+
 def test_a_run_of_another_project_hides_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its records are in the same folder, and its environment has the same name."""
     _configure(tmp_path, monkeypatch, "verify")
