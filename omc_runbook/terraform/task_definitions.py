@@ -97,12 +97,12 @@ class TaskDefinitions:
         What values give that may be another environment's is unknown.
         """
         own_files = files_of(self.files, environment, environments, self.calls)
-        has_all_values = {file for file in self.files if file.name.endswith(VALUES)}.issubset(own_files)
-        if has_all_values and all(each.is_clear for each in self.containers):
+        _, unclear = _values_of_others(self.files, environment)
+        has_own_values = not unclear and {each for each in self.files if each.name.endswith(VALUES)}.issubset(own_files)
+        if has_own_values and all(each.is_clear for each in self.containers):
             return self
         own = task_definitions_of(own_files)
         is_known = bool(own.containers) or all(each.may_be_absent for each in self.containers)
-        _, unclear = _values_of_others(self.files, environment)
         containers = tuple(_without_values(each, unclear) for each in own.containers)
         return replace(self, containers=containers) if is_known else self
 

@@ -417,6 +417,8 @@ def test_containers_of_another_environments_folder_are_not_compared(folders: str
         ("dev", "production", None, ""),
         ("nonprod prod", "staging", None, ""),
         ("common other", "staging", None, ""),
+        ("prod= prod-eu", "production", None, ""),
+        ("prod prod-eu=", "production", "prod", "prod"),
         ("live/app", "staging", "live/app", "live/app"),
     ],
 )
@@ -425,7 +427,8 @@ def test_values_beside_other_environments_are_of_another(
 ) -> None:
     """So are acc's beside dev's and prod's with the same variables: neither edited nor compared for staging."""
     write(tmp_path, {"main.tf": ROOT.replace('provider "aws" {}\n', "").replace("  default", "  # default")})
-    write(tmp_path, {f"{each}.tfvars": _values("a", "A") for each in files.split()})
+    values = {each.strip("="): () if each.endswith("=") else ("A",) for each in files.split()}
+    write(tmp_path, {f"{each}.tfvars": _values("a", *keys) for each, keys in values.items()})
     found, environments = read_task_definitions(tmp_path), {"staging", "production", environment}
     (container,) = found.of_environment(environment, environments).containers
     assert {ref.element.file.name for ref in container.references} == ({f"{compared}.tfvars"} if compared else set())
