@@ -312,16 +312,16 @@ class _Folders:
         roots = {name: frozenset(names[folder]) for folder, name in tops.items()}
         self.of_others = root_folders.of_others(roots, values, environment)
         """The names of those that are another environment's, or may be; so is a module that these alone call."""
-        unclear = root_folders.unclear(roots, values, environment)
         self._own_modules = set[Path]()
         others = {name for name in roots if name in self.of_others or not self.applies(f"{name}/main.tf")}
         for folder in self.with_code.keys() & self.called:
             callers = {tops[each] for each in above[folder]}
-            # What all regions call, the environment calls, whichever of them it is.
-            if callers and callers <= others and not (unclear and unclear <= callers):
-                self.of_others.add(self.with_code[folder])
-            elif any(named_after(f"{each}/main.tf", {environment}) for each in callers):
+            if any(named_after(f"{each}/main.tf", {environment}) for each in callers - others):
                 self._own_modules.add(self.with_code[folder])
+            if callers and callers <= others:
+                # What all regions call, the environment calls, whichever of them it is.
+                unclear = root_folders.unclear(roots, values, environment)
+                self.of_others |= set() if unclear and unclear <= callers else {self.with_code[folder]}
 
     def applies(self, file: str) -> bool:
         """Whether no name says that a file is another environment's; a module's does not where this one calls it."""
