@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
+from omc_runbook.model import letters
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import SIMILAR, closest
 from omc_runbook.sandbox import lifecycle, postgres
@@ -88,7 +89,7 @@ def find(fault_id: str) -> Fault:
     faults = {fault.id: fault for fault in every()}
     if fault_id in faults:
         return faults[fault_id]
-    near = closest(fault_id, faults, SIMILAR)
+    near = closest(letters.fold(fault_id), faults, SIMILAR)
     nearest = f"; the nearest is {near}" if near else ""
     raise UsageError(f"There is no fault {fault_id or 'without a name'}{nearest}: see `omc-runbook sandbox faults`.")
 

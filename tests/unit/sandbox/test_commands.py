@@ -34,6 +34,7 @@ def test_mend_says_what_it_has_repaired(words: list[str], output: str, monkeypat
     ("typed", "answer"),
     [
         ("no-permision", "There is no fault no-permision; the nearest is no-permission: see"),
+        ("NO-PERMISSION", "There is no fault NO-PERMISSION; the nearest is no-permission: see"),
         ("foo", "There is no fault foo: see"),
         ("", "There is no fault without a name: see"),
     ],
