@@ -13,7 +13,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Hinders, Uncertain
 from omc_runbook.checks.key_demand import services_of_others
-from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead, is_elsewhere
+from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead, is_elsewhere, moved_names
 from omc_runbook.checks.startup import after_failure, log_hint
 from omc_runbook.checks.stopped_tasks import (
     Stop,
@@ -110,8 +110,9 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
             facts = (f"DescribeServices: {names.service} of {names.cluster} is {status}: it was deleted.", *facts)
             again = f"Create {names.service} again, such as by terraform apply. If another service does its work now,"
             # Where nothing here uses the secret, and services of another cluster do, they have moved there.
-            has_moved = bool(consumers_elsewhere(snapshot))
-            way = way if has_moved else Remedy(f"{again} correct the parameter service, or service in {source}.")
+            elsewhere = consumers_elsewhere(snapshot)
+            way = Remedy(f"{again} correct the parameter service, or service in {source}.")
+            way = moved_names(snapshot, elsewhere) if elsewhere else way
         yield Evidence(names.service, facts, way)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment_names import PROJECT
-from omc_runbook.model.findings import Remedy
-from omc_runbook.snapshot.discovery import Discovery
-from omc_runbook.snapshot.state import Snapshot, in_cluster
+from omc_runbook.model.findings import Remedy, is_sentence
+from omc_runbook.snapshot.discovery import Discovery, FoundService
+from omc_runbook.snapshot.state import Snapshot
 
 
 def found_instead(snapshot: Snapshot) -> Iterator[str]:
@@ -115,17 +115,49 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]", "", name).casefold()
 
 
-def consumers_elsewhere(snapshot: Snapshot) -> tuple[str, ...]:
-    """Services of other clusters that refer to the secret, as "SERVICE of cluster NAME", where ours has none that does.
+def consumers_elsewhere(snapshot: Snapshot) -> tuple[FoundService, ...]:
+    """Services of other clusters that refer to the secret, where ours is missing or has no service that does.
 
-    That is so where our cluster is missing too. Clusters that runbook.toml names beside our own are meant to have some.
+    Where our cluster exists, those that are another environment's are no reason to doubt its name, nor are those of
+    clusters that runbook.toml names beside it. Where tasks without a service, or an Express service, use the secret
+    in our cluster, only the configured service in another one is.
     """
     found, names = snapshot.discovery, snapshot.environment.names
     if found is None:
         return ()
-    is_missing = snapshot.service_names is None
-    is_unread = any(snapshot.gaps.get(field) for field in ("services", "task_definitions"))
-    if not is_missing and (snapshot.consumers or names.clusters or is_unread):
+    users = [each for each in found.services if snapshot.own_references(each.definition)]
+    users = [each for each in users if each.cluster != names.cluster]
+    if snapshot.service_names is None:
+        return tuple(users)
+    if snapshot.consumers or any(snapshot.gaps.get(field) for field in ("services", "task_definitions")):
         return ()
-    users = (each for each in found.services if snapshot.secret_name in each.keys_by_secret)
-    return tuple(in_cluster(each.name, each.cluster) for each in users if each.cluster != names.cluster)
+    others = {other.cluster for other in snapshot.environment.others.values()}
+    meant = {*names.clusters, *others, *((each.cluster for each in users) if "*" in names.clusters else ())}
+    users = [each for each in users if each.cluster not in meant and not found.is_of_another(each)]
+    own_readers = {*snapshot.readers} - {*snapshot.services_elsewhere}
+    return () if own_readers and not _has_main(snapshot, users) else tuple(users)
+
+
+def moved_names(snapshot: Snapshot, elsewhere: Sequence[FoundService]) -> Remedy:
+    """How to correct the cluster where the services that refer to the secret are in another one.
+
+    If the configured service is not among them, they may be others that only use the secret too.
+    """
+    found, environment = snapshot.discovery, snapshot.environment
+    assert found is not None, "services were found"
+    # init takes the main service's cluster over.
+    is_found = found.main is not None and found.main.cluster in {each.cluster for each in elsewhere}
+    by_hand = Remedy(f"Correct cluster in {environment.source_of('cluster')}.")
+    way = (correct(snapshot, "cluster") if is_found or "cluster" in environment.variables else None) or by_hand
+    if snapshot.service_names is None or _has_main(snapshot, elsewhere):
+        return way
+    clusters = ", ".join(dict.fromkeys(each.cluster for each in elsewhere))
+    how = f"{way.command[0].lower()}{way.command[1:].rstrip('.')}" if is_sentence(way.command) else f"`{way.command}`"
+    return Remedy(
+        f"If the environment's services have moved there: {how}; else add {clusters} to clusters in"
+        f" {environment.source_of('clusters')}."
+    )
+
+
+def _has_main(snapshot: Snapshot, services: Iterable[FoundService]) -> bool:
+    return any(each.name == snapshot.environment.names.service for each in services)

@@ -19,7 +19,7 @@ from omc_runbook.aws.session import Clients, configured_region
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.aws_names import Names
 from omc_runbook.model.environment import PRODUCTION, Environment
-from omc_runbook.model.environment_names import STAGING, environment_of, main_rank
+from omc_runbook.model.environment_names import STAGING, environment_of, main_rank, numbered_environment_in
 from omc_runbook.model.grouping import batches
 from omc_runbook.model.suggestions import ALMOST, closest
 from omc_runbook.model.value_from import split_suffix
@@ -134,12 +134,10 @@ class Discovery:
     @property
     def own_services(self) -> tuple[FoundService, ...]:
         """The services that are the environment's: by their names, their cluster's, or the secret that they use."""
-        tags = {cluster.name: cluster.tags for cluster in self.clusters}
         own = []
         for each in self.services:
             marks = [
-                self._contrary(self._environment_of(each.name, {})),
-                self._environment_of(each.cluster, tags.get(each.cluster, {})),
+                *self._marks(each),
                 *(self._contrary(self._environment_of(name, self._tags(name))) for name in each.keys_by_secret),
             ]
             environments = [mark for mark in marks if mark]
@@ -148,6 +146,12 @@ class Discovery:
             ):
                 own.append(each)
         return tuple(own)
+
+    def is_of_another(self, service: FoundService) -> bool:
+        """Whether a service has another environment in its name, or its cluster's name, such as prod2, or tags."""
+        marks = self._marks(service)
+        numbered = () if marks[1] else (self._contrary(numbered_environment_in(service.cluster)),)
+        return not {*marks, *numbered} <= {"", self.environment}
 
     @property
     def renamed(self) -> Mapping[str, str]:
@@ -172,6 +176,11 @@ class Discovery:
 
     def _named(self, resources: Iterable[ListedSecret | Cluster]) -> tuple[str, ...]:
         return tuple(each.name for each in resources if self._environment_of(each.name, each.tags) == self.environment)
+
+    def _marks(self, service: FoundService) -> tuple[str, str]:
+        """The environments that a service's name and its cluster tell; "" where one tells none."""
+        tags = next((each.tags for each in self.clusters if each.name == service.cluster), {})
+        return self._contrary(self._environment_of(service.name, {})), self._environment_of(service.cluster, tags)
 
     def _environment_of(self, name: str, tags: Mapping[str, str]) -> str:
         return environment_of(name, tags, self.environment)

@@ -25,7 +25,7 @@ from omc_runbook.checks.key_demand import (
     secret_demands,
     services_reading,
 )
-from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead
+from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead, moved_names
 from omc_runbook.masking.defects import objection
 from omc_runbook.masking.document import Action, Document, Member, parse
 from omc_runbook.masking.relations import exchanged, find_mismatches
@@ -38,7 +38,7 @@ from omc_runbook.model.findings import REFUSED, Finding, is_sentence
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import freshness, other_clusters, scheduled
-from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.state import Snapshot, in_cluster
 
 LABEL = "omc-runbook-"
 """The prefix of staging labels on a version whose change is not finished."""
@@ -388,15 +388,17 @@ def make_plan(
 
 def _refuse_change(snapshot: Snapshot, secret: Secret, version: str) -> None:
     """Raise UsageError where services would not get a new value, or something else writes the secret."""
-    if elsewhere := consumers_elsewhere(snapshot):
+    elsewhere, is_missing = consumers_elsewhere(snapshot), snapshot.service_names is None
+    # Without tasks, they get the new value when they start.
+    if elsewhere and (is_missing or any(each.service.desired or each.service.running for each in elsewhere)):
         cluster = snapshot.environment.names.cluster
         why = f"Cluster {cluster} does not exist"
-        if snapshot.service_names is not None:
+        if not is_missing:
             why = f"No service of cluster {cluster} refers to {snapshot.secret_name}"
-        raise UsageError(
-            f"{why}, and {', '.join(elsewhere)} would keep the old value:"
-            f" {remedies.find_names(snapshot.environment).command}. Nothing was written."
-        )
+        others = ", ".join(in_cluster(each.name, each.cluster) for each in elsewhere)
+        way = moved_names(snapshot, elsewhere).command.rstrip(".")
+        way = f"{way[0].lower()}{way[1:]}"
+        raise UsageError(f"{why}, and {others} would keep the old value: {way}. Nothing was written.")
     if reason := why_not_writable(secret, version):
         raise UsageError(f"{reason} Nothing was written.")
 

@@ -20,6 +20,7 @@ from support.files import write_files
 from support.snapshots import (
     ARN,
     DEPLOYED,
+    NAMES,
     NOW,
     PREVIOUS,
     deployment,
@@ -41,7 +42,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.failures import ReadFailure
-from omc_runbook.aws.secretsmanager import Replica
+from omc_runbook.aws.secretsmanager import ListedSecret, Replica
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, KeyEdits
@@ -128,6 +129,74 @@ def test_no_change_that_only_services_of_another_cluster_would_need(names: tuple
     with pytest.raises(UsageError, match="backend of cluster moved, worker of cluster moved would keep the old value"):
         planned(empty, SMTP_PASSWORD=password())
     assert planned(replace(empty, discovery=None), SMTP_PASSWORD=password()).changed, "whose secret nobody uses yet"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "name", "desired", "more", "way"),
+    [
+        ("jobs", "backend", 1, {}, "old value: omc-runbook init -p environment staging. Nothing was written."),
+        ("jobs", "report", 1, {}, "`omc-runbook init -p environment staging`; else add jobs to clusters in"),
+        (
+            "jobs",
+            "report",
+            1,
+            {"variables": {"cluster": "OMC_CLUSTER"}},
+            "correct cluster in OMC_CLUSTER, or unset it",
+        ),
+        (
+            "jobs",
+            "backend",
+            1,
+            {"project": "another"},
+            "old value: correct cluster in runbook.toml.",
+        ),
+        ("jobs", "backend", 0, {}, ""),
+        ("ohmycoins-production", "backend", 1, {}, ""),
+        ("ohmycoins-prod2", "backend", 1, {}, ""),
+        ("beta", "backend", 1, {"others": {"production": NAMES.model_copy(update={"cluster": "beta"})}}, ""),
+        ("jobs", "backend", 1, {"names": NAMES.model_copy(update={"clusters": ("jobs",)})}, ""),
+        ("jobs", "backend", 1, {"names": NAMES.model_copy(update={"clusters": ("*",)})}, ""),
+        ("jobs", "backend", 1, {"names": NAMES.model_copy(update={"clusters": ("tools",)})}, "omc-runbook init"),
+    ],
+)
+def test_the_cluster_is_only_in_doubt_where_services_of_the_environment_are_elsewhere(
+    cluster: str, name: str, desired: int, more: dict[str, Any], way: str
+) -> None:
+    """Another environment's, or one without tasks, keeps no change of an environment without services from it."""
+    snapshot = healthy()
+    old = snapshot.services[0]
+    found = FoundService(cluster, replace(old, name=name, desired=desired, running=0), snapshot.definition(old))
+    listed = ListedSecret(name=snapshot.secret_name, arn=snapshot.secret_arn, tags={})
+    discovery = Discovery(environment="staging", services=(found,), secrets=(listed,))
+    environment = replace(snapshot.environment, **more)
+    empty = replace(snapshot, services=(), tasks=(), service_names=(), discovery=discovery, environment=environment)
+    if not way:
+        assert planned(empty, SMTP_PASSWORD=password()).changed
+        return
+    with pytest.raises(UsageError) as refused:
+        planned(empty, SMTP_PASSWORD=password())
+    assert way in str(refused.value)
+
+
+def test_a_moved_service_that_takes_the_whole_secret_keeps_its_old_value_too() -> None:
+    """A cluster that still runs tasks alone is in use, but not where the configured service is elsewhere."""
+    snapshot = with_reference(healthy(), "backend", "SECRET_KEY", ARN)
+    old = snapshot.services[0]
+    definition = snapshot.definition(old)
+    assert definition
+    [container] = definition.containers
+    of_all = [each for each in container.secrets if not each.reference.key]
+    whole = replace(definition, containers=(replace(container, secrets=tuple(of_all)),))
+    alone = tuple(replace(each, service="") for each in snapshot.tasks)
+    empty = replace(snapshot, services=(), service_names=(), tasks=alone)
+    for name in ("backend", "report"):
+        moved = FoundService("moved", replace(old, name=name), whole)
+        found = replace(empty, discovery=Discovery(environment="staging", services=(moved,)))
+        if name == "report":
+            assert planned(found, SMTP_PASSWORD=password()).changed, "our own cluster has tasks with it"
+            continue
+        with pytest.raises(UsageError, match="backend of cluster moved would keep the old value"):
+            planned(found, SMTP_PASSWORD=password())
 
 
 def test_no_source_gives_no_value() -> None:
