@@ -24,7 +24,7 @@ from omc_runbook.checks.role_access import (
     refused_access,
     undecided_denies,
 )
-from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, exchange_of, remedy_of, remove_deny
+from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, exchange_of, facts_of, remedy_of, remove_deny
 from omc_runbook.checks.secret_owner import why_not_here
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, is_about_other, stops_saying
@@ -391,7 +391,7 @@ def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may not decrypt with the key that encrypts the secret."""
     for arn, services, key, access in _key_uses(snapshot):
-        name, facts = iam.role_name(arn), (*_facts(snapshot, arn, access), *_former_key(snapshot))
+        name, facts = iam.role_name(arn), (*facts_of(snapshot, arn, access), *_former_key(snapshot))
         # Policies and grants that could not be read may say more of it than a task does.
         is_read = snapshot.permissions[arn].policies is not None and not key.unread
         stops = fresh_stops(snapshot) if access.cause == "unknown" and is_read else ()
@@ -507,26 +507,18 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
         elif (beside := judge_beside(snapshot, arn, access)) and beside.cause == cause:
             # AWS's message to tasks is about the denial that comes before.
             remedy, revisions = _remedy(snapshot, arn, beside), _rolled_back(snapshot, arn)
-            yield Evidence(iam.role_name(arn), _facts(snapshot, arn, beside), remedy, services, revisions=revisions)
+            yield Evidence(iam.role_name(arn), facts_of(snapshot, arn, beside), remedy, services, revisions=revisions)
 
 
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
     stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_role_refused(stop.reason)]
     own = [stop.sentence for stop in stops if not is_about_other(snapshot, stop)]
     exchange = exchange_of(snapshot, arn, services) if access.cause == "nothing-allows" else None
-    facts = dict.fromkeys((*_facts(snapshot, arn, access), *((exchange.fact,) if exchange else ()), *own[:1]))
+    facts = dict.fromkeys((*facts_of(snapshot, arn, access), *((exchange.fact,) if exchange else ()), *own[:1]))
     remedy = exchange.remedy if exchange else _remedy(snapshot, arn, access)
     if access.sentence in own:
         remedy = _unless_corrected(remedy)
     return Evidence(iam.role_name(arn), tuple(facts), remedy, services, revisions=_rolled_back(snapshot, arn))
-
-
-def _facts(snapshot: Snapshot, arn: str, access: RoleAccess) -> tuple[str, ...]:
-    """What shows a refusal, with the name of a permissions boundary that is in the way, where no statement names it."""
-    boundary = snapshot.permissions[arn].boundary
-    if boundary is None or any(access.statements) or not (access.is_bounded or access.cause == "boundary"):
-        return access.sentences
-    return (*access.sentences, f"GetRole: PermissionsBoundary of {iam.role_name(arn)} is {boundary.name}.")
 
 
 def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
@@ -575,7 +567,7 @@ def _key_uses(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], KmsKey,
 
 def _without_grant(snapshot: Snapshot, arn: str, services: frozenset[str], key: KmsKey, access: RoleAccess) -> Evidence:
     """A role that nothing lets use the key, with a grant as the remedy, or the role that should be in its place."""
-    name, facts = iam.role_name(arn), (*_facts(snapshot, arn, access), *_former_key(snapshot))
+    name, facts = iam.role_name(arn), (*facts_of(snapshot, arn, access), *_former_key(snapshot))
     if exchange := exchange_of(snapshot, arn, services):
         return Evidence(name, (*facts, exchange.fact), exchange.remedy, services, stems_from=frozenset({name}))
     grant = remedies.grant(snapshot.environment.names, name, DECRYPT, key.arn)

@@ -18,7 +18,7 @@ from omc_runbook.checks.role_access import (
     judge_action,
     keys_of_call,
 )
-from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, remedy_of
+from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, facts_of, remedy_of
 from omc_runbook.checks.secret_owner import restore_elsewhere, write_elsewhere
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
@@ -313,7 +313,10 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
             access = _judge(snapshot, arn, source)
             is_refused = access.cause not in ("", "unknown")
             if is_refused or cited:
-                facts = (*(access.sentences if is_refused else ()), *(stop.sentence for stop in cited[:1]))
+                facts = (
+                    *(facts_of(snapshot, arn, access) if is_refused else ()),
+                    *(stop.sentence for stop in cited[:1]),
+                )
                 way = _remedy(snapshot, source, arn, access) if is_refused else _let_in(snapshot, source, arn, cited[0])
                 stems_from = _subjects(demands) | denied_alike(snapshot, arn, access)
                 yield Evidence(

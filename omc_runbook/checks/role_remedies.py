@@ -50,6 +50,20 @@ def exchange_of(snapshot: Snapshot, role_arn: str, services: Collection[str]) ->
     return None
 
 
+def facts_of(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> tuple[str, ...]:
+    """What shows a refusal, with the name of a permissions boundary that is in the way, where nothing else tells it.
+
+    Its ARN is known where nobody may read its policy.
+    """
+    permissions = snapshot.permissions[role_arn]
+    arn = permissions.role.boundary_arn if permissions.role else ""
+    name = permissions.boundary.name if permissions.boundary else iam.role_name(arn)
+    is_in_the_way = access.is_bounded or (access.cause == "boundary" and not any(access.statements))
+    if not (name and is_in_the_way) or f"permissions boundary {name} " in access.sentence:
+        return access.sentences
+    return (*access.sentences, f"GetRole: PermissionsBoundary of {iam.role_name(role_arn)} is {name}.")
+
+
 def remove_deny(access: RoleAccess) -> str:
     """What to do about a deny; with a Condition it may be there on purpose, for calls from elsewhere."""
     where = ", ".join(filter(None, access.statements)) or "its policies"

@@ -609,6 +609,22 @@ def test_a_boundary_that_does_not_allow_is_named() -> None:
     assert found.remedy and found.remedy.command.startswith("Allow ")
 
 
+def test_a_boundary_is_named_once_and_also_where_nobody_may_read_it() -> None:
+    """Its ARN is in GetRole's answer; where the policies were evaluated here, their sentence has the name."""
+    fence = replace(policy(action="s3:*", kind="boundary"), name="fence")
+    [found] = run_check(CHECKS["boundary"], with_permissions(healthy(), by_policies(policy(), boundary=fence)))
+    assert len([fact for fact in found.evidence if "fence" in fact]) == 1
+    decided = simulated("implicitDeny", boundary=False, policies=(policy(),))
+    assert decided.role
+    bounded = replace(decided.role, boundary_arn=f"arn:aws:iam::{ACCOUNT}:policy/limits/fence")
+    unread = replace(decided, role=bounded)
+    [found] = run_check(CHECKS["boundary"], with_permissions(healthy(), unread))
+    assert f"GetRole: PermissionsBoundary of {found.subject} is fence." in found.evidence
+    outside = replace(simulated("implicitDeny", boundary=True, policies=(policy(action="s3:*"),)), role=bounded)
+    [found] = run_check(CHECKS["no-permission"], with_permissions(healthy(), outside))
+    assert not any("fence" in fact for fact in found.evidence), "it allows what no policy of the role does"
+
+
 def test_a_boundary_without_the_key_is_named() -> None:
     """Where the role's own policies allow kms:Decrypt and its boundary does not, no grant to the role is advised."""
     bounded = by_policies(policy(action="*"), boundary=policy(kind="boundary"))

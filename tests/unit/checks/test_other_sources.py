@@ -260,6 +260,8 @@ def test_a_boundary_limits_what_another_secrets_policy_grants(
     answers = run_check(CHECKS["other-secret-denied"], snapshot)
     assert [answer.status for answer in answers] == ["clear" if reads else "found"]
     assert reads or "in the role's permissions boundary." in answers[0].remedy.command + answers[0].remedy.needs
+    named = ("permissions boundary secrets-policy does not allow", "is secrets-policy.")
+    assert reads or any(words in fact for fact in answers[0].evidence for words in named)
 
 
 @pytest.mark.parametrize(
