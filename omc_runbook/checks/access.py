@@ -24,7 +24,14 @@ from omc_runbook.checks.role_access import (
     refused_access,
     undecided_denies,
 )
-from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, exchange_of, facts_of, remedy_of, remove_deny
+from omc_runbook.checks.role_remedies import (
+    ASK_ORGANIZATION,
+    exchange_of,
+    facts_of,
+    put_without,
+    remedy_of,
+    remove_deny,
+)
 from omc_runbook.checks.secret_owner import why_not_here
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, is_about_other, stops_saying
@@ -269,13 +276,8 @@ def _without_denial(snapshot: Snapshot, statements: Sequence[str], has_condition
     write = remedies.put_resource_policy(snapshot.environment.names)
     which = "those statements" if statements[1:] else "that statement"
     spare = ", or with a Condition that leaves the tasks' calls out," if has_conditions else ""
-    way = f"Write the policy without {which}{spare} to policy.json, then put it with `{write.command}`"
-    policy = snapshot.resource_policy
-    if policy and {*statements}.issuperset(label for label, _ in policy.statements):
-        # Without a statement it would be no policy.
-        delete = remedies.set_resource_policy(snapshot.environment.names, "").command
-        way += f", or delete it with `{delete}`, since nothing else is in it"
-    return Remedy(f"{way}.")
+    delete = remedies.set_resource_policy(snapshot.environment.names, "")
+    return put_without(f"{which}{spare}", statements, snapshot.resource_policy, write, delete)
 
 
 def _denied_by_secret(snapshot: Snapshot) -> tuple[Stop, ...]:

@@ -18,7 +18,7 @@ from omc_runbook.checks.role_access import (
     judge_action,
     keys_of_call,
 )
-from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, facts_of, remedy_of
+from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, facts_of, put_without, remedy_of
 from omc_runbook.checks.secret_owner import restore_elsewhere, write_elsewhere
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
@@ -377,9 +377,16 @@ def _steps_of_owner(source: OtherSource, role_arn: str, account: str) -> str:
 def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: RoleAccess) -> Remedy:
     names = snapshot.environment.names
     if access.cause == "resource-deny":
-        words = ("put-resource-policy", "--secret-id", source.name, "--resource-policy", "file://policy.json")
-        put_policy = remedies.in_region(source.reference.region or names.region, "secretsmanager", *words).command
-        return Remedy(f"Write the policy without that statement to policy.json, then put it with `{put_policy}`.")
+        own = ("--secret-id", source.name)
+        put, delete = (
+            remedies.in_region(source.reference.region or names.region, "secretsmanager", *words)
+            for words in (
+                ("put-resource-policy", *own, "--resource-policy", "file://policy.json"),
+                ("delete-resource-policy", *own),
+            )
+        )
+        which = "those statements" if access.statements[1:] else "that statement"
+        return put_without(which, access.statements, source.policy, put, delete)
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
     account = account_in(source.arn)
     if account != account_in(role_arn):

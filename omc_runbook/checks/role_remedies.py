@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from omc_runbook.aws import iam
 from omc_runbook.checks.role_access import RoleAccess
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
@@ -62,6 +63,14 @@ def facts_of(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> tuple[str
     if not (name and is_in_the_way) or f"permissions boundary {name} " in access.sentence:
         return access.sentences
     return (*access.sentences, f"GetRole: PermissionsBoundary of {iam.role_name(role_arn)} is {name}.")
+
+
+def put_without(what: str, labels: Sequence[str], policy: PolicyDocument | None, put: Remedy, delete: Remedy) -> Remedy:
+    """How statements with these labels are taken out of a secret's policy; without a statement it would be none."""
+    way = f"Write the policy without {what} to policy.json, then put it with `{put.command}`"
+    if policy and {*labels}.issuperset(label for label, _ in policy.statements):
+        way += f", or delete it with `{delete.command}`, since nothing else is in it"
+    return Remedy(f"{way}.")
 
 
 def remove_deny(access: RoleAccess) -> str:

@@ -245,6 +245,17 @@ def test_a_secrets_own_policy_has_a_say(effect: str, decision: str, reads: bool)
     assert found_in(snapshot) == (set() if reads else {"other-secret-denied"})
 
 
+def test_another_secrets_policy_of_denials_alone_is_deleted() -> None:
+    """Without a statement it would be no policy to put."""
+    deny = policy("Deny", kind="resource", Principal={"AWS": ROLE})
+    other = {"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": {"AWS": ROLE}}
+    for more, is_alone in (((), True), ((other,), False)):
+        own = deny.with_statements((*(each for _, each in deny.statements), *more))
+        [found] = run_check(CHECKS["other-secret-denied"], refer(healthy(), decision="allowed", policy=own))
+        assert found.remedy.command.startswith("Write the policy without that statement to policy.json")
+        assert ("or delete it with `aws secretsmanager delete-resource-policy" in found.remedy.command) is is_alone
+
+
 @pytest.mark.parametrize(
     ("boundary", "principal", "reads"),
     [("ecs:*", ROLE, False), ("ecs:*", "*", True), ("secretsmanager:*", ROLE, True)],
