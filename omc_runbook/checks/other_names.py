@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from omc_runbook.checks import remedies
-from omc_runbook.model.environment_names import PROJECT
+from omc_runbook.model.environment_names import PROJECT, has_words
 from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.snapshot.discovery import Discovery, FoundService
 from omc_runbook.snapshot.state import Snapshot
@@ -160,4 +160,5 @@ def moved_names(snapshot: Snapshot, elsewhere: Sequence[FoundService]) -> Remedy
 
 
 def _has_main(snapshot: Snapshot, services: Iterable[FoundService]) -> bool:
-    return any(each.name == snapshot.environment.names.service for each in services)
+    """Whether the configured service is among these, also as staging-backend."""
+    return any(has_words(each.name, snapshot.environment.names.service) for each in services)

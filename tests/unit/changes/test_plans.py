@@ -135,6 +135,7 @@ def test_no_change_that_only_services_of_another_cluster_would_need(names: tuple
     ("cluster", "name", "desired", "more", "way"),
     [
         ("jobs", "backend", 1, {}, "old value: omc-runbook init -p environment staging. Nothing was written."),
+        ("jobs", "staging-backend", 1, {}, "old value: omc-runbook init -p environment staging. Nothing was written."),
         ("jobs", "report", 1, {}, "`omc-runbook init -p environment staging`; else add jobs to clusters in"),
         (
             "jobs",
