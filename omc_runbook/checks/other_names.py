@@ -134,7 +134,7 @@ def consumers_elsewhere(snapshot: Snapshot) -> tuple[FoundService, ...]:
     others = {other.cluster for other in snapshot.environment.others.values()}
     meant = {*names.clusters, *others, *((each.cluster for each in users) if "*" in names.clusters else ())}
     users = [each for each in users if each.cluster not in meant and not found.is_of_another(each)]
-    own_readers = {*snapshot.readers} - {*snapshot.services_elsewhere}
+    own_readers = [each for each in snapshot.readers if each not in snapshot.services_elsewhere]
     return () if own_readers and not _has_main(snapshot, users) else tuple(users)
 
 
