@@ -379,7 +379,8 @@ def may_be_of_another(
 def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[set[str], set[str]]:
     """The names of files of values that are of others by what stands beside them, and of those that may be.
 
-    That is so of several with the environment's word, and of one that is called as a folder in `root_folders` is.
+    That is so of several with the environment's word, and of one that is called as a folder in `root_folders` is. What
+    all share, as common.tfvars, is another's only where the environment has the same variables in a file of its own.
     """
     environment, applied = canonical(environment), {each.path.parent for each in files if each.name.endswith(SOURCES)}
     tables, names = dict[Path, dict[str, str]](), dict[Path, frozenset[str]]()
@@ -398,7 +399,11 @@ def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[
         environment in variable_files.named_after(path, {environment}) or names[path] in same
         for path in names.keys() - {called[name] for name in found}
     )
-    others, unclear = (others | by_folder, unclear) if has_own else (others, unclear | by_folder)
+    of_all = set() if has_own else set(filter(variable_files.is_for_all, by_folder))
+    if has_own or (of_all and all(map(variable_files.environment_of, by_folder - of_all))):
+        others |= by_folder - of_all
+    else:
+        unclear |= by_folder
     return {each.as_posix() for each in others}, {each.as_posix() for each in unclear}
 
 

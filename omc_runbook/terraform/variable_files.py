@@ -23,6 +23,9 @@ ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "
 REGION_VARIABLES = ("region", "aws_region")
 """The same of its region."""
 
+_FOR_ALL = frozenset({"all", "base", "common", "default", "defaults", "global", "shared"})
+"""What files of values, or their folders, are called that all environments share."""
+
 _ENDING = re.compile(r"\.tfvars(\.json)?\Z")
 
 
@@ -154,6 +157,11 @@ def _own_names(paths: Iterable[Path], environment: str) -> dict[Path, str]:
 def is_regional(name: str, environment: str) -> bool:
     """Whether a name is an environment's, but for a region or a number."""
     return canonical(without_region(name)) == environment
+
+
+def is_for_all(path: Path) -> bool:
+    """Whether a file of values is called as what all environments share, as common.tfvars, by its name or folder."""
+    return not environment_of(path) and not _FOR_ALL.isdisjoint({_stem(path).casefold(), path.parent.name.casefold()})
 
 
 def without_ending(path: Path) -> Path:
