@@ -18,6 +18,7 @@ from omc_runbook.model.environment_names import (
 from omc_runbook.terraform.variable_files import is_spelled, named_after
 
 _SHARED, _LIVE = "nonprod", "live"
+_EXAMPLES, _TEST = frozenset({"example", "examples", "fixtures", "tests"}), frozenset({"test", "testing"})
 _NOT_LIVE = re.compile(r"(non|pre)[-_. ]?live", re.IGNORECASE)
 
 
@@ -62,6 +63,14 @@ def unclear(roots: Mapping[Path, frozenset[str]], values: Collection[Path], envi
     no_region = of_others({plain[root]: names for root, names in roots.items()}, values, environment)
     known = no_region | {plain[root] for root in roots.keys() - others}
     return {root for root in others if plain[root] not in known}
+
+
+def examples(roots: Collection[Path], environments: Collection[str]) -> set[Path]:
+    """Those that only try a module out, as examples/dev; so does test, unless that is one of several environments."""
+    found = {root for root in roots if not _EXAMPLES.isdisjoint(root.parts)}
+    tests = {root for root in roots if not _TEST.isdisjoint(root.parts)}
+    others = (part for root in {*roots} - found - tests for part in root.parts)
+    return found if any(map(environment_at_end, others)) or not _TEST.isdisjoint(environments) else found | tests
 
 
 def _environment_of(folder: str, beside: Collection[str]) -> str:

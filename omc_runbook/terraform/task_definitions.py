@@ -314,6 +314,8 @@ class _Folders:
         """The names of those that are another environment's, or may be; so is a module that these alone call."""
         self._own_modules = set[Path]()
         others = {name for name in roots if name in self.of_others or not self.applies(f"{name}/main.tf")}
+        every = {_name_beside(folder, self.with_code) for folder in targets.keys() - self.called if self.with_code}
+        others -= root_folders.examples(every, {*environments, environment})
         for folder in self.with_code.keys() & self.called:
             callers = {tops[each] for each in above[folder]}
             if any(named_after(f"{each}/main.tf", {environment}) for each in callers - others):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.terraform.root_folders import of_others, unclear
+from omc_runbook.terraform.root_folders import examples, of_others, unclear
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,19 @@ def test_one_of_several_regions_is_the_environments(roots: str, expected: str) -
     """Nothing tells which of them; other environments' are none of these."""
     names = {Path(each): frozenset({"main.tf"}) for each in roots.split()}
     assert unclear(names, (), "production") == {*map(Path, expected.split())}
+
+
+@pytest.mark.parametrize(
+    ("roots", "environments", "expected"),
+    [
+        ("examples/dev modules/app/tests/prod prod", "", "examples/dev modules/app/tests/prod"),
+        ("test test/fixtures/dev", "production", "test test/fixtures/dev"),
+        ("test examples/full", "test production", "examples/full"),
+        ("test prod", "", ""),
+        ("test infra modules/network", "", "test"),
+        ("", "", ""),
+    ],
+)
+def test_examples_are_no_environments(roots: str, environments: str, expected: str) -> None:
+    """Nor is test where no environment is beside it, or called so."""
+    assert examples({*map(Path, roots.split())}, environments.split()) == {*map(Path, expected.split())}
