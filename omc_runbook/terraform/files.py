@@ -26,6 +26,9 @@ _DATA = (".yaml", ".yml", ".csv", ".txt")
 _READS_FILE = re.compile(r'\b(?:template)?file\(\s*\\?"([^"\\]*)')
 _INTERPOLATION = re.compile(r"\$\{[^}]*\}")
 _CALLED = re.compile(r'(?:^[ \t]*|[{,]\s*)"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
+_SOURCE = re.compile(r'^[ \t]*"?source"?\s*[=:]\s*"(.*)"', re.MULTILINE)
+_WITHIN = re.compile(r"//|\}/")
+"""What stands before a path within a repository: in an address in git, or after Terragrunt's folder of it."""
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*|^[ \t]*/\*(?s:.*?)(?:\*/|\Z)", re.MULTILINE)
 
 
@@ -49,6 +52,21 @@ class TerraformFiles:
     def calls(self) -> Mapping[Path, set[Path]]:
         """Which folders each folder with *.tf files calls as modules."""
         return {folder: called_folders(self.folder(folder).files) for folder in self.folders}
+
+    @cached_property
+    def calls_by_file(self) -> Mapping[Path, set[Path]]:
+        """Which folders each file calls as modules; those that a folder calls, by Terragrunt or by an address too.
+
+        So for ${get_repo_root()}/modules/app, and for git::https://example.com/infra.git//modules/app?ref=v1.
+        """
+        files = [file for folder in self.folders for file in self.folder(folder).files]
+        calls = {file.path: called_folders((file,)) for file in files}
+        names = {Path(os.path.relpath(folder, self.root)): folder for folder in self.called}
+        units = [file for folder in self.walk() for file in self.ending(folder, (".hcl",))] if names else []
+        for file in (*files, *units):
+            called = calls.setdefault(file.path, called_folders((file,)) & {*names.values()})
+            called |= {names[path] for path in _paths_within(file) if path in names}
+        return calls
 
     @property
     def called(self) -> set[Path]:
@@ -160,6 +178,14 @@ def called_folders(files: Collection[SourceFile]) -> set[Path]:
     """The folders whose modules the files call by their path; what is commented out calls none."""
     code = ((file.path, file.text if file.name.endswith(".json") else _COMMENT.sub("", file.text)) for file in files)
     return {target(path.parent, source) for path, text in code for source in _CALLED.findall(text)}
+
+
+def _paths_within(file: SourceFile) -> Iterator[Path]:
+    """Yield what the sources in a file may name within the repository."""
+    for source in _SOURCE.findall(_COMMENT.sub("", file.text)):
+        for match in _WITHIN.finditer(source):
+            path = os.path.normpath(source[match.end() :].partition("?")[0].replace("//", "/"))
+            yield Path(re.sub(r"\A(?:\.\./|/)+", "", path))
 
 
 def target(folder: Path, source: str) -> Path:

@@ -168,8 +168,8 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
         line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
         unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
     outputs = () if is_whole else tuple(_outputs(terraform, files))
-    calls = {file.path: called_folders((file,)) for path in terraform.folders for file in terraform.folder(path).files}
-    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, (*others, *outputs), are_apart, calls)
+    other_files, calls = (*others, *outputs), terraform.calls_by_file
+    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, other_files, are_apart, calls)
 
 
 def _without_values(container: TerraformContainer, files: Collection[str]) -> TerraformContainer:
@@ -301,7 +301,7 @@ class _Folders:
         self.with_code = {file.path.parent: Path(file.name).parent for file in sources}
         """The folders, and their names within the checkout."""
         targets, names = dict[Path, set[Path]](), dict[Path, set[str]]()
-        for path, called in {**calls, **{file.path: called_folders((file,)) for file in sources}}.items():
+        for path, called in {**{file.path: called_folders((file,)) for file in sources}, **calls}.items():
             targets.setdefault(path.parent, set()).update(called)
             names.setdefault(path.parent, set()).add(path.name)
         self.called = {folder for each in targets.values() for folder in each}

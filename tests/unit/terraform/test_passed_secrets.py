@@ -494,6 +494,37 @@ def test_a_module_is_of_the_environments_that_call_it(calls: str, environment: s
     assert sorted(file.name for file in edited if "aws_ecs" in file.text) == expected
 
 
+@pytest.mark.parametrize(
+    ("file", "source", "environment", "is_own"),
+    [
+        ("prod/terragrunt.hcl", "../modules/app", "production", True),
+        ("prod/eu-west-1/terragrunt.hcl", "${get_repo_root()}/modules//app", "production", True),
+        ("prod/terragrunt.hcl", '${dirname(find_in_parent_folders("root.hcl"))}/../modules/app', "production", True),
+        ("_envcommon/app.hcl", "${get_repo_root()}//modules/app", "production", True),
+        ("prod/main.tf", "git::https://example.com/infra.git//modules/app?ref=v1.2", "production", True),
+        ("prod/main.tf", "git::https://example.com/infra.git//modules/app?ref=v1.2", "staging", False),
+        ("prod/main.tf", "git::https://example.com/infra.git//modules/web?ref=v1.2", "production", False),
+        ("prod/main.tf", "terraform-aws-modules/app/aws", "production", False),
+        ("prod/terragrunt.hcl", "../modules/app", "staging", False),
+        ("qa/terragrunt.hcl", "../modules/app", "production", False),
+        ("prod/.terraform.lock.hcl", "../modules/app", "dev", True),
+    ],
+)
+def test_terragrunt_and_an_address_in_git_call_a_module_too(
+    file: str, source: str, environment: str, is_own: bool, tmp_path: Path
+) -> None:
+    """Beside dev's folder, which calls it by its path."""
+    text = SERVICE.format(secrets='[{ name = "A", valueFrom = "arn:A::" }]').replace("var.name", '"api"')
+    call = 'module "m" {\n  source = "../modules/app"\n}\n'
+    write(tmp_path, {"modules/app/main.tf": text, "dev/main.tf": call})
+    write(tmp_path, {file: f'{"terraform" if file.endswith(".hcl") else "module x"} {{\n  source = "{source}"\n}}\n'})
+    found, environments = read_task_definitions(tmp_path), ("staging", "production", environment)
+    own = found.of_environment(environment, environments).own_containers(environment, environments)
+    assert [each.root for each in own] == ["modules/app/main.tf"] * is_own
+    (module,) = (each for each in found.files if each.name == "modules/app/main.tf")
+    assert may_be_of_another(module, found, environment, environments) != is_own
+
+
 FOREIGN = {
     "terraform-aws-modules": """\
 module "ecs" {
