@@ -382,7 +382,7 @@ def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[
     """The names of files of values that are of others by what stands beside them, and of those that may be.
 
     That is so of several with the environment's word, and of one that is called as a folder in `root_folders` is. What
-    all share, as common.tfvars, is another's only where the environment has the same variables in a file of its own.
+    all share, as common.tfvars, is another's only where the environment has its variables in a file of its own.
     """
     environment, applied = canonical(environment), {each.path.parent for each in files if each.name.endswith(SOURCES)}
     tables, names = dict[Path, dict[str, str]](), dict[Path, frozenset[str]]()
@@ -397,12 +397,14 @@ def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[
     found = root_folders.of_others({name: names[path] for name, path in called.items()}, (), environment)
     by_folder = {called[name] for name in found} - others - unclear
     same = {names[path] for path in by_folder}
-    has_own = any(
-        environment in variable_files.named_after(path, {environment}) or names[path] in same
+    own = {
+        path
         for path in names.keys() - {called[name] for name in found}
-    )
-    of_all = set() if has_own else set(filter(variable_files.is_for_all, by_folder))
-    if has_own or (of_all and all(map(variable_files.environment_of, by_folder - of_all))):
+        if environment in variable_files.named_after(path, {environment}) or names[path] in same
+    }
+    replaced = {path for path in by_folder if any(names[path] <= names[each] for each in own)}
+    of_all = variable_files.for_all(by_folder) - replaced
+    if own or (of_all and all(map(variable_files.environment_of, by_folder - of_all))):
         others |= by_folder - of_all
     else:
         unclear |= by_folder

@@ -159,9 +159,15 @@ def is_regional(name: str, environment: str) -> bool:
     return canonical(without_region(name)) == environment
 
 
-def is_for_all(path: Path) -> bool:
-    """Whether a file of values is called as what all environments share, as common.tfvars, by its name or folder."""
-    return not environment_of(path) and not _FOR_ALL.isdisjoint({_stem(path).casefold(), path.parent.name.casefold()})
+def for_all(paths: Collection[Path]) -> set[Path]:
+    """The files of values that are called as what all environments share, as common.tfvars, by name or by folder.
+
+    A folder called so tells nothing where files in it are called as environments, as common/dev.tfvars.
+    """
+    apart = {path.parent for path in paths if environment_of(path)}
+    names = {path: {_stem(path), *({path.parent.name} if path.parent not in apart else ())} for path in paths}
+    found = {path for path in paths if not _FOR_ALL.isdisjoint(map(str.casefold, names[path]))}
+    return {path for path in found if not environment_of(path)}
 
 
 def without_ending(path: Path) -> Path:

@@ -422,6 +422,8 @@ def test_containers_of_another_environments_folder_are_not_compared(folders: str
         ("common dev staging prod", "staging", "staging", "staging"),
         ("envs/common/app envs/dev/app envs/prod/app", "staging", "envs/common/app", "envs/common/app"),
         ("common acc dev prod", "staging", None, ""),
+        ("common/acc common/dev common/prod", "staging", None, ""),
+        ("prod= defaults dev qa", "production", "defaults", "defaults"),
         ("prod= prod-eu", "production", None, ""),
         ("prod prod-eu=", "production", "prod", "prod"),
         ("live/app", "staging", "live/app", "live/app"),
