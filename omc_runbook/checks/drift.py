@@ -34,8 +34,8 @@ from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import VARIABLE as SECRETS_ARN
+from omc_runbook.terraform.environment_files import named_after
 from omc_runbook.terraform.hcl_template import is_literal
-from omc_runbook.terraform.task_definitions import named_after
 
 check = Family(
     "drift",

@@ -17,10 +17,10 @@ from omc_runbook.model.value_from import Reference, is_secret_name, parse, split
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import ContainerVariable, TerraformContainer
+from omc_runbook.terraform.environment_files import named_after
 from omc_runbook.terraform.hcl import Node
 from omc_runbook.terraform.hcl_folder import DEEPEST
 from omc_runbook.terraform.hcl_template import fields_of, fits, interpolations, is_literal
-from omc_runbook.terraform.task_definitions import named_after
 from omc_runbook.terraform.texts import resolve
 
 _OF_ARNS = (

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
-from omc_runbook.model.environment_names import aliases, canonical
-from omc_runbook.terraform import root_folders, variable_files
 from omc_runbook.terraform.containers import (
     DEFINITION,
     TerraformContainer,
@@ -20,19 +17,18 @@ from omc_runbook.terraform.containers import (
     find_containers,
     loop_over_secret,
 )
+from omc_runbook.terraform.environment_files import Calls, FolderOwners, named_after, values_of_others
 from omc_runbook.terraform.files import (
     LOCAL,
     TEMPLATES,
     TerraformFiles,
-    called_folders,
     is_terraform,
     target,
     with_callers,
 )
-from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, values_of
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.terraform.modules import source_of
-from omc_runbook.terraform.variable_files import is_automatic, is_spelled
 from omc_runbook.textfile.file import SourceFile
 
 MODULE = Path("infrastructure/terraform/modules/ecs")
@@ -60,8 +56,6 @@ _MODULE_LIST = re.compile(r"\bmodule\.([\w-]+)\.([\w-]*(?:keys|names|secrets|var
 _COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 
 
-Calls = Mapping[Path, Collection[Path]]
-"""The folders that each file calls as modules."""
 _NO_CALLS: Calls = MappingProxyType({})
 
 
@@ -97,7 +91,7 @@ class TaskDefinitions:
         What values give that may be another environment's is unknown.
         """
         own_files = files_of(self.files, environment, environments, self.calls)
-        _, unclear = _values_of_others(self.files, environment)
+        _, unclear = values_of_others(self.files, environment)
         has_own_values = not unclear and {each for each in self.files if each.name.endswith(VALUES)}.issubset(own_files)
         if has_own_values and all(each.is_clear for each in self.containers):
             return self
@@ -108,7 +102,7 @@ class TaskDefinitions:
 
     def own_containers(self, environment: str, environments: Collection[str]) -> list[TerraformContainer]:
         """The containers without those whose root folder is, or may be, another environment's."""
-        folders = _Folders(self.files, environment, environments, self.calls)
+        folders = FolderOwners(self.files, environment, environments, self.calls)
         applied = (each for each in self.containers if folders.applies(each.root))
         return [each for each in applied if Path(each.root).parent not in folders.of_others]
 
@@ -264,79 +258,6 @@ def task_definitions_of(files: tuple[SourceFile, ...]) -> TaskDefinitions:
     return TaskDefinitions(containers, unreadable, files)
 
 
-def applies_to(file: str, environment: str, environments: Collection[str]) -> bool:
-    """Whether a file applies to an environment: neither a folder of it nor a .tfvars is named after another."""
-    return environment in (names := named_after(file, {*environments, environment})) or not names
-
-
-def named_after(file: str, environments: Collection[str]) -> set[str]:
-    """The environments that a folder of a file, or a .tfvars file, is named after, in full or in short."""
-    path = Path(file)
-    if path.name.endswith(VALUES):
-        return variable_files.named_after(path, environments)
-    return {
-        name
-        for name in environments
-        if any(is_spelled(part, word) for part in path.parent.parts for word in (name, *aliases(name)))
-    }
-
-
-def _with_folder_s_name(file: SourceFile, folders: Collection[Path]) -> str:
-    """A file's name; of values that Terraform reads by itself in one of the folders, that of a file beside them.
-
-    They are of the folder that they are in, whatever that is called.
-    """
-    is_beside = file.path.parent in folders and file.name.endswith(VALUES) and is_automatic(file.path)
-    return f"{Path(file.name).parent}/main.tf" if is_beside else file.name
-
-
-class _Folders:
-    """Whose the folders with Terraform's own files are: by their names, and of a module by what calls it."""
-
-    def __init__(
-        self, files: Collection[SourceFile], environment: str, environments: Collection[str], calls: Calls
-    ) -> None:
-        self._environment, self._environments = environment, environments
-        sources = [file for file in files if file.name.endswith(SOURCES)]
-        self.with_code = {file.path.parent: Path(file.name).parent for file in sources}
-        """The folders, and their names within the checkout."""
-        targets, names = dict[Path, set[Path]](), dict[Path, set[str]]()
-        for path, called in {**{file.path: called_folders((file,)) for file in sources}, **calls}.items():
-            targets.setdefault(path.parent, set()).update(called)
-            names.setdefault(path.parent, set()).add(path.name)
-        self.called = {folder for each in targets.values() for folder in each}
-        """The folders that are modules, so that Terraform is not applied there."""
-        above = {folder: with_callers(targets, {folder}) - self.called for folder in self.with_code}
-        tops = {folder: _name_beside(folder, self.with_code) for folder in {*targets} & set().union(*above.values())}
-        values = [Path(file.name) for file in files if file.name.endswith(VALUES)]
-        roots = {name: frozenset(names[folder]) for folder, name in tops.items()}
-        self.of_others = root_folders.of_others(roots, values, environment)
-        """The names of those that are another environment's, or may be; so is a module that these alone call."""
-        self._own_modules = set[Path]()
-        others = {name for name in roots if name in self.of_others or not self.applies(f"{name}/main.tf")}
-        every = {_name_beside(folder, self.with_code) for folder in targets.keys() - self.called if self.with_code}
-        others -= root_folders.examples(every, {*environments, environment})
-        for folder in self.with_code.keys() & self.called:
-            callers = {tops[each] for each in above[folder]}
-            if any(named_after(f"{each}/main.tf", {environment}) for each in callers - others):
-                self._own_modules.add(self.with_code[folder])
-            if callers and callers <= others:
-                # What all regions call, the environment calls, whichever of them it is.
-                unclear = root_folders.unclear(roots, values, environment)
-                self.of_others |= set() if unclear and unclear <= callers else {self.with_code[folder]}
-
-    def applies(self, file: str) -> bool:
-        """Whether no name says that a file is another environment's; a module's does not where this one calls it."""
-        is_called = not self._own_modules.isdisjoint(Path(file).parents)
-        return is_called or applies_to(file, self._environment, self._environments)
-
-
-def _name_beside(folder: Path, names: Mapping[Path, Path]) -> Path:
-    """The name of a folder within the checkout, in which others have theirs."""
-    known, name = next(iter(names.items()))
-    return Path(os.path.normpath(name / os.path.relpath(folder, known)))
-
-
 def files_of(
     files: tuple[SourceFile, ...], environment: str, environments: Collection[str], calls: Calls = _NO_CALLS
 ) -> tuple[SourceFile, ...]:
@@ -344,11 +265,11 @@ def files_of(
 
     `calls` has those of files that are not among these too.
     """
-    folders = _Folders(files, environment, environments, calls)
-    of_others, _ = _values_of_others(files, environment)
+    folders = FolderOwners(files, environment, environments, calls)
+    of_others, _ = values_of_others(files, environment)
 
     def applies(file: SourceFile) -> bool:
-        return file.name not in of_others and folders.applies(_with_folder_s_name(file, folders.with_code))
+        return file.name not in of_others and folders.applies(folders.name_of(file))
 
     own_files = tuple(filter(applies, files)) or files
     # A .tfvars does not make the folder that it is for another environment's.
@@ -370,45 +291,12 @@ def may_be_of_another(
 
     That is so of values, where several files have the environment's word, and where Terraform has no other folder.
     """
-    folders = _Folders(declared.files, environment, environments, declared.calls)
-    if not folders.applies(_with_folder_s_name(file, folders.with_code)):
+    folders = FolderOwners(declared.files, environment, environments, declared.calls)
+    if not folders.applies(folders.name_of(file)):
         return True
-    if file.name.endswith(VALUES) and file.name in _values_of_others(declared.files, environment)[1]:
+    if file.name.endswith(VALUES) and file.name in values_of_others(declared.files, environment)[1]:
         return True
     return Path(file.name).parent in folders.of_others
-
-
-def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[set[str], set[str]]:
-    """The names of files of values that are of others by what stands beside them, and of those that may be.
-
-    That is so of several with the environment's word, and of one that is called as a folder in `root_folders` is. What
-    all share, as common.tfvars, is another's only where the environment has its variables in a file of its own.
-    """
-    environment, applied = canonical(environment), {each.path.parent for each in files if each.name.endswith(SOURCES)}
-    tables, names = dict[Path, dict[str, str]](), dict[Path, frozenset[str]]()
-    for file in files:
-        if file.name.endswith(VALUES) and not Folder((file,)).broken:
-            values = values_of(file)
-            tables[Path(file.name)] = {each.name: each.value.name for each in values if each.value.name}
-            if not (is_automatic(file.path) and file.path.parent in applied):
-                names[Path(file.name)] = frozenset(each.name for each in values)
-    others, unclear = variable_files.of_others(environment, tables)
-    called = {variable_files.without_ending(path): path for path in names}
-    found = root_folders.of_others({name: names[path] for name, path in called.items()}, (), environment)
-    by_folder = {called[name] for name in found} - others - unclear
-    same = {names[path] for path in by_folder}
-    own = {
-        path
-        for path in names.keys() - {called[name] for name in found}
-        if environment in variable_files.named_after(path, {environment}) or names[path] in same
-    }
-    replaced = {path for path in by_folder if any(names[path] <= names[each] for each in own)}
-    of_all = variable_files.for_all(by_folder) - replaced
-    if own or (of_all and all(map(variable_files.environment_of, by_folder - of_all))):
-        others |= by_folder - of_all
-    else:
-        unclear |= by_folder
-    return {each.as_posix() for each in others}, {each.as_posix() for each in unclear}
 
 
 def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:

@@ -25,9 +25,10 @@ from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template import NAMES, advise_folder
 from omc_runbook.repository.template_edit import NewEntry, add_entry
+from omc_runbook.terraform.environment_files import applies_to
 from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.secret_versions import find_rewritten
-from omc_runbook.terraform.task_definitions import applies_to, files_of, may_be_of_another, task_definitions_of
+from omc_runbook.terraform.task_definitions import files_of, may_be_of_another, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import is_random

@@ -17,9 +17,9 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.variable_lists import ENV, entry_of
 from omc_runbook.repository.workflows import Command
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.environment_files import applies_to, named_after
 from omc_runbook.terraform.files import TerraformFiles, replaced_name
 from omc_runbook.terraform.secret_versions import SecretVersion, find_own
-from omc_runbook.terraform.task_definitions import applies_to, named_after
 from omc_runbook.textfile.file import Edit, read_if_readable
 
 

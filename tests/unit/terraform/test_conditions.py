@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from omc_runbook.model.errors import CannotFollow
+from omc_runbook.terraform.environment_files import applies_to
 from omc_runbook.terraform.hcl import read_attributes
 from omc_runbook.terraform.hcl_folder import Folder
-from omc_runbook.terraform.task_definitions import TaskDefinitions, applies_to, read_task_definitions
+from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.terraform.texts import holds, is_none
 from omc_runbook.textfile.file import SourceFile
