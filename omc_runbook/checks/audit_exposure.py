@@ -13,6 +13,7 @@ from omc_runbook.checks.secret_owner import write_elsewhere
 from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
+from omc_runbook.model.letters import lower_first
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.audit.state import ExposedValue, Exposure, Search
 from omc_runbook.snapshot.other_environments import elsewhere
@@ -97,7 +98,7 @@ def _move_out(snapshot: Snapshot, found: list[ExposedValue], container: str, var
     # An override can have no secrets.
     way += ", and deploy that" if where == _FILES else ", and add those secrets to its task definition"
     if not known:
-        return Remedy(f"Keep a new value in a secret; {where[0].lower()}{where[1:]}, {way}.")
+        return Remedy(f"Keep a new value in a secret; {lower_first(where)}, {way}.")
     after = "Then have its issuer revoke the value, if that still works"
     if current := _current_keys(found):
         after = f"Then renew the value, which was open: {_renewal(snapshot, current)}"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment_names import PROJECT, has_words
 from omc_runbook.model.findings import Remedy, is_sentence
+from omc_runbook.model.letters import lower_first
 from omc_runbook.snapshot.discovery import Discovery, FoundService
 from omc_runbook.snapshot.state import Snapshot
 
@@ -152,7 +153,7 @@ def moved_names(snapshot: Snapshot, elsewhere: Sequence[FoundService]) -> Remedy
     if snapshot.service_names is None or _has_main(snapshot, elsewhere):
         return way
     clusters = ", ".join(dict.fromkeys(each.cluster for each in elsewhere))
-    how = f"{way.command[0].lower()}{way.command[1:].rstrip('.')}" if is_sentence(way.command) else f"`{way.command}`"
+    how = lower_first(way.command).rstrip(".") if is_sentence(way.command) else f"`{way.command}`"
     return Remedy(
         f"If the environment's services have moved there: {how}; else add {clusters} to clusters in"
         f" {environment.source_of('clusters')}."

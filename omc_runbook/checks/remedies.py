@@ -208,7 +208,7 @@ def then_start_tasks(
     affected = [service for service in services if service.desired and not service.is_family]
     ways = [start_tasks(names, service, (revisions or {}).get(service.name, "")) for service in affected]
     both = combine([remedy, *(way for way in ways if not is_sentence(way.command))])
-    others = [f"Then {way.command[0].lower()}{way.command[1:]}" for way in ways if is_sentence(way.command)]
+    others = [f"Then {letters.lower_first(way.command)}" for way in ways if is_sentence(way.command)]
     return replace(remedy, command=both.command, command_needs=both.needing(*others).command_needs)
 
 

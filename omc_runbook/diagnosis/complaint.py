@@ -13,6 +13,7 @@ from omc_runbook.messages.startline import StartProblem
 from omc_runbook.messages.startlog import read_log
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding, check_ids
+from omc_runbook.model.letters import lower_first
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.state import Snapshot
 
@@ -169,5 +170,5 @@ def current_state(text: KnownMessage, findings: Iterable[Finding]) -> str:
     if unseen:
         way = " With repository, the application's code is read too." if unread else ""
         names = ", ".join(dict.fromkeys(unseen))
-        return f"Whether {where[0].lower()}{where[1:]} shows it now is unknown: {names}.{way}"
+        return f"Whether {lower_first(where)} shows it now is unknown: {names}.{way}"
     return f"{where} does not show it now: it was fixed since, or comes from another {where.split()[1]}."

@@ -105,6 +105,11 @@ def as_sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
+def lower_first(words: str) -> str:
+    """A sentence as it stands within another: without its capital letter."""
+    return f"{words[0].lower()}{words[1:]}"
+
+
 NAMED = 3
 """How many names, such as those of services, variables or environments, a line has; of more it says how many."""
 FILES_NAMED = 5

@@ -18,6 +18,7 @@ from omc_runbook.model.aws_names import Names
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.model.letters import lower_first
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 SETTING = 16
@@ -126,4 +127,4 @@ def _document(clients: Clients, other: Names) -> Document | str | None:
 
 
 def _as_clause(sentence: str) -> str:
-    return sentence if sentence.startswith("AWS") else sentence[0].lower() + sentence[1:]
+    return sentence if sentence.startswith("AWS") else lower_first(sentence)

@@ -396,8 +396,7 @@ def _refuse_change(snapshot: Snapshot, secret: Secret, version: str) -> None:
         if not is_missing:
             why = f"No service of cluster {cluster} refers to {snapshot.secret_name}"
         others = ", ".join(in_cluster(each.name, each.cluster) for each in elsewhere)
-        way = moved_names(snapshot, elsewhere).command.rstrip(".")
-        way = f"{way[0].lower()}{way[1:]}"
+        way = letters.lower_first(moved_names(snapshot, elsewhere).command.rstrip("."))
         raise UsageError(f"{why}, and {others} would keep the old value: {way}. Nothing was written.")
     if reason := why_not_writable(secret, version):
         raise UsageError(f"{reason} Nothing was written.")
