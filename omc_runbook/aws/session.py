@@ -43,7 +43,7 @@ from omc_runbook.model.suggestions import nearest
 from omc_runbook.model.time_limits import CALL_SECONDS
 
 if TYPE_CHECKING:
-    from omc_runbook.model.aws_names import Names
+    from omc_runbook.model.environment import Environment
 
 T = TypeVar("T")
 
@@ -104,9 +104,10 @@ class Clients:
         self.calls = Calls(self._session.events)
 
     @classmethod
-    def of(cls, names: Names, region: str = "", profile_source: str = "") -> Clients:
+    def of(cls, environment: Environment, region: str = "") -> Clients:
         """The clients for an environment, in its region or another."""
-        return cls(region or names.region, names.profile, names.role_arn, names.external_id, profile_source)
+        names, source = environment.names, environment.source_of("profile")
+        return cls(region or names.region, names.profile, names.role_arn, names.external_id, source)
 
     def __call__(self, service: str, region: str = "") -> Any:
         """The client for a service, named as boto3 names it, in this region or another.

@@ -206,7 +206,7 @@ def _link(page: str, start: Path) -> str:
 def _endpoint_warnings(environment: Environment) -> tuple[str, ...]:
     """Sentences on where calls go, where that is neither AWS nor this machine."""
     try:
-        return tuple(map(endpoints.sentence, Clients.of(environment.names).foreign_endpoints))
+        return tuple(map(endpoints.sentence, Clients.of(environment).foreign_endpoints))
     except UsageError:
         # Without its profile nothing is called; its own run says so.
         return ()

@@ -123,7 +123,7 @@ def _region(settings: Environment, declared: DeclaredEnvironment | None) -> str:
 
 def _ask(settings: Environment, region: str) -> AwsAnswer:
     try:
-        clients = Clients.of(settings.names, region, settings.source_of("profile"))
+        clients = Clients.of(settings, region)
         # A wrong account is told where names are used.
         anywhere = replace(settings, names=settings.names.model_copy(update={"account_id": ""}))
         caller = identify(clients, anywhere)
@@ -135,4 +135,4 @@ def _ask(settings: Environment, region: str) -> AwsAnswer:
 def _policy(settings: Environment, region: str, discovery: Discovery) -> str:
     main = discovery.main
     arn = main.definition.execution_role_arn if main and main.definition else ""
-    return find_policy(Clients.of(settings.names, region), arn.rpartition("/")[2]) if arn else ""
+    return find_policy(Clients.of(settings, region), arn.rpartition("/")[2]) if arn else ""

@@ -204,7 +204,7 @@ def _compare_with(peer: Environment, target: LocalTarget, runbook_toml: str) -> 
     """The local target with the environment to compare values with, or with the reason why there is none."""
     if peer.name == LOCAL:
         return replace(target, why_alone="environment is local, so AWS was not called.")
-    clients = Clients.of(peer.names, profile_source=peer.source_of("profile"))
+    clients = Clients.of(peer)
     try:
         if not clients.has_credentials:
             return replace(target, why_alone="there are no AWS credentials here.")

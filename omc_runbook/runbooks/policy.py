@@ -82,7 +82,7 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     settings = find_environment(environment, runbook_toml)
     if environment == LOCAL:
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
-    clients = Clients.of(settings.names, profile_source=settings.source_of("profile"))
+    clients = Clients.of(settings)
     unread = ""
     try:
         snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))

@@ -482,7 +482,7 @@ def find_settings(runbook: str, environment: str, runbook_toml: str, service: st
 def sign_in(runbook: str, settings: Environment) -> Target:
     """Sign in to an environment, and check whose account it is; raises as `reach` does."""
     registry.exempt(public_words(settings))
-    clients = Clients.of(settings.names, profile_source=settings.source_of("profile"))
+    clients = Clients.of(settings)
     caller = identify(clients, settings)
     registry.exempt({caller.account, *re.split(r"[:/]", f"{caller.arn}:{caller.source}")} - {""})
     return Target(settings, clients, caller, LEFT_OUT.get(runbook, frozenset()))

@@ -162,7 +162,7 @@ def _search(environment: Environment, rule: DiscoveryRule) -> tuple[ListedSecret
     """The secrets of an account and region that may be environments', or why they could not be listed."""
     names = environment.names
     try:
-        clients = Clients.of(names, profile_source=environment.source_of("profile"))
+        clients = Clients.of(environment)
         account = identify(clients, environment).account
         return require(
             f"the list of secrets in account {account}, {names.region}",

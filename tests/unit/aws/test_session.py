@@ -40,7 +40,7 @@ from omc_runbook.aws.failures import ReadFailure, attempt, look
 from omc_runbook.aws.session import Clients, configured_region, make_change, partition_of, require
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
-from omc_runbook.model.environment import Names, load
+from omc_runbook.model.environment import load
 from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, UsageError
 from omc_runbook.model.findings import merge_reads
 from omc_runbook.report.display.banner import where
@@ -344,7 +344,7 @@ def test_a_profile_that_is_not_signed_in_is_named(
     monkeypatch.setenv("OMC_ROLE_ARN", role)
     environment = load("staging")
     with pytest.raises(CouldNotLook) as caught:
-        identify(Clients.of(environment.names), environment)
+        identify(Clients.of(environment), environment)
     assert str(caught.value) == sentence
 
 
@@ -465,7 +465,7 @@ def test_an_unknown_profile_is_corrected_where_it_is_set(
     """In the runbook.toml that was read, which may be in another folder, or in a variable."""
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "nothing"))
     with pytest.raises(UsageError, match=rf"Correct {where}\.$"):
-        Clients.of(Names(profile="night", role_arn=role), profile_source=source)
+        Clients("eu-west-1", "night", role, profile_source=source)
 
 
 def test_an_unreachable_endpoint_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

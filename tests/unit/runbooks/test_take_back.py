@@ -23,7 +23,7 @@ def test_the_environment_that_cannot_be_reached_is_named(monkeypatch: pytest.Mon
         raise CouldNotLook("AWS cannot be reached.")
 
     own = load("staging")
-    run = Run(runbook="add_key", started=NOW, targets=(Target(own, Clients.of(own.names), Caller("1", "arn")),))
+    run = Run(runbook="add_key", started=NOW, targets=(Target(own, Clients.of(own), Caller("1", "arn")),))
     undo = Undo(kind="policy", subject="a-role", new="a-policy", environment="production")
     state = ChangeState(
         runbook="add_key",
