@@ -78,11 +78,11 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
             doubt=doubt,
             reaches=None if each.has_dimensions else False,
         )
-        alarms = monitoring.alarms.get(each.watched, ())
         # An alarm on a metric with dimensions is not among these.
-        if not alarms or each.has_dimensions:
+        alarms = () if each.has_dimensions else monitoring.alarms.get(each.watched, ())
+        if not alarms:
             yield route
-        for alarm in alarms if not each.has_dimensions else ():
+        for alarm in alarms:
             problem = problems[0] if all(problems) else _problem_between(alarm, each)
             by_alarm = replace(route, kind="alarm", name=alarm.name, problem=problem)
             yield _leading_to(by_alarm, snapshot, monitoring, alarm.actions)
