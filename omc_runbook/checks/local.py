@@ -186,6 +186,7 @@ def is_too_guessable(value: Masked, key: Key | None, words: LikelyWords) -> bool
     return (key is None or key.form == "text") and is_guessable(value, key, words)
 
 
+@once
 def likely_words(snapshot: Snapshot) -> LikelyWords:
     """The words that somebody would try first who wants to guess a value of the .env."""
     workstation = workstation_of(snapshot)

@@ -23,7 +23,7 @@ from omc_runbook.checks.local import ENVIRONMENT, is_too_guessable, likely_words
 from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.plain_variables import is_public
 from omc_runbook.masking.search import ValueSearch
-from omc_runbook.masking.strength import LikelyWords, digits_of_guesses
+from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.findings import Remedy, Severity
@@ -33,6 +33,7 @@ from omc_runbook.model.placeholders import CIPHERTEXT, REFERENCE
 from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.repository.git import GitStatus
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.docker import IS_FOLDER
 from omc_runbook.workstation.history import LOGIN, Location
@@ -225,7 +226,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     workstation = workstation_of(snapshot)
     git, path, history = _status_in_git(workstation), workstation.path, workstation.history
     own_paths = _own_paths(workstation)
-    in_use = list(_values_in_history(snapshot))
+    in_use = _values_in_history(snapshot)
     in_own_files = [(name, location) for name, location in in_use if location.path in own_paths]
     exposures = list(_exposures(workstation, git, bool(in_own_files)))
     facts = [*(fact for fact, _ in exposures), *_values_in_own_files(workstation, git, in_own_files)]
@@ -337,22 +338,22 @@ def _is_encrypted_in_git(workstation: Workstation) -> bool:
     return file.path.name in history.encrypted_by_git or not has_plain
 
 
-def _values_in_history(snapshot: Snapshot) -> Iterator[tuple[str, Location]]:
+@once
+def _values_in_history(snapshot: Snapshot) -> tuple[tuple[str, Location], ...]:
     """The secret values in use here and in other environments that git holds, each with one place in each file."""
     workstation = workstation_of(snapshot)
     find = workstation.history.find if workstation.history else lambda _: ()
-    for name, value in workstation.issued_values:
-        yield from ((name, location) for location in find(value))
+    issued = [(name, location) for name, value in workstation.issued_values for location in find(value)]
     in_files = dict[tuple[str, str], tuple[str, Location]]()
     for name, password in workstation.address_passwords:
         locations = find(password)
         # Many a file has a password such as postgres.
-        if locations and _is_private(workstation, name, password, likely_words(snapshot)):
+        if locations and _is_private(snapshot, name, password):
             for each in locations:
                 # A list of addresses may have several.
                 in_files.setdefault((name, each.path), (name, each))
-    yield from in_files.values()
-    yield from workstation.shared_values.published if workstation.shared_values else ()
+    published = workstation.shared_values.published if workstation.shared_values else ()
+    return (*issued, *in_files.values(), *published)
 
 
 @check(
@@ -373,11 +374,10 @@ def value_tracked(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if each.path not in own_paths and (each.name, each.path) not in reported
     )
     issued = [*workstation.issued_values, *workstation.address_passwords] if found else []
-    words = likely_words(snapshot) if found else LikelyWords()
     for name, places in found.items():
         values = [value for variable, value in issued if variable == name]
         same = [(other, value) for other, value in issued if any(map(value.same_as, values))]
-        if any(_is_private(workstation, other, value, words) for other, value in same):
+        if any(_is_private(snapshot, other, value) for other, value in same):
             names = (*dict.fromkeys(other for other, _ in same),)
             yield Evidence(
                 name, (*_say_lines(workstation, places, names),), _renew_and_take_out(workstation, names, places)
@@ -422,8 +422,9 @@ def _renew_and_take_out(workstation: Workstation, names: Sequence[str], places: 
     return Remedy(f"{new}{revoke} Then take the old one out of {where}: git's history keeps it.")
 
 
-def _is_private(workstation: Workstation, name: str, value: Masked, words: LikelyWords) -> bool:
+def _is_private(snapshot: Snapshot, name: str, value: Masked) -> bool:
     """Whether a value is no stand-in, public, or in the template, nor as weak as what many files have by chance."""
+    workstation = workstation_of(snapshot)
     key = workstation.key_of(name) if workstation.is_secret(name) else None
     texts = [each.value for each in workstation.checkout.template_entries]
     # The template may have an address, in which the password is escaped or in the query.
@@ -431,7 +432,7 @@ def _is_private(workstation: Workstation, name: str, value: Masked, words: Likel
     in_addresses = ValueSearch(encoded=[(name, value)]).find(addresses.encode())
     if is_stand_in(value, name, key) or any(map(value.same_as, texts)) or in_addresses:
         return False
-    return not (key is None and is_public(name, value)) and not is_too_guessable(value, key, words)
+    return not (key is None and is_public(name, value)) and not is_too_guessable(value, key, likely_words(snapshot))
 
 
 @check(
