@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from omc_runbook.model.environment_names import aliases, canonical
@@ -89,7 +90,8 @@ def _name_beside(folder: Path, names: Mapping[Path, Path]) -> Path:
     return Path(os.path.normpath(name / os.path.relpath(folder, known)))
 
 
-def values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[set[str], set[str]]:
+@lru_cache(maxsize=32)
+def values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[frozenset[str], frozenset[str]]:
     """The names of files of values that are of others by what stands beside them, and of those that may be.
 
     That is so of several with the environment's word, and of one that is called as a folder in `root_folders` is. What
@@ -119,4 +121,4 @@ def values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[s
         others |= by_folder - of_all
     else:
         unclear |= by_folder
-    return {each.as_posix() for each in others}, {each.as_posix() for each in unclear}
+    return frozenset(each.as_posix() for each in others), frozenset(each.as_posix() for each in unclear)

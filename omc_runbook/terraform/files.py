@@ -29,7 +29,9 @@ _CALLED = re.compile(r'(?:^[ \t]*|[{,]\s*)"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', 
 _SOURCE = re.compile(r'^[ \t]*"?source"?\s*[=:]\s*"(.*)"', re.MULTILINE)
 _WITHIN = re.compile(r"//|\}/")
 """What stands before a path within a repository: in an address in git, or after Terragrunt's folder of it."""
-_COMMENT = re.compile(r"(?:^|\s)(?:#|//).*|^[ \t]*/\*(?s:.*?)(?:\*/|\Z)", re.MULTILINE)
+COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
+"""A comment to the end of a line."""
+_COMMENTS = re.compile(rf"{COMMENT.pattern}|^[ \t]*/\*(?s:.*?)(?:\*/|\Z)", re.MULTILINE)
 
 
 class TerraformFiles:
@@ -176,13 +178,13 @@ def is_terraform(name: str) -> bool:
 
 def called_folders(files: Collection[SourceFile]) -> set[Path]:
     """The folders whose modules the files call by their path; what is commented out calls none."""
-    code = ((file.path, file.text if file.name.endswith(".json") else _COMMENT.sub("", file.text)) for file in files)
+    code = ((file.path, file.text if file.name.endswith(".json") else _COMMENTS.sub("", file.text)) for file in files)
     return {target(path.parent, source) for path, text in code for source in _CALLED.findall(text)}
 
 
 def _paths_within(file: SourceFile) -> Iterator[Path]:
     """Yield what the sources in a file may name within the repository."""
-    for source in _SOURCE.findall(_COMMENT.sub("", file.text)):
+    for source in _SOURCE.findall(_COMMENTS.sub("", file.text)):
         for match in _WITHIN.finditer(source):
             path = os.path.normpath(source[match.end() :].partition("?")[0].replace("//", "/"))
             yield Path(re.sub(r"\A(?:\.\./|/)+", "", path))

@@ -19,6 +19,7 @@ from omc_runbook.terraform.containers import (
 )
 from omc_runbook.terraform.environment_files import Calls, FolderOwners, named_after, values_of_others
 from omc_runbook.terraform.files import (
+    COMMENT,
     LOCAL,
     TEMPLATES,
     TerraformFiles,
@@ -53,7 +54,6 @@ _REPETITION = re.compile(r'^\s*"?(?:count|for_each)"?\s*[=:]', re.MULTILINE)
 _DEFINITION = re.compile(r'"containerDefinitions"\s*:')
 _MODULE_LIST = re.compile(r"\bmodule\.([\w-]+)\.([\w-]*(?:keys|names|secrets|variables|env))\b")
 """What an expression takes of a module that names keys or variables: the module's name, and its output's."""
-_COMMENT = re.compile(r"(?:^|\s)(?:#|//).*")
 
 
 _NO_CALLS: Calls = MappingProxyType({})
@@ -122,7 +122,7 @@ class TaskDefinitions:
                 # The initial value of the secret names the key too.
                 begins = _INITIAL.match(line) and not line.rstrip().endswith("}")
                 is_initial = bool(begins) or (is_initial and not line.startswith("}"))
-                code = name_of(_COMMENT.sub("", line))
+                code = name_of(COMMENT.sub("", line))
                 if not is_initial and word.search(code) and (file.name, number) not in is_read:
                     return f"{file.name}, line {number}"
         return ""
@@ -181,7 +181,7 @@ def is_definition(name: str, text: str) -> bool:
 def _names_any(terraform: TerraformFiles, others: tuple[SourceFile, ...]) -> bool:
     """Whether a file of Terraform or Terragrunt reads one of these files, or names it, as for a module elsewhere."""
     files = tuple(file for folder in terraform.walk() for file in terraform.ending(folder, (*SOURCES, *VALUES, ".hcl")))
-    code = "\n".join(_COMMENT.sub("", file.text) for file in files)
+    code = "\n".join(COMMENT.sub("", file.text) for file in files)
     return not {*others}.isdisjoint(terraform.templates(files)) or any(each.path.name in code for each in others)
 
 
@@ -231,7 +231,7 @@ def _cells(line: str) -> list[str]:
 def _seems_to_hold(name: str, line: str) -> bool:
     is_hcl = name.endswith((".tf", ".tofu", ".hcl"))
     is_input = name.endswith(".hcl") and _TAKES_SECRETS.search(line)
-    return bool(is_input or (_HOLDS_IN_HCL if is_hcl else _HOLDS).search(_COMMENT.sub("", line) if is_hcl else line))
+    return bool(is_input or (_HOLDS_IN_HCL if is_hcl else _HOLDS).search(COMMENT.sub("", line) if is_hcl else line))
 
 
 def _is_repeated(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> bool:
