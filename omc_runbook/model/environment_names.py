@@ -31,12 +31,13 @@ TAGS = ("environment", "env", "stage")
 MAIN = ("backend", "api", "app", "web", "server", "service")
 """Words in the name of the service that has the application's secrets, the best first."""
 
-_VAGUE = "live"
+LIVE = "live"
 """A word that means production as a tag's value or at the end of a name, before a number too, and else others."""
 
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 _BEFORE_PRODUCTION = re.compile(r"(?<![a-z0-9])(pre|non)[-_. ]?(?:production|prod|prd)(?![a-z0-9])", re.IGNORECASE)
 """What is not production, in two words or in one."""
+_BEFORE_LIVE = re.compile(r"(?<![a-z0-9])(pre|non)[-_. ]?live(?![a-z0-9])", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<=[A-Za-z])[-_.]?\d+(?![A-Za-z0-9])")
 """The number at the end of a word, as in prod2 and prod-2."""
 _A_REGION = (
@@ -58,7 +59,7 @@ def canonical(name: str) -> str:
 
 def aliases(environment: str) -> frozenset[str]:
     """The words that an environment may have in a resource's name."""
-    words = {alias for alias, name in ALIASES.items() if name == environment and alias != _VAGUE}
+    words = {alias for alias, name in ALIASES.items() if name == environment and alias != LIVE}
     return frozenset({environment.casefold(), _SHORT.get(environment, environment.casefold()), *words})
 
 
@@ -66,7 +67,7 @@ def environment_in(text: str) -> str:
     """The environment that a word of a name, or of a path, means, the last such word; "" for none."""
     words = [word.casefold() for word in _WORDS.split(_BEFORE_PRODUCTION.sub(r"\1prod", text)) if word]
     last = max((at for at, word in enumerate(words) if not word.isdecimal()), default=0)
-    words = [word for at, word in enumerate(words) if word != _VAGUE or at == last]
+    words = [word for at, word in enumerate(words) if word != LIVE or at == last]
     return next((canonical(word) for word in reversed(words) if word in ALIASES or word in OTHERS), "")
 
 
@@ -88,10 +89,20 @@ def numbered_environment_in(text: str) -> str:
 def environment_at_end(name: str) -> str:
     """The environment that the last word of a name means, but for a region or a number: qa for shop-qa and qa2.
 
-    demo-shop is a shop, whose name only begins with such a word: "".
+    demo-shop is a shop, whose name only begins with such a word: "". non-live is nonprod.
     """
-    words = [word for word in _in_words(without_region(name)).split("-") if not word.isdecimal()]
+    plain = _BEFORE_LIVE.sub(r"\1prod", without_region(name))
+    words = [word for word in _in_words(plain).split("-") if not word.isdecimal()]
     return environment_in(words[-1]) if words else ""
+
+
+def first_word(name: str) -> tuple[str, str]:
+    """The first word of a name and the rest, dev and app for dev-app; "" twice for a single word.
+
+    So for live-app, where live means no environment.
+    """
+    first, _, rest = _in_words(name).partition("-")
+    return (first, rest) if rest and first != LIVE else ("", "")
 
 
 def environment_of(name: str, tags: Mapping[str, str], environment: str = "") -> str:
@@ -107,6 +118,11 @@ def environment_of(name: str, tags: Mapping[str, str], environment: str = "") ->
 def has_words(name: str, environment: str) -> bool:
     """Whether a name has all words of an environment's, in a row; pre-prod has not those of prod."""
     return f"-{_in_words(environment)}-" in f"-{_in_words(name)}-"
+
+
+def is_spelled(name: str, environment: str) -> bool:
+    """Whether a name is an environment's, perhaps with other separators, as prod_eu for prod-eu."""
+    return name == environment or (has_words(name, environment) and has_words(environment, name))
 
 
 def _in_words(text: str) -> str:

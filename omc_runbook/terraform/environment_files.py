@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from omc_runbook.model.environment_names import aliases, canonical
+from omc_runbook.model.environment_names import aliases, canonical, is_spelled
 from omc_runbook.terraform import root_folders, variable_files
 from omc_runbook.terraform.files import called_folders, with_callers
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, values_of
-from omc_runbook.terraform.variable_files import is_automatic, is_spelled
+from omc_runbook.terraform.variable_files import is_automatic
 from omc_runbook.textfile.file import SourceFile
 
 Calls = Mapping[Path, Collection[Path]]

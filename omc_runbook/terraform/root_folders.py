@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import (
     ALIASES,
+    LIVE,
     aliases,
     environment_at_end,
     environment_in,
+    first_word,
+    is_spelled,
     means_production,
     without_region,
 )
-from omc_runbook.terraform.variable_files import is_spelled, named_after
+from omc_runbook.terraform.variable_files import named_after
 
-_SHARED, _LIVE = "nonprod", "live"
+_SHARED = "nonprod"
 _EXAMPLES, _TEST = frozenset({"example", "examples", "fixtures", "tests"}), frozenset({"test", "testing"})
-_NOT_LIVE = re.compile(r"(non|pre)[-_. ]?live", re.IGNORECASE)
+
+Roots = Mapping[Path, frozenset[str]]
+"""The root folders, with the names of the files in each."""
 
 
-def of_others(roots: Mapping[Path, frozenset[str]], values: Collection[Path], environment: str) -> set[Path]:
-    """The root folders that are another environment's, or that may be.
-
-    `roots` has the names of the files in each, and `values` are the files of variables' values.
+def of_others(roots: Roots, values: Collection[Path], environment: str) -> set[Path]:
+    """The root folders that are another environment's, or that may be; `values` are the files of variables' values.
 
     So is a folder that is called as an environment is, such as dev or shop-qa, also where runbook.toml knows none of
     that name, one that begins with production's or staging's word, as prod-dr, and one beside two such folders that
@@ -33,30 +35,19 @@ def of_others(roots: Mapping[Path, frozenset[str]], values: Collection[Path], en
     values. Of prod-eu and prod-us, nothing tells which is production's; of a-prod and a-prod-eu, the first one is.
     nonprod has all environments but production, where no folder is this one's.
     """
-    words = {environment, *aliases(environment)}
-    own, names = set[Path](), dict[Path, dict[str, str]]()
-    for root in roots:
-        below = (path.relative_to(root) for path in values if path.is_relative_to(root))
-        if any(is_spelled(part, word) for part in root.parts for word in words):
-            own.add(root)
-        elif not any(environment in named_after(path, {environment}) for path in below):
-            found = ((part, _environment_of(part, _beside(root, at, roots))) for at, part in enumerate(root.parts))
-            names[root] = {part: named for part, named in found if named}
+    own = {root for root in roots if _is_called(root, environment)}
     shared = "" if own or means_production(environment) else _SHARED
+    words = {root: _words(root, roots) for root in roots.keys() - own if not _has_values(root, values, environment)}
     others = {
         root
-        for root, parts in names.items()
-        if not all(named == shared or _is_alike(named, environment) for named in parts.values())
-        or (not any(_is_environment(part) or _is_live(part) for part in parts) and _is_among_environments(root, roots))
+        for root, meanings in words.items()
+        if not all(name == shared or _is_alike(name, environment) for name in meanings.values())
+        or (not any(map(environment_at_end, meanings)) and _is_among_environments(root, roots))
     }
-    regional = {root: frozenset(filter(_is_environment, names[root])) for root in names.keys() - others}
-    several = {*regional.values()} - {frozenset()}
-    plain = {parts for parts in several if all(without_region(part) == part for part in parts)}
-    known = plain if len(plain) == 1 else set()
-    return others | {root for root, parts in regional.items() if len(several) > 1 and parts and parts not in known}
+    return others | _of_other_regions({root: words[root] for root in words.keys() - others})
 
 
-def unclear(roots: Mapping[Path, frozenset[str]], values: Collection[Path], environment: str) -> set[Path]:
+def unclear(roots: Roots, values: Collection[Path], environment: str) -> set[Path]:
     """Those of `of_others` of which one is this environment's, and nothing tells which, as prod-eu and prod-us."""
     plain = {root: Path(*map(without_region, root.parts)) for root in roots}
     others = of_others(roots, values, environment)
@@ -73,51 +64,70 @@ def examples(roots: Collection[Path], environments: Collection[str]) -> set[Path
     return found if any(map(environment_at_end, others)) or not _TEST.isdisjoint(environments) else found | tests
 
 
-def _environment_of(folder: str, beside: Collection[str]) -> str:
+def _is_called(root: Path, environment: str) -> bool:
+    """Whether a part of a path is the environment's name, in full or in short."""
+    return any(is_spelled(part, word) for part in root.parts for word in (environment, *aliases(environment)))
+
+
+def _has_values(root: Path, values: Collection[Path], environment: str) -> bool:
+    """Whether a folder has a file of values below it that is named after the environment."""
+    below = (path.relative_to(root) for path in values if path.is_relative_to(root))
+    return any(environment in named_after(path, {environment}) for path in below)
+
+
+def _words(root: Path, roots: Roots) -> dict[str, str]:
+    """The parts of a path that are called as environments are, and what each means."""
+    meanings = ((part, _meaning(part, _beside(root, at, roots))) for at, part in enumerate(root.parts))
+    return {part: meaning for part, meaning in meanings if meaning}
+
+
+def _meaning(folder: str, beside: Collection[str]) -> str:
     """The environment that a folder is called as, "" for none.
 
     One called live has all of them, or is production's: so it is where one beside it is called as an environment. A
     first word that may be a project's is one where a folder beside has another in its place, as dev-app and prod-app.
     """
     if _is_live(folder):
-        return PRODUCTION if any(_environment_of(each, ()) for each in beside) else ""
-    if match := _NOT_LIVE.fullmatch(folder):
-        return f"{match[1].casefold()}prod"
-    first, rest = _in_two(folder)
-    rests = {after for word, after in map(_in_two, beside) if environment_in(word)}
-    by_first = environment_in(first) if first in ALIASES or rest in rests else ""
-    return environment_at_end(folder) or by_first
+        return PRODUCTION if any(_meaning(each, ()) for each in beside) else ""
+    first, rest = first_word(folder)
+    is_word = first in ALIASES or any(rest == after and environment_in(word) for word, after in map(first_word, beside))
+    return environment_at_end(folder) or (environment_in(first) if is_word else "")
 
 
-def _in_two(folder: str) -> tuple[str, str]:
-    """A folder's first word and the rest, where it is more than a word; live is no environment's there."""
-    first, _, rest = re.sub(r"[^a-z0-9]+", "-", folder.casefold()).partition("-")
-    return (first, rest) if rest and first != _LIVE else ("", "")
-
-
-def _is_alike(named: str, environment: str) -> bool:
-    """Whether a folder is called as the environment is, but for a region, a number or a project's name."""
-    return named in {environment_at_end(environment), *aliases(environment)} or environment in aliases(named)
+def _is_alike(meaning: str, environment: str) -> bool:
+    """Whether a folder's environment is this one, but for a region, a number or a project's name."""
+    return meaning in {environment_at_end(environment), *aliases(environment)} or environment in aliases(meaning)
 
 
 def _beside(root: Path, at: int, roots: Collection[Path]) -> set[str]:
     """What other roots are called whose paths differ from one's by the name at one place."""
+    before, after = root.parts[:at], root.parts[at + 1 :]
     alike = (each.parts for each in roots if len(each.parts) == len(root.parts) and each != root)
-    return {
-        parts[at] for parts in alike if (*parts[:at], *parts[at + 1 :]) == (*root.parts[:at], *root.parts[at + 1 :])
-    }
+    return {parts[at] for parts in alike if (parts[:at], parts[at + 1 :]) == (before, after)}
 
 
-def _is_among_environments(root: Path, roots: Mapping[Path, frozenset[str]]) -> bool:
+def _is_among_environments(root: Path, roots: Roots) -> bool:
     """Whether two more folders with the same files, whose paths differ by one name, are called as environments are."""
     same = [each for each in roots if roots[each] == roots[root]]
     return any(sum(map(_is_environment, _beside(root, at, same))) > 1 for at in range(len(root.parts)))
 
 
+def _of_other_regions(words: Mapping[Path, Collection[str]]) -> set[Path]:
+    """Of folders that are called as one environment, each with its words: all but those without a region.
+
+    All of them where none or several are without.
+    """
+    regional = {root: frozenset(filter(_is_environment, parts)) for root, parts in words.items()}
+    several = {*regional.values()} - {frozenset()}
+    plain = {parts for parts in several if all(without_region(part) == part for part in parts)}
+    known = {frozenset(), *(plain if len(plain) == 1 else ())}
+    return {root for root, parts in regional.items() if parts not in known} if len(several) > 1 else set()
+
+
 def _is_environment(folder: str) -> bool:
-    """Whether a folder is an environment's by its whole name or its last word."""
-    return not _is_live(folder) and bool(_NOT_LIVE.fullmatch(folder) or environment_at_end(folder))
+    """Whether a folder is an environment's by its whole name or its last word; live may have all of them."""
+    return not _is_live(folder) and bool(environment_at_end(folder))
 
 
 def _is_live(folder: str) -> bool:
-    return folder.casefold() == _LIVE
+    return folder.casefold() == LIVE

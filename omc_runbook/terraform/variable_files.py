@@ -12,6 +12,7 @@ from omc_runbook.model.environment_names import (
     canonical,
     environment_in,
     has_words,
+    is_spelled,
     numbered_environment_in,
     without_region,
 )
@@ -64,11 +65,6 @@ def named_after(path: Path, environments: Collection[str]) -> set[str]:
     # A folder called live has all environments, or is production's.
     another = environment_in(f"{path.parent.name}/{stem}") or numbered_environment_in(stem)
     return words.keys() - parts or {*environments} & aliases(another) or {*filter(None, [another])}
-
-
-def is_spelled(folder: str, name: str) -> bool:
-    """Whether a folder has a name, perhaps with other separators, as prod_eu for prod-eu."""
-    return folder == name or (has_words(folder, name) and has_words(name, folder))
 
 
 def told_apart(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> dict[str, list[Path]]:

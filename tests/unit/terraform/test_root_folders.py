@@ -45,6 +45,8 @@ from omc_runbook.terraform.root_folders import examples, of_others, unclear
         ("production", "prod-network prod-service staging-service", "staging-service"),
         ("staging", "prod-app dev-app", "*"),
         ("production", "live dev staging", "dev staging"),
+        ("production", "prod-app pre-prod-app", "pre-prod-app"),
+        ("production", "shop-prod shop-non-live", "shop-non-live"),
     ],
 )
 def test_a_folder_is_another_environments_by_its_name(environment: str, roots: str, others: str) -> None:
