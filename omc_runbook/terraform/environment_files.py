@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
-from omc_runbook.model.environment_names import aliases, canonical, is_spelled
+from omc_runbook.model.environment_names import canonical
 from omc_runbook.terraform import root_folders, variable_files
 from omc_runbook.terraform.files import called_folders, with_callers
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, values_of
+from omc_runbook.terraform.root_folders import is_called
 from omc_runbook.terraform.variable_files import is_automatic
 from omc_runbook.textfile.file import SourceFile
 
@@ -28,97 +29,132 @@ def named_after(file: str, environments: Collection[str]) -> set[str]:
     path = Path(file)
     if path.name.endswith(VALUES):
         return variable_files.named_after(path, environments)
-    return {
-        name
-        for name in environments
-        if any(is_spelled(part, word) for part in path.parent.parts for word in (name, *aliases(name)))
-    }
+    return {name for name in environments if is_called(path.parent, name)}
 
 
-class FolderOwners:
-    """Whose the folders with Terraform's own files are: by their names, and of a module by what calls it."""
+class FileOwners:
+    """Whose Terraform's files are, for one environment: by their names, and of a module by what calls it.
+
+    Files and folders have the names that they have within the checkout.
+    """
 
     def __init__(
-        self, files: Collection[SourceFile], environment: str, environments: Collection[str], calls: Calls
+        self, files: tuple[SourceFile, ...], environment: str, environments: Collection[str], calls: Calls
     ) -> None:
-        self._environment, self._environments = environment, environments
-        sources = [file for file in files if file.name.endswith(SOURCES)]
-        self.with_code = {file.path.parent: Path(file.name).parent for file in sources}
-        """The folders, and their names within the checkout."""
-        targets, names = dict[Path, set[Path]](), dict[Path, set[str]]()
-        for path, called in {**{file.path: called_folders((file,)) for file in sources}, **calls}.items():
-            targets.setdefault(path.parent, set()).update(called)
-            names.setdefault(path.parent, set()).add(path.name)
-        self.called = {folder for each in targets.values() for folder in each}
-        """The folders that are modules, so that Terraform is not applied there."""
-        above = {folder: with_callers(targets, {folder}) - self.called for folder in self.with_code}
-        tops = {folder: _name_beside(folder, self.with_code) for folder in {*targets} & set().union(*above.values())}
-        values = [Path(file.name) for file in files if file.name.endswith(VALUES)]
-        roots = {name: frozenset(names[folder]) for folder, name in tops.items()}
-        self.of_others = root_folders.of_others(roots, values, environment)
-        """The names of those that are another environment's, or may be; so is a module that these alone call."""
-        self._own_modules = set[Path]()
-        others = {name for name in roots if name in self.of_others or not self.applies(f"{name}/main.tf")}
-        every = {_name_beside(folder, self.with_code) for folder in targets.keys() - self.called if self.with_code}
-        others -= root_folders.examples(every, {*environments, environment})
-        for folder in self.with_code.keys() & self.called:
-            callers = {tops[each] for each in above[folder]}
-            if any(named_after(f"{each}/main.tf", {environment}) for each in callers - others):
-                self._own_modules.add(self.with_code[folder])
-            if callers and callers <= others:
-                # What all regions call, the environment calls, whichever of them it is.
-                unclear = root_folders.unclear(roots, values, environment)
-                self.of_others |= set() if unclear and unclear <= callers else {self.with_code[folder]}
+        self._environment, self._environments = environment, {*environments, environment}
+        self._folders = {Path(file.name).parent for file in files if file.name.endswith(SOURCES)}
+        self._values = [Path(file.name) for file in files if file.name.endswith(VALUES)]
+        self.other_values, self.unclear_values = _values_of_others(files, environment)
+        """The files of values that are of others by what stands beside them, and those that may be."""
+        targets, names = _calls_by_folder(files, calls)
+        self.modules = {folder for called in targets.values() for folder in called}
+        """The folders that another one calls, so that Terraform is not applied there."""
+        callers = {folder: with_callers(targets, {folder}) - self.modules for folder in self._folders}
+        self._callers = {module: callers[module] for module in self._folders & self.modules}
+        """By module the folders that Terraform is applied in and that call it, directly or through others."""
+        self._roots = {root: frozenset(names[root]) for root in set[Path]().union(*callers.values())}
+        self._examples = root_folders.examples(targets.keys() - self.modules, self._environments)
 
-    def name_of(self, file: SourceFile) -> str:
-        """A file's name; of values that Terraform reads by itself in one of the folders, that of a file beside them.
+    def applies(self, name: str) -> bool:
+        """Whether no name says that a file is another environment's; a module's does not where this one calls it.
 
-        They are of the folder that they are in, whatever that is called.
+        Values that Terraform reads by itself in a folder are of that folder, whatever that is called.
         """
-        is_beside = file.path.parent in self.with_code and file.name.endswith(VALUES) and is_automatic(file.path)
-        return f"{Path(file.name).parent}/main.tf" if is_beside else file.name
+        path = Path(name)
+        is_of_folder = path.parent in self._folders and name.endswith(VALUES) and is_automatic(path)
+        is_called = not self._own_modules.isdisjoint(path.parents)
+        name = f"{path.parent}/main.tf" if is_of_folder else name
+        return is_called or applies_to(name, self._environment, self._environments)
 
-    def applies(self, file: str) -> bool:
-        """Whether no name says that a file is another environment's; a module's does not where this one calls it."""
-        is_called = not self._own_modules.isdisjoint(Path(file).parents)
-        return is_called or applies_to(file, self._environment, self._environments)
+    def may_be_of_another(self, name: str) -> bool:
+        """Whether a file is another environment's by its name or its folder's, or nothing tells whose it is.
+
+        That is so of values, where several files have the environment's word, and where Terraform has no other folder.
+        """
+        return not self.applies(name) or name in self.unclear_values or Path(name).parent in self.other_folders
+
+    @cached_property
+    def other_folders(self) -> set[Path]:
+        """The folders that are another environment's, or may be; so is a module that these alone call."""
+        unclear = root_folders.unclear(self._roots, self._values, self._environment)
+        modules = (each for each, callers in self._callers.items() if callers and callers <= self._other_callers)
+        # What all regions call, the environment calls, whichever of them it is.
+        return self._other_roots | {each for each in modules if not unclear or not unclear <= self._callers[each]}
+
+    @cached_property
+    def _other_roots(self) -> set[Path]:
+        return root_folders.of_others(self._roots, self._values, self._environment)
+
+    @cached_property
+    def _other_callers(self) -> set[Path]:
+        """The folders whose calls are other environments'; those of examples are nobody's."""
+        others = {
+            root for root in self._roots if not applies_to(f"{root}/main.tf", self._environment, self._environments)
+        }
+        return (self._other_roots | others) - self._examples
+
+    @cached_property
+    def _own_modules(self) -> set[Path]:
+        """The modules that a folder calls which is named after the environment."""
+        own = {root for root in self._roots.keys() - self._other_callers if is_called(root, self._environment)}
+        return {module for module, callers in self._callers.items() if callers & own}
 
 
-def _name_beside(folder: Path, names: Mapping[Path, Path]) -> Path:
-    """The name of a folder within the checkout, in which others have theirs."""
-    known, name = next(iter(names.items()))
-    return Path(os.path.normpath(name / os.path.relpath(folder, known)))
+def _calls_by_folder(files: Collection[SourceFile], calls: Calls) -> tuple[dict[Path, set[Path]], dict[Path, set[str]]]:
+    """Which folders each folder calls, and the names of its files, also of those that `calls` alone has."""
+    targets, names = dict[Path, set[Path]](), dict[Path, set[str]]()
+    sources = {
+        file.path: called_folders((file,)) for file in files if file.name.endswith(SOURCES) and file.path not in calls
+    }
+    for path, called in {**sources, **calls}.items() if files else ():
+        first = next(iter(files))
+        folder, *others = (_name_beside(each, first) for each in (path.parent, *called))
+        targets.setdefault(folder, set()).update(others)
+        names.setdefault(folder, set()).add(path.name)
+    return targets, names
+
+
+def _name_beside(folder: Path, file: SourceFile) -> Path:
+    """The name of a folder within the checkout, in which a file has its own."""
+    return Path(os.path.normpath(Path(file.name).parent / os.path.relpath(folder, file.path.parent)))
 
 
 @lru_cache(maxsize=32)
-def values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The names of files of values that are of others by what stands beside them, and of those that may be.
-
-    That is so of several with the environment's word, and of one that is called as a folder in `root_folders` is. What
-    all share, as common.tfvars, is another's only where the environment has its variables in a file of its own.
-    """
-    environment, applied = canonical(environment), {each.path.parent for each in files if each.name.endswith(SOURCES)}
-    tables, names = dict[Path, dict[str, str]](), dict[Path, frozenset[str]]()
-    for file in files:
-        if file.name.endswith(VALUES) and not Folder((file,)).broken:
-            values = values_of(file)
-            tables[Path(file.name)] = {each.name: each.value.name for each in values if each.value.name}
-            if not (is_automatic(file.path) and file.path.parent in applied):
-                names[Path(file.name)] = frozenset(each.name for each in values)
+def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of files of values that are of others by what stands beside them, and of those that may be."""
+    environment, folders = canonical(environment), {each.path.parent for each in files if each.name.endswith(SOURCES)}
+    readable = [each for each in files if each.name.endswith(VALUES) and not Folder((each,)).broken]
+    values = {Path(file.name): values_of(file) for file in readable}
+    tables = {path: {each.name: each.value.name for each in own if each.value.name} for path, own in values.items()}
     others, unclear = variable_files.of_others(environment, tables)
-    called = {variable_files.without_ending(path): path for path in names}
-    found = root_folders.of_others({name: names[path] for name, path in called.items()}, (), environment)
-    by_folder = {called[name] for name in found} - others - unclear
-    same = {names[path] for path in by_folder}
+    automatic = {Path(each.name) for each in readable if is_automatic(each.path) and each.path.parent in folders}
+    names = {path: frozenset(each.name for each in values[path]) for path in values.keys() - automatic}
+    more, may_be = _called_as_others(environment, names, others | unclear)
+    all_others, all_unclear = ({each.as_posix() for each in paths} for paths in (others | more, unclear | may_be))
+    return frozenset(all_others), frozenset(all_unclear)
+
+
+def _called_as_others(
+    environment: str, names: Mapping[Path, frozenset[str]], known: Collection[Path]
+) -> tuple[set[Path], set[Path]]:
+    """The files of values that are called as another environment's folder in `root_folders`, and those that may be.
+
+    `names` has the variables of each, and `known` are those that are judged already. What all share, as common.tfvars,
+    is another's only where the environment has its variables in a file of its own.
+    """
+    stems = {variable_files.without_ending(path): path for path in names}
+    called = {
+        stems[each]
+        for each in root_folders.of_others({each: names[path] for each, path in stems.items()}, (), environment)
+    }
+    found = called.difference(known)
+    same = {names[path] for path in found}
     own = {
         path
-        for path in names.keys() - {called[name] for name in found}
+        for path in names.keys() - called
         if environment in variable_files.named_after(path, {environment}) or names[path] in same
     }
-    replaced = {path for path in by_folder if any(names[path] <= names[each] for each in own)}
-    of_all = variable_files.for_all(by_folder) - replaced
-    if own or (of_all and all(map(variable_files.environment_of, by_folder - of_all))):
-        others |= by_folder - of_all
-    else:
-        unclear |= by_folder
-    return frozenset(each.as_posix() for each in others), frozenset(each.as_posix() for each in unclear)
+    replaced = {path for path in found if any(names[path] <= names[each] for each in own)}
+    of_all = variable_files.for_all(found) - replaced
+    is_certain = own or (of_all and all(map(variable_files.environment_of, found - of_all)))
+    return (found - of_all, set()) if is_certain else (set(), found)

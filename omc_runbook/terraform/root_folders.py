@@ -26,6 +26,11 @@ Roots = Mapping[Path, frozenset[str]]
 """The root folders, with the names of the files in each."""
 
 
+def is_called(root: Path, environment: str) -> bool:
+    """Whether a part of a path is the environment's name, in full or in short."""
+    return any(is_spelled(part, word) for part in root.parts for word in (environment, *aliases(environment)))
+
+
 def of_others(roots: Roots, values: Collection[Path], environment: str) -> set[Path]:
     """The root folders that are another environment's, or that may be; `values` are the files of variables' values.
 
@@ -35,7 +40,7 @@ def of_others(roots: Roots, values: Collection[Path], environment: str) -> set[P
     values. Of prod-eu and prod-us, nothing tells which is production's; of a-prod and a-prod-eu, the first one is.
     nonprod has all environments but production, where no folder is this one's.
     """
-    own = {root for root in roots if _is_called(root, environment)}
+    own = {root for root in roots if is_called(root, environment)}
     shared = "" if own or means_production(environment) else _SHARED
     words = {root: _words(root, roots) for root in roots.keys() - own if not _has_values(root, values, environment)}
     others = {
@@ -62,11 +67,6 @@ def examples(roots: Collection[Path], environments: Collection[str]) -> set[Path
     tests = {root for root in roots if not _TEST.isdisjoint(root.parts)}
     others = (part for root in {*roots} - found - tests for part in root.parts)
     return found if any(map(environment_at_end, others)) or not _TEST.isdisjoint(environments) else found | tests
-
-
-def _is_called(root: Path, environment: str) -> bool:
-    """Whether a part of a path is the environment's name, in full or in short."""
-    return any(is_spelled(part, word) for part in root.parts for word in (environment, *aliases(environment)))
 
 
 def _has_values(root: Path, values: Collection[Path], environment: str) -> bool:

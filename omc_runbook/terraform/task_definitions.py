@@ -17,7 +17,7 @@ from omc_runbook.terraform.containers import (
     find_containers,
     loop_over_secret,
 )
-from omc_runbook.terraform.environment_files import Calls, FolderOwners, named_after, values_of_others
+from omc_runbook.terraform.environment_files import Calls, FileOwners, named_after
 from omc_runbook.terraform.files import (
     COMMENT,
     LOCAL,
@@ -91,7 +91,7 @@ class TaskDefinitions:
         What values give that may be another environment's is unknown.
         """
         own_files = files_of(self.files, environment, environments, self.calls)
-        _, unclear = values_of_others(self.files, environment)
+        unclear = self._owners(environment, environments).unclear_values
         has_own_values = not unclear and {each for each in self.files if each.name.endswith(VALUES)}.issubset(own_files)
         if has_own_values and all(each.is_clear for each in self.containers):
             return self
@@ -102,9 +102,12 @@ class TaskDefinitions:
 
     def own_containers(self, environment: str, environments: Collection[str]) -> list[TerraformContainer]:
         """The containers without those whose root folder is, or may be, another environment's."""
-        folders = FolderOwners(self.files, environment, environments, self.calls)
-        applied = (each for each in self.containers if folders.applies(each.root))
-        return [each for each in applied if Path(each.root).parent not in folders.of_others]
+        owners = self._owners(environment, environments)
+        applied = (each for each in self.containers if owners.applies(each.root))
+        return [each for each in applied if Path(each.root).parent not in owners.other_folders]
+
+    def _owners(self, environment: str, environments: Collection[str]) -> FileOwners:
+        return FileOwners(self.files, environment, environments, self.calls)
 
     def mention(self, variable: str) -> str:
         """File and line of a variable that somebody added where it is not read, "" for none; comments do not count."""
@@ -265,38 +268,28 @@ def files_of(
 
     `calls` has those of files that are not among these too.
     """
-    folders = FolderOwners(files, environment, environments, calls)
-    of_others, _ = values_of_others(files, environment)
-
-    def applies(file: SourceFile) -> bool:
-        return file.name not in of_others and folders.applies(folders.name_of(file))
-
-    own_files = tuple(filter(applies, files)) or files
+    owners = FileOwners(files, environment, environments, calls)
+    applied = (file for file in files if file.name not in owners.other_values and owners.applies(file.name))
+    own_files = tuple(applied) or files
     # A .tfvars does not make the folder that it is for another environment's.
     sources = (file for file in own_files if not file.name.endswith(VALUES))
     own = {file.path.parent.parent for file in sources if named_after(file.name, {environment})}
 
     def is_sibling(file: SourceFile) -> bool:
-        is_root = is_terraform(file.name) and file.path.parent not in folders.called
+        is_root = is_terraform(file.name) and Path(file.name).parent not in owners.modules
         return is_root and file.path.parent.parent in own and not named_after(file.name, {environment})
 
-    rest = tuple(each for each in own_files if not is_sibling(each) and Path(each.name).parent not in folders.of_others)
+    rest = tuple(
+        each for each in own_files if not is_sibling(each) and Path(each.name).parent not in owners.other_folders
+    )
     return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
 
 
 def may_be_of_another(
     file: SourceFile, declared: TaskDefinitions, environment: str, environments: Collection[str]
 ) -> bool:
-    """Whether a file is another environment's by its name or its folder's, or nothing tells whose it is.
-
-    That is so of values, where several files have the environment's word, and where Terraform has no other folder.
-    """
-    folders = FolderOwners(declared.files, environment, environments, declared.calls)
-    if not folders.applies(folders.name_of(file)):
-        return True
-    if file.name.endswith(VALUES) and file.name in values_of_others(declared.files, environment)[1]:
-        return True
-    return Path(file.name).parent in folders.of_others
+    """Whether a file of a checkout with these task definitions is another environment's, or may be."""
+    return FileOwners(declared.files, environment, environments, declared.calls).may_be_of_another(file.name)
 
 
 def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:
