@@ -19,7 +19,8 @@ from omc_runbook.changes.fix import executor as fix_executor
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Correction, Redeploy
-from omc_runbook.changes.secret.plan import SecretPlan, why_consumers_unknown
+from omc_runbook.changes.secret.delivery import why_consumers_unknown
+from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.changes.take_back import Reversal
 from omc_runbook.model.change import Change

@@ -16,8 +16,9 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute, interrupted
 from omc_runbook.changes.secret.current_version import InterruptedAfterMove
+from omc_runbook.changes.secret.delivery import users, why_consumers_unknown
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import SecretPlan, kept_note, users, why_consumers_unknown
+from omc_runbook.changes.secret.plan import SecretPlan, kept_note
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
 from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.model.change import Change

@@ -23,7 +23,8 @@ from omc_runbook.changes.fix.steps import (
     undo_command,
     undo_commands,
 )
-from omc_runbook.changes.secret.plan import is_database_password, users, why_consumers_unknown
+from omc_runbook.changes.secret.delivery import users, why_consumers_unknown
+from omc_runbook.changes.secret.plan import is_database_password
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.take_back import Undo
 from omc_runbook.checks import content, remedies
