@@ -213,7 +213,7 @@ class Buttons:
 
     def _break_off(self, choice: Choice) -> None:
         """Offer buttons again, after an error: those of the change that broke off, unless that has ended since."""
-        begun = choice.live.kept if choice.live else None
+        begun = choice.live.saved_file if choice.live else None
         if begun and begun.read():
             self.left = begun
         self._arm(() if self._has_ended else self._again)

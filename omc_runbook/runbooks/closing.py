@@ -253,5 +253,5 @@ class Closing:
             from IPython.display import display
 
             buttons = Buttons(choices, self._run.word)
-            buttons.left = self._live.kept
+            buttons.left = self._live.saved_file
             display(buttons)

@@ -36,7 +36,7 @@ class CourseDrill:
 
     def look(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
         """What can be seen without a diagnosis, and the findings that it leads to."""
-        with self.course.practice.entered():
+        with self.course.practice.active():
             return self._look_at_checkout() if self.repository else self._look_at_staging()
 
     def hint(self) -> None:

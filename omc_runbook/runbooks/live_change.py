@@ -59,7 +59,7 @@ class LiveChange:
         return self.state is not None and bool(self.state.steps)
 
     @property
-    def kept(self) -> StateFile | None:
+    def saved_file(self) -> StateFile | None:
         """Its file, once that is on disk."""
         return self.file if self._is_kept else None
 
@@ -111,8 +111,8 @@ class LiveChange:
         if open_rollouts:
             reasons = " ".join(f"{each.service}: {each.reason}" for each in open_rollouts)
             self._note(lambda state: replace(state, ended=reasons))
-        elif self.kept:
-            self.kept.remove()
+        elif self.saved_file:
+            self.saved_file.remove()
 
     def fail(self, error: RunbookError) -> None:
         """Note why it broke off; its file stays where something of it may be in force."""
@@ -120,8 +120,8 @@ class LiveChange:
             # What was done before it, and what is current, the state itself says.
             headline, mark, _ = str(error).partition(". ")
             self._note(lambda state: replace(state, ended=headline + mark.strip()))
-        elif self.kept:
-            self.kept.remove()
+        elif self.saved_file:
+            self.saved_file.remove()
 
     def is_open(self, error: RunbookError) -> bool:
         """Whether something of a change that broke off may be in force."""

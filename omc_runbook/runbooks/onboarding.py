@@ -97,7 +97,7 @@ def local_setup(course: Course) -> RichDisplay:
     """Create the .env from the template, with generated values and a provider's key from a file."""
     (course.checkout / ".env").unlink(missing_ok=True)
     source = course.put("provider.env", f"OPENAI_API_KEY=sk-{secrets.token_hex(24)}\n", beside=True)
-    with course.practice.entered():
+    with course.practice.active():
         run = local_setup_runbook.begin("local", course.runbook_toml, str(course.checkout), "", True)
         snapshot = local_setup_runbook.look(run)
         plan = local_setup_runbook.plan(run, snapshot, source)
@@ -110,7 +110,7 @@ def local_setup(course: Course) -> RichDisplay:
 
 def create(course: Course) -> RichDisplay:
     """Create the secret of an environment that has none: production, which has to be confirmed by its name."""
-    with course.practice.entered():
+    with course.practice.active():
         run = create_runbook.begin(PRODUCTION, course.runbook_toml)
         plan = create_runbook.plan(run, create_runbook.look(run))
         result = create_runbook.closing(run, plan, True, PRODUCTION).make("result")
@@ -121,7 +121,7 @@ def create(course: Course) -> RichDisplay:
 def update(course: Course) -> RichDisplay:
     """Replace staging's placeholders by values from a file, which is removed afterwards."""
     source = course.put("secrets.json", json.dumps(_values()))
-    with course.practice.entered():
+    with course.practice.active():
         run = update_runbook.begin(STAGING, course.runbook_toml)
         snapshot = update_runbook.look(run)
         new = update_runbook.gather(run, snapshot, source, "")
@@ -135,7 +135,7 @@ def update(course: Course) -> RichDisplay:
 
 def add_key(course: Course) -> RichDisplay:
     """Add a key: to the code, the template, Terraform's files, the secret and the running tasks."""
-    with course.practice.entered():
+    with course.practice.active():
         run = add_key_runbook.begin(STAGING, "", course.runbook_toml, str(course.checkout))
         snapshots = add_key_runbook.look(run)
         plan = add_key_runbook.plan(run, snapshots, NEW_KEY, "News feed", values_from="generate")
@@ -149,7 +149,7 @@ def stale(course: Course) -> RichDisplay:
     """Write a new SECRET_KEY as the guide's put-secret-value does, and look into the running tasks."""
     runbook_toml = course.runbook_toml
     course.practice.tell("break", "not-forced")
-    with course.practice.entered():
+    with course.practice.active():
         run = verify_runbook.begin(STAGING, runbook_toml)
         snapshot = verify_runbook.look(run, look_inside=True)
         return _group(verify_runbook.injection_matrix(snapshot), changes.holders(snapshot))
@@ -157,7 +157,7 @@ def stale(course: Course) -> RichDisplay:
 
 def rotate(course: Course) -> RichDisplay:
     """Give SECRET_KEY a new value, and every service that uses the secret new tasks."""
-    with course.practice.entered():
+    with course.practice.active():
         run = rotate_runbook.begin(STAGING, course.runbook_toml)
         snapshot = rotate_runbook.look(run)
         history = rotate_runbook.history(run, snapshot)
@@ -172,7 +172,7 @@ def rotate(course: Course) -> RichDisplay:
 
 def verify(course: Course) -> RichDisplay:
     """Look at all of staging again, also into its tasks."""
-    with course.practice.entered():
+    with course.practice.active():
         run = verify_runbook.begin(STAGING, course.runbook_toml)
         snapshot = verify_runbook.look(run, look_inside=True)
         findings = verify_runbook.diagnose(snapshot)

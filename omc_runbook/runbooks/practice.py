@@ -49,7 +49,7 @@ class Practice:
         return _run(words, _without_names(os.environ) | {ENDPOINT_VARIABLE: self.variables[ENDPOINT_VARIABLE]})
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
+    def active(self) -> Iterator[None]:
         """Point this process's AWS clients and runbooks at the sandbox, and at nothing that the user has set.
 
         The state of a change is kept beside the sandbox, and no record of it among the user's.

@@ -33,9 +33,9 @@ from omc_runbook.terraform.terragrunt import Configuration
 from omc_runbook.terraform.variable_files import (
     ENVIRONMENT_VARIABLES,
     environment_of,
+    files_by_environment,
     is_automatic,
     is_regional,
-    told_apart,
 )
 
 _UNUSED = frozenset({"examples", "example", "tests", "test", "bootstrap"})
@@ -133,7 +133,7 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
     by_environment = grouped((name, path) for name, path in pairs if _fits(files, path, top, folder))
     for group, all_paths in by_environment.items():
         tables = {path: {name: value().value for name, value in _values(files, path).items()} for path in all_paths}
-        for name, paths in told_apart(group, tables).items():
+        for name, paths in files_by_environment(group, tables).items():
             yield _root(files, top, name, [*automatic, *paths])
     if by_environment:
         return

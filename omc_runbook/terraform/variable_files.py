@@ -67,7 +67,7 @@ def named_after(path: Path, environments: Collection[str]) -> set[str]:
     return words.keys() - parts or {*environments} & aliases(another) or {*filter(None, [another])}
 
 
-def told_apart(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> dict[str, list[Path]]:
+def files_by_environment(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> dict[str, list[Path]]:
     """An environment's files of values, of which each has a table, by name: those that call it otherwise are of others.
 
     So prod.tfvars is production's, and prod-eu.tfvars that of prod-eu; also where those with a region in their names
@@ -108,7 +108,7 @@ def of_others(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> tup
     others, unclear = set[Path](), set[Path]()
     own = (path for path in tables if environment_of(path) == environment)
     for paths in grouped((_place(path, environment), path) for path in own).values():
-        groups = told_apart(environment, {path: tables[path] for path in paths})
+        groups = files_by_environment(environment, {path: tables[path] for path in paths})
         names = _own_names(paths, environment)
         several = {name for name in names.values() if is_regional(name, environment)}
         several |= groups.keys() if len(groups) > 1 else set()

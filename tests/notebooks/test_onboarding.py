@@ -104,7 +104,7 @@ def test_its_environment_is_the_sandboxs_and_nobody_elses(monkeypatch: pytest.Mo
     monkeypatch.setenv("OMC_CLUSTER", "another")
     before, own = dict(os.environ), Practice()
     try:
-        with own.entered():
+        with own.active():
             inside = {name: text for name, text in os.environ.items() if name.startswith(("AWS_", "OMC_"))}
         assert Path(inside.pop(STATE_VARIABLE)).parent == own.checkout.parent
         assert inside == own.variables

@@ -118,7 +118,7 @@ class _SecretChange:
             execute([release], self._context.announce, journal)
         restored_version = self._replaced_plan.base if self._replaced_plan and self._is_withdrawn else ""
         rollouts = self._redeployment.rollouts
-        staged = kept_note(self._plan, self._writer.kept) if self._has_failed else ""
+        staged = kept_note(self._plan, self._writer.remaining_labels) if self._has_failed else ""
         note = " ".join(filter(None, (self._rollback_note(), staged)))
         if self._writer.version_change or rollouts:
             # What failed matters more than what is current after it.

@@ -75,7 +75,7 @@ class UnfinishedChange:
         lost = partial(encryption.is_lost_on_return, catalogue)
         return tuple(key for key in self.keys if lost(key, self.before.get(key), self.document.get(key)))
 
-    def given_again(self, values: Mapping[str, NewValue]) -> set[str]:
+    def keys_with_same_value(self, values: Mapping[str, NewValue]) -> set[str]:
         """The keys that it changed to the same values as these."""
         return {
             key
@@ -242,7 +242,7 @@ def _note(unfinished: UnfinishedChange, end: str) -> str:
 
 def _what_becomes_of(unfinished: UnfinishedChange, values: Mapping[str, NewValue]) -> str:
     """Whether a run with these values goes on with a killed one; the end of a sentence."""
-    same = unfinished.given_again(values)
+    same = unfinished.keys_with_same_value(values)
     goes_on = {*unfinished.actions} - ({*values} - same) if unfinished.is_current else same
     if goes_on:
         return _CONTINUES

@@ -97,14 +97,14 @@ class SecretWriter:
         )
 
     @property
-    def kept(self) -> tuple[tuple[str, str], ...]:
+    def remaining_labels(self) -> tuple[tuple[str, str], ...]:
         """The labels of killed runs that stay after a failure: the database may have the password of their version.
 
         With a rotation it has that of the secret again. A version whose values this run gave has failed with it: with
         its label, the next run would take them up once more.
         """
         new, unfinished = self._new_values, self._new_values.unfinished
-        tried = unfinished.version_id if unfinished and unfinished.given_again(new.values) else ""
+        tried = unfinished.version_id if unfinished and unfinished.keys_with_same_value(new.values) else ""
         return () if new.rotation else tuple(each for each in self._plan.staged if each[1] != tried)
 
     def release(self, has_failed: bool = False) -> Step:
@@ -349,7 +349,8 @@ class SecretWriter:
         if self._new_values.rotation:
             return ()
         withdrawn = self._taken_back if plan.is_empty else self._withdrawn.items()
-        return *self.kept, *withdrawn, *(each for each in plan.labels if each[0].startswith(WITHDRAWN_LABEL))
+        theirs = (each for each in plan.labels if each[0].startswith(WITHDRAWN_LABEL))
+        return *self.remaining_labels, *withdrawn, *theirs
 
     def _labels(self) -> set[tuple[str, str]]:
         """All staging labels, each with its version."""

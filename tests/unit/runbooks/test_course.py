@@ -32,7 +32,7 @@ NEW = "SECRET_KEY has a new value, and no task has an older one."
 def course(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Course:
     """A course that a person answers, whose sandbox has ended."""
     monkeypatch.setattr(Course, "is_interactive", True)
-    practice = cast(Practice, SimpleNamespace(end=lambda: None, entered=nullcontext, checkout=tmp_path / "gone"))
+    practice = cast(Practice, SimpleNamespace(end=lambda: None, active=nullcontext, checkout=tmp_path / "gone"))
     return Course(practice=practice, started=datetime.now(UTC), faults=FAULTS, answers=None)
 
 
