@@ -14,10 +14,10 @@ from omc_runbook.terraform.containers import (
     VALUE_FROM,
     ContainerVariable,
     TerraformContainer,
-    collection_of,
     find_containers,
     most_frequent,
 )
+from omc_runbook.terraform.for_expressions import collection_of
 from omc_runbook.terraform.hcl import Node
 from omc_runbook.terraform.hcl_folder import parse
 from omc_runbook.terraform.hcl_insert import (
