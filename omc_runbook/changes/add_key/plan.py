@@ -315,6 +315,10 @@ class KeyEdits:
         declared, name = self.checkout.task_definitions, self.key.name
         if declared is None:
             return []
+        if len(containers) > 1:
+            # What is added for one environment must not count as another's own reference.
+            for environment, own in containers.items():
+                self._references({environment: own})
         files, descriptions = {file.name: file for file in declared.files}, dict[str, list[str]]()
 
         def next_edit(environment: str, container: str) -> Edit | None:

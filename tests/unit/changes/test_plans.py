@@ -1161,6 +1161,19 @@ def test_a_key_is_added_to_no_folder_of_another_environment(
             edits.plan_with_notes({environment: ("api",)})
 
 
+@pytest.mark.parametrize("environments", [("staging", "production"), ("production", "staging")])
+def test_one_environment_s_reference_is_not_another_s(environments: tuple[str, ...], tmp_path: Path) -> None:
+    """Without a folder of staging's, a key for both is refused, whichever of them is named first."""
+    terraform = (
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets = ['
+        '{ name = "SECRET_KEY", valueFrom = "${var.arn}:SECRET_KEY::" }] }])\n}\n'
+    )
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "prod/main.tf": terraform})
+    edits = KeyEdits(read_checkout(tmp_path), NewKey("NEWS_API_KEY", "News", "", False, "str", ()), environments)
+    with pytest.raises(CannotFollow, match="another environment's than staging"):
+        edits.plan_with_notes(dict.fromkeys(environments, ("api",)))
+
+
 @pytest.mark.parametrize(
     "call", ['module "x" {\n  source = "../modules/dev"\n}\n', 'module "x" { source = "../modules/dev" }\n']
 )
