@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
 from omc_runbook.model.grouping import next_in_order
+from omc_runbook.model.value_from import parse as parse_value_from
+from omc_runbook.model.value_from import split_suffix
 from omc_runbook.terraform.containers import (
     SEVERAL,
     VALUE_FROM,
@@ -32,14 +35,20 @@ from omc_runbook.terraform.hcl_insert import (
 )
 from omc_runbook.terraform.hcl_json import JsonString
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
+from omc_runbook.terraform.secret_versions import SECRET
 from omc_runbook.terraform.task_definitions import TaskDefinitions
+from omc_runbook.terraform.texts import read_text
 from omc_runbook.textfile.file import Edit, SourceFile
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEY = re.compile(r"[A-Za-z0-9_.@/+=-]+")
 
 PAIR = ("name", "valueFrom")
+_ONLY_PATH = re.compile(r"\$\{([\w.-]+)\}")
+_SECRET = re.compile(rf"(?P<data>data\.)?{SECRET}\.(?P<label>[\w-]+)\.(?:arn|id)")
 _LAYOUT = re.compile(r"[\s{},]*")
+
+NO_OTHERS: Mapping[str, str] = MappingProxyType({})
 
 BY_HAND = " Add the reference yourself."
 ADVICE = " Add its task definition to Terraform first, or leave it out of containers."
@@ -52,6 +61,7 @@ def add_reference(
     key: str,
     secret_keys: Collection[str] = (),
     together: Collection[str] = (),
+    others: Mapping[str, str] = NO_OTHERS,
 ) -> Edit | None:
     """Make the edit that adds a reference to a container's `secrets`; None if every such container has it already.
 
@@ -60,6 +70,7 @@ def add_reference(
     `container` is its name in Terraform's files, `variable` and `key` are the names in the container and in the
     secret, and `secret_keys` the keys that the secret has: they distinguish it from other secrets that the container
     reads. A list that definitions share gets it where all their containers that share it are named in `together`.
+    `others` are other environments by the names of their secrets, of which no container gets a reference.
     Nothing is written. Raises CannotEdit if the edit is not certainly right, and UsageError for a file that is
     cannot be read, with file and line in the message.
     """
@@ -90,6 +101,8 @@ def add_reference(
         raise _refusal(target, variable, target.obstacle, also)
     if target.obstacle:
         raise _refusal(target, variable, target.obstacle)
+    if (name := _secret_name(target)) in others:
+        raise _refusal(target, variable, f"its references name {name}, the secret of {others[name]}")
     neighbors = [each for each in containers if each.folder is target.folder]
     node, insertion = _insertion(target, neighbors, variable, key)
     if "${" in insertion.text and target.folder.scope(node).is_constant(node):
@@ -97,9 +110,9 @@ def add_reference(
             target, variable, f"the list on line {node.line} is a variable's value, which has no expressions"
         )
     edit = insertion.into(node.file)
-    others = _check(task_definitions, containers, target, edit, (variable, f"{target.base}:{key}::"))
-    own = dict.fromkeys(each.name for each in others if each.address == target.address and each.name != target.name)
-    foreign = dict.fromkeys(f"{each.name} of {each.definition}" for each in others if each.address != target.address)
+    sharers = _check(task_definitions, containers, target, edit, (variable, f"{target.base}:{key}::"))
+    own = dict.fromkeys(each.name for each in sharers if each.address == target.address and each.name != target.name)
+    foreign = dict.fromkeys(f"{each.name} of {each.definition}" for each in sharers if each.address != target.address)
     names, apart = (f" and, by the same list, {' and '.join(each)}" if each else "" for each in (own, foreign))
     what = f"{variable} from key {key} of the secret, for container {target.name}{names} of {target.definition}{apart}"
     return replace(edit, what=what)
@@ -156,6 +169,25 @@ def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) ->
     if secret_keys and not own and not container.obstacle and container.base in {each.base for each in references}:
         return replace(container, obstacle="no key of its references is in the secret: they may name another one")
     return container
+
+
+def _secret_name(container: TerraformContainer) -> str:
+    """The name of the secret that the container's references have, where the files show it for every apply; else ""."""
+    folder = container.folder
+    ref = next((each for each in container.references if each.base == container.base), None)
+    if ref is None or not (expression := _ONLY_PATH.fullmatch(container.base)):
+        return split_suffix(parse_value_from(container.base).secret_name)[0]
+    path = Node(kind="path", file=folder.scope(ref.element).files[0], start=0, end=0, name=expression[1])
+    resolved = folder.follow(path)
+    if resolved.kind == "string":
+        return "" if folder.is_open(resolved) else split_suffix(parse_value_from(resolved.name).secret_name)[0]
+    if not (match := _SECRET.fullmatch(resolved.name)):
+        return ""
+    scope = folder.scope(resolved)
+    block = next(scope.of_type("data" if match["data"] else "resource", SECRET, match["label"]), None)
+    name = block.expression("name") if block else None
+    text = "" if name is None or scope.is_open(scope.follow(name)) else read_text(name, scope)
+    return text if is_literal(text) else ""
 
 
 def _has_reference(container: TerraformContainer, variable: str, key: str) -> bool:

@@ -239,6 +239,8 @@ class KeyEdits:
     """The names of all environments."""
     present: Collection[str] = ()
     """The keys in the secret."""
+    others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By environment the other ones, by the names of their secrets."""
 
     def plan(self, containers: Mapping[str, Sequence[str]]) -> tuple[Edit, ...]:
         """The edits still missing for the key, one a file; raises CannotEdit where one is not certain."""
@@ -325,8 +327,9 @@ class KeyEdits:
             """The next one for a container, which several task definitions may have."""
             now = task_definitions_of(files_of(tuple(files.values()), environment, self.environments, declared.calls))
             known = replace(now, unreadable=declared.unreadable)
+            others = self.others.get(environment, {})
             try:
-                return add_reference(known, container, name, name, self.present, containers[environment])
+                return add_reference(known, container, name, name, self.present, containers[environment], others)
             except CannotFollow:
                 raise
             except CannotEdit as error:

@@ -1174,6 +1174,49 @@ def test_one_environment_s_reference_is_not_another_s(environments: tuple[str, .
         edits.plan_with_notes(dict.fromkeys(environments, ("api",)))
 
 
+IN_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-staging-app-AbCdEf"
+NAMED = 'data "aws_secretsmanager_secret" "app" {\n  name = "shop-staging-app"\n}\n'
+BY_NAME = '"${data.aws_secretsmanager_secret.app.arn}:SECRET_KEY::"'
+LOCAL = "locals {\n  app = data.aws_secretsmanager_secret.app.arn\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "value_from", "is_staging_s"),
+    [
+        ("", f'"{IN_ARN}:SECRET_KEY::"', True),
+        (f'locals {{\n  app = "{IN_ARN}"\n}}\n', '"${local.app}:SECRET_KEY::"', True),
+        (NAMED, BY_NAME, True),
+        (NAMED.replace("data", "resource"), BY_NAME.replace("data.", ""), True),
+        (f"{NAMED}{LOCAL}", '"${local.app}:SECRET_KEY::"', True),
+        ("", f'"{IN_ARN.replace("staging", "production")}:SECRET_KEY::"', False),
+        (NAMED.replace("staging", "${terraform.workspace}"), BY_NAME, False),
+        (f'variable "app" {{\n  default = "{IN_ARN}"\n}}\n', '"${var.app}:SECRET_KEY::"', False),
+        (
+            NAMED.replace('"shop-staging-app"', "var.n") + 'variable "n" {\n  default = "shop-staging-app"\n}\n',
+            BY_NAME,
+            False,
+        ),
+    ],
+)
+def test_a_key_is_not_added_to_references_of_another_environment_s_secret(
+    text: str, value_from: str, is_staging_s: bool, tmp_path: Path
+) -> None:
+    """That is the other one's Terraform, whose next tasks would lack the key; a default is what each one sets."""
+    terraform = (
+        f'{text}resource "aws_ecs_task_definition" "api" {{\n  container_definitions = jsonencode([{{ name = "api",'
+        f' secrets = [{{ name = "SECRET_KEY", valueFrom = {value_from} }}] }}])\n}}\n'
+    )
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform})
+    key, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"shop-staging-app": "staging"}
+    edits = KeyEdits(read_checkout(tmp_path), key, others={"production": others})
+    assert [edit.file.name for edit in edits.plan({"staging": ("api",)})][-1] == "main.tf"
+    if is_staging_s:
+        with pytest.raises(CannotFollow, match=r"references name shop-staging-app, the secret of staging\. Add the"):
+            edits.plan_with_notes({"production": ("api",)})
+    else:
+        assert [edit.file.name for edit in edits.plan({"production": ("api",)})][-1] == "main.tf"
+
+
 @pytest.mark.parametrize(
     "call", ['module "x" {\n  source = "../modules/dev"\n}\n', 'module "x" { source = "../modules/dev" }\n']
 )
