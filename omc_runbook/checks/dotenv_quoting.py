@@ -41,6 +41,7 @@ BRACES = (
 )
 NAMED = re.compile(r"(?<![\\$])\$[A-Za-z_]")
 REFER = "To insert another variable, write ${NAME} below that one's line. For a literal $, use single quotes."
+ESCAPED = "Put the value into single quotes, without the backslash if that is there only for the sake of the $."
 ODD = "“”„‟‘’‚«»\u200b-\u200f\u2060\ufeff"
 LOOKALIKE = re.compile(rf"\A[{ODD}]|[{ODD}]\Z")
 _BLANK_FIRST = re.compile(r"\A\s")
@@ -64,12 +65,17 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             fact = f"Line {binding.line}: {binding.name} is empty: {UNSET}."
             yield Evidence(binding.name, (fact,), Remedy(SET))
             continue
+        fact = (
+            "Docker Compose replaces $NAME with that variable's value, or nothing; python-dotenv does so only for ${…}."
+        )
+        if binding.is_escaped:
+            fact = "Docker Compose removes the backslash before a $ in double quotes; python-dotenv keeps it."
         facts = (
-            f"Line {binding.line}: Docker Compose replaces $NAME with that variable's value, or nothing;"
-            " python-dotenv does so only for ${…}.",
+            f"Line {binding.line}: {fact}",
             "Containers and a start by hand get different values, or neither gets the intended one.",
         )
-        by_hand = BRACES if binding.has_braces else REFER if refers_to_another(binding) else ""
+        by_hand = BRACES if binding.has_braces else ESCAPED if binding.is_escaped else ""
+        by_hand = by_hand or (REFER if refers_to_another(binding) else "")
         yield Evidence(binding.name, facts, Remedy(by_hand) if by_hand else by_setup(snapshot, QUOTE))
 
 

@@ -77,6 +77,8 @@ class Binding:
     quote: str
     has_dollar: bool
     """Whether one of them expands a $ in it."""
+    is_escaped: bool
+    """Whether a backslash in double quotes keeps Compose, which removes it, from expanding a $: Python keeps it."""
     has_braces: bool
     """Whether a reader takes a ${…} in it for a variable, which quotes would keep from one reader alone."""
     has_hash: bool
@@ -408,6 +410,7 @@ def _bind(
             separator=assignment[2] if assignment else "",
             quote=quote,
             has_dollar=(EXPANDED_BY_PYTHON if quote == "'" else DOLLAR).search(text) is not None,
+            is_escaped=quote == '"' and compose_value != value and (value or "").replace("\\$", "$") == compose_value,
             has_braces=_BRACES.search(text) is not None,
             has_hash=comment is not None,
             is_comment=not quote and COMMENT.match(text) is not None,

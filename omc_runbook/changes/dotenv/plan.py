@@ -357,7 +357,7 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
         may_refer = not (binding.is_unset or file.compose_kind) and NAMED.search(literal.get(name, ""))
         is_certain = binding.separator != ":" or not may_refer
         is_mine = binding.has_dollar and binding.name in misread and is_certain
-        is_own = is_mine and not (binding.has_braces or refers_to_another(binding))
+        is_own = is_mine and not (binding.has_braces or binding.is_escaped or refers_to_another(binding))
         if is_own and name in literal and dotenv_edit.can_quote(literal[name]):
             quoted[name] = binding.line
     try:

@@ -251,6 +251,19 @@ def test_a_dollar_is_quoted_so_that_both_readers_have_what_was_meant(
     assert_absent([str(expected)], "\n".join(dotenv_plan.diff_lines(plan)))
 
 
+def test_an_escaped_dollar_is_left_and_told_of(platform: Platform) -> None:
+    """Compose and a shell have read the value without the backslash, which single quotes would keep for all."""
+    line = f'"{OTHER}\\$word"'
+    put(FIRST_SUPERUSER_PASSWORD=line)(platform)
+    assert for_compose(platform)["FIRST_SUPERUSER_PASSWORD"] == f"{OTHER}$word"
+    assert plan_file(platform).is_empty
+    snapshot = local_setup_runbook.look(local_setup_runbook.begin("local", "", str(platform.root)))
+    (found,) = (each for each in root_causes.diagnose(snapshot) if each.check == "dollar")
+    assert "removes the backslash" in found.evidence[0] and "without the backslash" in found.remedy.command
+    put(FIRST_SUPERUSER_PASSWORD=f"'{OTHER}$word'")(platform)
+    assert values(platform)["FIRST_SUPERUSER_PASSWORD"] == for_compose(platform)["FIRST_SUPERUSER_PASSWORD"]
+
+
 @pytest.mark.parametrize("value", ["pa${word}x", "${TAG-x}", "${TAG:?no tag}", '"${TAG:+x}"', "${TAG}-x$y"])
 def test_a_value_that_no_quotes_can_hold_is_left_and_told_of(value: str, platform: Platform) -> None:
     """python-dotenv expands ${…} in any quotes: the line stays, for only a person can say what is meant."""
