@@ -53,7 +53,8 @@ class FileOwners:
         self._callers = {module: callers[module] for module in self._folders & self.modules}
         """By module the folders that Terraform is applied in and that call it, directly or through others."""
         self._roots = {root: frozenset(names[root]) for root in set[Path]().union(*callers.values())}
-        self._examples = root_folders.examples(targets.keys() - self.modules, self._environments)
+        self._every_root = targets.keys() - self.modules
+        self._examples = root_folders.examples(self._every_root, self._environments)
 
     def applies(self, name: str) -> bool:
         """Whether no name says that a file is another environment's; a module's does not where this one calls it.
@@ -83,7 +84,8 @@ class FileOwners:
 
     @cached_property
     def _other_roots(self) -> set[Path]:
-        return root_folders.of_others(self._roots, self._values, self._environment)
+        others = root_folders.of_others(self._roots, self._values, self._environment)
+        return others | root_folders.beside_own(self._roots, self._every_root, self._environment)
 
     @cached_property
     def _other_callers(self) -> set[Path]:

@@ -10,6 +10,7 @@ from omc_runbook.model.environment_names import (
     ALIASES,
     LIVE,
     aliases,
+    canonical,
     environment_at_end,
     environment_in,
     first_word,
@@ -17,7 +18,7 @@ from omc_runbook.model.environment_names import (
     means_production,
     without_region,
 )
-from omc_runbook.terraform.variable_files import named_after
+from omc_runbook.terraform.variable_files import is_regional, named_after
 
 _SHARED = "nonprod"
 _EXAMPLES, _TEST = frozenset({"example", "examples", "fixtures", "tests"}), frozenset({"test", "testing"})
@@ -59,6 +60,20 @@ def unclear(roots: Roots, values: Collection[Path], environment: str) -> set[Pat
     no_region = of_others({plain[root]: names for root, names in roots.items()}, values, environment)
     known = no_region | {plain[root] for root in roots.keys() - others}
     return {root for root in others if plain[root] not in known}
+
+
+def beside_own(roots: Collection[Path], every: Collection[Path], environment: str) -> set[Path]:
+    """Those of a region of the environment, as prod-eu, beside the folder of the environment itself, as prod.
+
+    `every` has all root folders, of which `roots` are some.
+    """
+    return {
+        root
+        for root in roots
+        for at, part in enumerate(root.parts)
+        if canonical(part) != environment and is_regional(part, environment)
+        if any(canonical(each) == environment for each in _beside(root, at, every))
+    }
 
 
 def examples(roots: Collection[Path], environments: Collection[str]) -> set[Path]:

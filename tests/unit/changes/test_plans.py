@@ -1161,6 +1161,26 @@ def test_a_key_is_added_to_no_folder_of_another_environment(
             edits.plan_with_notes({environment: ("api",)})
 
 
+@pytest.mark.parametrize(("environment", "is_edited"), [("production", False), ("prod-eu", True)])
+def test_a_key_is_not_added_to_a_region_beside_the_environment_s_folder(
+    environment: str, is_edited: bool, tmp_path: Path
+) -> None:
+    """Where prod/ has no task definition, that of prod-eu/ may still be another environment's."""
+    terraform = (
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets = ['
+        '{ name = "SECRET_KEY", valueFrom = "${var.arn}:SECRET_KEY::" }] }])\n}\n'
+    )
+    files = {"prod/main.tf": 'resource "aws_vpc" "main" {}\n', "prod-eu/main.tf": terraform}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | files)
+    key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+    edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"))
+    if is_edited:
+        assert [edit.file.name for edit in edits.plan({environment: ("api",)})][-1] == "prod-eu/main.tf"
+    else:
+        with pytest.raises(CannotFollow, match="another environment's than production"):
+            edits.plan_with_notes({environment: ("api",)})
+
+
 @pytest.mark.parametrize("environments", [("staging", "production"), ("production", "staging")])
 def test_one_environment_s_reference_is_not_another_s(environments: tuple[str, ...], tmp_path: Path) -> None:
     """Without a folder of staging's, a key for both is refused, whichever of them is named first."""

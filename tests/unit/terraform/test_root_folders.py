@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.terraform.root_folders import examples, of_others, unclear
+from omc_runbook.terraform.root_folders import beside_own, examples, of_others, unclear
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,23 @@ def test_one_of_several_regions_is_the_environments(roots: str, expected: str) -
 def test_examples_are_no_environments(roots: str, environments: str, expected: str) -> None:
     """Nor is test where no environment is beside it, or called so."""
     assert examples({*map(Path, roots.split())}, environments.split()) == {*map(Path, expected.split())}
+
+
+@pytest.mark.parametrize(
+    ("environment", "root", "every", "is_beside"),
+    [
+        ("production", "envs/prod-eu", "envs/prod", True),
+        ("production", "envs/eu-prod/app", "envs/production/app", True),
+        ("production", "envs/prod2", "envs/prod", True),
+        ("production", "envs/prod-eu", "envs/staging", False),
+        ("production", "envs/prod-eu", "network/prod", False),
+        ("production", "envs/prod-eu/app", "envs/prod/network", False),
+        ("prod-eu", "envs/prod-eu", "envs/prod", False),
+        ("staging", "envs/prod-eu", "envs/prod", False),
+    ],
+)
+def test_a_region_s_folder_beside_the_environment_s_own(
+    environment: str, root: str, every: str, is_beside: bool
+) -> None:
+    """The environment's own one may lack what that has."""
+    assert beside_own([Path(root)], [Path(root), Path(every)], environment) == ({Path(root)} if is_beside else set())
