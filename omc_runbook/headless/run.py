@@ -127,12 +127,11 @@ def run(
             with (
                 sandbox or nullcontext(),
                 publishing.umask(PRIVATE),
-                temporary.folder("run") as drafts,
-                _follow(Path(drafts) / "lines", on_line),
+                _drafts(on_line) as drafts,
             ):
                 if bucket:
                     record = bucket.begin(record, name, environment, started)
-                draft, engine = Record(Path(drafts), record.stem), ENGINE if in_kernel else OWN_PROCESS
+                draft, engine = Record(drafts, record.stem), ENGINE if in_kernel else OWN_PROCESS
                 # A disk that becomes full in the middle of a change must not hide what was changed.
                 with suppress(OSError):
                     room_beside(draft.outcome).write_bytes(bytes(KEPT_ROOM))
@@ -407,6 +406,17 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
+def _drafts(on_line: Callable[[str], None]) -> Iterator[Path]:
+    """A private folder for what the notebook writes; `on_line` as for `_follow`. Raises CouldNotLook without room."""
+    with temporary.usable():
+        folder = temporary.folder("run")
+        lines = Path(folder.name) / "lines"
+        lines.touch()
+    with folder as drafts, _follow(lines, on_line):
+        yield Path(drafts)
+
+
+@contextmanager
 def _follow(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
     """Call `on_line` with each line that the notebook appends to a file."""
 
@@ -418,7 +428,6 @@ def _follow(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
                 for line in file:
                     on_line(line.rstrip("\n"))
 
-    path.touch()
     with reading.in_background(follow, "lines"), _variable(LINES_VARIABLE, str(path)):
         yield
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import TextIOBase
 from typing import Any
 
@@ -132,10 +132,15 @@ class CellShell(InteractiveShell):
 
 @contextmanager
 def shell(outputs: CellOutputs, has_terminal: bool) -> Iterator[Any]:
-    """IPython's shell of this process while the context lasts; it leaves no file, and no name of a cell."""
+    """IPython's shell of this process while the context lasts; it leaves no file, and no name of a cell.
+
+    Raises CouldNotLook where the folder for temporary files has no room for its own.
+    """
     config = Config({"HistoryManager": {"enabled": False, "hist_file": ":memory:"}})
-    with temporary.folder("shell") as folder:
-        one: Any = CellShell.instance(config=config, ipython_dir=folder, outputs=outputs, has_terminal=has_terminal)
+    with ExitStack() as stack:
+        with temporary.usable():
+            folder = stack.enter_context(temporary.folder("shell"))
+            one: Any = CellShell.instance(config=config, ipython_dir=folder, outputs=outputs, has_terminal=has_terminal)
         try:
             yield one
         finally:

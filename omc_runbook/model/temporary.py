@@ -10,15 +10,43 @@ import re
 import shutil
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+from omc_runbook.model.errors import CouldNotLook
 
 _NAME = re.compile(r"(\..+\.)?omc-[a-z]+-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-\w+")
 _PATTERNS = ("omc-*-*-*-*", ".*.omc-draft-*-*-*")
 """The names of folders, and of drafts beside the files that they are to replace."""
+_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 _kept: list[int] = []
 """The descriptor that is kept for the next draft."""
+
+
+def place() -> str:
+    """The folder for temporary files, also where it cannot be used and Python would take another one instead."""
+    return next((os.environ[each] for each in _VARIABLES if os.environ.get(each)), "") or tempfile.gettempdir()
+
+
+@contextmanager
+def usable() -> Iterator[None]:
+    """Let an error of the system, before anything is done, be a sentence about the folder for temporary files.
+
+    Raises CouldNotLook; where open files run out, the OSError itself, which says nothing of the folder.
+    """
+    directory = ""
+    try:
+        directory = place()
+        yield
+    except OSError as error:
+        if error.errno == errno.EMFILE:
+            raise
+        raise CouldNotLook(
+            f"The folder for temporary files {directory} cannot be used: {error.strerror}. Set TMPDIR to another one."
+            " Nothing was done."
+        ) from None
 
 
 def folder(kind: str, parent: str | None = None) -> tempfile.TemporaryDirectory[str]:

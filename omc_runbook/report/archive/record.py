@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import html
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -39,7 +38,6 @@ ROOM = 4 * 1024 * 1024
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ATTEMPTS = 10
 """How often a folder is made that others remove."""
-TEMPORARY = ("TMPDIR", "TEMP", "TMP")
 
 
 @dataclass(frozen=True)
@@ -112,17 +110,11 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
         for each in missing:
             with suppress(OSError):
                 each.rmdir()
-    directory = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
-    try:
-        directory = directory or tempfile.gettempdir()
+    with temporary.usable():
+        directory = Path(temporary.place())
         # On one disk the room was tried already: here it is whether anything can be written.
-        is_tried = Path(directory).stat().st_dev == device
-        _check_space(Path(directory), 1 if is_tried else ROOM)
-    except OSError as error:
-        raise CouldNotLook(
-            f"The folder for temporary files {directory} cannot be used: {error.strerror}. Set TMPDIR to another one."
-            " Nothing was done."
-        ) from None
+        is_tried = directory.stat().st_dev == device
+        _check_space(directory, 1 if is_tried else ROOM)
     return Record(folder, stems.make(runbook, environment, started))
 
 

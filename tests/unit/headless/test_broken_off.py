@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from omc_runbook.headless import notebooks
 from omc_runbook.headless import run as headless_run
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, UsageError
 from omc_runbook.model.findings import Outcome
 
@@ -115,6 +117,26 @@ def test_a_notebook_that_somebody_broke_ends_no_process_that_workers_are_forked_
     (tmp_path / "verify.ipynb").write_text("<<<<<<< HEAD")
     ended = subprocess.run([sys.executable, "-c", PREPARE, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["run", "shell"])
+def test_a_run_without_room_for_its_temporary_files_has_done_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The disk became full after it was tried: no cell has run, so that no environment is to be verified."""
+    make, outcomes = temporary.folder, list[Outcome]()
+
+    def refuse(name: str, parent: str | None = None) -> tempfile.TemporaryDirectory[str]:
+        if name == kind:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path))
+        return make(name, parent)
+
+    monkeypatch.setattr(temporary, "folder", refuse)
+    sentence = r"^The folder for temporary files \S+ cannot be used: No space left on device\. .* Nothing was done\.$"
+    with pytest.raises(CouldNotLook, match=sentence):
+        headless_run.run("verify", (), tmp_path, publish=lambda each: outcomes.append(each) or each)
+    assert [each.failure.endswith("Nothing was done.") for each in outcomes] == [True]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_for_which_open_files_run_out_before_its_first_cell_says_so(
