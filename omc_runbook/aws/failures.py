@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, overload
@@ -182,6 +183,16 @@ def on_error(*codes: str, gives: D) -> Callable[[Callable[P, T]], Callable[P, T 
         return call
 
     return decorate
+
+
+@contextmanager
+def changing(permission: str) -> Iterator[None]:
+    """Let an interrupt in a call that changes something say that the call may still take effect."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        doubt = f"{permission.partition(':')[2]} may still take effect: run again to continue."
+        raise KeyboardInterrupt(f"{str(interrupt) or 'Interrupted.'} {doubt}") from None
 
 
 def attempt(what: str, permission: str, call: Callable[[], T], profile: str = "") -> T | ReadFailure:

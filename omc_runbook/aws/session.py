@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,7 +31,7 @@ from botocore.loaders import Loader, create_loader
 from omc_runbook.aws import credential_process, endpoint, sts
 from omc_runbook.aws.answer import ParserFactory, validate_responses
 from omc_runbook.aws.calls import Calls
-from omc_runbook.aws.failures import PROCESS_FAILS, WRONG_VARIABLE, ReadFailure, attempt, no_credentials
+from omc_runbook.aws.failures import PROCESS_FAILS, WRONG_VARIABLE, ReadFailure, attempt, changing, no_credentials
 from omc_runbook.aws.lost_answer import refuse_repetition
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
@@ -305,12 +305,14 @@ def _no_configuration(error: ConfigParseError) -> str:
 def require(what: str, permission: str, call: Callable[[], T], do: str = "read", profile: str | None = None) -> T:
     """Make a call that must succeed; raises CouldNotLook for any failure, with `do` as the verb of its sentence.
 
-    Of a call that is no read, it says so where AWS may have carried it out all the same. `profile` is as for `attempt`,
+    Of a call that is no read, it says so where AWS may have carried it out all the same, and so does the
+    KeyboardInterrupt of one that is interrupted. `profile` is as for `attempt`,
     None where the caller does not know it.
     """
     doubt = "" if do == "read" else f" It is unknown whether {permission} took effect."
     try:
-        answer = attempt(what, permission, call, profile or "")
+        with changing(permission) if doubt else nullcontext():
+            answer = attempt(what, permission, call, profile or "")
     except CouldNotLook as error:
         if error.kind == "credentials":
             # They may be those of a session that was revoked: the next run begins one anew.

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from omc_runbook.aws import deployments, ecs
 from omc_runbook.aws.deployments import ServiceDeployment
 from omc_runbook.aws.ecs import Deployment, Service, Task
-from omc_runbook.aws.failures import ReadFailure, attempt, look
+from omc_runbook.aws.failures import ReadFailure, attempt, changing, look
 from omc_runbook.aws.session import Clients
 from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import Stop
@@ -470,7 +470,8 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
         return rollout
     known = {each.id for each in service.deployments}
     deploy = partial(ecs.force_new_deployment, clients("ecs"), cluster, service.name, known, revision_arn)
-    answer = attempt(f"service {service.name}", "ecs:UpdateService", deploy)
+    with changing("ecs:UpdateService"):
+        answer = attempt(f"service {service.name}", "ecs:UpdateService", deploy)
     if isinstance(answer, ReadFailure):
         if answer.code in ("ServiceNotFoundException", "ServiceNotActiveException"):
             return replace(rollout, state="gone", reason=GONE)

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -587,6 +587,24 @@ def test_a_write_that_aws_refused_has_not_taken_effect(code: str, status: int) -
     with pytest.raises(CouldNotLook) as refused:
         require("policy read", "iam:PutRolePolicy", call, "change")
     assert "unknown" not in str(refused.value)
+
+
+def test_a_write_that_is_interrupted_says_that_it_may_still_take_effect() -> None:
+    """A read does not; the words of who asked to stop stay."""
+
+    def interrupt(*words: str) -> Callable[[], None]:
+        def call() -> None:
+            raise KeyboardInterrupt(*words)
+
+        return call
+
+    doubt = r"PutRolePolicy may still take effect: run again to continue\.$"
+    with pytest.raises(KeyboardInterrupt, match=rf"^Interrupted\. {doubt}"):
+        require("policy read", "iam:PutRolePolicy", interrupt(), "change")
+    with pytest.raises(KeyboardInterrupt, match=rf"^Stopped, as you asked\. {doubt}"):
+        make_change("policy read", "iam:PutRolePolicy", interrupt("Stopped, as you asked."), lambda: True)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        require("policy read", "iam:PutRolePolicy", interrupt())
 
 
 @contextmanager
