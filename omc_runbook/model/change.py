@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,3 +51,13 @@ class Change:
     def __str__(self) -> str:
         """The change in words, for a sentence."""
         return f"{self.action} {self.subject}"
+
+
+class Tell(Protocol):
+    """What takes changes that are in force, since the same moment."""
+
+    def __call__(self, *changes: Change) -> None: ...
+
+
+def tell_nobody(*changes: Change) -> None:
+    """Take changes of which nobody is to know."""

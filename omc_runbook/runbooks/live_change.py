@@ -48,7 +48,7 @@ class LiveChange:
         self.changes: tuple[Change, ...] = ()
         """What is in force."""
         self.on_change: Callable[[], None] = lambda: None
-        """Called after each change."""
+        """Called after each change, and after several of one moment once."""
         self._wishes = SimpleQueue[Wish]()
         self._is_kept = False
         """Whether the file is this change's: another one may have its name until then."""
@@ -68,10 +68,10 @@ class LiveChange:
         self._note(lambda state: replace(state, steps=(*state.steps, step)))
         self._obey(step)
 
-    def tell(self, change: Change) -> None:
-        """Note a change that is in force."""
-        self.changes = (*self.changes, change)
-        self._note(lambda state: replace(state, changes=(*state.changes, str(change))))
+    def tell(self, *changes: Change) -> None:
+        """Note changes that are in force, since the same moment."""
+        self.changes = (*self.changes, *changes)
+        self._note(lambda state: replace(state, changes=(*state.changes, *map(str, changes))))
         self.on_change()
 
     def show(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from omc_runbook.changes.add_key.environment_plan import find_started_revisions
 from omc_runbook.changes.add_key.plan import PATCH, AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.changes.engine.step import Cancelled, Journal, Step, execute
+from omc_runbook.changes.engine.step import Cancelled, Journal, Made, Step, at_once, execute
 from omc_runbook.changes.fix import executor as fix_executor
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
@@ -210,7 +210,7 @@ class _KeyAddition:
         return tuple(path for path in patches if git.can_reverse(self._plan.root, path))
 
 
-def _apply_terraform(folder: Path, context: ChangeContext, part: EnvironmentPlan) -> Iterator[Change]:
+def _apply_terraform(folder: Path, context: ChangeContext, part: EnvironmentPlan) -> Iterator[Made]:
     """Plan with Terraform again, with the edited files, and apply only what was shown."""
     draft = command.plan(folder, context.look().environment.names.profile)
     try:
@@ -223,8 +223,9 @@ def _apply_terraform(folder: Path, context: ChangeContext, part: EnvironmentPlan
         command.apply(draft)
     finally:
         draft.drop()
-    for address, action in changes:
-        yield Change(action="applied", origin=f"{address}: {action}", by=draft.name)
+    yield from at_once(
+        Change(action="applied", origin=f"{address}: {action}", by=draft.name) for address, action in changes
+    )
 
 
 def changes_of(changes: Sequence[plan_json.ResourceChange]) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,7 @@ from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.deploy.rollout import PROVED
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute, interrupted
+from omc_runbook.changes.engine.step import Journal, Made, Step, StepFailed, at_once, execute, interrupted
 from omc_runbook.changes.secret.current_version import InterruptedAfterMove
 from omc_runbook.changes.secret.delivery import users, why_consumers_unknown
 from omc_runbook.changes.secret.new_values import NewValues
@@ -214,10 +214,10 @@ class _SecretChange:
         self._failure = failure.explain(self._context, self._redeployment.look(), rollouts, self._tried_keys)
         raise StepFailed
 
-    def _withdraw(self) -> Iterator[Change]:
+    def _withdraw(self) -> Iterator[Made]:
         assert self._replaced_plan, "undone only with a former version"
         version = self._replaced_plan.base
-        changes = [Change(key=key, action="put back", version=version) for key in self._keys]
+        changes = tuple(Change(key=key, action="put back", version=version) for key in self._keys)
         # Once AWSCURRENT has moved back, the tasks that have to follow it cannot be told from the others.
         with suppress(CouldNotLook):
             snapshot = self._failure.snapshot if self._failure else self._context.look()
@@ -226,9 +226,10 @@ class _SecretChange:
             self._is_withdrawn = SecretWriter(self._context.clients, self._replaced_plan).move_back()
         except InterruptedAfterMove as interrupt:
             self._is_withdrawn = True
-            yield from changes
+            yield from at_once(changes)
             raise self._journal.explain(interrupted(interrupt), self._withdrawn_advice) from None
-        yield from changes if self._is_withdrawn else ()
+        if self._is_withdrawn:
+            yield from at_once(changes)
 
     def _restore_password(self) -> None:
         try:

@@ -12,11 +12,11 @@ from omc_runbook.changes import files
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.dotenv.plan import EMPTIED, TEMPLATE, DotenvPlan
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.changes.engine.step import Journal, Step, execute
+from omc_runbook.changes.engine.step import Journal, Made, Step, at_once, execute
 from omc_runbook.masking import registry
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.messages.startlog import last_exception, read_log
-from omc_runbook.model.change import Change
+from omc_runbook.model.change import Change, Tell, tell_nobody
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.repository import git
 from omc_runbook.repository.checkout import Checkout
@@ -60,7 +60,7 @@ def apply(
     now: datetime,
     start_application: Callable[[], StartResult],
     announce: Callable[[str], None] = lambda name: None,
-    tell: Callable[[Change], None] = lambda change: None,
+    tell: Tell = tell_nobody,
 ) -> DotenvResult:
     """Write the .env as planned, mode 600, and start the application with it.
 
@@ -72,12 +72,12 @@ def apply(
         raise UsageError(f"{plan.obstacle.rstrip('.')}. Nothing was written.")
     path, git_dir, backups = plan.workstation.path, git.find_git_dir(plan.workstation.checkout.root), list[Path]()
 
-    def write() -> Iterator[Change]:
+    def write() -> Iterator[Made]:
         files.refuse_unwritable(path)
         if backup and plan.before is not None:
             backups.append(_back_up(path, plan.before, git_dir, now))
         files.write(path, plan.before, plan.after, git_dir, files.PRIVATE)
-        yield from _changes_of(plan)
+        yield from at_once(_changes_of(plan))
 
     def put_back() -> Iterator[Change]:
         if plan.before is None:

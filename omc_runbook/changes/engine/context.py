@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy.rollout import Clock, Show
-from omc_runbook.model.change import Change
+from omc_runbook.model.change import Tell, tell_nobody
 from omc_runbook.snapshot.state import Snapshot
 
 
@@ -15,7 +15,7 @@ from omc_runbook.snapshot.state import Snapshot
 class ChangeContext:
     """The AWS clients, and callbacks: `look` reads the environment, `announce` takes the name of each step.
 
-    `tell` takes each change that is in force. `announce` and `clock.sleep` may raise Cancelled, between the beginning
+    `tell` takes changes that are in force. `announce` and `clock.sleep` may raise Cancelled, between the beginning
     of the redeployment and the end of its watch, and KeyboardInterrupt.
     """
 
@@ -25,4 +25,4 @@ class ChangeContext:
     show: Show
     announce: Callable[[str], None]
     clock: Clock
-    tell: Callable[[Change], None] = lambda change: None
+    tell: Tell = tell_nobody

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from omc_runbook.model.change import Change
+from omc_runbook.model.change import Change, Tell, tell_nobody
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted
 
 _Stop = CouldNotLook | ConflictError | Interrupted
 RUN_AGAIN = "Run again to finish."
+
+Made = Change | tuple[Change, ...]
+"""A change, or several that came into force at once, of which an interruption leaves none untold."""
 
 
 class StepFailed(Exception):
@@ -24,13 +27,13 @@ class Cancelled(StepFailed):
 class Step:
     """One step of a change; `name` is announced as it begins, unless it is "".
 
-    `apply` yields each change once it is in force. `is_done` is called right before: a step that a killed run has
-    done already, or that is not needed, is skipped. `undo` are the steps that revert it. `advice` ends the error where
-    AWS refuses it.
+    `apply` yields each change once it is in force,
+    and several of one moment together. `is_done` is called right before: a step that a killed run has done already, or
+    that is not needed, is skipped. `undo` are the steps that revert it. `advice` ends the error where AWS refuses it.
     """
 
     name: str
-    apply: Callable[[], Iterable[Change] | None]
+    apply: Callable[[], Iterable[Made] | None]
     is_done: Callable[[], bool] = lambda: False
     undo: tuple[Step, ...] = ()
     advice: str = RUN_AGAIN
@@ -39,15 +42,16 @@ class Step:
 class Journal:
     """What a run has changed so far, in order; nested executions share it, and each change is also told."""
 
-    def __init__(self, tell: Callable[[Change], None] = lambda change: None) -> None:
+    def __init__(self, tell: Tell = tell_nobody) -> None:
         self.changes: list[Change] = []
         self.is_cancelled = False
         self._tell, self._is_explained = tell, False
 
-    def add(self, change: Change) -> None:
-        """Note a change that is in force."""
-        self.changes.append(change)
-        self._tell(change)
+    def add(self, made: Made) -> None:
+        """Note what is in force."""
+        changes = made if isinstance(made, tuple) else (made,)
+        self.changes.extend(changes)
+        self._tell(*changes)
 
     def explain(self, error: _Stop, advice: str) -> _Stop:
         """The same error with the changes made before it; an error that lists them already stays as it is."""
@@ -92,12 +96,18 @@ def _run(step: Step, announce: Callable[[str], None], journal: Journal) -> None:
             return
         if step.name:
             announce(step.name)
-        for change in step.apply() or ():
-            journal.add(change)
+        for made in step.apply() or ():
+            journal.add(made)
     except (CouldNotLook, ConflictError) as error:
         raise journal.explain(error, step.advice) from None
     except KeyboardInterrupt as interrupt:
         raise journal.explain(interrupted(interrupt), step.advice) from None
+
+
+def at_once(changes: Iterable[Change]) -> Iterator[Made]:
+    """Changes that came into force at once, as a step yields them; one alone is itself."""
+    several = tuple(changes)
+    yield from (several,) if len(several) > 1 else several
 
 
 def interrupted(interrupt: KeyboardInterrupt) -> Interrupted:

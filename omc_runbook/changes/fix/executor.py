@@ -18,7 +18,7 @@ from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
+from omc_runbook.changes.engine.step import Journal, Made, Step, StepFailed, execute
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.rollback import Rollback, without
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, RestoreSecret, RestoreVersion
@@ -109,13 +109,13 @@ class _Fix:
     def _as_step(self, step: FixStep) -> Step:
         name, act = self._action(step)
 
-        def apply() -> Iterator[Change]:
+        def apply() -> Iterator[Made]:
             self._insist_on_secret()
             yield from act()
 
         return Step(name=name, apply=apply, undo=self._rollback.undo(step))
 
-    def _action(self, step: FixStep) -> tuple[str, Callable[[], Iterator[Change]]]:
+    def _action(self, step: FixStep) -> tuple[str, Callable[[], Iterator[Made]]]:
         """A step's announced name, and its action."""
         match step:
             case RestoreSecret():
@@ -191,7 +191,7 @@ class _Fix:
         yield Change(action="restored", secret=name)
         self._insist_on_secret()
 
-    def _put_back(self, step: RestoreVersion) -> Iterator[Change]:
+    def _put_back(self, step: RestoreVersion) -> Iterator[Made]:
         yield from SecretWriter(self._clients, step.plan).move()
         self._former_states.add(self._state)
         self._current = step.plan.token

@@ -17,7 +17,7 @@ from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.model import value_from
 from omc_runbook.model.arn import account_in, region_in
-from omc_runbook.model.change import Change
+from omc_runbook.model.change import Change, Tell, tell_nobody
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.terraform import command
@@ -63,7 +63,7 @@ def apply(
     clients: Clients,
     plan: CreatePlan,
     announce: Callable[[str], None] = lambda name: None,
-    tell: Callable[[Change], None] = lambda change: None,
+    tell: Tell = tell_nobody,
 ) -> CreateResult | None:
     """Create or restore the secret as planned, and verify it; None where there is nothing to do.
 

@@ -17,7 +17,7 @@ from omc_runbook.aws.session import Clients, make_change, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.connection import Connection
 from omc_runbook.changes.database.rotation import PasswordRotation
-from omc_runbook.changes.engine.step import Step
+from omc_runbook.changes.engine.step import Made, Step, at_once
 from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.current_version import UPDATE_STAGE, InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
@@ -132,7 +132,7 @@ class SecretWriter:
         finally:
             self._unlock()
 
-    def move(self) -> Iterator[Change]:
+    def move(self) -> Iterator[Made]:
         """Make the plan's version current and read it back.
 
         Raises ConflictError where another version is current, another run of the same plan has moved it, or Secrets
@@ -140,7 +140,7 @@ class SecretWriter:
         """
         plan = self._plan
         self._refuse_rotation()
-        changes = [
+        changes = tuple(
             Change(
                 key=change.key,
                 action=change.action,
@@ -149,16 +149,17 @@ class SecretWriter:
                 environment=self._environment,
             )
             for change in plan.changed
-        ]
+        )
         self._is_moving = True
         try:
             self._has_moved = self._make_current(plan.token, plan.base)
         except InterruptedAfterMove:
             self._is_moving, self._has_moved = False, True
-            yield from changes
+            yield from at_once(changes)
             raise
         self._is_moving, self._moved_at = False, time.monotonic()
-        yield from changes if self._has_moved else ()
+        if self._has_moved:
+            yield from at_once(changes)
         self.prove(self._has_moved)
         if not self._has_moved:
             author = self._author(plan.token, (MOVE,))

@@ -27,7 +27,8 @@ from omc_runbook.changes.dotenv import plan as dotenv_plan
 from omc_runbook.changes.dotenv.executor import StartResult
 from omc_runbook.changes.engine.step import Cancelled
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.model.errors import ConflictError, UsageError
+from omc_runbook.model import change as model_change
+from omc_runbook.model.errors import ConflictError, Interrupted, UsageError
 from omc_runbook.report import local_setup
 from omc_runbook.repository.layout import statements
 from omc_runbook.runbooks import local_setup as local_setup_runbook
@@ -764,6 +765,21 @@ def test_twenty_variables_come_in_where_the_template_has_them(platform: Platform
     for words in ("# Redis\n", "# App password, not the password", "# Error tracking (optional)", "# E-mail (optional"):
         assert after.count(words) == 1
     assert after.replace("\n", "").startswith(whole[:begin].replace("\n", ""))
+
+
+def test_an_interruption_while_the_first_variable_is_told_says_all_that_was_written(platform: Platform) -> None:
+    """The file has them all at once."""
+    lacking = platform.dotenv.read_text().replace("TAG=latest\n", "").replace("DOMAIN=localhost\n", "")
+    platform.dotenv.write_text(lacking)
+    plan = plan_file(platform)
+
+    def tell(*changes: model_change.Change) -> None:
+        raise KeyboardInterrupt
+
+    added = {change.key for change in plan.changed}
+    with pytest.raises(Interrupted) as interruption:
+        executor.apply(plan, False, NOW, lambda: StartResult("", ""), tell=tell)
+    assert len(added) > 1 and {key for key in added if f"added {key}" in str(interruption.value)} == added
 
 
 def test_what_was_edited_meanwhile_stays(platform: Platform) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from omc_runbook.changes.engine.step import Cancelled, Journal, Step, StepFailed, execute
+from omc_runbook.changes.engine.step import Cancelled, Journal, Step, StepFailed, at_once, execute
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 
@@ -95,6 +95,20 @@ def test_an_interruption_says_how_far_the_run_has_come_and_undoes_nothing() -> N
 
     with pytest.raises(Interrupted, match=r"^Interrupted\.$"):
         Bench().run(Step(name="a", apply=interrupt))
+
+
+def test_changes_of_one_moment_are_all_known_where_telling_them_is_interrupted() -> None:
+    """None of them is left out of what was done before, since all are in force."""
+    told: list[tuple[Change, ...]] = []
+
+    def tell(*changes: Change) -> None:
+        told.append(changes)
+        raise KeyboardInterrupt
+
+    journal, changes = Journal(tell), tuple(Change(action="did", key=key) for key in "ab")
+    with pytest.raises(Interrupted, match=r"^Interrupted\. Done before: did a, did b\. Run again to finish\.$"):
+        execute([Step(name="write", apply=lambda: at_once(changes))], lambda step: None, journal)
+    assert told == [changes] and journal.changes == [*changes]
 
 
 def test_a_step_gives_its_own_advice_and_where_nothing_was_done_there_is_none() -> None:
