@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from omc_runbook.aws import deployments, ecs
 from omc_runbook.aws.deployments import ServiceDeployment
 from omc_runbook.aws.ecs import Deployment, Service, Task
-from omc_runbook.aws.failures import ReadFailure, attempt, changing, look
+from omc_runbook.aws.failures import ReadFailure, attempt, look
 from omc_runbook.aws.session import Clients
 from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import Stop
@@ -190,9 +190,10 @@ def begin(
         return _begin(clients, cluster, service, revision_arn)
 
     with ThreadPoolExecutor(PARALLEL, "redeploy") as pool:
-        calls = [pool.submit(start, service) for service in services]
-        yielded = 0
+        calls, yielded = list[Future[Rollout]](), 0
         try:
+            for service in services:
+                calls.append(pool.submit(start, service))
             for call in calls:
                 rollout = call.result()
                 yielded += 1
@@ -470,8 +471,7 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
         return rollout
     known = {each.id for each in service.deployments}
     deploy = partial(ecs.force_new_deployment, clients("ecs"), cluster, service.name, known, revision_arn)
-    with changing("ecs:UpdateService"):
-        answer = attempt(f"service {service.name}", "ecs:UpdateService", deploy)
+    answer = attempt(f"service {service.name}", "ecs:UpdateService", deploy)
     if isinstance(answer, ReadFailure):
         if answer.code in ("ServiceNotFoundException", "ServiceNotActiveException"):
             return replace(rollout, state="gone", reason=GONE)

@@ -27,9 +27,9 @@ class Cancelled(StepFailed):
 class Step:
     """One step of a change; `name` is announced as it begins, unless it is "".
 
-    `apply` yields each change once it is in force,
-    and several of one moment together. `is_done` is called right before: a step that a killed run has done already, or
-    that is not needed, is skipped. `undo` are the steps that revert it. `advice` ends the error where AWS refuses it.
+    `apply` yields each change once it is in force, and several of one moment together. `is_done` is called right
+    before: a step that a killed run has done already, or that is not needed, is skipped. `undo` are the steps that
+    revert it. `advice` ends the error where AWS refuses it.
     """
 
     name: str

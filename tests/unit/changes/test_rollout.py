@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -333,5 +333,21 @@ def test_deployments_that_have_begun_are_told_where_somebody_interrupts() -> Non
     begun = cast("Generator[Rollout, None, None]", beginning(Beginning()))
     assert next(begun).service == "backend"
     assert [begun.throw(KeyboardInterrupt).service, next(begun).service] == ["worker", "frontend"]
+    with pytest.raises(KeyboardInterrupt):
+        next(begun)
+
+
+def test_a_deployment_that_has_begun_is_told_where_somebody_interrupts_before_the_last_is_asked_for() -> None:
+    """The first call goes out while the others are still handed to the threads."""
+    ecs = Beginning()
+    ecs.barrier = threading.Barrier(2)
+
+    def services() -> Iterator[Service]:
+        yield service("backend")
+        ecs.barrier.wait(20)
+        raise KeyboardInterrupt
+
+    begun = begin(cast("Clients", lambda name: ecs), "staging", cast("Sequence[Service]", services()))
+    assert next(begun).service == "backend"
     with pytest.raises(KeyboardInterrupt):
         next(begun)
