@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.papermill.operators.papermill import PapermillOperator
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
@@ -66,7 +66,11 @@ class RunbookOperator(PapermillOperator):
         return Outcome.from_json(text)
 
 
-@dag(schedule="@hourly", catchup=False, max_active_runs=1, params={"environments": []}, tags=["omc-runbook"])
+# Airflow refuses a run whose parameter is another: a text would be mapped over letter by letter.
+ENVIRONMENTS = Param([], type="array", items={"type": "string", "minLength": 1}, uniqueItems=True)
+
+
+@dag(schedule="@hourly", catchup=False, max_active_runs=1, params={"environments": ENVIRONMENTS}, tags=["omc-runbook"])
 def omc_runbook_verify() -> None:
     """Verify the environments that the parameter names, or all of runbook.toml."""
 

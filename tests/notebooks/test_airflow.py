@@ -106,6 +106,27 @@ def test_a_run_without_an_environment_fails(sandbox: Sandbox, tmp_path: Path) ->
     assert answer["state"] == "failed" and "runbook.toml has no table [environments.NAME]" in log
 
 
+@pytest.mark.parametrize("wrong", ["staging", ["staging", "staging"], ["staging", ""]])
+def test_the_parameter_is_a_list_of_names(tmp_path: Path, wrong: object) -> None:
+    """A text would be mapped over letter by letter, and two tasks of one environment would write one record."""
+    lines = (
+        "import json, sys",
+        "from airflow.sdk.exceptions import ParamValidationError",
+        "module, value = sys.argv[1:]",
+        "parameter = __import__(module).ENVIRONMENTS",
+        'assert parameter.resolve(["staging", "prod-eu"]) == ["staging", "prod-eu"]',
+        "try:",
+        "    parameter.resolve(json.loads(value))",
+        "except ParamValidationError:",
+        '    print("refused")',
+    )
+    (module,) = (path.stem for path in DAGS.glob("*.py"))
+    command = [AIRFLOW / "bin" / "python", "-c", "\n".join(lines), module, json.dumps(wrong)]
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(DAGS)}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.stdout.endswith("refused\n"), process.stderr[-5000:]
+
+
 def _profiles(desk: Desk, sandboxes: dict[str, Sandbox]) -> dict[str, str]:
     """Variables that name a runbook.toml with a profile for each environment.
 
