@@ -109,6 +109,9 @@ _NEXT = {
 """What to do about errors whose code alone does not say so, by action ("" for any) and code."""
 
 
+_OF_A_ROLE = frozenset({"sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"})
+"""What botocore calls by itself, for a profile or variables that name a role: a trust policy decides it, too."""
+
 NO_ANSWER, CHECK_NETWORK = "AWS cannot be reached:", "Check the network, then run again."
 """What a sentence on a call without an answer begins and ends with."""
 
@@ -145,6 +148,12 @@ class ReadFailure:
         if self.denied_by:
             missing = f"the permission {self.permission} is missing, since an explicit deny in {self.denied_by}"
             return f"Could not {verb} {self.what}: {self.code}; {missing} forbids {self.permission}."
+        if self.kind == "denied" and self.permission in _OF_A_ROLE:
+            return (
+                f"Could not {verb} {self.what}: {self.code}. Either the permission {self.permission} is missing, or"
+                " the trust policy of the role that the AWS configuration or its variables name does not allow who"
+                " assumes it."
+            )
         if self.kind == "denied":
             return f"Could not {verb} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":

@@ -91,6 +91,21 @@ def test_credentials_that_cannot_be_read_are_one_sentence(
     assert str(caught.value) == f"The AWS credentials cannot be read: {reason}. {advice}"
 
 
+@pytest.mark.parametrize("operation", ["AssumeRole", "AssumeRoleWithWebIdentity"])
+def test_a_profiles_role_that_is_refused_may_lack_the_trust(operation: str) -> None:
+    """AWS says the same of both: botocore asked for the role by itself, whatever the call was."""
+
+    def refuse() -> None:
+        message = f"User: arn:aws:iam::123456789012:user/a is not authorized to perform: sts:{operation} on resource: r"
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, operation)
+
+    answer = attempt("the caller", "sts:GetCallerIdentity", refuse)
+    assert isinstance(answer, ReadFailure) and answer.sentence == (
+        f"Could not read the caller: AccessDenied. Either the permission sts:{operation} is missing, or the trust"
+        " policy of the role that the AWS configuration or its variables name does not allow who assumes it."
+    )
+
+
 def test_a_lack_of_open_files_is_no_fault_of_the_credentials() -> None:
     """botocore opens its models when a client is made, which asks for credentials first."""
 
