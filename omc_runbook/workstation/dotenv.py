@@ -335,7 +335,11 @@ def _mask_unread(
     public: Collection[str],
     known: Collection[str],
 ) -> None:
-    """Mask what no binding has: lines that python-dotenv cannot parse, text after a #, a variable's former lines."""
+    """Mask what no binding has: lines that python-dotenv cannot parse, text after a #, a variable's former lines.
+
+    Git's marks of a merge conflict are no values, and a remedy names them.
+    """
+    conflicts = frozenset(conflict_lines(text))
     assignments = [each for each in statements if each.is_shown]
     parsed = {each.raw.strip() for each in assignments}
     for each in assignments:
@@ -345,6 +349,8 @@ def _mask_unread(
         if each.name and each.literal and each.literal != each.value:
             Masked(each.literal, each.name)
     for number, line in lines_of(text):
+        if number in conflicts and not line.strip().strip("<|=>"):
+            continue
         assignment = None if number in hidden else match_assignment(line, known)
         if assignment and (line.strip() not in parsed or _has_text(_CUT.search(assignment[3] + assignment[5]))):
             rest = assignment[5].strip().strip("'\"")

@@ -293,6 +293,19 @@ def test_the_former_lines_of_a_variable_are_masked(tmp_path: Path) -> None:
     assert registry.mask(f"{CANARY} gimpel-22ab zeisig-31cd") == "‹A_KEY› ‹A_KEY› ‹A_KEY›"
 
 
+def test_the_marks_of_a_merge_conflict_are_not_masked(tmp_path: Path) -> None:
+    """They are the same in every file, and a remedy names them; what is between them is masked."""
+    read(tmp_path, f"A=1\n<<<<<<< HEAD\n{CANARY}\n|||||||\n=======\n======={CANARY}\n>>>>>>> theirs\n")
+    marks = "<<<<<<< ||||||| ======= >>>>>>>"
+    assert registry.mask(f"{marks} {CANARY}") == f"{marks} ‹.env›"
+
+
+def test_equal_signs_without_a_conflict_may_be_a_value(tmp_path: Path) -> None:
+    """A lone line of them is no mark."""
+    read(tmp_path, "A=1\n=======\n")
+    assert registry.mask("=======") == "‹.env›"
+
+
 @with_compose
 def test_only_a_count_of_unset_names(tmp_path: Path) -> None:
     """Names that Compose does not find may be pieces of a password: only their number is reported."""
