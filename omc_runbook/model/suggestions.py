@@ -25,7 +25,7 @@ stagingeu is less like staging than the third.
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """The nearest of the existing names, else a list of them, as the end of a sentence: ": did you mean …?"."""
-    names = sorted(set(candidates))
+    names = _written(candidates)
     if near := did_you_mean(name, names):
         return near
     if len(names) > MOST_LISTED:
@@ -37,7 +37,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """The nearest of the existing names, as `nearest` says it; "" where none is near."""
-    folded = {other.casefold(): other for other in sorted(set(candidates))}
+    folded = {other.casefold(): other for other in _written(candidates)}
     target = letters.fold(name)
     parts = [other for other in folded if target and (target in other or other in target)]
     close = difflib.get_close_matches(target, folded, n=1, cutoff=SIMILAR) or parts
@@ -45,6 +45,11 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
         return ""
     odd_characters = letters.describe(name)
     return f": did you mean {folded[close[0]]}?" + (f" The name has {odd_characters}." if odd_characters else "")
+
+
+def _written(names: Iterable[str]) -> list[str]:
+    """The names that a sentence can show, each once: a JSON member's may be empty."""
+    return sorted({*names} - {""})
 
 
 def closest(name: str, candidates: Iterable[str], likeness: float = CLOSE) -> str:

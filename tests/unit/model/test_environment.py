@@ -449,6 +449,8 @@ def test_nearest_says_when_there_is_none() -> None:
     assert nearest("anything", ("qa",)) == ": there is only qa."
     assert nearest("anything", map(str, range(200))) == ", and none of the 200 that exist is similar."
     assert (did_you_mean("", "ab"), did_you_mean("staging", ("did you mean: production",))) == ("", "")
+    assert (did_you_mean("a:b", ("", "qa")), nearest("a:b", ("", "qa"))) == ("", ": there is only qa.")
+    assert nearest("a:b", ("",)) == ", nor any other."
     assert (
         did_you_mean("stagin", ("staging", "qa")) == nearest("stagin", ("staging", "qa")) == ": did you mean staging?"
     )
