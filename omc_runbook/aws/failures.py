@@ -109,9 +109,6 @@ _NEXT = {
 """What to do about errors whose code alone does not say so, by action ("" for any) and code."""
 
 
-_OF_A_ROLE = frozenset({"sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"})
-"""What botocore calls by itself, for a profile or variables that name a role: a trust policy decides it, too."""
-
 NO_ANSWER, CHECK_NETWORK = "AWS cannot be reached:", "Check the network, then run again."
 """What a sentence on a call without an answer begins and ends with."""
 
@@ -148,12 +145,6 @@ class ReadFailure:
         if self.denied_by:
             missing = f"the permission {self.permission} is missing, since an explicit deny in {self.denied_by}"
             return f"Could not {verb} {self.what}: {self.code}; {missing} forbids {self.permission}."
-        if self.kind == "denied" and self.permission in _OF_A_ROLE:
-            return (
-                f"Could not {verb} {self.what}: {self.code}. Either the permission {self.permission} is missing, or"
-                " the trust policy of the role that the AWS configuration or its variables name does not allow who"
-                " assumes it."
-            )
         if self.kind == "denied":
             return f"Could not {verb} {self.what}: {self.code}; the permission {self.permission} is missing."
         if self.kind == "throttled":
@@ -218,7 +209,11 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     except ClientError as error:
         if sentence := _refused_credentials(code_of(error), message_of(error), profile):
             raise CouldNotLook(sentence, kind="credentials") from None
-        return _failure(what, permission, error)
+        failure = _failure(what, permission, error)
+        own = f"sts:{error.operation_name}"
+        if failure.kind == "denied" and own in _OF_A_ROLE and own != permission:
+            raise CouldNotLook(_refused_role(failure, message_of(error), profile), kind="credentials") from None
+        return failure
     except (InvalidResponse, PaginationError) as error:
         # botocore raises the other one where a page names itself as the next.
         named = error if isinstance(error, InvalidResponse) and error.operation else None
@@ -331,6 +326,9 @@ def or_none(answer: Any) -> Any:
     return None if isinstance(answer, ReadFailure) else answer
 
 
+_OF_A_ROLE = frozenset({"sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"})
+"""What botocore calls by itself before any other call, where a profile or variables name a role."""
+_ROLE = re.compile(r"on resource: (arn:[\w:/+=,.@-]+)")
 _PERFORM = re.compile(r"is not authorized to perform: ([\w-]+:\w+)")
 _ENCRYPTING = frozenset({"CreateSecret", "PutSecretValue", "PutObject"})
 """Operations that encrypt, where KMS refuses them without saying what."""
@@ -351,6 +349,18 @@ def _refused_credentials(code: str, message: str, profile: str) -> str:
         where = f"correct profile {quoted(profile)}" if profile else "check AWS_PROFILE or AWS_ACCESS_KEY_ID"
         return f"AWS does not accept these credentials ({code}): {where}."
     return ""
+
+
+def _refused_role(failure: ReadFailure, message: str, profile: str) -> str:
+    """What to do where AWS refuses the role with which botocore was to sign in."""
+    match = _ROLE.search(message)
+    role = f"role {match[1]}" if match else "the role that the AWS configuration or its variables name"
+    if failure.denied_by:
+        return no_credentials(
+            profile, f"an explicit deny in {failure.denied_by} forbids {failure.permission} on {role}"
+        )
+    way = f"Allow who assumes it {failure.permission} on it, and see that its trust policy names them"
+    return no_credentials(profile, f"AWS does not let {role} be assumed ({failure.code})", way)
 
 
 def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:

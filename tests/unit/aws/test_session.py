@@ -91,19 +91,49 @@ def test_credentials_that_cannot_be_read_are_one_sentence(
     assert str(caught.value) == f"The AWS credentials cannot be read: {reason}. {advice}"
 
 
-@pytest.mark.parametrize("operation", ["AssumeRole", "AssumeRoleWithWebIdentity"])
-def test_a_profiles_role_that_is_refused_may_lack_the_trust(operation: str) -> None:
-    """AWS says the same of both: botocore asked for the role by itself, whatever the call was."""
+@pytest.mark.parametrize(
+    ("operation", "rest", "profile", "expected"),
+    [
+        (
+            "AssumeRole",
+            " on resource: arn:aws:iam::123456789012:role/team/read-only",
+            "qa",
+            ' for profile "qa" cannot be read: AWS does not let role arn:aws:iam::123456789012:role/team/read-only be'
+            " assumed (AccessDenied). Allow who assumes it sts:AssumeRole on it, and see that its trust policy names"
+            " them, then run again.",
+        ),
+        (
+            "AssumeRoleWithWebIdentity",
+            "",
+            "",
+            " cannot be read: AWS does not let the role that the AWS configuration or its variables name be assumed"
+            " (AccessDenied). Allow who assumes it sts:AssumeRoleWithWebIdentity on it, and see that its trust policy"
+            " names them, then run again.",
+        ),
+        (
+            "AssumeRole",
+            " on resource: arn:aws:iam::123456789012:role/a with an explicit deny in a service control policy",
+            "",
+            " cannot be read: an explicit deny in a service control policy forbids sts:AssumeRole on role"
+            " arn:aws:iam::123456789012:role/a. Correct the AWS configuration, then run again.",
+        ),
+    ],
+)
+def test_a_profiles_role_that_is_refused_may_lack_the_trust(
+    operation: str, rest: str, profile: str, expected: str
+) -> None:
+    """AWS says the same of both: botocore asked for the role by itself, whatever the call was, and none succeeds."""
 
     def refuse() -> None:
-        message = f"User: arn:aws:iam::123456789012:user/a is not authorized to perform: sts:{operation} on resource: r"
+        message = f"User: arn:aws:iam::123456789012:user/a is not authorized to perform: sts:{operation}{rest}"
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, operation)
 
-    answer = attempt("the caller", "sts:GetCallerIdentity", refuse)
-    assert isinstance(answer, ReadFailure) and answer.sentence == (
-        f"Could not read the caller: AccessDenied. Either the permission sts:{operation} is missing, or the trust"
-        " policy of the role that the AWS configuration or its variables name does not allow who assumes it."
-    )
+    with pytest.raises(CouldNotLook) as caught:
+        attempt("the caller", "sts:GetCallerIdentity", refuse, profile)
+    assert (str(caught.value), caught.value.kind) == (f"The AWS credentials{expected}", "credentials")
+    if operation == "AssumeRole":
+        # That of an environment, which the run assumes itself, has a sentence of its own.
+        assert isinstance(attempt("role a", "sts:AssumeRole", refuse), ReadFailure)
 
 
 def test_a_lack_of_open_files_is_no_fault_of_the_credentials() -> None:
