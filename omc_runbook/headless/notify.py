@@ -54,11 +54,15 @@ def send(notices: Iterable[Notice], notify: Notify, profile: str = "") -> tuple[
     return tuple(Notification(to, topic, registry.mask_thoroughly(call.failure())) for topic, to, call in calls)
 
 
+def _took_longer(timeout: int) -> str:
+    return f"It took more than {timeout} s."
+
+
 class _TimedCall:
     """A call that a thread makes at once; one that hangs ends with the process. It returns why it failed, or ""."""
 
     def __init__(self, call: Callable[[], str], timeout: int) -> None:
-        self._deadline, self._failure = time.monotonic() + timeout, f"It took more than {timeout} s."
+        self._deadline, self._failure = time.monotonic() + timeout, _took_longer(timeout)
         self._thread = threading.Thread(target=self._run, args=(call,), daemon=True)
         self._thread.start()
 
@@ -287,10 +291,10 @@ def _call(notify: Notify, suffix: str) -> str:
         with urllib.request.urlopen(url, timeout=notify.timeout):  # noqa: S310 - see above
             return ""
     except (RunbookError, OSError, ValueError, HTTPException) as error:
-        return registry.mask_thoroughly(_reason(error))
+        return registry.mask_thoroughly(_reason(error, notify.timeout))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, timeout: int) -> str:
     """Why a call failed, in words: urllib puts the system's own error into one of its own."""
     if isinstance(error, InvalidURL):
         # What is in quotes is of the address, of which a short part is not masked.
@@ -299,4 +303,7 @@ def _reason(error: Exception) -> str:
         # Its text is what was answered, which may be anything.
         return f"Its answer is not HTTP's ({type(error).__name__})."
     cause = error.reason if isinstance(error, URLError) and not isinstance(error, HTTPError) else error
+    if isinstance(cause, TimeoutError) and not cause.strerror:
+        # A socket's own time-out; ETIMEDOUT, which the system gives up with, has a text.
+        return _took_longer(timeout)
     return f"It cannot be reached: {cause.strerror}." if isinstance(cause, OSError) and cause.strerror else f"{cause}"

@@ -17,6 +17,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from string import ascii_lowercase
+from unittest.mock import Mock
+from urllib.error import URLError
 
 import boto3
 import pytest
@@ -425,6 +427,15 @@ def test_a_watcher_is_told_of_a_failure_whatever_its_address_has_behind_the_path
         for suffix in ("/start", "/fail", ""):
             assert notify.Ping(Notify(ping="env:WATCHER"), suffix).result() == ()
     assert [body["path"] for body in bodies] == [f"/verify{end}?create=1" for end in ("/start", "/fail", "")]
+
+
+def test_a_watcher_that_never_answers_is_told_with_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """urllib's own words are "timed out", whichever of the two clocks is faster."""
+    monkeypatch.setenv("WATCHER", f"http://127.0.0.1/{TOKEN}")
+    for error in (TimeoutError("timed out"), URLError(TimeoutError("timed out"))):
+        monkeypatch.setattr("urllib.request.urlopen", Mock(side_effect=error))
+        (failed,) = notify.Ping(Notify(ping="env:WATCHER", timeout=7)).result()
+        assert failed.failure == "It took more than 7 s."
 
 
 def test_a_watcher_that_trickles_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
