@@ -13,7 +13,8 @@ from omc_runbook.model.whole_number import WholeNumber
 Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only", "encrypts-data"]
 Form = Literal["text", "email", "host", "url", "dsn", "number"]
 
-KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+LONGEST_NAME = 64
+KEY_NAME = re.compile(rf"[A-Z][A-Z0-9_]{{0,{LONGEST_NAME - 1}}}")
 """What a new key may be called: a variable's name, in capitals."""
 
 URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")

@@ -15,7 +15,7 @@ from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.take_back import Undo, digest_of
 from omc_runbook.masking import shapes
-from omc_runbook.model.catalogue import KEY_NAME, Key, variable_of
+from omc_runbook.model.catalogue import KEY_NAME, LONGEST_NAME, Key, variable_of
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.letters import as_sentence
@@ -208,7 +208,10 @@ def describe(
         right = re.sub(r"\W+", "_", name).upper()
         is_near = len(name) <= 40 and KEY_NAME.fullmatch(right) and not _is_odd(name) and not _is_random(right)
         near = f", as in {right}" if is_near else ""
-        raise UsageError(f"key is not the name of a variable: use capitals, digits and _{near}. Nothing was written.")
+        most = f"at most {LONGEST_NAME} " if len(name) > LONGEST_NAME else ""
+        raise UsageError(
+            f"key is not the name of a variable: use {most}capitals, digits and _{near}. Nothing was written."
+        )
     if _OF_RUNTIME.fullmatch(name):
         raise UsageError(
             f"{name} is a variable by which a container's programs find each other, or AWS's libraries sign in: with a"

@@ -45,7 +45,7 @@ from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import ListedSecret, Replica
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.key import NewKey
-from omc_runbook.changes.add_key.plan import AddKeyPlan, KeyEdits
+from omc_runbook.changes.add_key.plan import AddKeyPlan, KeyEdits, describe
 from omc_runbook.changes.deploy import executor, failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import State, expected
@@ -1384,3 +1384,13 @@ def test_a_variable_that_the_template_has_in_small_letters_gets_no_second_line(
     key = NewKey("NEWS_API_KEY", "News", "", True, "str", ())
     edits = KeyEdits(read_checkout(write_files(tmp_path, files)), key).plan({})
     assert [each.file.name for each in edits] == edited
+
+
+def test_a_new_key_that_is_too_long_is_told_so() -> None:
+    """Its characters may be right."""
+    name = "NEWS_" * 13
+    assert describe(name[:64], "", "", False, "str", ()).name == name[:64]
+    with pytest.raises(UsageError, match="use at most 64 capitals, digits and _"):
+        describe(name, "", "", False, "str", ())
+    with pytest.raises(UsageError, match="use capitals, digits and _"):
+        describe("news-key", "", "", False, "str", ())
