@@ -232,7 +232,7 @@ def fleet(
 ) -> None:
     """Run verify on several environments at once.
 
-    Without ENVIRONMENT, on all of runbook.toml.
+    Without ENVIRONMENT, on all of runbook.toml. NAME=VALUE sets a parameter, as for run.
 
     Exit code: 0 no problem, 1 findings, 2 an environment could not be read, 3 wrong usage.
     """
@@ -242,9 +242,11 @@ def fleet(
         raise UsageError("An environment's name is empty: name it, or none for all of runbook.toml. Nothing was read.")
     # It imports meanwhile what this process imports, too.
     workers.prepare()
-    own = {"environments": ",".join(environments), "timeout": str(timeout or "")}
+    assignments = tuple(word for word in environments if re.match(r"\w+=", word))
+    names = [word for word in environments if word not in assignments]
+    own = {"environments": ",".join(names), "timeout": str(timeout or "")}
     pairs = [(name, value) for name, value in own.items() if value]
-    context.exit(_run_notebook("fleet", (*pairs, *_pairs(parameters)), **options))
+    context.exit(_run_notebook("fleet", (*pairs, *_pairs(parameters, assignments)), **options))
 
 
 def _run_notebook(

@@ -82,6 +82,8 @@ MISTAKES = [
     ("policy verify --record file:///records", '"file:///records" is not a place for records'),
     ("fleet ''", "An environment's name is empty: name it, or none for all of runbook.toml."),
     ("fleet staging ''", "An environment's name is empty"),
+    ("fleet enviroments=staging", 'fleet has no parameter "enviroments": did you mean environments?'),
+    ("fleet staging environments=qa,staging", "environments is set twice"),
     ("fleet --timeout 99999999999999999999", "is not in the range"),
     ("fleet --timeout 2m", "'2m' is not a valid number of seconds."),
     ("run verify --record a --record b", "--record is set twice: set it once."),
