@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,7 +13,7 @@ from omc_runbook.changes.deploy import executor, failure, not_redeployed, readin
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import SecretPlan, is_database_password, plan_update
+from omc_runbook.changes.secret.plan import SecretPlan, document_of, is_database_password, plan_update
 from omc_runbook.changes.values import former_values, live_check, reuse, source_file
 from omc_runbook.changes.values.sources import GENERATE, KEEP, OF_ROTATION, RENEW, SOURCES, rotate_command
 from omc_runbook.checks import age, remedies
@@ -77,8 +77,8 @@ def gather(
     """
     are_due = due is not None and keys.strip() == age.DUE
     names = tuple(due or ()) if are_due else split_names("keys", keys)
-    if due is not None and age.DUE in names:
-        raise UsageError(f"keys has {age.DUE} and names: write {age.DUE} alone, or the names. Nothing was written.")
+    if due is not None and not are_due:
+        _refuse_due(names, {*snapshot.environment.keys, *document_of(snapshot).keys})
     _refuse_removed(run, values_from)
     url = rotation.url_from(database_url_from)
     offered = SOURCES if due is None else OF_ROTATION
@@ -90,6 +90,18 @@ def gather(
     if due is not None or values_from == GENERATE:
         new_values.refuse_loss(snapshot, {key: entry.value for key, entry in new.values.items()})
     return new
+
+
+def _refuse_due(names: Sequence[str], known: Collection[str]) -> None:
+    """Refuse the word "due" beside names, or in capitals, where no key is called so."""
+    if not any(name == age.DUE or (name.casefold() == age.DUE and name not in known) for name in names):
+        return
+    if names[1:]:
+        raise UsageError(f"keys has {age.DUE} and names: write {age.DUE} alone, or the names. Nothing was written.")
+    raise UsageError(
+        f"keys is {names[0]}: write {age.DUE}, in small letters, for the keys whose rotation is due. Nothing was"
+        " written."
+    )
 
 
 def _refuse_removed(run: Run, values_from: str) -> None:
