@@ -237,6 +237,8 @@ class Outcome:
     """Why applying the plan would be refused, one sentence each; empty where it may be applied."""
     notes: tuple[str, ...] = ()
     """What to know of the plan, or why there is none, one sentence each."""
+    left_out: tuple[str, ...] = ()
+    """Those notes that say what was asked for and not done, of a plan that was applied."""
     plan_file: PlanReference | None = None
     """The file that the plan was written to, or came from; None without one."""
     applied: bool = False
@@ -346,6 +348,7 @@ class Outcome:
         body |= _without_empty(
             blockers=self.blockers,
             notes=self.notes,
+            left_out=self.left_out,
             confirm=self.confirm,
             plan_file=self.plan_file and asdict(self.plan_file),
             unfinished=self.unfinished,
@@ -410,6 +413,7 @@ class Outcome:
             plan=None if self.plan is None else tuple(map(change, self.plan)),
             blockers=tuple(map(change, self.blockers)),
             notes=tuple(map(change, self.notes)),
+            left_out=tuple(map(change, self.left_out)),
         )
 
 

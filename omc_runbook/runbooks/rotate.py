@@ -91,7 +91,7 @@ def gather(
     if keys.strip() != age.DUE or not left_out:
         return new
     note = f"{', '.join(left_out)} would be due, and is not renewed by itself: it encrypts data. {encryption.WAY}"
-    return replace(new, notes=(*new.notes, note))
+    return replace(new, left_out=(*new.left_out, note))
 
 
 @takes_parameters
@@ -110,6 +110,6 @@ def closing(
 
     Once the values are in force, the source file is removed, and the former values are tried where that can be.
     """
-    is_chosen = bool(new.keys or new.notes or values_from == KEEP)
+    is_chosen = bool(new.keys or new.notes or new.left_out or values_from == KEEP)
     source = Source(new=new, values_from=values_from, is_rotation=True, is_chosen=is_chosen)
     return secret_change.closing(review.attach(run), snapshot, plan, apply, confirm, source, on_failure)

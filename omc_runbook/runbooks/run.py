@@ -419,6 +419,7 @@ class Run:
             plan=plan.sentences if plan else None,
             blockers=blockers,
             notes=(*plan.notes, *self.notes) if plan else (),
+            left_out=result.left_out if result else (),
             confirm=self.word if plan else "",
             plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,

@@ -133,11 +133,11 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     if update.changed:
         started = tuple(not_redeployed.find_scheduled(target.clients, target.caller, snapshot, removed))
     own_notes = new.notes if update.sentences else new_values.notes_where_nothing_is_left(new)
-    notes = (*own_notes, *(f"{name} is removed already." for name in gone), *update.notes, *notes)
+    notes = (*new.left_out, *own_notes, *(f"{name} is removed already." for name in gone), *update.notes, *notes)
     # Without its key, a task that EventBridge starts would not start.
     unseen = tuple(each for each in started if removed and not each[0])
     readiness = (*update.readiness, *(sentence for _, sentence in started))
-    update = replace(update, notes=notes, readiness=readiness, not_redeployed=unseen)
+    update = replace(update, notes=notes, left_out=new.left_out, readiness=readiness, not_redeployed=unseen)
     return with_others(run, snapshot, update)
 
 

@@ -131,6 +131,7 @@ class _SecretChange:
             execute([release], self._context.announce, journal)
         return SecretResult(
             plan=self._plan,
+            left_out=self._plan.left_out,
             version_change=self._writer.version_change,
             changes=tuple(journal.changes),
             rollouts=rollouts,

@@ -98,6 +98,7 @@ def apply(
     return DotenvResult(
         changes=tuple(journal.changes),
         plan=plan,
+        left_out=plan.left_out,
         wrote=not plan.is_empty and is_kept,
         backup=backups[0] if backups else None,
         start=starts[0] if starts else StartResult("", "You stopped it."),

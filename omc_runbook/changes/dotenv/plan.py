@@ -77,6 +77,8 @@ class DotenvPlan:
     mends: tuple[str, ...] = ()
     missing: tuple[MissingVariable, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Those notes that say which values of the source are not written."""
     obstacle: str = ""
     entered_values: Mapping[str, NewValue] = field(default_factory=dict, repr=False)
     """Values that were not generated, which no other environment may have."""
@@ -232,7 +234,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         added_names |= {
             name for name in (*source.values, *generated_names) if name in present and name not in names_before
         }
-        new_values, missing, notes = values_for(workstation, present, added_names, values_from, source)
+        new_values, missing, left_out = values_for(workstation, present, added_names, values_from, source)
         # A prompt may have asked for a variable that has no line yet.
         text = _append(workstation, text, new_values)
         added_names |= new_values.keys() - names_before
@@ -255,13 +257,24 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     # What is required and empty in the template has no value from there.
     without_value = {*emptied, *missing_names}
     changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
+    notes = left_out
     notes += tuple(_comments(workstation, refused, added_names)) if before is None else ()
     notes += tuple(_encrypted_notes(template.file.name, text, added_names))
     notes += tuple(_effects(workstation, text, [name for name in new_values if name not in added_names], emptied))
     notes += tuple(_first_notes(workstation, template.file.name, text, missing)) if before is None else ()
     notes += source_file.precautions(values_from)
     entered_values = {name: entry for name, entry in new_values.items() if not entry.origin.startswith(GENERATED)}
-    return DotenvPlan(workstation, before, text.encode(), changes, mends, missing, notes, entered_values=entered_values)
+    return DotenvPlan(
+        workstation,
+        before,
+        text.encode(),
+        changes,
+        mends,
+        missing,
+        notes,
+        left_out,
+        entered_values=entered_values,
+    )
 
 
 def diff_lines(plan: DotenvPlan) -> Iterator[str]:

@@ -107,7 +107,7 @@ def values_for(
     values_from: str,
     source: SourceValues,
 ) -> tuple[dict[str, NewValue], tuple[MissingVariable, ...], tuple[str, ...]]:
-    """New values for variables without one, the variables still missing, and notes.
+    """New values for variables without one, the variables still missing, and notes on values that are left out.
 
     `present` has each variable's text, `added_names` are those that the file did not have before. Raises UsageError
     for a prompt without a person, or a value that the catalogue refuses.

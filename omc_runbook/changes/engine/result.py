@@ -27,7 +27,8 @@ class ChangeResult:
     """The causes of a failure, and the failure itself."""
     remaining: tuple[Finding, ...] = ()
     """Findings that it should have fixed and that are still there."""
-
+    left_out: tuple[str, ...] = ()
+    """The notes of its plan that say what was asked for and not done, one sentence each."""
     is_back: bool = False
     """Whether everything is as before it again."""
 

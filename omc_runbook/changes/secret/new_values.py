@@ -99,6 +99,8 @@ class NewValues:
     """The key with the name of the role that has it."""
     unfinished: UnfinishedChange | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Notes on keys that were asked for and get no new value."""
     is_reversible: bool = True
     """Whether the unfinished change can be taken back with this one: the database's part in it, too."""
     encrypting: tuple[str, ...] = ()
@@ -135,7 +137,8 @@ def renew(
     run that is not in force yet.
     """
     unfinished, catalogue = find_unfinished(clients, snapshot), snapshot.environment.keys
-    values, notes = _values(snapshot, keys, values_from, unfinished, are_due, offered)
+    values, left_out = _values(snapshot, keys, values_from, unfinished, are_due, offered)
+    notes: tuple[str, ...] = ()
     redeploy_stale = bool(values or unfinished) or values_from == KEEP
     if unfinished:
         _refuse_to_lose(unfinished, keys, catalogue)
@@ -155,6 +158,7 @@ def renew(
         values,
         unfinished=unfinished,
         notes=notes,
+        left_out=left_out,
         is_reversible=database_url is not None or not (unfinished and only_passwords(catalogue, unfinished.keys)),
         encrypting=unfinished.encrypting(catalogue) if unfinished else (),
         redeploy_stale=redeploy_stale,
@@ -282,9 +286,9 @@ def _values(
     rest = [key for key in keys if key not in values]
     generated = [key for key in rest if key in catalogue and catalogue[key].generate]
     prompted = [key for key in rest if key not in generated]
-    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     if prompted and are_due and not kernel.allows_prompt():
-        notes = (f"{', '.join(prompted)} cannot be generated, and this session has no prompt: still due.",)
+        left_out = (f"{', '.join(prompted)} cannot be generated, and this session has no prompt: still due.",)
         prompted = []
     if values_from == GENERATE or not kernel.allows_prompt():
         # None of these gets a value here, and a key that encrypts data cannot have just any value.
@@ -292,7 +296,7 @@ def _values(
     values |= sources.gather(GENERATE, generated, catalogue, present_keys) if generated or not keys else {}
     source = GENERATE if values_from == GENERATE else PROMPT
     values |= sources.gather(source, prompted, catalogue, present_keys) if prompted else {}
-    return {key: values[key] for key in keys if key in values}, notes
+    return {key: values[key] for key in keys if key in values}, left_out
 
 
 def _database_key(

@@ -98,6 +98,8 @@ class SecretPlan:
     consumers_unknown: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Those notes that say which keys were asked for and stay as they are."""
     exists: bool = False
     """Whether the version exists already, so that only AWSCURRENT moves."""
     underway: frozenset[str] = frozenset()

@@ -133,10 +133,10 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if has_nothing_to_do(outcome):
         is_wrong = any(each.is_unexplained for each in outcome.findings)
         yield Line(NOTHING_PLANNED_FOR if is_wrong else "The plan is empty, and nothing was changed.", indent=2)
-    if not outcome.changes:
-        # What it says beside the note's command, such as where the record goes, stands in both lines.
-        for text in (command if note == outcome.noted_command else note for note in outcome.notes):
-            yield from _remedy((text,), "") if text.startswith(COMMAND) else (Line(text, label="note"),)
+    # What it says beside the note's command, such as where the record goes, stands in both lines.
+    notes = (command if note == outcome.noted_command else note for note in outcome.notes)
+    for text in outcome.left_out if outcome.changes else notes:
+        yield from _remedy((text,), "") if text.startswith(COMMAND) else (Line(text, label="note"),)
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)
     yield from _found(outcome, command)
     yield from _unknown(outcome)

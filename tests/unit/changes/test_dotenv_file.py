@@ -1090,11 +1090,12 @@ def test_an_unknown_name_is_left_out_and_the_others_are_written(platform: Platfo
     odd = f"x{HEX(8)}y"
     key = f"sk-{HEX(20)}"
     plan = plan_file(platform, source(tmp_path, OPENAI_APIKEY=OTHER, OPENAI_API_KEY=key, **{odd: "1"}))
-    write_file(plan)
+    written = write_file(plan)
     assert values(platform)["OPENAI_API_KEY"] == key and "OPENAI_APIKEY" not in values(platform)
     notes = "\n".join(plan.notes)
     assert "OPENAI_APIKEY from file values is left out: nothing here reads it: did you mean OPENAI_API_KEY?" in notes
     assert odd not in notes and "may be a value, from file values is left out" in notes
+    assert written.left_out == plan.left_out and {*plan.left_out} <= {*plan.notes} and len(plan.left_out) == 2
 
 
 def test_a_required_variable_that_the_template_has_as_a_comment_gets_a_line(platform: Platform, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks import age
 from omc_runbook.checks.age import Age
+from omc_runbook.masking import kernel
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key, catalogue, effect_of
@@ -108,6 +109,15 @@ def test_keys_that_are_due_stand_alone() -> None:
         secret_change.gather(run, holding(fernet()), "renew", f"{KEY},Due", due=(KEY,))
     with pytest.raises(UsageError, match="keys is DUE: write due, in small letters"):
         secret_change.gather(run, holding(fernet()), "renew", "DUE", due=(KEY,))
+
+
+def test_what_is_due_and_gets_no_value_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without a person that renews the others says so when it has applied that, too."""
+    run = cast(Run, SimpleNamespace(target=SimpleNamespace(clients=None)))
+    monkeypatch.setattr(kernel, "allows_prompt", lambda: False)
+    snapshot = holding("former", generate="", effect="next-deployment")
+    new = secret_change.gather(run, snapshot, "renew", "due", due=(KEY,))
+    assert new.left_out == (f"{KEY} cannot be generated, and this session has no prompt: still due.",)
 
 
 @pytest.mark.parametrize("source", ["renew", "generate"])

@@ -19,6 +19,7 @@ from support.snapshots import DEPLOYED, NOW
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.change import Change
 from omc_runbook.model.environment import load
 from omc_runbook.model.findings import Finding, Outcome, Remedy, Severity
 from omc_runbook.report import add_key, troubleshoot, verify
@@ -586,3 +587,12 @@ def test_a_command_within_a_sentence_keeps_the_blanks_of_its_names() -> None:
     """What is copied of a page is what the page shows."""
     html = Listing("t", [Entry("n", command="Delete it with `rm 'a  b'`.")]).to_html()
     assert """<code style="white-space: pre-wrap">rm &#x27;a  b&#x27;</code>.""" in html
+
+
+def test_a_summary_of_a_change_says_what_was_left_out() -> None:
+    """Whoever applies without a look at the plan learns it nowhere else; what else the plan noted is past."""
+    change = Change(action="added", key="OPENAI_API_KEY")
+    notes = ("A note.", "OTHER is left out: nothing here reads it.")
+    done = replace(an_outcome(), plan=("A step.",), applied=True, changes=(change,), notes=notes, left_out=notes[1:])
+    text = "\n".join(map(str, summary.summarise(Outcome.from_json(done.to_json()), "record", "command")))
+    assert notes[1] in text and notes[0] not in text
