@@ -93,10 +93,10 @@ def gather(
 
 
 def _refuse_due(names: Sequence[str], known: Collection[str]) -> None:
-    """Refuse the word "due" beside names, or in capitals, where no key is called so."""
+    """Refuse the word "due" beside names or a comma, or in capitals, where no key is called so."""
     if not any(name == age.DUE or (name.casefold() == age.DUE and name not in known) for name in names):
         return
-    if names[1:]:
+    if names[1:] or names[0] == age.DUE:
         raise UsageError(f"keys has {age.DUE} and names: write {age.DUE} alone, or the names. Nothing was written.")
     raise UsageError(
         f"keys is {names[0]}: write {age.DUE}, in small letters, for the keys whose rotation is due. Nothing was"

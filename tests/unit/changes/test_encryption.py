@@ -107,6 +107,8 @@ def test_keys_that_are_due_stand_alone() -> None:
         secret_change.gather(run, holding(fernet()), "renew", f"due,{KEY}", due=(KEY,))
     with pytest.raises(UsageError, match="keys has due and names"):
         secret_change.gather(run, holding(fernet()), "renew", f"{KEY},Due", due=(KEY,))
+    with pytest.raises(UsageError, match="keys has due and names: write due alone"):
+        secret_change.gather(run, holding(fernet()), "renew", "due,", due=(KEY,))
     with pytest.raises(UsageError, match="keys is DUE: write due, in small letters"):
         secret_change.gather(run, holding(fernet()), "renew", "DUE", due=(KEY,))
 
