@@ -209,9 +209,10 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     except ClientError as error:
         if sentence := _refused_credentials(code_of(error), message_of(error), profile):
             raise CouldNotLook(sentence, kind="credentials") from None
-        failure = _failure(what, permission, error)
-        own = f"sts:{error.operation_name}"
-        if failure.kind == "denied" and own in _OF_A_ROLE and own != permission:
+        is_sign_in = error.operation_name in _OF_A_ROLE and permission.partition(":")[2] != error.operation_name
+        # botocore asks STS, whichever service the call was for.
+        failure = _failure(what, f"sts:{error.operation_name}" if is_sign_in else permission, error)
+        if failure.kind == "denied" and is_sign_in:
             raise CouldNotLook(_refused_role(failure, message_of(error), profile), kind="credentials") from None
         return failure
     except (InvalidResponse, PaginationError) as error:
@@ -326,8 +327,10 @@ def or_none(answer: Any) -> Any:
     return None if isinstance(answer, ReadFailure) else answer
 
 
-_OF_A_ROLE = frozenset({"sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"})
+_OF_A_ROLE = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity"})
 """What botocore calls by itself before any other call, where a profile or variables name a role."""
+_MFA_FAILED = "MultiFactorAuthentication failed"
+_NEW_CODE = "Enter the next code of the device that mfa_serial names, since each works once"
 _ROLE = re.compile(r"on resource: (arn:[\w:/+=,.@-]+)")
 _PERFORM = re.compile(r"is not authorized to perform: ([\w-]+:\w+)")
 _ENCRYPTING = frozenset({"CreateSecret", "PutSecretValue", "PutObject"})
@@ -353,12 +356,13 @@ def _refused_credentials(code: str, message: str, profile: str) -> str:
 
 def _refused_role(failure: ReadFailure, message: str, profile: str) -> str:
     """What to do where AWS refuses the role with which botocore was to sign in."""
+    if message.startswith(_MFA_FAILED):
+        return no_credentials(profile, f"AWS does not accept the MFA code ({failure.code})", _NEW_CODE)
     match = _ROLE.search(message)
     role = f"role {match[1]}" if match else "the role that the AWS configuration or its variables name"
     if failure.denied_by:
-        return no_credentials(
-            profile, f"an explicit deny in {failure.denied_by} forbids {failure.permission} on {role}"
-        )
+        reason = f"an explicit deny in {failure.denied_by} forbids {failure.permission} on {role}"
+        return no_credentials(profile, reason, "Have that deny changed, or sign in with another profile")
     way = f"Allow who assumes it {failure.permission} on it, and see that its trust policy names them"
     return no_credentials(profile, f"AWS does not let {role} be assumed ({failure.code})", way)
 

@@ -115,7 +115,8 @@ def test_credentials_that_cannot_be_read_are_one_sentence(
             " on resource: arn:aws:iam::123456789012:role/a with an explicit deny in a service control policy",
             "",
             " cannot be read: an explicit deny in a service control policy forbids sts:AssumeRole on role"
-            " arn:aws:iam::123456789012:role/a. Correct the AWS configuration, then run again.",
+            " arn:aws:iam::123456789012:role/a. Have that deny changed, or sign in with another profile, then run"
+            " again.",
         ),
     ],
 )
@@ -125,15 +126,27 @@ def test_a_profiles_role_that_is_refused_may_lack_the_trust(
     """AWS says the same of both: botocore asked for the role by itself, whatever the call was, and none succeeds."""
 
     def refuse() -> None:
-        message = f"User: arn:aws:iam::123456789012:user/a is not authorized to perform: sts:{operation}{rest}"
+        user = "User: arn:aws:iam::123456789012:user/a is not authorized to perform: "
+        message = f"{user}sts:{operation}{rest}" if rest else f"Not authorized to perform sts:{operation}"
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, operation)
 
     with pytest.raises(CouldNotLook) as caught:
-        attempt("the caller", "sts:GetCallerIdentity", refuse, profile)
+        attempt("tasks", "ecs:ListTasks", refuse, profile)
     assert (str(caught.value), caught.value.kind) == (f"The AWS credentials{expected}", "credentials")
     if operation == "AssumeRole":
         # That of an environment, which the run assumes itself, has a sentence of its own.
         assert isinstance(attempt("role a", "sts:AssumeRole", refuse), ReadFailure)
+
+
+def test_an_mfa_code_that_is_wrong_is_no_lack_of_a_permission() -> None:
+    """AWS has the same code for it; a code that was used before is refused so, too."""
+
+    def refuse() -> None:
+        message = "MultiFactorAuthentication failed with invalid MFA one time pass code. "
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, "AssumeRole")
+
+    with pytest.raises(CouldNotLook, match=r"does not accept the MFA code \(AccessDenied\)\. Enter the next code"):
+        attempt("the caller", "sts:GetCallerIdentity", refuse, "qa")
 
 
 def test_a_lack_of_open_files_is_no_fault_of_the_credentials() -> None:
