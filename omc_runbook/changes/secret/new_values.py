@@ -146,8 +146,10 @@ def renew(
     key = _database_key(snapshot, values, unfinished)
     if key and database_url is None:
         source = {} if values_from == RENEW else {"values_from": values_from}
+        # What nobody can be asked for here, nobody can there.
+        renewed = values if left_out else keys or values
         both = sources.rotate_command(
-            snapshot.environment, keys=",".join(keys or values) or key, **source, database_url_from="env:NAME"
+            snapshot.environment, keys=",".join(renewed) or key, **source, database_url_from="env:NAME"
         )
         notes += (
             f"{key} must change in the database too, or new tasks cannot log in. If it has not changed there, apply"

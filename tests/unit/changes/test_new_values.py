@@ -30,6 +30,7 @@ from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, WITHDRAWN_LABE
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.values import former_values, live_check
 from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.masking import kernel
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -138,6 +139,17 @@ def test_the_command_that_changes_the_database_too_has_all_keys_of_the_source(tm
     file.chmod(0o600)
     notes = renew(cast("Clients", None), healthy(), (), f"file:{file}").notes
     assert " -p keys SECRET_KEY,POSTGRES_PASSWORD " in notes[1]
+
+
+def test_the_command_that_changes_the_database_too_leaves_out_what_nobody_can_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of keys that are due, a session without a prompt renews some: with the others the command would be refused."""
+    monkeypatch.setattr(kernel, "allows_prompt", lambda: False)
+    due = ("OPENAI_API_KEY", "POSTGRES_PASSWORD")
+    new = renew(cast("Clients", None), healthy(), due, "renew", are_due=True)
+    assert [*new.values] == ["POSTGRES_PASSWORD"] and new.left_out[0].startswith("OPENAI_API_KEY cannot be generated")
+    assert "-p keys POSTGRES_PASSWORD -p database_url_from env:NAME" in new.notes[-1]
 
 
 @pytest.mark.parametrize("by_restore", [True, False])
