@@ -21,7 +21,7 @@ from omc_runbook.model.suggestions import did_you_mean, expand
 from omc_runbook.report import init as report
 from omc_runbook.repository.checkout import find_root
 from omc_runbook.repository.infrastructure import other_tools
-from omc_runbook.snapshot.discovery import Discovery, discover, find_policy
+from omc_runbook.snapshot.discovery import Discovery, configured, discover, find_policy
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
 from omc_runbook.terraform.stacks import unknown_units, unreadable_files
@@ -106,7 +106,8 @@ def _find(
         why = f"AWS was not asked: these credentials are for account {answer.caller.account}, not {account.value}."
         answer = AwsAnswer(why_not=why)
     if answer.discovery:
-        expected = {field: name.value for field, name in declared.names.items()} if declared else {}
+        in_files = {field: name.value for field, name in declared.names.items()} if declared else {}
+        expected = {**configured(settings.names), **in_files}
         discovery = replace(answer.discovery, environment=environment, expected=expected)
         answer = replace(answer, discovery=discovery, policy=_policy(settings, region, discovery))
     return names.combine(environment, declared, answer, region, datetime.now(UTC).date())

@@ -75,7 +75,7 @@ class Discovery:
     not_searched: tuple[str, ...] = ()
     """Clusters that were left out, because there are too many."""
     expected: Mapping[str, str] = field(default_factory=dict)
-    """The secret, cluster and service that Terraform's files name, which count where they are in use."""
+    """The secret, cluster and service of Terraform's files, else the configured ones: they count where in use."""
 
     @property
     def secret(self) -> str:
@@ -89,7 +89,10 @@ class Discovery:
         marks = {name: self._contrary(self._environment_of(name, self._tags(name))) for name in names}
         best = [name for name in names if marks[name] in ("", self.environment)]
         if best:
-            return self.expected["secret"] if self.expected.get("secret") in best else best[0]
+            # What the expected cluster's services use is less likely another project's.
+            expected = [each for each in self.own_services if each.cluster == self.expected.get("cluster")]
+            near = [name for name in best if any(name in each.keys_by_secret for each in expected)]
+            return self.expected["secret"] if self.expected.get("secret") in best else (*near, *best)[0]
         own = self.named_secrets
         return own[0] if len(own) == 1 and not counts else ""
 
@@ -106,13 +109,22 @@ class Discovery:
     @property
     def is_referred_to(self) -> bool:
         """Whether a service of the environment refers to its secret."""
-        return any(self.secret in service.keys_by_secret for service in self.own_services)
+        secret = self.secret
+        return any(secret in service.keys_by_secret for service in self.own_services)
 
     @property
     def consumers(self) -> tuple[FoundService, ...]:
         """The environment's services that refer to its secret, the main one first."""
-        users = (each for each in self.own_services if self.secret in each.keys_by_secret)
-        return tuple(sorted(users, key=lambda each: main_rank(each.name, each.keys_by_secret[self.secret])))
+        secret = self.secret
+        users = (each for each in self.own_services if secret in each.keys_by_secret)
+        return tuple(sorted(users, key=lambda each: main_rank(each.name, each.keys_by_secret[secret])))
+
+    @property
+    def rivals(self) -> tuple[FoundService, ...]:
+        """Services that have the environment in a name too, in other clusters and with other secrets alone."""
+        secret, cluster = self.secret, self.cluster
+        others = (each for each in self.own_services if each.cluster != cluster and each.keys_by_secret)
+        return tuple(each for each in others if secret not in each.keys_by_secret)
 
     @property
     def main(self) -> FoundService | None:
@@ -156,12 +168,13 @@ class Discovery:
     @property
     def renamed(self) -> Mapping[str, str]:
         """The variables by the secret's keys that have another name."""
+        secret = self.secret
         pairs = {
             (injection.reference.key, injection.variable)
             for each in self.consumers
             if each.definition
             for _, injection in each.definition.injections
-            if injection.reference.key and split_suffix(injection.reference.secret_name)[0] == self.secret
+            if injection.reference.key and split_suffix(injection.reference.secret_name)[0] == secret
         }
         own = {key for key, variable in pairs if key == variable}
         return {key: variable for key, variable in sorted(pairs) if key not in own}
@@ -202,6 +215,11 @@ def discover(clients: Clients, environment: Environment, caller: Caller) -> Disc
         return _Discovering(pool, clients, environment, caller).run()
 
 
+def configured(names: Names) -> Mapping[str, str]:
+    """The configured names that tell an environment from another project's of the same word, where they are in use."""
+    return {"secret": names.secret, "cluster": names.cluster, "service": names.service}
+
+
 def find_policy(clients: Clients, role: str) -> str:
     """The name of a role's policy that allows secretsmanager:GetSecretValue; "" where none is seen."""
     read = (or_none(answer) for answer in roles.read_policies(clients, role))
@@ -235,6 +253,7 @@ class _Discovering(Gatherer):
         regions = self._other_regions(lacks_secret and lacks_cluster) if lacks_secret else ()
         return Discovery(
             environment=environment,
+            expected=configured(self.names),
             clusters=clusters,
             services=services,
             secrets=own_secrets,

@@ -304,6 +304,17 @@ def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[s
         begin = "Read in AWS:" if found.unread else "AWS has"
         yield f"{begin} {listed}; no secret's value was read."
         yield from (failure.sentence for failure in found.unread)
+        if found.rivals and not (declared and "secret" in declared.names):
+            yield _on_rivals(found)
+
+
+def _on_rivals(found: Discovery) -> str:
+    clusters = dict.fromkeys(each.cluster for each in found.rivals)
+    secrets = dict.fromkeys(name for each in found.rivals for name in each.keys_by_secret)
+    return (
+        f"{found.environment} may also be {listed([*clusters], FILES_NAMED)}, with services that refer to"
+        f" {listed([*secrets], FILES_NAMED)}: if that is meant, correct secret, cluster and service in the file."
+    )
 
 
 def _listed(sources: tuple[str, ...]) -> str:

@@ -117,6 +117,25 @@ def test_aws_alone_shows_every_name(tags: bool) -> None:
     assert "Nothing was found of production" in init.text((staging, production), init.plan((staging, production)))
 
 
+def test_of_two_projects_the_configured_one_is_found(tmp_path: Path) -> None:
+    """Another project's staging has more variables: its names are not written, and it is named."""
+    moto_platform.build(desired=1)
+    other = client("secretsmanager").create_secret(Name="shop-staging", SecretString="{}")["ARN"]
+    ecs, keys = client("ecs"), [f"K{number}" for number in range(99)]
+    entries = [{"name": key, "valueFrom": f"{other}:{key}::"} for key in keys]
+    container = {"name": "api", "image": "shop", "memory": 128, "secrets": entries}
+    ecs.create_cluster(clusterName="shop-staging")
+    ecs.register_task_definition(family="shop-staging", containerDefinitions=[container])
+    ecs.create_service(cluster="shop-staging", serviceName="api", taskDefinition="shop-staging", desiredCount=0)
+    (names,) = init.find("staging")
+    assert (names.find("secret"), names.find("cluster")) == (SECRET, f"{PREFIX}-cluster")
+    assert any("staging may also be shop-staging" in each for each in names.remarks)
+    (tmp_path / "runbook.toml").write_text('[environments.staging]\nsecret = "shop-staging"\n')
+    (names,) = init.find("staging", runbook_toml="runbook.toml")
+    assert (names.find("secret"), names.find("cluster")) == ("shop-staging", "shop-staging")
+    assert any(f"staging may also be {PREFIX}-cluster" in each for each in names.remarks)
+
+
 def test_what_runs_in_aws_counts_where_terraform_says_otherwise(tmp_path: Path) -> None:
     """A secret that Terraform's files name and no service refers to gives way, and both are named."""
     moto_platform.build(desired=1)

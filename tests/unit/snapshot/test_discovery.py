@@ -125,6 +125,27 @@ def test_what_terraform_names_counts_where_it_is_in_use() -> None:
     assert (unused.secret, unused.cluster) == ("coins-staging/a", "coins-staging")
 
 
+@pytest.mark.parametrize("configured", [{"secret": "coins-staging/app"}, {"cluster": "coins-staging"}])
+def test_another_project_with_more_variables_is_not_taken_for_the_configured_one(configured: dict[str, str]) -> None:
+    """One account has the staging of two projects: the names in force count where they are in use."""
+    services = (
+        found("api", "coins-staging", A="coins-staging/app|A"),
+        found("api", "shop-staging", A="shop-staging/app|A", B="shop-staging/app|B"),
+    )
+    discovery = replace(account("staging", *services), expected=configured)
+    assert (discovery.secret, discovery.cluster) == ("coins-staging/app", "coins-staging")
+    assert [each.cluster for each in discovery.rivals] == ["shop-staging"]
+    other = replace(discovery, expected={"secret": "gone", "cluster": "gone"})
+    assert (other.secret, [each.cluster for each in other.rivals]) == ("shop-staging/app", ["coins-staging"])
+
+
+def test_another_cluster_with_the_same_secret_is_no_rival() -> None:
+    """Nor is one without secrets, or of another environment."""
+    jobs = (found("jobs", "coins-staging-jobs", A="coins-staging/app|A"), found("site", "coins-staging-web"))
+    discovery = account("staging", found("api", "coins-staging", A="coins-staging/app|A"), *jobs, *TWO[2:])
+    assert (discovery.secret, discovery.rivals) == ("coins-staging/app", ())
+
+
 def test_a_service_called_test_is_no_environment() -> None:
     """Words that may mean something else do not take it away from its cluster."""
     discovery = account("staging", found("load-test-api", "coins-staging", A="coins-staging/app|A"))
