@@ -19,7 +19,7 @@ from omc_runbook.checks.role_access import (
     keys_of_call,
 )
 from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, facts_of, put_without, remedy_of
-from omc_runbook.checks.secret_owner import restore_elsewhere, write_elsewhere
+from omc_runbook.checks.secret_owner import in_primary, restore_elsewhere, write_elsewhere
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
@@ -386,7 +386,8 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
             )
         )
         which = "those statements" if access.statements[1:] else "that statement"
-        return put_without(which, access.statements, source.policy, put, delete)
+        remedy = put_without(which, access.statements, source.policy, put, delete)
+        return in_primary(source.secret, remedy) if source.secret else remedy
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
     account = account_in(source.arn)
     if account != account_in(role_arn):

@@ -10,7 +10,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.checks.other_names import correct, found_instead, in_doubt, is_misnamed
-from omc_runbook.checks.secret_owner import restore_elsewhere
+from omc_runbook.checks.secret_owner import in_primary, restore_elsewhere
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
@@ -132,7 +132,7 @@ def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
             rotate = remedies.in_region(secret.region, "secretsmanager", "rotate-secret", "--secret-id", secret.name)
             check = "" if secret.manager else ", and check that Secrets Manager may invoke it"
             remedy = Remedy(f"Read {_log(secret)}{check}; then run `{rotate.command}`.")
-            yield Evidence(secret.name, facts, remedy, services)
+            yield Evidence(secret.name, facts, in_primary(secret, remedy), services)
 
 
 def _log(secret: Secret) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.model.findings import Remedy
@@ -12,6 +13,11 @@ _WRITES_VALUE = re.compile(
     r"aws secretsmanager (?:put-secret-value|update-secret-version-stage(?= .*--version-stage AWSCURRENT\b))"
 )
 """A command that gives the secret another current value."""
+_CHANGES_SECRET = re.compile(
+    r"aws secretsmanager (?:put-resource-policy|delete-resource-policy|tag-resource|rotate-secret|cancel-rotate-secret)"
+    r" --secret-id (?P<id>\S+).*? --region (?P<region>[\w-]+)"
+)
+"""A command that changes something else of a secret, which AWS refuses of a replica."""
 
 
 def why_not_here(secret: Secret) -> str:
@@ -61,5 +67,32 @@ def _owner(secret: Secret) -> str:
 
 def leave_to_owner(secret: Secret | None, remedy: Remedy) -> Remedy:
     """The remedy, or who may do it, where it gives a value to a secret that nobody may write here."""
-    reason = why_not_here(secret) if secret and _WRITES_VALUE.match(remedy.command) else ""
-    return Remedy(reason) if reason else remedy
+    if secret is None:
+        return remedy
+    reason = why_not_here(secret) if _WRITES_VALUE.match(remedy.command) else ""
+    return Remedy(reason) if reason else in_primary(secret, remedy)
+
+
+def in_primary(secret: Secret, remedy: Remedy) -> Remedy:
+    """The remedy, with its commands on a replica in another region made on its primary secret, and that this is so.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/userguide/standalone-secret.html
+    """
+    # A replica in another account has a status, and an ARN as its primary secret's place.
+    if secret.primary is None or secret.primary.status:
+        return remedy
+    here, there = secret.region, secret.primary.location
+
+    def move(match: re.Match[str]) -> str:
+        named = match["id"].strip("'")
+        if match["region"] != here or named not in (secret.name, secret.arn):
+            return match[0]
+        words = match[0].removesuffix(here).replace(match["id"], match["id"].replace(f":{here}:", f":{there}:"), 1)
+        return f"{words}{there}"
+
+    moved = _CHANGES_SECRET.sub(move, remedy.command)
+    if moved == remedy.command:
+        return remedy
+    return replace(remedy, command=moved).needing(
+        f"{_owner(secret)}: AWS changes that one alone, and replicates it here."
+    )

@@ -43,6 +43,7 @@ from support.snapshots import (
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.ecs import PROXY, Placement
 from omc_runbook.aws.failures import ReadFailure
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.checks import access, other_sources, startup
 from omc_runbook.checks.check import checks_of, run_check
@@ -380,6 +381,17 @@ def test_a_remedy_is_for_what_denies(case: str) -> None:
     source, way = DENYING[case]
     [found] = run_check(CHECKS["other-secret-denied"], refer(healthy(), **source))
     assert found.remedy.command.startswith(way)
+
+
+def test_the_policy_of_a_replica_is_changed_at_its_primary_secret() -> None:
+    """AWS refuses to put one here; in us-east-1 it is replicated from."""
+    source, _ = DENYING["the secret"]
+    [found] = run_check(
+        CHECKS["other-secret-denied"], refer(healthy(), secret=secret(primary=Replica("us-east-1", "")), **source)
+    )
+    regions = re.findall(r"resource-policy --secret-id payments.*? --region (\S+?)`", found.remedy.command)
+    assert regions == ["us-east-1"] * 2
+    assert found.remedy.needs.startswith("payments is a replica of the secret in us-east-1: AWS changes that one alone")
 
 
 def test_tasks_are_started_where_a_role_has_been_let_in_since() -> None:

@@ -8,7 +8,22 @@ import pytest
 from support.check_assertions import assert_clear, by_id
 from support.faults.other_sources import refer
 from support.faults.other_sources import secret as secret_of_others
-from support.snapshots import ARN, CURRENT, NAME, NOW, healthy, service, task_definition, with_container, with_secret
+from support.snapshots import (
+    ARN,
+    CURRENT,
+    NAME,
+    NAMES,
+    NOW,
+    REGION,
+    by_policies,
+    healthy,
+    policy,
+    service,
+    task_definition,
+    with_container,
+    with_permissions,
+    with_secret,
+)
 
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.secretsmanager import ListedSecret, Replica, Version
@@ -213,6 +228,42 @@ def test_what_something_else_writes_gets_no_key_and_no_label_here_and_is_not_res
     for snapshot in (other, empty):
         [found] = run_check(_check("other-secret-missing"), snapshot)
         assert found.remedy.command.startswith("payments is ") and "aws " not in found.remedy.command
+
+
+REPLICA: dict[str, Any] = {"primary": Replica("us-east-1", "")}
+
+
+@pytest.mark.parametrize("is_by_arn", [False, True])
+def test_a_replica_is_changed_where_its_primary_secret_is(is_by_arn: bool) -> None:
+    """AWS refuses it here: the policy, the tags and the rotation are the primary's. New tasks start here."""
+    deny = policy("Deny", Principal="*", kind="resource", Condition={"Bool": {"aws:SecureTransport": "true"}})
+    names = NAMES.model_copy(update={"secret": ARN}) if is_by_arn else NAMES
+    base = healthy()
+    base = replace(base, environment=replace(base.environment, names=names), resource_policy=deny)
+    denied = with_permissions(base, by_policies(policy()))
+    [found] = run_check(_check("resource-deny"), with_secret(denied, **REPLICA))
+    there = ARN.replace(REGION, "us-east-1") if is_by_arn else NAME
+    for verb in ("put-resource-policy", "delete-resource-policy"):
+        assert f"aws secretsmanager {verb} --secret-id {there} " in found.remedy.command
+    secret_calls = found.remedy.command.partition("aws ecs")[0]
+    assert f"--region {REGION}" not in secret_calls and secret_calls.count("--region us-east-1") == 2
+    assert found.remedy.needs.count("is a replica of the secret in us-east-1: AWS changes that one alone") == 1
+    [plain] = run_check(_check("resource-deny"), denied)
+    assert "us-east-1" not in plain.remedy.command
+
+
+def test_a_replicas_rotation_is_its_primarys() -> None:
+    """Also that of another secret that tasks read; a replica in another account is left to its owner."""
+    late = {"rotates": True, "next_rotation": NOW - timedelta(days=9)}
+    for snapshot in (
+        with_secret(healthy(), **late, **REPLICA),
+        refer(healthy(), secret=secret_of_others(**late, **REPLICA)),
+    ):
+        [found] = run_check(_check("rotation-overdue"), snapshot)
+        assert found.remedy.command.endswith("--region us-east-1`.") and "is a replica" in found.remedy.needs
+    own = with_secret(healthy(), **REPLICA)
+    [found] = run_check(_check("rotation-overdue"), refer(own, secret=secret_of_others(**late)))
+    assert "us-east-1" not in found.remedy.command
 
 
 def test_the_rotation_of_another_secret_counts_too() -> None:
