@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from omc_runbook.aws import ec2, ecs, secretsmanager
@@ -80,19 +81,19 @@ class Discovery:
     @property
     def secret(self) -> str:
         """The environment's secret: that which its services get most variables from; "" where none can be told."""
-        counts: Counter[str] = Counter()
-        for service in self.own_services:
-            counts.update(service.keys_by_secret)
+        # What the expected cluster's services use is less likely another project's.
+        near = [each for each in self.own_services if each.cluster == self.expected.get("cluster")]
+        near_counts, counts = (_count_variables(services) for services in (near, self.own_services))
         existing = {secret.name for secret in self.secrets}
-        # A name with ! is a service's, such as the password of an RDS instance.
-        names = [name for name, _ in counts.most_common() if name in existing and "!" not in name]
-        marks = {name: self._contrary(self._environment_of(name, self._tags(name))) for name in names}
-        best = [name for name in names if marks[name] in ("", self.environment)]
+        names = dict.fromkeys(name for each in (near_counts, counts) for name, _ in each.most_common())
+        marks = {
+            name: self._contrary(self._environment_of(name, self._tags(name)))
+            for name in names
+            if name in existing and not is_of_service(name)
+        }
+        best = [name for name, mark in marks.items() if mark in ("", self.environment)]
         if best:
-            # What the expected cluster's services use is less likely another project's.
-            expected = [each for each in self.own_services if each.cluster == self.expected.get("cluster")]
-            near = [name for name in best if any(name in each.keys_by_secret for each in expected)]
-            return self.expected["secret"] if self.expected.get("secret") in best else (*near, *best)[0]
+            return self.expected["secret"] if self.expected.get("secret") in best else best[0]
         own = self.named_secrets
         return own[0] if len(own) == 1 and not counts else ""
 
@@ -143,7 +144,7 @@ class Discovery:
         own = self.named_clusters
         return own[0] if len(own) == 1 else ""
 
-    @property
+    @cached_property
     def own_services(self) -> tuple[FoundService, ...]:
         """The services that are the environment's: by their names, their cluster's, or the secret that they use."""
         own = []
@@ -217,7 +218,22 @@ def discover(clients: Clients, environment: Environment, caller: Caller) -> Disc
 
 def configured(names: Names) -> Mapping[str, str]:
     """The configured names that tell an environment from another project's of the same word, where they are in use."""
-    return {"secret": names.secret, "cluster": names.cluster, "service": names.service}
+    name = names.secret.rpartition(":")[2]
+    secret = split_suffix(name)[0] if name != names.secret else name
+    return {"secret": secret, "cluster": names.cluster, "service": names.service}
+
+
+def is_of_service(secret: str) -> bool:
+    """Whether an AWS service made a secret, such as the password of an RDS instance, by the ! in its name."""
+    return "!" in secret
+
+
+def _count_variables(services: Iterable[FoundService]) -> Counter[str]:
+    """How many variables services get from each secret."""
+    counts: Counter[str] = Counter()
+    for service in services:
+        counts.update(service.keys_by_secret)
+    return counts
 
 
 def find_policy(clients: Clients, role: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.snapshots import ACCOUNT, REGION, service, task_definition
+from support.snapshots import ACCOUNT, ARN, NAME, NAMES, REGION, service, task_definition
 
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.ecs import Cluster
@@ -18,7 +18,7 @@ from omc_runbook.model.environment_names import (
     environment_of,
     without_environment,
 )
-from omc_runbook.snapshot.discovery import Discovery, FoundService
+from omc_runbook.snapshot.discovery import Discovery, FoundService, configured
 
 
 def arn(secret: str) -> str:
@@ -137,6 +137,22 @@ def test_another_project_with_more_variables_is_not_taken_for_the_configured_one
     assert [each.cluster for each in discovery.rivals] == ["shop-staging"]
     other = replace(discovery, expected={"secret": "gone", "cluster": "gone"})
     assert (other.secret, [each.cluster for each in other.rivals]) == ("shop-staging/app", ["coins-staging"])
+
+
+def test_of_the_configured_clusters_secrets_that_with_most_variables_there_is_taken() -> None:
+    """One that both projects share has most variables only with the other's."""
+    services = (
+        found("api", "coins-staging", A="coins-staging/app|A", B="coins-staging/app|B", C="shared|C"),
+        found("api", "shop-staging", A="shop-staging/app|A", B="shared|B", C="shared|C"),
+    )
+    discovery = replace(account("staging", *services), expected={"cluster": "coins-staging"})
+    assert discovery.secret == "coins-staging/app"
+
+
+@pytest.mark.parametrize("secret", [NAME, ARN, ARN.rpartition("-")[0]])
+def test_a_secret_configured_by_its_arn_is_known_by_its_name(secret: str) -> None:
+    """As references to it are."""
+    assert configured(NAMES.model_copy(update={"secret": secret}))["secret"] == NAME
 
 
 def test_another_cluster_with_the_same_secret_is_no_rival() -> None:
