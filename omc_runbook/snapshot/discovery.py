@@ -124,8 +124,14 @@ class Discovery:
     def rivals(self) -> tuple[FoundService, ...]:
         """Services that have the environment in a name too, in other clusters and with other secrets alone."""
         secret, cluster = self.secret, self.cluster
-        others = (each for each in self.own_services if each.cluster != cluster and each.keys_by_secret)
-        return tuple(each for each in others if secret not in each.keys_by_secret)
+        near = {name for each in self.own_services if each.cluster == cluster for name in each.keys_by_secret}
+        return tuple(
+            each
+            for each in self.own_services
+            if each.cluster != cluster
+            and secret not in each.keys_by_secret
+            and any(name not in near and not is_of_service(name) for name in each.keys_by_secret)
+        )
 
     @property
     def main(self) -> FoundService | None:

@@ -17,7 +17,7 @@ from omc_runbook.model.catalogue import Key, default_keys, variable_of
 from omc_runbook.model.environment_names import common_prefix, without_environment
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import FILES_NAMED, counted, listed, refer_to
-from omc_runbook.snapshot.discovery import Discovery
+from omc_runbook.snapshot.discovery import Discovery, is_of_service
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.terraform.resources import DeclaredName
 
@@ -304,16 +304,18 @@ def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[s
         begin = "Read in AWS:" if found.unread else "AWS has"
         yield f"{begin} {listed}; no secret's value was read."
         yield from (failure.sentence for failure in found.unread)
-        if found.rivals and not (declared and "secret" in declared.names):
+        in_files = declared.names.get("secret") if declared else None
+        if found.rivals and not (in_files and in_files.value == found.secret):
             yield _on_rivals(found)
 
 
 def _on_rivals(found: Discovery) -> str:
     clusters = dict.fromkeys(each.cluster for each in found.rivals)
-    secrets = dict.fromkeys(name for each in found.rivals for name in each.keys_by_secret)
+    names = dict.fromkeys(name for each in found.rivals for name in each.keys_by_secret)
+    secrets = [name for name in names if not is_of_service(name)]
     return (
         f"{found.environment} may also be {listed([*clusters], FILES_NAMED)}, with services that refer to"
-        f" {listed([*secrets], FILES_NAMED)}: if that is meant, correct secret, cluster and service in the file."
+        f" {listed(secrets, FILES_NAMED)}: if that is meant, correct secret, cluster and service in the file."
     )
 
 

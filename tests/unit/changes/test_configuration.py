@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import tomllib
 from codecs import BOM_UTF8
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 from support.files import write_files
 from support.moto_platform import CHECKOUTS
+from support.snapshots import ACCOUNT, REGION, service, task_definition
 
+from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Cluster
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.changes.configuration import file
 from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames, combine
+from omc_runbook.model import value_from
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
-from omc_runbook.snapshot.discovery import Discovery
-from omc_runbook.terraform.declared import read_environments
+from omc_runbook.snapshot.discovery import Discovery, FoundService
+from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
+from omc_runbook.terraform.resources import DeclaredName
 
 TODAY = date(2026, 7, 1)
+SECRET = "api/staging"
+
+
+def definition_of(name: str) -> TaskDefinition:
+    """A revision that gets one variable from a service's own secret."""
+    reference = value_from.parse(f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}/staging-AbC123:KEY::")
+    container = Container(name=name, secrets=(Injection("KEY", reference),), environment=())
+    return replace(task_definition(name, ()), containers=(container,))
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +168,23 @@ def test_aws_is_not_said_to_lack_what_was_not_read(is_unread: bool) -> None:
     begin = "Read in AWS:" if is_unread else "AWS has"
     assert remarks[0] == f"{begin} 0 clusters, 0 services, 0 secrets; no secret's value was read."
     assert remarks[1:] == ((failure.sentence,) if is_unread else ())
+
+
+@pytest.mark.parametrize(("in_files", "is_told"), [("", True), ("former", True), (SECRET, False)])
+def test_another_projects_names_are_told_unless_the_files_name_the_secret(in_files: str, is_told: bool) -> None:
+    """A secret of Terraform's files that nothing uses does not tell which project is meant."""
+    services = tuple(FoundService(f"{name}-staging", service(name), definition_of(name)) for name in ("api", "shop"))
+    discovery = Discovery(
+        environment="staging",
+        clusters=tuple(Cluster(each.cluster, {}) for each in services),
+        services=services,
+        secrets=tuple(ListedSecret(name=f"{name}/staging", arn="", tags={}) for name in ("api", "shop")),
+    )
+    names = {"secret": DeclaredName(in_files, ())} if in_files else {}
+    declared = DeclaredEnvironment(environment="staging", base="", folders=(".",), names=names, reasons={}, services=())
+    *_, last = combine("staging", declared, AwsAnswer(discovery=discovery), "", TODAY).remarks
+    sentence = "staging may also be shop-staging, with services that refer to shop/staging"
+    assert last.startswith(sentence) is is_told
 
 
 @pytest.mark.parametrize(

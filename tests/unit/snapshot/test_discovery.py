@@ -156,9 +156,13 @@ def test_a_secret_configured_by_its_arn_is_known_by_its_name(secret: str) -> Non
 
 
 def test_another_cluster_with_the_same_secret_is_no_rival() -> None:
-    """Nor is one without secrets, or of another environment."""
-    jobs = (found("jobs", "coins-staging-jobs", A="coins-staging/app|A"), found("site", "coins-staging-web"))
-    discovery = account("staging", found("api", "coins-staging", A="coins-staging/app|A"), *jobs, *TWO[2:])
+    """Nor is one without secrets, with one that all share or that RDS made, or of another environment."""
+    jobs = (
+        *(found("jobs", "coins-staging-jobs", A="coins-staging/app|A"), found("site", "coins-staging-web")),
+        *(found("agent", "coins-staging-agents", A="shared|A"), found("etl", "coins-staging-etl", A="rds!db-1|A")),
+    )
+    api = found("api", "coins-staging", A="coins-staging/app|A", B="coins-staging/app|B", C="shared|C")
+    discovery = account("staging", api, *jobs, *TWO[2:])
     assert (discovery.secret, discovery.rivals) == ("coins-staging/app", ())
 
 
