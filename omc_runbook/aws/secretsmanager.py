@@ -89,6 +89,15 @@ class Secret:
         return region_in(self.arn)
 
     @property
+    def home_region(self) -> str:
+        """The region in which it is changed and rotated: of a replica in another region its primary secret's.
+
+        See https://docs.aws.amazon.com/secretsmanager/latest/userguide/standalone-secret.html
+        """
+        # A replica in another account has a status, and an ARN as its primary secret's place.
+        return self.primary.location if self.primary and not self.primary.status else self.region
+
+    @property
     def manager(self) -> str:
         """Who writes and rotates it instead of its owner: an AWS service, or a partner; "" for nobody."""
         return self.owning_service or self.partner

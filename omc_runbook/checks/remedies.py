@@ -442,12 +442,12 @@ def show_policy(names: Names) -> Remedy:
 
 
 def show_failed_rotations(secret: Secret) -> Remedy:
-    """See which rotations failed in a secret's region, and why.
+    """See which rotations failed in the region where a secret is rotated, and why.
 
     See https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
     """
     event = "AttributeKey=EventName,AttributeValue=RotationFailed"
-    return in_region(secret.region, "cloudtrail", "lookup-events", "--lookup-attributes", event)
+    return in_region(secret.home_region, "cloudtrail", "lookup-events", "--lookup-attributes", event)
 
 
 def drop_pending(secret: Secret) -> Remedy:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.value_from import split_suffix
 
 _NEW_TASKS = "then run rotate with values_from = keep for new tasks."
 _WRITES_VALUE = re.compile(
@@ -74,18 +75,12 @@ def leave_to_owner(secret: Secret | None, remedy: Remedy) -> Remedy:
 
 
 def in_primary(secret: Secret, remedy: Remedy) -> Remedy:
-    """The remedy, with its commands on a replica in another region made on its primary secret, and that this is so.
-
-    See https://docs.aws.amazon.com/secretsmanager/latest/userguide/standalone-secret.html
-    """
-    # A replica in another account has a status, and an ARN as its primary secret's place.
-    if secret.primary is None or secret.primary.status:
-        return remedy
-    here, there = secret.region, secret.primary.location
+    """The remedy, with its commands on a replica in another region made on its primary secret, and that this is so."""
+    here, there = secret.region, secret.home_region
 
     def move(match: re.Match[str]) -> str:
         named = match["id"].strip("'")
-        if match["region"] != here or named not in (secret.name, secret.arn):
+        if match["region"] != here or named not in (secret.name, secret.arn, split_suffix(secret.arn)[0]):
             return match[0]
         words = match[0].removesuffix(here).replace(match["id"], match["id"].replace(f":{here}:", f":{there}:"), 1)
         return f"{words}{there}"
@@ -93,6 +88,5 @@ def in_primary(secret: Secret, remedy: Remedy) -> Remedy:
     moved = _CHANGES_SECRET.sub(move, remedy.command)
     if moved == remedy.command:
         return remedy
-    return replace(remedy, command=moved).needing(
-        f"{_owner(secret)}: AWS changes that one alone, and replicates it here."
-    )
+    way = f"{secret.name} is a replica of the secret in {there}: AWS changes that one alone, and replicates it here."
+    return replace(remedy, command=moved).needing(way)

@@ -233,16 +233,16 @@ def test_what_something_else_writes_gets_no_key_and_no_label_here_and_is_not_res
 REPLICA: dict[str, Any] = {"primary": Replica("us-east-1", "")}
 
 
-@pytest.mark.parametrize("is_by_arn", [False, True])
-def test_a_replica_is_changed_where_its_primary_secret_is(is_by_arn: bool) -> None:
+@pytest.mark.parametrize("configured", [NAME, ARN, ARN.rpartition("-")[0]])
+def test_a_replica_is_changed_where_its_primary_secret_is(configured: str) -> None:
     """AWS refuses it here: the policy, the tags and the rotation are the primary's. New tasks start here."""
     deny = policy("Deny", Principal="*", kind="resource", Condition={"Bool": {"aws:SecureTransport": "true"}})
-    names = NAMES.model_copy(update={"secret": ARN}) if is_by_arn else NAMES
+    names = NAMES.model_copy(update={"secret": configured})
     base = healthy()
     base = replace(base, environment=replace(base.environment, names=names), resource_policy=deny)
     denied = with_permissions(base, by_policies(policy()))
     [found] = run_check(_check("resource-deny"), with_secret(denied, **REPLICA))
-    there = ARN.replace(REGION, "us-east-1") if is_by_arn else NAME
+    there = configured.replace(REGION, "us-east-1")
     for verb in ("put-resource-policy", "delete-resource-policy"):
         assert f"aws secretsmanager {verb} --secret-id {there} " in found.remedy.command
     secret_calls = found.remedy.command.partition("aws ecs")[0]
@@ -261,6 +261,9 @@ def test_a_replicas_rotation_is_its_primarys() -> None:
     ):
         [found] = run_check(_check("rotation-overdue"), snapshot)
         assert found.remedy.command.endswith("--region us-east-1`.") and "is a replica" in found.remedy.needs
+    [found] = run_check(_check("rotation-overdue"), with_secret(healthy(), **late, **REPLICA, partner="Example"))
+    assert found.remedy.command.count("--region us-east-1`") == 2 and REGION not in found.remedy.command
+    assert found.remedy.needs.startswith(f"{NAME} is a replica of the secret in us-east-1: ")
     own = with_secret(healthy(), **REPLICA)
     [found] = run_check(_check("rotation-overdue"), refer(own, secret=secret_of_others(**late)))
     assert "us-east-1" not in found.remedy.command
