@@ -121,6 +121,8 @@ class ListedSecret:
     accessed: datetime | None = None
     """The day on which somebody last read it; None where nobody has."""
     owning_service: str = ""
+    is_replica: bool = False
+    """Whether its primary secret is in another region."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,7 @@ def list_secrets(client: SecretsManagerClient, prefix: str = "", tags: Iterable[
             created=entry.get("CreatedDate"),
             accessed=entry.get("LastAccessedDate"),
             owning_service=entry.get("OwningService", ""),
+            is_replica=entry.get("PrimaryRegion", "") not in ("", region_in(entry["ARN"])),
         )
         for page in pages
         for entry in page["SecretList"]

@@ -103,7 +103,11 @@ def unused_keys(snapshot: Snapshot) -> Iterator[str]:
 
 
 def unused_secrets(snapshot: Snapshot) -> Iterator[ListedSecret]:
-    """The environment's other secrets that nothing refers to and nobody has read for `UNUSED`."""
+    """The environment's other secrets that nothing refers to and nobody has read for `UNUSED`.
+
+    A replica may stand by for a failure of its primary secret's region, and DeleteSecret deletes it at once. See
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
+    """
     if snapshot.unread("services", "task_definitions"):
         # What was not read may refer to them.
         return
@@ -119,5 +123,5 @@ def unused_secrets(snapshot: Snapshot) -> Iterator[ListedSecret]:
         is_own = each.name.startswith(environment.names.prefix) and not {each.name, each.arn} & known
         is_referenced = each.arn in referenced or each.name in referenced or each.arn.rpartition(":")[2] in referenced
         is_recent = (each.created or snapshot.taken) > before or (each.accessed is not None and each.accessed > before)
-        if is_own and not is_referenced and not is_recent and not each.owning_service:
+        if is_own and not is_referenced and not is_recent and not (each.owning_service or each.is_replica):
             yield each

@@ -87,6 +87,17 @@ def test_owners_and_replicas_are_read() -> None:
     assert secret.replicas == (Replica("us-east-1", "Failed", "No."), Replica(ARN, "Detached"))
 
 
+@pytest.mark.parametrize(
+    ("primary", "is_replica"),
+    [({}, False), ({"PrimaryRegion": "ap-southeast-2"}, False), ({"PrimaryRegion": "us-east-1"}, True)],
+)
+def test_a_listed_replica_is_told_from_a_primary(primary: dict[str, str], is_replica: bool) -> None:
+    """ListSecrets names the primary's region."""
+    page = {"SecretList": [{"Name": "app", "ARN": ARN, **primary}]}
+    client: Any = SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [page]))
+    assert [each.is_replica for each in secretsmanager.list_secrets(client)] == [is_replica]
+
+
 def test_a_replica_knows_its_primary() -> None:
     """By its region, or by its ARN in another account, with the state of replication."""
     assert described(PrimaryRegion="us-east-1").primary == Replica("us-east-1", "")

@@ -307,10 +307,11 @@ def test_a_key_that_only_some_ask_for_is_used() -> None:
     {"accessed": NOW - timedelta(days=3)},
     {"created": NOW - timedelta(days=30), "accessed": None},
     {"owning_service": "rds"},
+    {"is_replica": True},
     {"name": "ohmycoins-production-old"},
 ])  # fmt: skip
 def test_a_secret_that_somebody_uses_is_left_alone(changes: dict[str, object]) -> None:
-    """Read lately, new, managed by a service, or another environment's."""
+    """Read lately, new, managed by a service, a replica that may stand by, or another environment's."""
     listed = replace(OLD_SECRET, **changes)  # type: ignore[arg-type]
     assert status("secret-unused", with_audit(project_secrets=(listed,))(healthy())) == {"clear"}
 
