@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws import iam
@@ -47,6 +47,7 @@ from omc_runbook.iam.policy import (
 )
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.messages.reasons import is_role_refused, mentions, points_at
+from omc_runbook.model.arn import region_in
 from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import NO_REMEDY, Remedy
 from omc_runbook.model.grouping import grouped
@@ -332,12 +333,11 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
     See https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
     """
-    yield from _key_state(snapshot, ("Disabled",), "enable-key")
     key = snapshot.kms_key
-    if key and (reason := _UNAVAILABLE.get(key.state)):
-        facts = (f"DescribeKey: KeyState {key.state}: {reason[0]}.", *_former_key(snapshot))
-        yield Evidence(key.arn, facts, Remedy(reason[1]), snapshot.consumer_names)
-    elif key and key.state not in (*_USABLE, "Disabled", *PENDING_DELETION):
+    if key is None or key.state in (*_USABLE, *PENDING_DELETION):
+        return
+    yield from _key_state(snapshot, key)
+    if what_ends_state(key) is None:
         yield Uncertain(
             key.arn, (f"DescribeKey: KeyState {key.state or 'is missing'}: whether it decrypts is not known.",)
         )
@@ -351,7 +351,8 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def kms_pending(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret is pending deletion."""
-    return _key_state(snapshot, PENDING_DELETION, "cancel-key-deletion", "enable-key")
+    key = snapshot.kms_key
+    return _key_state(snapshot, key) if key and key.state in PENDING_DELETION else ()
 
 
 @check(
@@ -530,13 +531,21 @@ def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
     return remedy_of(access, GET_SECRET_VALUE, secret, grant)
 
 
-def _key_state(snapshot: Snapshot, states: Collection[str], *verbs: str) -> Iterator[Evidence]:
-    key = snapshot.kms_key
-    if key and key.state in states:
-        until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
-        remedy = remedies.use_key(snapshot.environment.names.region, key.arn, *verbs)
-        facts = (f"DescribeKey: KeyState {key.state}{until}.", *_former_key(snapshot))
-        yield Evidence(key.arn, facts, remedy, snapshot.consumer_names)
+def what_ends_state(key: KmsKey) -> tuple[str, Remedy] | None:
+    """Why nobody can use a key in its state, and what ends that; None for a state that is usable, or not known."""
+    if reason := _UNAVAILABLE.get(key.state):
+        return f"DescribeKey: KeyState {key.state}: {reason[0]}.", Remedy(reason[1])
+    if key.state not in ("Disabled", *PENDING_DELETION):
+        return None
+    verbs = ["cancel-key-deletion"] * (key.state in PENDING_DELETION) + ["enable-key"]
+    until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
+    return f"DescribeKey: KeyState {key.state}{until}.", remedies.use_key(region_in(key.arn), key.arn, *verbs)
+
+
+def _key_state(snapshot: Snapshot, key: KmsKey) -> Iterator[Evidence]:
+    if state := what_ends_state(key):
+        fact, remedy = state
+        yield Evidence(key.arn, (fact, *_former_key(snapshot)), remedy, snapshot.consumer_names)
 
 
 def _former_key(snapshot: Snapshot) -> tuple[str, ...]:

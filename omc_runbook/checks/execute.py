@@ -9,7 +9,9 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.aws.execute import MESSAGES
+from omc_runbook.aws.kms import KmsKey
 from omc_runbook.checks import remedies
+from omc_runbook.checks.access import what_ends_state
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Uncertain
 from omc_runbook.checks.network import way_of
 from omc_runbook.checks.role_access import judge_action, keys_of
@@ -160,11 +162,15 @@ def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "exec-kms",
     needs=(*NEEDS, "session_key"),
-    ruled_out_by="DescribeClusters: no KMS key encrypts ECS Exec's sessions, or the task role may decrypt with it",
+    ruled_out_by="DescribeClusters: no KMS key encrypts ECS Exec's sessions, or the task role can decrypt with it",
 )
 def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """The task role may not use the KMS key that encrypts ECS Exec's sessions."""
+    """The task role cannot use the KMS key that encrypts ECS Exec's sessions."""
     key = snapshot.session_key
+    if key and (state := what_ends_state(key)):
+        fact, remedy = state
+        services = frozenset(service.name for service, _ in _tasks(snapshot, lambda task: task.execute))
+        yield Evidence(key.arn, (_encrypts(snapshot, key), fact), remedy, services)
     for arn, permissions in snapshot.session_roles.items() if key else ():
         assert key
         name, keys = iam.role_name(arn), keys_of(snapshot, arn, permissions)
@@ -190,8 +196,7 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread) or access.sentences)
             continue
         facts = (
-            f"DescribeClusters: executeCommandConfiguration of {snapshot.environment.names.cluster} has kmsKeyId"
-            f" {key.arn}.",
+            _encrypts(snapshot, key),
             f"{name} may not call {DECRYPT} on it, so that no session can begin.",
             f"GetKeyPolicy: the key's policy denies {name}." if is_denied else access.sentence,
         )
@@ -199,6 +204,11 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if is_denied:
             remedy = Remedy("Correct the key's policy: aws kms put-key-policy.")
         yield Evidence(name, facts, remedy, services)
+
+
+def _encrypts(snapshot: Snapshot, key: KmsKey) -> str:
+    cluster = snapshot.environment.names.cluster
+    return f"DescribeClusters: executeCommandConfiguration of {cluster} has kmsKeyId {key.arn}."
 
 
 @check(

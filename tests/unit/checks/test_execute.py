@@ -370,6 +370,26 @@ def test_a_task_role_that_may_use_the_sessions_key() -> None:
         assert answer.status == "unknown" and why in answer.evidence[0]
 
 
+@pytest.mark.parametrize(
+    ("state", "way"),
+    [
+        ("Enabled", ""),
+        ("Updating", ""),
+        ("Disabled", "aws kms enable-key "),
+        ("PendingDeletion", "aws kms cancel-key-deletion "),
+        ("PendingImport", "Import the same key material again"),
+    ],
+)
+def test_nobody_can_use_a_sessions_key_in_its_state(state: str, way: str) -> None:
+    """Also a role that every policy lets use it."""
+    allowed = encrypted(healthy(), policy(action="kms:Decrypt"))
+    assert allowed.session_key
+    answers = run_check(CHECKS["exec-kms"], replace(allowed, session_key=replace(allowed.session_key, state=state)))
+    found = [each for each in answers if each.status == "found"]
+    assert len(found) == bool(way) and all(each.remedy.command.startswith(way) for each in found)
+    assert all(f"KeyState {state}" in each.evidence[1] for each in found)
+
+
 def exchanged(snapshot: Snapshot, **names: str) -> Snapshot:
     """Let the worker's definition name its two roles in each other's place, in an environment of these names."""
     environment = replace(snapshot.environment, names=NAMES.model_copy(update=names))
