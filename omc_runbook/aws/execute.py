@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from omc_runbook.aws import channel
 from omc_runbook.aws import plugin as session_plugin
 from omc_runbook.aws.answer import InvalidResponse
-from omc_runbook.aws.failures import DENIED, code_of, message_of
+from omc_runbook.aws.failures import DENIED, code_of, message_of, refused_action
 
 if TYPE_CHECKING:
     from botocore.signers import RequestSigner
@@ -127,7 +127,8 @@ def _signer(client: ECSClient) -> Any:
 def _client_failure(error: ClientError) -> ExecFailure:
     code, message = code_of(error), message_of(error)
     if code in DENIED:
-        return ExecFailure("denied", message, f"ecs:{error.operation_name}")
+        # With a key for the cluster's sessions, the call needs kms:GenerateDataKey too.
+        return ExecFailure("denied", message, refused_action(message) or f"ecs:{error.operation_name}")
     if code == "TargetNotConnectedException":
         return ExecFailure("agent", message)
     if code == "InvalidParameterException" and "not enabled" in message:

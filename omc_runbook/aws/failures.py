@@ -373,10 +373,8 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     missing = f"{permission.partition(':')[0]}:{error.operation_name}"
     if code in DENIED:
         message = message_of(error)
-        # A call may need another permission too, such as iam:PassRole or a key's.
-        match = _PERFORM.search(message)
         of_key = "kms:GenerateDataKey" if error.operation_name in _ENCRYPTING else "kms:Decrypt"
-        permission = match[1] if match else of_key if "KMS" in message else missing
+        permission = refused_action(message) or (of_key if "KMS" in message else missing)
         explicit = _EXPLICIT_DENY.search(message)
         return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
     if code in THROTTLED:
@@ -384,6 +382,12 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
         return ReadFailure(what, missing, code, "throttled")
     is_lost = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= FIRST_SERVER_ERROR
     return ReadFailure(what, missing, code, "failed", may_have_happened=is_lost)
+
+
+def refused_action(message: str) -> str:
+    """The action that a refusal names, "" for none: a call may need others too, such as iam:PassRole or a key's."""
+    match = _PERFORM.search(message)
+    return match[1] if match else ""
 
 
 def _unreachable(permission: str, error: BotoCoreError) -> str:

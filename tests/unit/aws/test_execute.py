@@ -1,0 +1,35 @@
+"""Why ECS Exec did not run a command, by ECS's refusal or the agent's last message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from omc_runbook.aws import execute
+
+
+class Client:
+    """A client of ECS that starts a session, or refuses with a message."""
+
+    def __init__(self, refusal: str = "") -> None:
+        self.refusal = refusal
+
+    def execute_command(self, **_: Any) -> Any:
+        if self.refusal:
+            error = {"Code": "AccessDeniedException", "Message": self.refusal}
+            raise ClientError({"Error": error}, "ExecuteCommand")  # type: ignore[typeddict-item]
+        return {"session": {"streamUrl": "wss://session?X-Amz-Signature=0", "tokenValue": "token"}}
+
+
+def run(client: Any) -> str | execute.ExecFailure:
+    return execute.run(client, "cluster", "task", "app", "sh -c true")
+
+
+@pytest.mark.parametrize("action", ["ecs:ExecuteCommand", "kms:GenerateDataKey"])
+def test_the_permission_is_that_of_the_refusal(action: str) -> None:
+    """Where a key encrypts the cluster's sessions, the caller has to make a data key too."""
+    failure = run(Client(f"User: me is not authorized to perform: {action} on resource: it"))
+    assert isinstance(failure, execute.ExecFailure)
+    assert (failure.kind, failure.permission) == ("denied", action)
