@@ -26,7 +26,13 @@ FailureKind = Literal["off", "agent", "denied", "no-answer", "network", "no-shel
 ECS does not answer; the session's endpoint is not reached; the container has no shell, or lacks a program; the session
 failed; a timeout."""
 
-_NOT_STARTED = re.compile(r"Unable to start command: Failed to start pty|[^\n]*executable file not found in \$PATH")
+_NOT_STARTED = re.compile(
+    r"(?:-+ERROR-+\s+)?(?:Unable to start command: Failed to start pty|[^\n]*executable file not found in \$PATH)"
+)
+"""What an agent says, with or without its title for errors, where a container lacks the program.
+
+See https://github.com/aws/amazon-ssm-agent/blob/mainline/agent/framework/processor/executer/iohandler/iohandler.go
+"""
 MESSAGES = "ssmmessages"
 """The service whose channels sessions go through."""
 

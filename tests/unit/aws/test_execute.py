@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from omc_runbook.aws import execute
+from omc_runbook.aws import channel, execute
 
 
 class Client:
@@ -33,3 +33,22 @@ def test_the_permission_is_that_of_the_refusal(action: str) -> None:
     failure = run(Client(f"User: me is not authorized to perform: {action} on resource: it"))
     assert isinstance(failure, execute.ExecFailure)
     assert (failure.kind, failure.permission) == ("denied", action)
+
+
+@pytest.mark.parametrize("title", ["", "----------ERROR-------\n"])
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Unable to start command: Failed to start pty: fork/exec /bin/sh: no such file or directory", "no-shell"),
+        ('OCI runtime exec failed: exec: "sh": executable file not found in $PATH', "no-shell"),
+        ("Fetching data key failed", "session"),
+    ],
+)
+def test_a_container_without_a_shell_is_told(
+    message: str, kind: str, title: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Agents put a title before what went wrong, or none."""
+    monkeypatch.setattr(channel, "read_output", lambda *_: ("", f"{title}{message}"))
+    failure = run(Client())
+    assert isinstance(failure, execute.ExecFailure)
+    assert failure.kind == kind
