@@ -315,7 +315,8 @@ def _on_rivals(found: Discovery) -> str:
     secrets = [name for name in names if not is_of_service(name)]
     return (
         f"{found.environment} may also be {listed([*clusters], FILES_NAMED)}, with services that refer to"
-        f" {listed(secrets, FILES_NAMED)}: if that is meant, correct secret, cluster and service in the file."
+        f" {listed(secrets, FILES_NAMED)}: if that is meant, write its secret into the file and run init again, which"
+        " finds the other names."
     )
 
 

@@ -185,6 +185,7 @@ def test_another_projects_names_are_told_unless_the_files_name_the_secret(in_fil
     *_, last = combine("staging", declared, AwsAnswer(discovery=discovery), "", TODAY).remarks
     sentence = "staging may also be shop-staging, with services that refer to shop/staging"
     assert last.startswith(sentence) is is_told
+    assert last.endswith("and run init again, which finds the other names.") is is_told
 
 
 @pytest.mark.parametrize(
