@@ -107,8 +107,7 @@ def _find(
         answer = AwsAnswer(why_not=why)
     if answer.discovery:
         in_files = {field: name.value for field, name in declared.names.items()} if declared else {}
-        expected = {**configured(settings.names), **in_files}
-        discovery = replace(answer.discovery, environment=environment, expected=expected)
+        discovery = answer.discovery.expecting(environment, in_files, configured(settings.names))
         answer = replace(answer, discovery=discovery, policy=_policy(settings, region, discovery))
     return names.combine(environment, declared, answer, region, datetime.now(UTC).date())
 

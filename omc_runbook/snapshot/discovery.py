@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from omc_runbook.aws import ec2, ecs, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
@@ -77,6 +77,12 @@ class Discovery:
     """Clusters that were left out, because there are too many."""
     expected: Mapping[str, str] = field(default_factory=dict)
     """The secret, cluster and service of Terraform's files, else the configured ones: they count where in use."""
+
+    def expecting(self, environment: str, *names: Mapping[str, str]) -> Self:
+        """The same for an environment of which names are expected: of each field the first that is in use."""
+        used = {name for each in self.services for name in (each.cluster, each.name, *each.keys_by_secret)}
+        expected = {field: name for each in reversed(names) for field, name in each.items() if name in used}
+        return replace(self, environment=environment, expected=expected)
 
     @property
     def secret(self) -> str:

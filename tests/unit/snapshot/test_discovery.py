@@ -149,6 +149,17 @@ def test_of_the_configured_clusters_secrets_that_with_most_variables_there_is_ta
     assert discovery.secret == "coins-staging/app"
 
 
+def test_a_configured_secret_in_use_counts_before_one_of_the_files_that_is_not() -> None:
+    """What the files name counts first where services use it."""
+    services = (
+        found("api", "coins-staging", A="coins-staging/app|A"),
+        found("api", "shop-staging", A="shop-staging/app|A", B="shop-staging/app|B"),
+    )
+    of_config = {"secret": "coins-staging/app", "service": "api"}
+    for secret, expected in (("former", "coins-staging/app"), ("shop-staging/app", "shop-staging/app")):
+        assert account("", *services).expecting("staging", {"secret": secret}, of_config).secret == expected
+
+
 @pytest.mark.parametrize("secret", [NAME, ARN, ARN.rpartition("-")[0]])
 def test_a_secret_configured_by_its_arn_is_known_by_its_name(secret: str) -> None:
     """As references to it are."""
