@@ -162,7 +162,7 @@ def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "exec-kms",
     needs=(*NEEDS, "session_key"),
-    ruled_out_by="DescribeClusters: no KMS key encrypts ECS Exec's sessions, or the task role can decrypt with it",
+    ruled_out_by="DescribeClusters: no KMS key encrypts ECS Exec's sessions, or the task role may decrypt with it",
 )
 def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The task role cannot use the KMS key that encrypts ECS Exec's sessions."""
