@@ -1,5 +1,6 @@
 """The papermill engine that masks every value that its kernel registers before it saves."""
 
+import errno
 import logging
 import os
 import re
@@ -20,7 +21,7 @@ from omc_runbook.masking import channel, registry
 from omc_runbook.masking.index import Index
 from omc_runbook.masking.nested import mask_members
 from omc_runbook.model import ending
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, UsageError
 from omc_runbook.model.parameters import PASTED
 
 # Fields of the notebook format, which are no text.
@@ -42,6 +43,11 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
         # Most of a notebook is the same at its next save: clean text stays clean until another value is registered.
         self._index: Index | None = None
         self._clean: set[tuple[str, bool]] = set()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the first cell has begun."""
+        return any(cell.metadata.papermill["status"] != self.PENDING for cell in self.nb.cells)
 
     @catch_nb_assignment  # type: ignore[untyped-decorator]
     def save(self, **kwargs: Any) -> None:
@@ -128,7 +134,8 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
     """papermill's engine, with a kernel that announces which values to mask.
 
     The values arrive over a private socket as the kernel registers them; they are in no file and no argument. Raises
-    UsageError when output is also to be written to ``stdout_file``, ``stderr_file`` or the log.
+    UsageError when output is also to be written to ``stdout_file``, ``stderr_file`` or the log, and CouldNotLook where
+    the system refuses something before the first cell.
     """
 
     @classmethod
@@ -155,6 +162,12 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
             # papermill writes no notebook then, and the run may have begun a change.
             manager.output_path = nb.metadata.papermill["output_path"]
             raise
+        except OSError as error:
+            if manager.has_begun:
+                raise
+            where = f" ({error.filename})" if error.filename else ""
+            reason = f"The run could not begin: {error.strerror or error}{where}. Mend that, then run again."
+            raise CouldNotLook(f"{OUT_OF_FILES if error.errno == errno.EMFILE else reason} Nothing was done.") from None
         finally:
             # How the notebook ended is known, and is about to be saved.
             ending.decide()

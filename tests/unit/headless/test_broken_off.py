@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import pytest
 
 from omc_runbook.headless import notebooks
 from omc_runbook.headless import run as headless_run
+from omc_runbook.masking import channel
 from omc_runbook.model import temporary
 from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, UsageError
 from omc_runbook.model.findings import Outcome
@@ -136,6 +138,32 @@ def test_a_run_without_room_for_its_temporary_files_has_done_nothing(
     with pytest.raises(CouldNotLook, match=sentence):
         headless_run.run("verify", (), tmp_path, publish=lambda each: outcomes.append(each) or each)
     assert [each.failure.endswith("Nothing was done.") for each in outcomes] == [True]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (
+            errno.ENOSPC,
+            r"^The run could not begin: No space left on device \(\S+\)\. Mend that, then run again\. Nothing",
+        ),
+        (errno.EMFILE, rf"^{re.escape(OUT_OF_FILES)} Nothing"),
+    ],
+)
+def test_a_kernel_that_the_system_refuses_has_done_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str
+) -> None:
+    """Its connection file has no room, for example: no cell has run, so that no environment is to be verified."""
+
+    @contextmanager
+    def listen(*_: object) -> Iterator[Path]:
+        raise OSError(number, os.strerror(number), str(tmp_path / "kernel.json"))
+        yield tmp_path
+
+    monkeypatch.setattr(channel, "listen", listen)
+    with pytest.raises(CouldNotLook, match=rf"{sentence} was done\.$"):
+        headless_run.run("verify", (), tmp_path, in_kernel=True)
     assert not list(tmp_path.iterdir())
 
 
