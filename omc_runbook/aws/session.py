@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import boto3
 import botocore.session
@@ -306,10 +306,10 @@ def require(what: str, permission: str, call: Callable[[], T], do: str = "read",
     """Make a call that must succeed; raises CouldNotLook for any failure, with `do` as the verb of its sentence.
 
     Of a call that is no read, it says so where AWS may have carried it out all the same, and so does the
-    KeyboardInterrupt of one that is interrupted. `profile` is as for `attempt`,
-    None where the caller does not know it.
+    KeyboardInterrupt of one that is interrupted. `profile` is as for `attempt`, None where the caller does not know it.
     """
     doubt = "" if do == "read" else f" It is unknown whether {permission} took effect."
+    lost: Literal["no-answer", "in-doubt"] = "in-doubt" if doubt else "no-answer"
     try:
         with changing(permission) if doubt else nullcontext():
             answer = attempt(what, permission, call, profile or "")
@@ -322,10 +322,10 @@ def require(what: str, permission: str, call: Callable[[], T], do: str = "read",
                 _sessions_of(profile).clear()
         if error.kind != "no-answer":
             raise
-        raise CouldNotLook(f"{error}{doubt}", kind=error.kind) from None
+        raise CouldNotLook(f"{error}{doubt}", kind=lost) from None
     if isinstance(answer, ReadFailure):
         is_lost = answer.may_have_happened
-        raise CouldNotLook(answer.sentence_for(do) + (doubt if is_lost else ""), kind="no-answer" if is_lost else "")
+        raise CouldNotLook(answer.sentence_for(do) + (doubt if is_lost else ""), kind=lost if is_lost else "")
     return answer
 
 
@@ -337,7 +337,7 @@ def make_change(what: str, permission: str, call: Callable[[], object], is_done:
     try:
         require(what, permission, call, "change")
     except CouldNotLook as error:
-        if error.kind == "no-answer":
+        if error.kind == "in-doubt":
             with suppress(CouldNotLook):
                 if is_done():
                     return

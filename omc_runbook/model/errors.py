@@ -42,10 +42,11 @@ class CannotFollow(CannotEdit):
 class CouldNotLook(RunbookError):
     """AWS could not be reached, or refused every call (exit code 2)."""
 
-    def __init__(self, message: str = "", kind: Literal["", "credentials", "no-answer"] = "") -> None:
+    def __init__(self, message: str = "", kind: Literal["", "credentials", "no-answer", "in-doubt"] = "") -> None:
         super().__init__(message)
         self.kind = kind
-        """Where it counts, why: every later call with these credentials fails too; what got no answer may be done."""
+        """Where it counts, why: every later call with these credentials fails too; a read has no answer; a change that
+        has none may be done."""
 
 
 class ConflictError(RunbookError):

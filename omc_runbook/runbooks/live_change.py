@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from omc_runbook.changes.deploy.rollout import Rollout, Show
 from omc_runbook.changes.engine.step import Cancelled
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, RunbookError, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.report.archive.state import ChangeState, StateFile, Wish
 from omc_runbook.report.display.progress import Progress
 
@@ -27,6 +27,8 @@ FORWARD = frozenset({"redeploy", "watch", "grant", "look", "start"})
 
 UNSURE = frozenset({"database", "move"})
 """The steps that may have taken effect without an answer that says so."""
+CALLS = frozenset({"create", "restore", "undelete", "grant", "register", "terraform", "withdraw"})
+"""The steps of calls that may have taken effect where their answer is lost, or somebody interrupts."""
 OPEN = frozenset({"paused", "unknown"})
 """The states of a deployment that another run should look at."""
 
@@ -128,7 +130,8 @@ class LiveChange:
         if self.state is None:
             return False
         has_tried = bool(UNSURE & {*self.state.steps}) and not isinstance(error, UsageError | ConflictError)
-        return bool(self.state.changes) or has_tried
+        has_called = bool(CALLS & {*self.state.steps[-1:]}) and _is_in_doubt(error)
+        return bool(self.state.changes) or has_tried or has_called
 
     def _note(self, change: Callable[[ChangeState], ChangeState]) -> None:
         if self.state is None:
@@ -156,6 +159,13 @@ class LiveChange:
         if wish == "back" and can_go_back and step:
             # A step that cannot be stopped in its middle is followed by one that can.
             self._wishes.put(wish)
+
+
+def _is_in_doubt(error: RunbookError) -> bool:
+    """Whether a call may have taken effect; a wish to stop is followed only between two calls."""
+    if isinstance(error, CouldNotLook):
+        return error.kind == "in-doubt"
+    return isinstance(error, Interrupted) and not str(error).startswith(STOPPED)
 
 
 def refuse_another(others: Sequence[tuple[StateFile, ChangeState]]) -> None:

@@ -102,7 +102,8 @@ class _KeyAddition:
         except (CouldNotLook, ConflictError) as error:
             if self._journal.changes:
                 raise
-            raise type(error)(f"{error} Nothing was done before.") from None
+            error.args = (f"{error} Nothing was done before.",)
+            raise
         reversal = None
         if self._journal.is_cancelled:
             announce = next(iter(self._contexts.values())).announce

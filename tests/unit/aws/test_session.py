@@ -665,6 +665,18 @@ def test_a_write_that_is_interrupted_says_that_it_may_still_take_effect() -> Non
         require("policy read", "iam:PutRolePolicy", interrupt())
 
 
+@pytest.mark.parametrize(("do", "kind"), [("read", "no-answer"), ("change", "in-doubt")])
+def test_what_has_no_answer_is_in_doubt_where_it_was_to_change_something(do: str, kind: str) -> None:
+    """A read that has none leaves nothing behind."""
+
+    def call() -> None:
+        raise ReadTimeoutError(endpoint_url="https://iam.amazonaws.com")
+
+    with pytest.raises(CouldNotLook) as lost:
+        require("policy read", "iam:PutRolePolicy", call, do)
+    assert lost.value.kind == kind
+
+
 @contextmanager
 def trickling(pause: float) -> Iterator[str]:
     """A server that announces a long body, and sends a byte of it every so many seconds; gives its address."""

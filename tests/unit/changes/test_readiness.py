@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from support.faults.deployment import EXIT, HEALTH, IMAGE, LOG, RUNNING, START, VOLUME, deployed, rolled_back
@@ -35,12 +36,13 @@ from omc_runbook.changes.add_key.environment_plan import KeyInEnvironment
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
 from omc_runbook.changes.deploy import readiness
+from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.secret.plan import plan_update
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks import startup
 from omc_runbook.checks.stopped_tasks import of_kind
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
@@ -197,6 +199,19 @@ def test_a_missing_permission_is_a_blocker() -> None:
     (blocker,) = blockers(refused(healthy()))
     assert "New tasks of worker would fail whatever their values are: The execution role may not read" in blocker
     assert not blockers(stuck(healthy(), "worker", DENIED))
+
+
+def test_a_key_whose_first_call_has_no_answer_stays_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That nothing was done before says nothing of the call itself."""
+
+    def lose(*_: object) -> None:
+        raise CouldNotLook("It is unknown whether it took effect.", kind="in-doubt")
+
+    monkeypatch.setattr(executor, "execute", lose)
+    key, context = NewKey("SMTP_PASSWORD", "", "", False, "str", ()), cast("ChangeContext", SimpleNamespace(tell=print))
+    with pytest.raises(CouldNotLook, match=r"took effect\. Nothing was done before\.$") as lost:
+        executor.apply(AddKeyPlan(key, Path("/x"), (), ()), {"staging": context})
+    assert lost.value.kind == "in-doubt"
 
 
 def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:

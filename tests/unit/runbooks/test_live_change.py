@@ -18,7 +18,7 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, R
 from omc_runbook.report.archive.state import ChangeState, StateFile, Wish, own_process
 from omc_runbook.report.change_state import ChangeToFinish
 from omc_runbook.runbooks import live_change as module
-from omc_runbook.runbooks.live_change import LiveChange, refuse_another
+from omc_runbook.runbooks.live_change import CALLS, STOPPED, LiveChange, refuse_another
 
 STATE = ChangeState(
     runbook="rotate",
@@ -196,6 +196,15 @@ def test_to_stop_watching_is_heard_at_every_step(tmp_path: Path, step: str) -> N
         (("stage", "move"), False, CouldNotLook("No answer."), True),
         (("stage", "move"), False, ConflictError("Theirs stays."), False),
         (("stage",), False, Interrupted("Interrupted."), False),
+        (("stage",), False, CouldNotLook("It is unknown whether it took effect.", "in-doubt"), False),
+        *((("look", step), False, Interrupted("Interrupted."), True) for step in sorted(CALLS)),
+        (("grant",), False, CouldNotLook("It is unknown whether it took effect.", "in-doubt"), True),
+        (("grant",), False, CouldNotLook("No answer to a read.", "no-answer"), False),
+        (("grant",), False, CouldNotLook("AWS refused it."), False),
+        (("grant",), False, ConflictError("Theirs stays."), False),
+        # A wish is followed before a call, or after it.
+        (("grant",), False, Interrupted(STOPPED), False),
+        (("register", "redeploy"), False, Interrupted("Interrupted."), False),
         ((), False, UsageError("Wrong."), False),
     ],
 )
