@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted
 
 _Stop = CouldNotLook | ConflictError | Interrupted
 RUN_AGAIN = "Run again to finish."
+_OWN_ADVICE = re.compile(r"\brun (again (to|from)|verify)\b", re.IGNORECASE)
+"""What to do next, as an error itself says it."""
 
 Made = Change | tuple[Change, ...]
 """A change, or several that came into force at once, of which an interruption leaves none untold."""
@@ -54,11 +57,15 @@ class Journal:
         self._tell(*changes)
 
     def explain(self, error: _Stop, advice: str) -> _Stop:
-        """The same error with the changes made before it; an error that lists them already stays as it is."""
+        """The same error with the changes made before it; an error that lists them already stays as it is.
+
+        RUN_AGAIN is left out where the error says itself what to do: to run verify first, for example.
+        """
         if self._is_explained or not self.changes:
             return error
         self._is_explained = True
-        return type(error)(f"{error} Done before: {', '.join(map(str, self.changes))}. {advice}")
+        own = advice == RUN_AGAIN and _OWN_ADVICE.search(str(error))
+        return type(error)(f"{error} Done before: {', '.join(map(str, self.changes))}.{'' if own else f' {advice}'}")
 
 
 def execute(

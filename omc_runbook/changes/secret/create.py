@@ -103,7 +103,7 @@ def _create(clients: Clients, plan: CreatePlan) -> _Made:
         secretsmanager.create, client, plan.name, plan.text, plan.token, plan.description, plan.tags, kms_key
     )
     is_made = require(f"secret {plan.name}", "secretsmanager:CreateSecret", create, plan.intent)
-    return is_made, partial(_verify_new, clients, plan, key)
+    return is_made, partial(_verify_new, clients, plan, key, is_made)
 
 
 def _apply_draft(clients: Clients, plan: CreatePlan) -> _Made:
@@ -164,13 +164,18 @@ def _names_secret(output: Output, name: str) -> bool:
     return value_from.is_secret_name(name, output.arn.rpartition(":")[2])
 
 
-def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None) -> CreateResult:
-    """Verify document, version, tags, description and KMS key of the new secret against the plan."""
+def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None, is_made: bool) -> CreateResult:
+    """Verify document, version, tags, description and KMS key of the new secret, which this run made, to the plan."""
     secret, value = _read(clients, plan.name, lambda secret: secret is None)
     if secret is None:
         raise CouldNotLook(
             f"{plan.name} was not created, or cannot be read yet: Secrets Manager refuses the name of a secret that was"
             " just deleted without a recovery window. Run create again in some minutes."
+        )
+    if is_made and (value is None or value.version_id != plan.token):
+        raise ConflictError(
+            f"Somebody else changed {plan.name} right after this run had created it: theirs stays. Run verify to see"
+            " the current state."
         )
     if value is None or value.version_id != plan.token:
         raise ConflictError(

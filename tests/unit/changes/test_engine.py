@@ -130,6 +130,28 @@ def test_a_step_gives_its_own_advice_and_where_nothing_was_done_there_is_none() 
         bench.run(bench.step("c"), Step(name="d", apply=refuse(UsageError("Wrong."))))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConflictError("main.tf was changed since the plan was made. Run again to make a new plan."),
+        CouldNotLook("It does not read back as written: run verify before anything else."),
+        KeyboardInterrupt("Interrupted. PutRolePolicy may still take effect: run again to continue."),
+    ],
+)
+def test_an_error_that_says_what_to_do_is_not_given_a_second_advice(error: BaseException) -> None:
+    """The two would contradict each other, or say the same twice; a step's own advice says more."""
+
+    def refuse() -> None:
+        raise error
+
+    kind = Interrupted if isinstance(error, KeyboardInterrupt) else type(error)
+    with pytest.raises(kind) as told:
+        Bench().run(Bench().step("a"), Step(name="b", apply=refuse))
+    assert str(told.value) == f"{error} Done before: did a."
+    with pytest.raises(kind, match=r"Done before: did a\. Its label stays\.$"):
+        Bench().run(Bench().step("a"), Step(name="b", apply=refuse, advice="Its label stays."))
+
+
 CHANGES = {
     '{"key": "A", "action": "changed", "origin": "prompt", "version": "v", "environment": "staging"}': Change(
         action="changed", key="A", origin="prompt", version="v", environment="staging"

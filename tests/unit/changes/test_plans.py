@@ -51,6 +51,7 @@ from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import State, expected
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.fix import ownership
+from omc_runbook.changes.secret import create
 from omc_runbook.changes.secret.create_plan import plan_create
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, SecretPlan, kept_note, plan_update, why_not_writable
@@ -1394,3 +1395,21 @@ def test_a_new_key_that_is_too_long_is_told_so() -> None:
         describe(name, "", "", False, "str", ())
     with pytest.raises(UsageError, match="use capitals, digits and _"):
         describe("news-key", "", "", False, "str", ())
+
+
+@pytest.mark.parametrize(
+    ("is_made", "sentence"),
+    [
+        (True, r"^Somebody else changed app right after this run had created it: theirs stays\. Run verify to see"),
+        (False, r"^Somebody else created or changed app at the same time: theirs stays, yours was not written\."),
+    ],
+)
+def test_a_secret_that_somebody_changes_right_after_it_was_created_is_no_secret_that_was_not_written(
+    monkeypatch: pytest.MonkeyPatch, is_made: bool, sentence: str
+) -> None:
+    """The run lists it among what it has done: it was created, and another version came after it."""
+    secret, theirs = SimpleNamespace(name="app"), SimpleNamespace(version_id="theirs")
+    monkeypatch.setattr(create, "_read", lambda *_: (secret, theirs))
+    plan: Any = SimpleNamespace(name="app", token="ours")
+    with pytest.raises(ConflictError, match=sentence):
+        create._verify_new({}, plan, None, is_made)  # type: ignore[arg-type]
