@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -177,7 +177,14 @@ def begin(
     forward = {rollout.service: rollout for rollout in undo}
     stoppable = {name: rollout for name, rollout in forward.items() if rollout.arn and rollout.state != "done"}
 
-    def start(service: Service) -> Rollout:
+    begun: dict[int, Rollout] = {}
+
+    def start(number: int, service: Service) -> Rollout:
+        # An interrupt may come before the caller has its future.
+        begun[number] = rollout = begin_one(service)
+        return rollout
+
+    def begin_one(service: Service) -> Rollout:
         revision_arn, primary = revisions.get(service.name, ""), service.primary
         if service.name in underway and primary:
             return _follow(service, primary)
@@ -190,17 +197,15 @@ def begin(
         return _begin(clients, cluster, service, revision_arn)
 
     with ThreadPoolExecutor(PARALLEL, "redeploy") as pool:
-        calls, yielded = list[Future[Rollout]](), 0
+        yielded = 0
         try:
-            for service in services:
-                calls.append(pool.submit(start, service))
-            for call in calls:
+            for call in [pool.submit(start, number, service) for number, service in enumerate(services)]:
                 rollout = call.result()
                 yielded += 1
                 yield rollout
         except (CouldNotLook, KeyboardInterrupt):
             pool.shutdown(cancel_futures=True)
-            yield from (call.result() for call in calls[yielded:] if not (call.cancelled() or call.exception()))
+            yield from (rollout for number, rollout in sorted(begun.items()) if number >= yielded)
             raise
 
 

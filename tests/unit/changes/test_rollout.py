@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from support.steps import Still
 from omc_runbook.aws.deployments import ServiceDeployment, ServiceRevision
 from omc_runbook.aws.ecs import Service, ServiceEvent, Task
 from omc_runbook.aws.session import Clients
+from omc_runbook.changes.deploy import rollout
 from omc_runbook.changes.deploy.rollout import (
     GONE,
     Rollout,
@@ -348,6 +350,25 @@ def test_a_deployment_that_has_begun_is_told_where_somebody_interrupts_before_th
         raise KeyboardInterrupt
 
     begun = begin(cast("Clients", lambda name: ecs), "staging", cast("Sequence[Service]", services()))
+    assert next(begun).service == "backend"
+    with pytest.raises(KeyboardInterrupt):
+        next(begun)
+
+
+def test_a_deployment_that_has_begun_is_told_where_somebody_interrupts_as_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The call is with a thread already, but nobody has its future yet."""
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *arguments: Any, **keywords: Any) -> Any:
+            super().submit(*arguments, **keywords).result(20)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(rollout, "ThreadPoolExecutor", Pool)
+    ecs = Beginning()
+    ecs.barrier = threading.Barrier(1)
+    begun = begin(cast("Clients", lambda name: ecs), "staging", (service("backend"), service("worker")))
     assert next(begun).service == "backend"
     with pytest.raises(KeyboardInterrupt):
         next(begun)
