@@ -260,6 +260,7 @@ def _run_notebook(
     notifies: bool | None,
 ) -> int:
     """Run a runbook, print its progress and summary, and return its exit code."""
+    ending.prepare_run()
     # Nothing of what is imported becomes garbage: to search it again and again takes a tenth of a run.
     gc.set_threshold(_GARBAGE)
 
@@ -554,7 +555,7 @@ def _run(words: list[str]) -> int:
     try:
         code = cli.main(words, PROGRAM, standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("Interrupted.", err=True)
+        click.echo(ending.interrupted(), err=True)
         return CANNOT_FINISH
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -626,7 +627,7 @@ def _end(number: int, frame: object) -> None:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     if is_new:
-        click.echo("Interrupted.", err=True)
+        click.echo(ending.interrupted(), err=True)
     raise SystemExit(CANNOT_FINISH)
 
 

@@ -49,6 +49,11 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
         """Whether the first cell has begun."""
         return any(cell.metadata.papermill["status"] != self.PENDING for cell in self.nb.cells)
 
+    def cell_start(self, *args: Any, **kwargs: Any) -> None:
+        """Note, and save, that a cell begins."""
+        ending.begin_run()
+        super().cell_start(*args, **kwargs)
+
     @catch_nb_assignment  # type: ignore[untyped-decorator]
     def save(self, **kwargs: Any) -> None:
         """Mask the notebook (sources, outputs, metadata) and write it to the output path, if there is one.

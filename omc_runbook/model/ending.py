@@ -29,6 +29,8 @@ class _State:
     """The last signal that came."""
     is_repeated: bool = False
     """Whether the next one is that one again."""
+    is_before_run: bool = False
+    """Whether a run is prepared, and none of its cells has begun."""
     is_decided: bool = False
     """Whether what this process ends with is known, so that the next signal comes too late."""
 
@@ -80,6 +82,21 @@ def note(number: int) -> bool:
         hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
         resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
     return is_new
+
+
+def prepare_run() -> None:
+    """Note that a run is prepared: until `begin_run`, nothing is done."""
+    _state.is_before_run = True
+
+
+def begin_run() -> None:
+    """Note that the first cell begins."""
+    _state.is_before_run = False
+
+
+def interrupted() -> str:
+    """What to say where a signal ends this process."""
+    return "Interrupted. Nothing was done." if _state.is_before_run else "Interrupted."
 
 
 def decide() -> None:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import secrets
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,8 @@ from omc_runbook.headless import completion, notebooks, overview, terminal
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
 from omc_runbook.masking import registry
-from omc_runbook.model import unread_target
+from omc_runbook.masking.engine import MaskingManager
+from omc_runbook.model import ending, unread_target
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import OUT_OF_FILES
 from omc_runbook.model.findings import Finding, Outcome, Remedy, TargetOutcome, with_remedies_of_causes
@@ -463,6 +465,29 @@ def test_a_bug_is_no_finding(
     monkeypatch.setattr(headless_run, "run", lambda *_, **__: {}[value])
     code, out, err = ended_with(capsys, "run", "verify", "--record", str(tmp_path))
     assert (code, out) == (2, "") and err.startswith("Traceback") and err.endswith("KeyError: '‹KEY›'\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_signal_before_the_first_cell_has_done_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int, has_begun: bool
+) -> None:
+    """Later, the command line does not know what was done."""
+    handlers = {each: signal.getsignal(each) for each in ending.handled_signals()}
+
+    def run(*_: object, **__: object) -> None:
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()], metadata={"papermill": {}})
+        manager = MaskingManager(notebook, None, False, False)
+        manager.notebook_start()
+        if has_begun:
+            manager.cell_start(notebook.cells[0], 0)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(headless_run, "run", run)
+    code, _, err = ended_with(capsys, "run", "verify", "--record", str(tmp_path))
+    for each, handler in handlers.items():
+        signal.signal(each, handler)
+    assert (code, err.strip()) == (2, "Interrupted." if has_begun else "Interrupted. Nothing was done.")
 
 
 @pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])
