@@ -39,6 +39,8 @@ INIT_FILES = ("terraform.tfstate", "environment")
 SECRET_ARN = re.compile(r"\Aarn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:\S+\Z")
 
 LOCKED = "acquiring the state lock"
+BEGUN = re.compile(r"^\S.*: (Creating|Modifying|Destroying)\.\.\.", re.MULTILINE)
+"""What apply prints as it begins to change a resource."""
 ADVICE: tuple[tuple[str, str], ...] = (
     (r"Saved plan is stale", "Somebody applied since the plan was made: run again to plan on top."),
     (
@@ -273,12 +275,14 @@ def _run(saved: SavedPlan, verb: str, *arguments: str, interactive: bool = True)
     except subprocess.TimeoutExpired:
         raise CouldNotLook(
             f"{saved.name} {verb} in {saved.folder} did not end within {SECONDS[verb]} s and was interrupted:"
-            " run it by hand to see what it waits for."
+            " run it by hand to see what it waits for.",
+            kind="in-doubt" if verb == "apply" else "",
         ) from None
     finally:
         _stop(process)
     if process.returncode:
-        raise CouldNotLook(registry.mask(_failure(saved, verb, stderr or stdout, process.returncode)))
+        failure = registry.mask(_failure(saved, verb, stderr or stdout, process.returncode))
+        raise CouldNotLook(failure, kind="in-doubt" if verb == "apply" and BEGUN.search(stdout) else "")
     return stdout
 
 

@@ -81,7 +81,13 @@ def apply(
         change = Change(action="restored" if plan.intent == "restore" else "created", secret=plan.name, by=made_by)
         if is_made:
             yield change
-        result = verify()
+        try:
+            result = verify()
+        except CouldNotLook as error:
+            if plan.draft and not is_made:
+                # Terraform has applied its plan, whatever that made.
+                raise CouldNotLook(str(error), kind="in-doubt") from None
+            raise
         results.append(replace(result, changes=(replace(change, version=result.version_id),)))
         yield from () if is_made else (change,)
 

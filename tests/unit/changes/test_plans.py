@@ -1413,3 +1413,20 @@ def test_a_secret_that_somebody_changes_right_after_it_was_created_is_no_secret_
     plan: Any = SimpleNamespace(name="app", token="ours")
     with pytest.raises(ConflictError, match=sentence):
         create._verify_new({}, plan, None, is_made)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("outputs", "is_doubted"), [((), True), (("arn",), False)])
+def test_what_terraform_has_applied_is_in_doubt_where_no_secret_is_found(
+    monkeypatch: pytest.MonkeyPatch, outputs: tuple[str, ...], is_doubted: bool
+) -> None:
+    """Without an output that names it, nothing says what was made; with one, the change is told."""
+
+    def fail() -> None:
+        raise CouldNotLook("app still does not exist: run create again.")
+
+    monkeypatch.setattr(create, "_apply_draft", lambda *_: (bool(outputs), fail))
+    plan: Any = SimpleNamespace(name="app", intent="create", draft=SimpleNamespace(name="terraform"))
+    told: list[Change] = []
+    with pytest.raises(CouldNotLook, match="still does not exist") as lost:
+        create.apply(None, plan, tell=lambda *changes: told.extend(changes))  # type: ignore[arg-type]
+    assert (bool(told), lost.value.kind == "in-doubt") == (not is_doubted, is_doubted)

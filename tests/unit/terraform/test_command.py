@@ -1,12 +1,13 @@
 """Which of Terraform's programs runs in a folder."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from support.files import write_files
 
 from omc_runbook.model.errors import CouldNotLook
-from omc_runbook.terraform.command import find_program
+from omc_runbook.terraform.command import SavedPlan, apply, find_program
 from omc_runbook.terraform.program import name_of
 
 
@@ -31,6 +32,28 @@ def test_a_folder_with_tofu_files_is_for_tofu(
             find_program(folder)
     install(bin, "tofu")
     assert Path(find_program(folder)).name == program
+
+
+@pytest.mark.parametrize(
+    ("printed", "kind"),
+    [
+        ("aws_secretsmanager_secret.app: Creating...", "in-doubt"),
+        ("aws_ecs_service.app: Modifying... [id=arn:aws:ecs:eu-west-1:1:service/app]", "in-doubt"),
+        ("aws_secretsmanager_secret.app: Refreshing state... [id=app]", ""),
+        ("", ""),
+    ],
+)
+def test_an_apply_that_fails_as_it_changes_something_is_in_doubt(tmp_path: Path, printed: str, kind: str) -> None:
+    """One that fails before, as where the state is locked, has changed nothing."""
+    program = tmp_path / "terraform"
+    program.write_text(f"#!/bin/sh\necho '{printed}'\necho 'Error: It failed' >&2\nexit 1\n")
+    program.chmod(0o755)
+    directory = TemporaryDirectory()
+    plan = SavedPlan(program=str(program), folder=tmp_path, directory=directory, variables={"PATH": "/usr/bin:/bin"})
+    plan.file.touch()
+    with pytest.raises(CouldNotLook, match=r"terraform apply in .* failed: It failed") as failed:
+        apply(plan)
+    assert failed.value.kind == kind
 
 
 LOCK = 'provider "registry.{}/hashicorp/aws" {{\n  version = "5.80.0"\n}}\n'
