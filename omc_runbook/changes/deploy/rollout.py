@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from threading import Thread, current_thread
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -177,10 +178,11 @@ def begin(
     forward = {rollout.service: rollout for rollout in undo}
     stoppable = {name: rollout for name, rollout in forward.items() if rollout.arn and rollout.state != "done"}
 
-    begun: dict[int, Rollout] = {}
+    begun, threads = dict[int, Rollout](), list[Thread]()
 
     def start(number: int, service: Service) -> Rollout:
-        # An interrupt may come before the caller has its future.
+        # An interrupt may come before the caller has its future, and before the pool knows of its thread.
+        threads.append(current_thread())
         begun[number] = rollout = begin_one(service)
         return rollout
 
@@ -205,6 +207,8 @@ def begin(
                 yield rollout
         except (CouldNotLook, KeyboardInterrupt):
             pool.shutdown(cancel_futures=True)
+            for thread in threads:
+                thread.join()
             yield from (rollout for number, rollout in sorted(begun.items()) if number >= yielded)
             raise
 

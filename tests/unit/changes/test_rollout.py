@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -369,6 +370,27 @@ def test_a_deployment_that_has_begun_is_told_where_somebody_interrupts_as_it_is_
     ecs = Beginning()
     ecs.barrier = threading.Barrier(1)
     begun = begin(cast("Clients", lambda name: ecs), "staging", (service("backend"), service("worker")))
+    assert next(begun).service == "backend"
+    with pytest.raises(KeyboardInterrupt):
+        next(begun)
+
+
+def test_a_deployment_that_has_begun_is_told_where_somebody_interrupts_as_its_thread_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python's pool does not know of that thread yet, and does not wait for it."""
+    ecs, is_out, is_answered = Beginning(), threading.Event(), threading.Event()
+    ecs.barrier, start = cast("Any", SimpleNamespace(wait=lambda _: (is_out.set(), is_answered.wait(20)))), Thread.start
+
+    def start_and_interrupt(thread: Thread) -> None:
+        start(thread)
+        is_out.wait(20)
+        monkeypatch.setattr(Thread, "start", start)
+        threading.Timer(0.05, is_answered.set).start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Thread, "start", start_and_interrupt)
+    begun = begin(cast("Clients", lambda name: ecs), "staging", [service("backend"), service("worker")])
     assert next(begun).service == "backend"
     with pytest.raises(KeyboardInterrupt):
         next(begun)
