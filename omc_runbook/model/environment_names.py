@@ -35,9 +35,10 @@ LIVE = "live"
 """A word that means production as a tag's value or at the end of a name, before a number too, and else others."""
 
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
-_BEFORE_PRODUCTION = re.compile(r"(?<![a-z0-9])(pre|non)[-_. ]?(?:production|prod|prd)(?![a-z0-9])", re.IGNORECASE)
-"""What is not production, in two words or in one."""
-_BEFORE_LIVE = re.compile(r"(?<![a-z0-9])(pre|non)[-_. ]?live(?![a-z0-9])", re.IGNORECASE)
+_BEFORE_PRODUCTION = re.compile(
+    r"(?<![a-z0-9])(pre|non)[-_. ]?(?:production|prod|prd|live(?=[\W\d_]*\Z))(?![a-z0-9])", re.IGNORECASE
+)
+"""What is not production, in two words or in one; live means that at the end of a name alone."""
 _NUMBER = re.compile(r"(?<=[A-Za-z])[-_.]?\d+(?![A-Za-z0-9])")
 """The number at the end of a word, as in prod2 and prod-2."""
 _A_REGION = (
@@ -91,8 +92,7 @@ def environment_at_end(name: str) -> str:
 
     demo-shop is a shop, whose name only begins with such a word: "". non-live is nonprod.
     """
-    plain = _BEFORE_LIVE.sub(r"\1prod", without_region(name))
-    words = [word for word in _in_words(plain).split("-") if not word.isdecimal()]
+    words = [word for word in _in_words(without_region(name)).split("-") if not word.isdecimal()]
     return environment_in(words[-1]) if words else ""
 
 

@@ -201,6 +201,11 @@ def test_a_secret_that_a_service_of_aws_manages_is_not_the_applications() -> Non
         ("ohmycoins-non-prod-backend", "nonprod"),
         ("environments/pre_production", "preprod"),
         ("environments/nonproduct", ""),
+        ("shop-pre-live", "preprod"),
+        ("non-live-2", "nonprod"),
+        ("non-live/app", ""),
+        ("go-live", "production"),
+        ("phenon-live", "production"),
     ],
 )
 def test_words_of_names_and_paths(text: str, environment: str) -> None:

@@ -414,6 +414,8 @@ def test_containers_of_another_environments_folder_are_not_compared(folders: str
         ("live/app test/app", "production", "live/app", "live/app"),
         ("live/app non-live/app", "staging", "non-live/app", "non-live/app"),
         ("live/app non-live/app", "production", "live/app", "live/app"),
+        ("pre-live", "production", None, ""),
+        ("live nonlive", "production", "live", "live"),
         ("dev", "production", None, ""),
         ("nonprod prod", "staging", None, ""),
         ("common other", "staging", None, ""),
