@@ -77,15 +77,18 @@ class FileOwners:
     @cached_property
     def other_folders(self) -> set[Path]:
         """The folders that are another environment's, or may be; so is a module that these alone call."""
-        unclear = root_folders.unclear(self._roots, self._values, self._environment)
+        unclear = root_folders.unclear(self._roots, self._values, self._environment) - self._beside_own
         modules = (each for each, callers in self._callers.items() if callers and callers <= self._other_callers)
         # What all regions call, the environment calls, whichever of them it is.
         return self._other_roots | {each for each in modules if not unclear or not unclear <= self._callers[each]}
 
     @cached_property
     def _other_roots(self) -> set[Path]:
-        others = root_folders.of_others(self._roots, self._values, self._environment)
-        return others | root_folders.beside_own(self._roots, self._every_root, self._environment)
+        return self._beside_own | root_folders.of_others(self._roots, self._values, self._environment)
+
+    @cached_property
+    def _beside_own(self) -> set[Path]:
+        return root_folders.beside_own(self._roots, self._every_root, self._environment)
 
     @cached_property
     def _other_callers(self) -> set[Path]:

@@ -67,12 +67,13 @@ def beside_own(roots: Collection[Path], every: Collection[Path], environment: st
 
     `every` has all root folders, of which `roots` are some.
     """
+    name = canonical(environment)
     return {
         root
         for root in roots
         for at, part in enumerate(root.parts)
-        if canonical(part) != environment and is_regional(part, environment)
-        if any(canonical(each) == environment for each in _beside(root, at, every))
+        if canonical(part) != name and is_regional(part, name)
+        if any(canonical(each) == name for each in _beside(root, at, every))
     }
 
 

@@ -1162,23 +1162,35 @@ def test_a_key_is_added_to_no_folder_of_another_environment(
             edits.plan_with_notes({environment: ("api",)})
 
 
-@pytest.mark.parametrize(("environment", "is_edited"), [("production", False), ("prod-eu", True)])
+@pytest.mark.parametrize(
+    ("environment", "regions", "edited"),
+    [
+        ("production", "prod-eu", ""),
+        ("prod", "prod-eu", ""),
+        ("prod-eu", "prod-eu", "prod-eu"),
+        ("production", "prod-eu>modules/app prod-us>modules/app", ""),
+        ("production", "prod>modules/app prod-eu>modules/app", "modules/app"),
+    ],
+)
 def test_a_key_is_not_added_to_a_region_beside_the_environment_s_folder(
-    environment: str, is_edited: bool, tmp_path: Path
+    environment: str, regions: str, edited: str, tmp_path: Path
 ) -> None:
-    """Where prod/ has no task definition, that of prod-eu/ may still be another environment's."""
+    """Where prod/ has no task definition, that of prod-eu/ may still be another environment's, as of all regions."""
     terraform = (
         'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets = ['
         '{ name = "SECRET_KEY", valueFrom = "${var.arn}:SECRET_KEY::" }] }])\n}\n'
     )
-    files = {"prod/main.tf": 'resource "aws_vpc" "main" {}\n', "prod-eu/main.tf": terraform}
+    files = {"prod/main.tf": 'resource "aws_vpc" "main" {}\n'}
+    for folder, _, module in (each.partition(">") for each in regions.split()):
+        call = {f"{folder}/main.tf": f'module "app" {{\n  source = "../{module}"\n}}\n'} if module else {}
+        files |= call | {f"{module or folder}/main.tf": terraform}
     write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | files)
     key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
     edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"))
-    if is_edited:
-        assert [edit.file.name for edit in edits.plan({environment: ("api",)})][-1] == "prod-eu/main.tf"
+    if edited:
+        assert [edit.file.name for edit in edits.plan({environment: ("api",)})][-1] == f"{edited}/main.tf"
     else:
-        with pytest.raises(CannotFollow, match="another environment's than production"):
+        with pytest.raises(CannotFollow, match=f"another environment's than {environment}"):
             edits.plan_with_notes({environment: ("api",)})
 
 

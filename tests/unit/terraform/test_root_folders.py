@@ -108,6 +108,8 @@ def test_examples_are_no_environments(roots: str, environments: str, expected: s
         ("production", "envs/prod-eu", "network/prod", False),
         ("production", "envs/prod-eu/app", "envs/prod/network", False),
         ("prod-eu", "envs/prod-eu", "envs/prod", False),
+        ("prod", "envs/prod-eu", "envs/production", True),
+        ("prod", "envs/prod", "envs/prod-eu", False),
         ("staging", "envs/prod-eu", "envs/prod", False),
     ],
 )
