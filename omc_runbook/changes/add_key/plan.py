@@ -30,7 +30,7 @@ from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.secret_versions import find_rewritten
 from omc_runbook.terraform.task_definitions import files_of, may_be_of_another, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
-from omc_runbook.textfile.file import Edit
+from omc_runbook.textfile.file import Edit, SourceFile
 from omc_runbook.textfile.redaction import is_random
 
 PATCH = ".patch"
@@ -326,14 +326,29 @@ class KeyEdits:
                 self._references({environment: own})
         files, descriptions = {file.name: file for file in declared.files}, dict[str, list[str]]()
 
+        def edit_in(own_files: tuple[SourceFile, ...], environment: str, container: str) -> Edit | None:
+            known = replace(task_definitions_of(own_files), unreadable=declared.unreadable)
+            others = self.others.get(environment, {})
+            return add_reference(known, container, name, name, self.present, containers[environment], others)
+
+        def is_needed(file: SourceFile, own_files: tuple[SourceFile, ...], environment: str, container: str) -> bool:
+            """Whether a file of values, which is another environment's, is the one that names the references."""
+            try:
+                edit = edit_in((*own_files, file), environment, container)
+            except CannotEdit:
+                return False
+            return edit is None or edit.file.name == file.name
+
         def next_edit(environment: str, container: str) -> Edit | None:
             """The next one for a container, which several task definitions may have."""
-            now = task_definitions_of(files_of(tuple(files.values()), environment, self.environments, declared.calls))
-            known = replace(now, unreadable=declared.unreadable)
-            others = self.others.get(environment, {})
+            own_files = files_of(tuple(files.values()), environment, self.environments, declared.calls)
+            now = task_definitions_of(own_files)
             try:
-                return add_reference(known, container, name, name, self.present, containers[environment], others)
+                return edit_in(own_files, environment, container)
             except CannotFollow:
+                others = (each for each in files.values() if each.name.endswith(VALUES) and each not in own_files)
+                if file := next((each for each in others if is_needed(each, own_files, environment, container)), None):
+                    raise self._of_another(file, environment) from None
                 raise
             except CannotEdit as error:
                 is_missing = all(each.name != container for each in now.containers)
@@ -345,12 +360,7 @@ class KeyEdits:
         for environment, container in _pairs(containers):
             while edit := next_edit(environment, container):
                 if may_be_of_another(edit.file, declared, environment, self.environments):
-                    is_values = edit.file.name.endswith(VALUES)
-                    own = f"the file of {environment}'s values" if is_values else f"{environment}'s Terraform"
-                    raise CannotFollow(
-                        f"{name} was not added to {edit.file.name}: that may be another environment's than"
-                        f" {environment}. Add it yourself to {own}."
-                    )
+                    raise self._of_another(edit.file, environment)
                 files[edit.file.name] = replace(edit.file, raw=edit.after)
                 descriptions.setdefault(edit.file.name, []).append(edit.what)
         before = {file.name: file for file in declared.files}
@@ -363,6 +373,14 @@ class KeyEdits:
                 " yourself, then run again. Nothing was written."
             )
         return edits
+
+    def _of_another(self, file: SourceFile, environment: str) -> CannotFollow:
+        """Why a file that may be another environment's is not edited."""
+        own = f"the file of {environment}'s values" if file.name.endswith(VALUES) else f"{environment}'s Terraform"
+        return CannotFollow(
+            f"{self.key.name} was not added to {file.name}: that may be another environment's than {environment}."
+            f" Add it yourself to {own}."
+        )
 
     def _lists(self) -> Iterator[Edit | None]:
         """The edits of lists of variables, one a file; `surroundings` names the lists where none is certain."""

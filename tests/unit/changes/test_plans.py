@@ -1116,6 +1116,23 @@ def test_a_key_is_not_added_to_values_that_may_be_another_environments(files: tu
     assert [edit.file.name for edit in planned] == ["config.py", ".env.example"]
 
 
+@pytest.mark.parametrize("keys", ['"SECRET_KEY"', '"SECRET_KEY", "NEWS_API_KEY"', ""])
+def test_a_refusal_names_the_values_of_another_environment_that_alone_are_there(keys: str, tmp_path: Path) -> None:
+    """Its loop is followed where the environment's own file gives it a list; other values are none of its reasons."""
+    terraform = (
+        'variable "keys" {}\nresource "aws_ecs_task_definition" "api" {\n'
+        '  container_definitions = jsonencode([{ name = "api", secrets ='
+        ' [for key in var.keys : { name = key, valueFrom = "${var.arn}:${key}::" }] }])\n}\n'
+    )
+    values = {"staging.tfvars": 'region = "eu"\n', "qa.tfvars": f"keys = [{keys}]\n" if keys else 'region = "us"\n'}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform} | values)
+    key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+    edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"), ("SECRET_KEY",))
+    reason = r"added to qa\.tfvars: that may be .* file of production's values\." if keys else "are a for expression"
+    with pytest.raises(CannotFollow, match=reason):
+        edits.plan_with_notes({"production": ("api",)})
+
+
 @pytest.mark.parametrize(
     ("folders", "environment", "edited"),
     [
