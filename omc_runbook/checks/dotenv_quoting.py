@@ -14,7 +14,7 @@ from omc_runbook.repository.compose import ComposeService
 from omc_runbook.repository.compose_tree import RawPath
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.dotenv import DOLLAR, Binding
+from omc_runbook.workstation.dotenv import DOLLAR, EXPANDED_BY_PYTHON, Binding
 from omc_runbook.workstation.workstation import DOTENV as DOTENV_NAME
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
@@ -36,8 +36,8 @@ DIFFERENCES = {
 }
 """Why readers differ on a value, by what is in its line, and what to write instead."""
 BRACES = (
-    "To insert another variable, write ${NAME} or ${NAME:-default}, which Docker Compose and python-dotenv read alike."
-    " A literal ${…} has to change: python-dotenv expands it in any quotes."
+    "To insert another variable, write ${NAME} or ${NAME:-default} without single quotes: Docker Compose and"
+    " python-dotenv read that alike. A literal ${…} has to change: python-dotenv expands it in any quotes."
 )
 NAMED = re.compile(r"(?<![\\$])\$[A-Za-z_]")
 REFER = "To insert another variable, write ${NAME} below that one's line. For a literal $, use single quotes."
@@ -55,7 +55,7 @@ SET = "Set it in the shell that starts the application, as direnv does, or write
     "dollar", needs=(DOTENV, COMPOSE), ruled_out_by="Docker Compose and python-dotenv read every value with a $ alike"
 )
 def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A value has a $, which Docker Compose expands."""
+    """A $ in a value changes what Docker Compose or python-dotenv reads."""
     file = dotenv_of(snapshot)
     if file.compose_kind == "other":
         fact = "docker compose config rejects it for an unknown reason: run it by hand."
@@ -68,7 +68,9 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         fact = (
             "Docker Compose replaces $NAME with that variable's value, or nothing; python-dotenv does so only for ${…}."
         )
-        if binding.is_escaped:
+        if binding.quote == "'" or (binding.for_compose and binding.for_compose.matches(EXPANDED_BY_PYTHON)):
+            fact = "python-dotenv expands ${…} in single quotes, and after a backslash, too; Docker Compose does not."
+        elif binding.is_escaped:
             fact = "Docker Compose removes the backslash before a $ in double quotes; python-dotenv keeps it."
         facts = (
             f"Line {binding.line}: {fact}",

@@ -293,6 +293,26 @@ def test_a_reference_to_another_variable_is_a_value_that_stays(name: str, value:
     assert [each.variable for each in plan.missing] == ([] if is_generated else [name])
 
 
+@pytest.mark.parametrize(
+    ("value", "fact"),
+    [
+        ("'pw${word}x'", "python-dotenv expands ${…} in single quotes"),
+        ('"pw\\${word}x"', "python-dotenv expands ${…} in single quotes, and after a backslash"),
+        ('"pw${word:+x}"', "Docker Compose replaces $NAME"),
+        ('"pw$word"', "Docker Compose replaces $NAME"),
+    ],
+)
+def test_a_finding_says_which_program_expands_a_dollar(value: str, fact: str, platform: Platform) -> None:
+    """In single quotes that is python-dotenv, so that these are no way to insert another variable for both."""
+    put(FIRST_SUPERUSER_PASSWORD=value)(platform)
+    snapshot = local_setup_runbook.look(local_setup_runbook.begin("local", "", str(platform.root)))
+    (found,) = (each for each in root_causes.diagnose(snapshot) if each.check == "dollar")
+    assert (
+        fact in found.evidence[0] and found.title == "A $ in a value changes what Docker Compose or python-dotenv reads"
+    )
+    assert ("without single quotes" in found.remedy.command) == ("{" in value)
+
+
 @pytest.mark.parametrize("value", ["postgres://$POSTGRES_USER:x@db/$POSTGRES_DB", '"$POSTGRES_USER"'])
 def test_a_reference_to_another_variable_is_left_as_compose_takes_it(value: str, platform: Platform) -> None:
     """In single quotes it would be a text: whoever meant the other variable's value would lose it."""
