@@ -71,7 +71,10 @@ def read_settings(repository: Path) -> SettingsSource:
             " Set repository to the folder of the application that is meant."
         )
     main, *others = _parsed(repository, found) or [_without_class(repository)]
-    return _with_derived(main, others) if found and is_base(found) else _with_others(main, others)
+    if found and is_base(found):
+        return _with_derived(main, others)
+    equal = tuple(each.label for each in found[1:] if each.folder == found[0].folder)
+    return replace(_with_others(main, others), equal_classes=equal)
 
 
 def _parsed(repository: Path, found: Sequence[SettingsClass]) -> list[SettingsSource]:

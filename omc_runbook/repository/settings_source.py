@@ -109,6 +109,9 @@ class SettingsSource:
     apart_folders: tuple[str, ...] = ()
     """The folders that each of several applications is imported from, where none has the main class; else ()."""
 
+    equal_classes: tuple[str, ...] = ()
+    """Other classes of settings in the main one's folder, which has nothing but its place before them."""
+
     @property
     def are_several(self) -> bool:
         """Whether they are of several classes, none of which is the main one, as of several applications."""

@@ -195,6 +195,11 @@ def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -
             for why in checkout.settings.ambiguities
         )
     settings = checkout.settings
+    if settings.equal_classes and any(edit.file.name == settings.path for edit in edits):
+        notes.append(
+            f"Of several classes of settings in one folder, class {settings.name} in {settings.path} gets the field,"
+            f" not {', '.join(settings.equal_classes)}: move it if the code needs {new.name} there."
+        )
     if settings.library:
         name = new.name.removeprefix(settings.env_prefix).replace("__", ".")
         validator = f', and Validator("{name}", must_exist=True) where it is made demands it' if new.required else ""

@@ -238,6 +238,19 @@ def test_an_application_beside_the_one_in_a_usual_folder(tmp_path: Path, other: 
     assert read_settings(tmp_path / "beside" / "api").path == "app/config.py"
 
 
+def test_classes_beside_each_other_are_equal(tmp_path: Path) -> None:
+    """A new field goes into the first of them, which a note says; one called Settings, or below, has no equal."""
+    database, auth, main = (f"class {name}(BaseSettings):\n    A: str\n" for name in ("Database", "Auth", "Settings"))
+    found = read(tmp_path / "two", app__config=f"{BASE}{database}{auth}")
+    assert (found.name, found.equal_classes) == ("Database", ("class Auth in app/config.py",))
+    assert read(tmp_path / "main", app__config=f"{BASE}{database}{auth}{main}").equal_classes == ()
+    assert (
+        read(tmp_path / "below", app__config=f"{BASE}{database}", app__jobs__config=f"{BASE}{auth}").equal_classes == ()
+    )
+    own = "class Own(BaseSettings):\n    A: str\n\nclass Dev(Own):\n    B: str\n\nclass Prod(Own):\n    C: str\n"
+    assert read(tmp_path / "derived", app__config=f"{BASE}{own}").equal_classes == ()
+
+
 def test_applications_that_share_a_template(tmp_path: Path) -> None:
     """Their one .env needs what each of them requires; one with a template of its own has another .env."""
     text = f"{BASE}class Settings(BaseSettings, env_file='.env'):\n    {{}}: str\n    SECRET_KEY: str\n"
