@@ -101,7 +101,7 @@ def add_reference(
         raise _refusal(target, variable, target.obstacle, also)
     if target.obstacle:
         raise _refusal(target, variable, target.obstacle)
-    if (name := _secret_name(target)) in others:
+    for name in others.keys() & _secret_names(target) - {""}:
         raise _refusal(target, variable, f"its references name {name}, the secret of {others[name]}")
     neighbors = [each for each in containers if each.folder is target.folder]
     node, insertion = _insertion(target, neighbors, variable, key)
@@ -171,23 +171,30 @@ def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) ->
     return container
 
 
-def _secret_name(container: TerraformContainer) -> str:
-    """The name of the secret that the container's references have, where the files show it for every apply; else ""."""
+def _secret_names(container: TerraformContainer) -> set[str]:
+    """What the secret that the container's references have may be called, where the files show it for every apply."""
     folder = container.folder
     ref = next((each for each in container.references if each.base == container.base), None)
     if ref is None or not (expression := _ONLY_PATH.fullmatch(container.base)):
-        return split_suffix(parse_value_from(container.base).secret_name)[0]
+        return _names_in(container.base)
     path = Node(kind="path", file=folder.scope(ref.element).files[0], start=0, end=0, name=expression[1])
     resolved = folder.follow(path)
     if resolved.kind == "string":
-        return "" if folder.is_open(resolved) else split_suffix(parse_value_from(resolved.name).secret_name)[0]
+        return set() if folder.is_open(resolved) else _names_in(resolved.name)
     if not (match := _SECRET.fullmatch(resolved.name)):
-        return ""
+        return set()
     scope = folder.scope(resolved)
     block = next(scope.of_type("data" if match["data"] else "resource", SECRET, match["label"]), None)
-    name = block.expression("name") if block else None
+    # A data source has one of both.
+    name = block.expression("name") or block.expression("arn") if block else None
     text = "" if name is None or scope.is_open(scope.follow(name)) else read_text(name, scope)
-    return text if is_literal(text) else ""
+    return {text, *_names_in(text)} if is_literal(text) else set()
+
+
+def _names_in(arn: str) -> set[str]:
+    """A secret's name by its ARN, also as it would be without a suffix: shop-config may be one, or shop with one."""
+    name = parse_value_from(arn).secret_name
+    return {name, split_suffix(name)[0]}
 
 
 def _has_reference(container: TerraformContainer, variable: str, key: str) -> bool:

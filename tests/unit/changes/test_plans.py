@@ -1225,6 +1225,7 @@ def test_one_environment_s_reference_is_not_another_s(environments: tuple[str, .
 
 
 IN_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-staging-app-AbCdEf"
+STAGING_S = ("", "shop-staging-app", "shop-staging-config", "shop-staging-api-AbCdEf")
 NAMED = 'data "aws_secretsmanager_secret" "app" {\n  name = "shop-staging-app"\n}\n'
 BY_NAME = '"${data.aws_secretsmanager_secret.app.arn}:SECRET_KEY::"'
 LOCAL = "locals {\n  app = data.aws_secretsmanager_secret.app.arn\n}\n"
@@ -1238,6 +1239,11 @@ LOCAL = "locals {\n  app = data.aws_secretsmanager_secret.app.arn\n}\n"
         (NAMED, BY_NAME, True),
         (NAMED.replace("data", "resource"), BY_NAME.replace("data.", ""), True),
         (f"{NAMED}{LOCAL}", '"${local.app}:SECRET_KEY::"', True),
+        (NAMED.replace('name = "shop-staging-app"', f'arn = "{IN_ARN}"'), BY_NAME, True),
+        ("", f'"{IN_ARN.replace("-app-AbCdEf", "-config")}:SECRET_KEY::"', True),
+        ("", f'"{IN_ARN.replace("-app-AbCdEf", "-config-AbCdEf")}:SECRET_KEY::"', True),
+        ("", f'"{IN_ARN.replace("app-", "api-")}:SECRET_KEY::"', True),
+        ("", f'"{IN_ARN.replace("-app-AbCdEf", "-apps")}:SECRET_KEY::"', False),
         ("", f'"{IN_ARN.replace("staging", "production")}:SECRET_KEY::"', False),
         (NAMED.replace("staging", "${terraform.workspace}"), BY_NAME, False),
         (f'variable "app" {{\n  default = "{IN_ARN}"\n}}\n', '"${var.app}:SECRET_KEY::"', False),
@@ -1257,11 +1263,11 @@ def test_a_key_is_not_added_to_references_of_another_environment_s_secret(
         f' secrets = [{{ name = "SECRET_KEY", valueFrom = {value_from} }}] }}])\n}}\n'
     )
     write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform})
-    key, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"shop-staging-app": "staging"}
+    key, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), dict.fromkeys(STAGING_S, "staging")
     edits = KeyEdits(read_checkout(tmp_path), key, others={"production": others})
     assert [edit.file.name for edit in edits.plan({"staging": ("api",)})][-1] == "main.tf"
     if is_staging_s:
-        with pytest.raises(CannotFollow, match=r"references name shop-staging-app, the secret of staging\. Add the"):
+        with pytest.raises(CannotFollow, match=r"references name shop-staging-[\w-]+, the secret of staging\. Add the"):
             edits.plan_with_notes({"production": ("api",)})
     else:
         assert [edit.file.name for edit in edits.plan({"production": ("api",)})][-1] == "main.tf"
