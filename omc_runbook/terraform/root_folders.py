@@ -21,6 +21,8 @@ from omc_runbook.model.environment_names import (
 from omc_runbook.terraform.variable_files import is_regional, named_after
 
 _SHARED = "nonprod"
+_NO_PROJECT = frozenset({*ALIASES, "preprod", _SHARED})
+"""Words that no project has, so that they mean an environment at the beginning of a name too."""
 _EXAMPLES, _TEST = frozenset({"example", "examples", "fixtures", "tests"}), frozenset({"test", "testing"})
 
 Roots = Mapping[Path, frozenset[str]]
@@ -36,10 +38,10 @@ def of_others(roots: Roots, values: Collection[Path], environment: str) -> set[P
     """The root folders that are another environment's, or that may be; `values` are the files of variables' values.
 
     So is a folder that is called as an environment is, such as dev or shop-qa, also where runbook.toml knows none of
-    that name, one that begins with production's or staging's word, as prod-dr, and one beside two such folders that
-    have the same files. Not so is one that only begins with another word, as demo-shop, or that has this environment's
-    values. Of prod-eu and prod-us, nothing tells which is production's; of a-prod and a-prod-eu, the first one is.
-    nonprod has all environments but production, where no folder is this one's.
+    that name, one that begins with production's or staging's word, as prod-dr, or with nonprod or preprod, and one
+    beside two such folders that have the same files. Not so is one that only begins with another word, as demo-shop, or
+    that has this environment's values. Of prod-eu and prod-us, nothing tells which is production's; of a-prod and
+    a-prod-eu, the first one is. nonprod has all environments but production, where no folder is this one's.
     """
     own = {root for root in roots if is_called(root, environment)}
     shared = "" if own or means_production(environment) else _SHARED
@@ -106,7 +108,9 @@ def _meaning(folder: str, beside: Collection[str]) -> str:
     if _is_live(folder):
         return PRODUCTION if any(_meaning(each, ()) for each in beside) else ""
     first, rest = first_word(folder)
-    is_word = first in ALIASES or any(rest == after and environment_in(word) for word, after in map(first_word, beside))
+    is_word = first in _NO_PROJECT or any(
+        rest == after and environment_in(word) for word, after in map(first_word, beside)
+    )
     return environment_at_end(folder) or (environment_in(first) if is_word else "")
 
 
