@@ -51,6 +51,7 @@ _LAYOUT = re.compile(r"[\s{},]*")
 NO_OTHERS: Mapping[str, str] = MappingProxyType({})
 
 BY_HAND = " Add the reference yourself."
+TO_OWN = " Add the reference to the task definition that has this environment's own secret, or correct that name."
 ADVICE = " Add its task definition to Terraform first, or leave it out of containers."
 
 
@@ -85,10 +86,13 @@ def add_reference(
     for file in () if matches else task_definitions.files:
         # A file that cannot be read may have the container: this raises an error for it.
         parse(file)
-    candidates = [
-        (each, _with_secret(each.together(together), secret_keys))
-        for each in _choose(matches, task_definitions, container)
-    ]
+
+    def with_secret(each: TerraformContainer) -> TerraformContainer:
+        return _with_secret(each.together(together), secret_keys)
+
+    # Beside those of this environment, others' are left alone.
+    matches = [each for each in matches if others.keys().isdisjoint(_secret_names(with_secret(each)))] or matches
+    candidates = [(each, with_secret(each)) for each in _choose(matches, task_definitions, container)]
     open_candidates = (pair for pair in candidates if not _has_reference(pair[1], variable, key))
     match, target = next(open_candidates, candidates[0])
     containers = tuple(target if each is match else each for each in containers)
@@ -101,8 +105,8 @@ def add_reference(
         raise _refusal(target, variable, target.obstacle, also)
     if target.obstacle:
         raise _refusal(target, variable, target.obstacle)
-    for name in others.keys() & _secret_names(target) - {""}:
-        raise _refusal(target, variable, f"its references name {name}, the secret of {others[name]}")
+    for name in others.keys() & _secret_names(target):
+        raise _refusal(target, variable, f"its references name {name}, the secret of {others[name]}", TO_OWN)
     neighbors = [each for each in containers if each.folder is target.folder]
     node, insertion = _insertion(target, neighbors, variable, key)
     if "${" in insertion.text and target.folder.scope(node).is_constant(node):
@@ -188,13 +192,13 @@ def _secret_names(container: TerraformContainer) -> set[str]:
     # A data source has one of both.
     name = block.expression("name") or block.expression("arn") if block else None
     text = "" if name is None or scope.is_open(scope.follow(name)) else read_text(name, scope)
-    return {text, *_names_in(text)} if is_literal(text) else set()
+    return {text, *_names_in(text)} if text and is_literal(text) else set()
 
 
 def _names_in(arn: str) -> set[str]:
     """A secret's name by its ARN, also as it would be without a suffix: shop-config may be one, or shop with one."""
     name = parse_value_from(arn).secret_name
-    return {name, split_suffix(name)[0]}
+    return {name, split_suffix(name)[0]} - {""}
 
 
 def _has_reference(container: TerraformContainer, variable: str, key: str) -> bool:

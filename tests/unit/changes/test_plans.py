@@ -1273,6 +1273,27 @@ def test_a_key_is_not_added_to_references_of_another_environment_s_secret(
         assert [edit.file.name for edit in edits.plan({"production": ("api",)})][-1] == "main.tf"
 
 
+@pytest.mark.parametrize("files", [("main.tf", "main.tf"), ("main.tf", "prod/main.tf")])
+def test_a_key_is_added_beside_the_task_definition_of_another_environment(
+    files: tuple[str, str], tmp_path: Path
+) -> None:
+    """Of two with the container, each of which names an environment's secret, that environment's alone is edited."""
+    names, texts = ("staging", "production"), dict.fromkeys(files, "")
+    for file, name in zip(files, names, strict=True):
+        arn = IN_ARN.replace("staging", name)
+        texts[file] += (
+            f'resource "aws_ecs_task_definition" "{name}" {{\n  container_definitions = jsonencode([{{ name = "api",'
+            f' secrets = [{{ name = "SECRET_KEY", valueFrom = "{arn}:SECRET_KEY::" }}] }}])\n}}\n'
+        )
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | texts)
+    key, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"production": {"shop-staging-app": "staging"}}
+    edit = KeyEdits(read_checkout(tmp_path), key, others=others).plan({"production": ("api",)})[-1]
+    assert edit.file.name == files[1] and edit.what.endswith("container api of aws_ecs_task_definition.production")
+    (tmp_path / files[1]).write_bytes(edit.after)
+    done = KeyEdits(read_checkout(tmp_path), key, others=others).plan({"production": ("api",)})
+    assert [each.file.name for each in done] == ["config.py", ".env.example"]
+
+
 @pytest.mark.parametrize(
     "call", ['module "x" {\n  source = "../modules/dev"\n}\n', 'module "x" { source = "../modules/dev" }\n']
 )
