@@ -58,6 +58,7 @@ DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 # python-dotenv expands ${…} in single quotes too.
 EXPANDED_BY_PYTHON = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
 _BRACES = re.compile(r"\$\{[^}\n]*\}")
+_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\\$")
 _INVALID_EXPANSION = re.compile(r"\$\{(?![A-Za-z_]\w*(?:\}|:?[-+]))")
 _INVALID_CHARACTER = re.compile(r"[^\w.\[\]-]")
 _CUT = re.compile(r"\s#(.?)")
@@ -416,7 +417,7 @@ def _bind(
             separator=assignment[2] if assignment else "",
             quote=quote,
             has_dollar=(EXPANDED_BY_PYTHON if quote == "'" else DOLLAR).search(text) is not None,
-            is_escaped=quote == '"' and compose_value != value and (value or "").replace("\\$", "$") == compose_value,
+            is_escaped=quote == '"' and _ESCAPED.search(text) is not None,
             has_braces=_BRACES.search(text) is not None,
             has_hash=comment is not None,
             is_comment=not quote and COMMENT.match(text) is not None,

@@ -265,6 +265,24 @@ def test_an_escaped_dollar_is_left_and_told_of(platform: Platform) -> None:
     assert values(platform)["FIRST_SUPERUSER_PASSWORD"] == for_compose(platform)["FIRST_SUPERUSER_PASSWORD"]
 
 
+@pytest.mark.parametrize(
+    ("value", "other", "is_left"),
+    [
+        ('"pw\\$word$NOPE"', "x", True),
+        ('"pw\\$word"', "${1X}", True),
+        ('"pw\\\\\\$word"', "x", True),
+        ('"pw\\\\$word"', "x", False),
+        ('"pw$word"', "${1X}", False),
+    ],
+)
+def test_an_escaped_dollar_is_left_whatever_else_is_there(
+    value: str, other: str, is_left: bool, platform: Platform
+) -> None:
+    """Another variable beside it, or a line for which Compose rejects the file; two backslashes escape no dollar."""
+    put(FIRST_SUPERUSER_PASSWORD=value, SENTRY_RELEASE=other)(platform)
+    assert any("FIRST_SUPERUSER_PASSWORD" in each for each in plan_file(platform).mends) != is_left
+
+
 @pytest.mark.parametrize("value", ["pa${word}x", "${TAG-x}", "${TAG:?no tag}", '"${TAG:+x}"', "${TAG}-x$y"])
 def test_a_value_that_no_quotes_can_hold_is_left_and_told_of(value: str, platform: Platform) -> None:
     """python-dotenv expands ${…} in any quotes: the line stays, for only a person can say what is meant."""
