@@ -31,6 +31,8 @@ Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warnin
 NOT_FINISHED = "A change is not finished: the record's page says how to finish it or take it back."
 NOTHING_PLANNED_FOR = "The plan does not fix what is wrong: what to do is below. Nothing was changed."
 _LABEL, _INDENT = 8, 13
+_AND = " && "
+_STARTS_TASKS = ("aws ecs update-service ", "aws ecs update-express-gateway-service ")
 MOST_CHECKS = 6
 """How many checks are named that are unknown for one reason: a key that cannot decrypt makes thirty of them unknown."""
 
@@ -262,7 +264,23 @@ def _as_one(commands: list[str]) -> list[str]:
     """One command that runs all; of sentences the first."""
     if not commands or any(map(is_sentence, commands)):
         return commands[:1]
-    return [" && ".join(commands)]
+    return [_AND.join(_each_once(commands))]
+
+
+def _each_once(commands: Sequence[str]) -> list[str]:
+    """The calls of all commands without repetition, because AWS refuses the second of the same to move a version.
+
+    Tasks start once, after all that they need. Commands with others than AWS's, such as cd, stay as they are.
+    """
+    calls = [call for each in commands for call in each.split(_AND)]
+    if not all(call.startswith("aws ") for call in calls):
+        return [*commands]
+    once: dict[str, None] = {}
+    for call in calls:
+        if call.startswith(_STARTS_TASKS):
+            once.pop(call, None)
+        once[call] = None
+    return [*once]
 
 
 def _remedy(ways: Sequence[str], needs: str) -> Iterator[Line]:

@@ -323,6 +323,22 @@ def test_the_summary_has_a_style_for_each_severity(severity: Severity, accepted:
     assert [(line.style, line.label) for line in lines if "Title of weak" in line.text] == [(style, label)]
 
 
+def test_by_hand_a_call_that_several_findings_need_stands_once() -> None:
+    """AWS refuses to move a version twice; tasks start after all that is written, and what cd begins stays whole."""
+    move, deploy = "aws secretsmanager update-secret-version-stage --secret-id s", "aws ecs update-service --service"
+    for commands, expected in (
+        ([f"{move} && {deploy} a && {deploy} b", f"{move} && {deploy} a"], f"{move} && {deploy} b && {deploy} a"),
+        ([f"aws x && {deploy} a", f"aws y && {deploy} a"], f"aws x && aws y && {deploy} a"),
+        (["cd a && terraform apply", "cd b && terraform apply"], "cd a && terraform apply && cd b && terraform apply"),
+    ):
+        found = [
+            replace(a_finding("placeholder"), subject=str(number), remedy=Remedy(each, "restore"))
+            for number, each in enumerate(commands)
+        ]
+        lines = summary.summarise(an_outcome(findings=tuple(found)), "", "")
+        assert [each.text for each in lines if each.text.startswith("or ")] == [f"or {expected}"]
+
+
 def test_only_a_plan_is_no_success_in_the_summary() -> None:
     """Nothing was done yet."""
     outcome = an_outcome()
