@@ -59,6 +59,8 @@ NOTE_SAVES = """() => {
 CELL_COUNT = "jupyterapp.shell.currentWidget.content.widgets.length"
 SHARED_KERNELS = 9
 IS_FOCUSED = "node => node === document.activeElement"
+RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+IS_OFF = "node => getComputedStyle(node).pointerEvents === 'none'"
 ADD_LOST_WIDGETS = """() => {
     const cell = jupyterapp.shell.currentWidget.content.widgets.find(cell => cell.model.type === 'code');
     const data = {'application/vnd.jupyter.widget-view+json': {model_id: 'gone', version_major: 2, version_minor: 0}};
@@ -187,6 +189,17 @@ def test_a_saved_notebook_says_how_to_get_its_buttons_back(healthy_lab: Lab) -> 
     wait_until(page, f"{LOST_WIDGETS}.length === 2")
     texts = page.evaluate(f"{LOST_WIDGETS}.filter(node => node.checkVisibility()).map(node => {AFTER})")
     assert len(texts) == 1 and "choose Run → Run All Cells" in texts[0]
+
+
+def test_buttons_of_a_kernel_that_was_restarted_are_off_and_say_how_to_get_them_back(healthy_lab: Lab) -> None:
+    """They could only get a broken link, and do nothing."""
+    page = healthy_lab.run_all("verify", 1280, 1000)
+    button = page.get_by_role("button", name="Run again", exact=True)
+    assert not button.evaluate(IS_OFF)
+    page.evaluate(RESTART)
+    texts = f"[...document.querySelectorAll('.jp-OutputArea-output')].map(node => {AFTER})"
+    wait_until(page, f"{texts}.some(text => text.includes('choose Run → Run All Cells'))")
+    assert button.evaluate(IS_OFF)
 
 
 def test_a_key_pressed_in_a_form_is_the_forms(healthy_lab: Lab) -> None:
