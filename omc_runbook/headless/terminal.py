@@ -22,7 +22,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import kept_records, seal, stems
 from omc_runbook.report.archive.summary import Line, Style
-from omc_runbook.report.display.reading import CLEAR
+from omc_runbook.report.display.reading import clear
 
 _STYLES: dict[Style, str] = {
     "plain": "",
@@ -82,7 +82,7 @@ def own_errors() -> Iterator[TextIO]:
 
 def print_event(line: str, stream: TextIO) -> None:
     """Print an event line; on a terminal instead of the line that says how far a look has come."""
-    click.echo(f"{CLEAR if stream.isatty() else ''}{printable(line)}", stream)
+    click.echo(f"{clear() if stream.isatty() else ''}{printable(line)}", stream)
 
 
 def print_markdown(text: str) -> None:

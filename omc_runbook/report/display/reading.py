@@ -19,10 +19,17 @@ from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
 
 SECONDS = 0.5
 """Seconds between two updates of the line; a read that takes less time shows none."""
-CLEAR = "\r\x1b[K"
+_CLEAR = "\r\x1b[K"
 """The control sequence that removes the line from a terminal."""
 
 _terminal: TextIO | None = None
+
+
+def clear() -> str:
+    """What removes the line from a terminal; from one without control sequences, as in Emacs, blanks over it."""
+    if os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
+        return _CLEAR
+    return f"\r{' ' * (shutil.get_terminal_size().columns - 1)}\r"
 
 
 @contextmanager
@@ -127,12 +134,12 @@ class _OnTerminal:
 
     def __call__(self, waiting: Waiting) -> None:
         self._is_shown = True
-        self._stream.write(f"{CLEAR}{waiting.to_text()[: shutil.get_terminal_size().columns - 1]}")
+        self._stream.write(f"{clear()}{waiting.to_text()[: shutil.get_terminal_size().columns - 1]}")
         self._stream.flush()
 
     def end(self, waiting: Waiting) -> None:
         if self._is_shown:
-            self._stream.write(CLEAR)
+            self._stream.write(clear())
             self._stream.flush()
 
 

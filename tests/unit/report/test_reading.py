@@ -44,8 +44,12 @@ def read(calls: Calls) -> None:
         time.sleep(0.1)
 
 
-def test_a_terminal_has_one_line_and_is_clean_afterwards(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line is written over; a short look shows none."""
+@pytest.mark.parametrize(("kind", "cleared"), [("xterm-256color", "\r\x1b[K"), ("dumb", f"\r{' ' * 39}\r")])
+def test_a_terminal_has_one_line_and_is_clean_afterwards(
+    kind: str, cleared: str, clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line is written over, without control sequences where there are none; a short look shows none."""
+    monkeypatch.setenv("TERM", kind)
     stream, short = Terminal(), Terminal()
     with on_terminal(short):
         read(clients.calls)
@@ -53,7 +57,8 @@ def test_a_terminal_has_one_line_and_is_clean_afterwards(clients: Clients, monke
     monkeypatch.setenv("COLUMNS", "40")
     with on_terminal(stream):
         read(clients.calls)
-    lines = stream.getvalue().split("\r\x1b[K")
+    lines = stream.getvalue().split(cleared)
+    assert ("\x1b" in stream.getvalue()) is (kind != "dumb")
     assert lines[0] == lines[-1] == "" and short.getvalue() == ""
     assert all(line.startswith("Reading staging: 0 of 0 calls") and len(line) < 40 for line in lines[1:-1])
 
