@@ -123,12 +123,21 @@ def links(answer: Answer) -> Iterator[Link]:
         return
     remedies = [finding.remedy for finding in outcome.findings if finding.is_unexplained]
     others = {each.invocation: each for each in remedies if each.runbook not in ("", outcome.runbook)}
-    yield from (opening(each.runbook, each.parameters) for each in [*others.values()][:SHOWN])
+    yield from _openings([*others.values()][:SHOWN])
     command = _command(outcome, remedies)
     if command:
         yield copying(command, "the command")
     if answer.policy:
         yield copying(answer.policy, "the policy to ask for")
+
+
+def _openings(remedies: Sequence[Remedy]) -> Iterator[Link]:
+    """A button for each; those that open the same notebook say what tells them apart, such as the environment."""
+    for remedy in remedies:
+        alike = [each.parameters for each in remedies if each.runbook == remedy.runbook]
+        own = [value for name, value in remedy.parameters.items() if any(each.get(name) != value for each in alike)]
+        label = f"Open {remedy.runbook}.ipynb for {', '.join(own)}, filled in" if own else ""
+        yield opening(remedy.runbook, remedy.parameters, label)
 
 
 def _command(outcome: Outcome, remedies: Sequence[Remedy]) -> str:

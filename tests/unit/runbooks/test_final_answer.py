@@ -1,0 +1,41 @@
+"""The buttons below an answer: what leads on from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.outcomes import an_outcome
+
+from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.report.answer import answer
+from omc_runbook.runbooks.final_answer import links
+
+
+@pytest.mark.parametrize(
+    ("remedies", "labels"),
+    [
+        ([("create", {"environment": "dev"})], ["create.ipynb"]),
+        (
+            [("create", {"environment": "dev"}), ("create", {"environment": "eu"}), ("rotate", {"keys": "A"})],
+            ["create.ipynb for dev", "create.ipynb for eu", "rotate.ipynb"],
+        ),
+        (
+            [("update", {"environment": "dev", "keys": each}) for each in ("A", "B")],
+            ["update.ipynb for A", "update.ipynb for B"],
+        ),
+    ],
+)
+def test_buttons_that_open_the_same_notebook_say_what_tells_them_apart(
+    remedies: list[tuple[str, dict[str, str]]], labels: list[str]
+) -> None:
+    """The environments that lack a secret, or the keys that lack a value."""
+    one = Finding(check="empty", family="content", title="A key is empty", status="found")
+    findings = (
+        replace(one, subject=str(number), remedy=Remedy(runbook=runbook, parameters=parameters))
+        for number, (runbook, parameters) in enumerate(remedies)
+    )
+    found = links(answer(an_outcome(findings=tuple(findings))))
+    assert [each.label for each in found if each.label.startswith("Open")] == [
+        f"Open {each}, filled in" for each in labels
+    ]
