@@ -30,6 +30,8 @@ FRESHNESS: dict[Freshness, str] = {
     "undecidable": "may have the current values or older ones",
 }
 
+_OTHERS_BY_HAND = "By hand, do the same for the others."
+
 
 def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
     """The .env if it was read, the secret, each service that uses it, and the task of the complaint.
@@ -107,19 +109,27 @@ def ruled_out(findings: Sequence[Finding]) -> Listing:
 def remedies(findings: Sequence[Finding]) -> Listing:
     """What to do about each root cause, and environment not looked at: a runbook with its parameters, or by hand."""
     causes = [finding for finding in findings if finding.is_unexplained or finding.check == ENVIRONMENT_UNREAD]
+    more = {id(finding): more for finding, more in like_findings.shorten(causes, with_remedies=True)}
+    shown = (finding for finding in causes if id(finding) in more)
     entries = [
-        Entry(
-            finding.check,
-            finding.subject,
-            level="unknown" if finding.status == "unknown" else level_of(finding.severity),
-            lead="" if finding.remedy.ways else "No command fixes it: the evidence says where to look.",
-            lines=(*filter(None, [more]),),
-        ).with_remedy(finding.remedy)
-        for finding, more in like_findings.shorten(causes, with_remedies=True)
+        _remedy(group, [more[id(each)] for each in group if more[id(each)]]) for group in like_findings.by_remedy(shown)
     ]
     return Listing(
         "What to do", entries, _none(findings, "Nothing to do.", "First read what could not be read, below.")
     )
+
+
+def _remedy(group: Sequence[Finding], more: Sequence[str]) -> Entry:
+    """What to do about findings that one command mends, and by hand about the first of them."""
+    first = group[0]
+    others = _OTHERS_BY_HAND if len({each.remedy.command for each in group}) > 1 else ""
+    return Entry(
+        first.check,
+        like_findings.in_a_list(each.subject for each in group),
+        level="unknown" if first.status == "unknown" else level_of(first.severity),
+        lead="" if first.remedy.ways else "No command fixes it: the evidence says where to look.",
+        lines=tuple(more),
+    ).with_remedy(first.remedy.needing(others))
 
 
 def texts(complaint: Complaint, findings: Sequence[Finding]) -> Listing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.model.grouping import grouped
 
 MOST_ALIKE = 10
@@ -38,12 +38,12 @@ def merge(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
     """The first of the findings with one title and doubt, and a sentence or two with the subjects of all."""
     pairs = (((each.check, each.title, each.doubt), (each, more)) for each, more in shorten(findings))
     for group in grouped(pairs).values():
-        subjects = _in_a_list(dict.fromkeys(each.subject for each, _ in group if each.subject))
+        subjects = in_a_list(dict.fromkeys(each.subject for each, _ in group if each.subject))
         sentence = f"{group[0][0].title} ({subjects})." if subjects else f"{group[0][0].title}."
         yield group[0][0], " ".join(filter(None, (sentence, *(more for _, more in group))))
 
 
-def _in_a_list(subjects: Iterable[str]) -> str:
+def in_a_list(subjects: Iterable[str]) -> str:
     """Subjects in a sentence: what several have before their last word, such as a container's name, stands once."""
     parts = (subject.rpartition(" ") for subject in subjects)
     names = grouped((before, last) for before, _, last in parts)
@@ -52,13 +52,31 @@ def _in_a_list(subjects: Iterable[str]) -> str:
 
 def evidence_of_any_subject(finding: Finding) -> object:
     """The evidence with places for the subject's names: equal for findings that say the same of other names."""
-    # A number may count something else as well.
-    names = {word: f"{{{place}}}" for place, word in enumerate(finding.subject.split()) if not word.isdecimal()}
     text = "\n".join((finding.doubt, *finding.evidence))
-    if names:
-        any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-        text = re.sub(rf"(?<![\w-])(?:{any_name})(?![\w-])", lambda match: names[match[0]], text)
-    return finding.check, finding.severity, finding.accepted, text
+    return finding.check, finding.severity, finding.accepted, _for_any(text, finding.subject)
+
+
+def by_remedy(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Groups of a check's findings that one runbook mends at once; by hand they take one command, or like sentences."""
+    return [*grouped((_remedy_of_any_subject(finding), finding) for finding in findings).values()]
+
+
+def _remedy_of_any_subject(finding: Finding) -> object:
+    remedy = finding.remedy
+    if not remedy.runbook:
+        return id(finding)
+    by_hand = _for_any(remedy.command, finding.subject) if is_sentence(remedy.command) else remedy.command
+    return finding.check, finding.severity, remedy.invocation, remedy.needs, by_hand
+
+
+def _for_any(text: str, subject: str) -> str:
+    """A text with places for the subject's names."""
+    # A number may count something else as well.
+    names = {word: f"{{{place}}}" for place, word in enumerate(subject.split()) if not word.isdecimal()}
+    if not names:
+        return text
+    any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w-])(?:{any_name})(?![\w-])", lambda match: names[match[0]], text)
 
 
 def _of_any_subject(finding: Finding) -> object:

@@ -211,6 +211,25 @@ def test_one_fault_of_several_references_leaves_the_answer_on_one_screen() -> No
 
 
 @pytest.mark.parametrize(
+    ("by_hand", "count", "needs"),
+    [
+        ("In main.tf set the ARN of {}.", 1, "By hand, do the same for the others."),
+        ("aws ecs update-service --service s", 1, ""),
+        ("aws ecs update-service --service {}", 3, ""),
+    ],
+)
+def test_what_mends_several_findings_stands_once_in_the_answer(by_hand: str, count: int, needs: str) -> None:
+    """With all names; commands by hand that differ stand with their own."""
+    one, names = a_finding("suffix-stale"), [f"app-web:1 web KEY_{number}" for number in range(3)]
+    findings = (
+        replace(one, subject=name, remedy=Remedy(by_hand.format(name.split()[-1]), "troubleshoot")) for name in names
+    )
+    steps = answer(an_outcome(findings=tuple(findings))).next_steps
+    assert steps and len(steps.entries) == count and steps.entries[0].needs == needs
+    assert all(name.split()[-1] in " ".join(each.subject for each in steps.entries) for name in names)
+
+
+@pytest.mark.parametrize(
     "evidence",
     [
         {"backend 1": "1 of 11 tasks failed.", "backend 11": "11 of 11 tasks failed."},
