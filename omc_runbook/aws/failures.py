@@ -52,6 +52,7 @@ THROTTLED = frozenset(
         "ThrottlingException",
         "ThrottledException",
         "TooManyRequestsException",
+        "TooManyRequestsError",
         "RequestLimitExceeded",
         "RequestThrottled",
         "SlowDown",
@@ -83,6 +84,12 @@ _DELETION = "Somebody may have scheduled its deletion meanwhile: run troubleshoo
 _GONE = "The secret, or this version of it, was deleted meanwhile: run verify."
 _NEXT = {
     **{("", code): "The error is AWS's own: run again in a minute." for code in _SERVER_ERRORS},
+    ("", "IDPCommunicationError"): (
+        "AWS STS cannot reach the identity provider of the web identity token: run again in a minute."
+    ),
+    ("", "RegionDisabledException"): (
+        "AWS STS is not activated in this region: have it activated in the account settings of IAM's console."
+    ),
     ("secretsmanager:PutSecretValue", "ResourceNotFoundException"): _GONE,
     ("secretsmanager:UpdateSecretVersionStage", "ResourceNotFoundException"): _GONE,
     ("secretsmanager:PutSecretValue", "InvalidRequestException"): _DELETION,
@@ -207,13 +214,13 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     try:
         return call()
     except ClientError as error:
-        if sentence := _refused_credentials(code_of(error), message_of(error), profile):
+        service = "" if permission.endswith(f":{error.operation_name}") else _SIGN_IN.get(error.operation_name, "")
+        if sentence := _refused_credentials(error, profile):
             raise CouldNotLook(sentence, kind="credentials") from None
-        is_sign_in = error.operation_name in _OF_A_ROLE and permission.partition(":")[2] != error.operation_name
-        # botocore asks STS, whichever service the call was for.
-        failure = _failure(what, f"sts:{error.operation_name}" if is_sign_in else permission, error)
-        if failure.kind == "denied" and is_sign_in:
-            raise CouldNotLook(_refused_role(failure, message_of(error), profile), kind="credentials") from None
+        # botocore asks that service, whichever the call was for.
+        failure = _failure(what, f"{service}:{error.operation_name}" if service else permission, error)
+        if service and _is_final(failure):
+            raise CouldNotLook(_refused_sign_in(failure, message_of(error), profile), kind="credentials") from None
         return failure
     except (InvalidResponse, PaginationError) as error:
         # botocore raises the other one where a page names itself as the next.
@@ -327,8 +334,20 @@ def or_none(answer: Any) -> Any:
     return None if isinstance(answer, ReadFailure) else answer
 
 
-_OF_A_ROLE = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity"})
-"""What botocore calls by itself before any other call, where a profile or variables name a role."""
+_SIGN_IN = {
+    "AssumeRole": "sts",
+    "AssumeRoleWithWebIdentity": "sts",
+    "GetRoleCredentials": "sso",
+    "CreateOAuth2Token": "signin",
+}
+"""What botocore calls by itself before any other call, where a profile or variables say so, with its service."""
+_TOKEN_REFUSED = frozenset({"InvalidIdentityToken", "ExpiredTokenException", "IDPRejectedClaim"})
+_NEW_TOKEN = (
+    "Have a new one written to the file that AWS_WEB_IDENTITY_TOKEN_FILE or web_identity_token_file names, and see that"
+    " the role's account has its identity provider"
+)
+_NOT_ASSIGNED = "AWS IAM Identity Center does not give the role that sso_role_name and sso_account_id name"
+_ASSIGN = "Have it assigned to you there, or correct both in the AWS configuration"
 _MFA_FAILED = "MultiFactorAuthentication failed"
 _NEW_CODE = "Enter the next code of the device that mfa_serial names, since each works once"
 _ROLE = re.compile(r"on resource: (arn:[\w:/+=,.@-]+)")
@@ -341,8 +360,11 @@ _EXPLICIT_DENY = re.compile(
 )
 
 
-def _refused_credentials(code: str, message: str, profile: str) -> str:
+def _refused_credentials(error: ClientError, profile: str) -> str:
     """What to do where AWS refuses credentials, or this machine's time, so; "" for what it says of anything else."""
+    code, message = code_of(error), message_of(error)
+    if error.operation_name == "AssumeRoleWithWebIdentity" and code in _TOKEN_REFUSED:
+        return no_credentials(profile, f"AWS does not accept the web identity token ({code})", _NEW_TOKEN)
     if code in _SKEWED or message.startswith(_WRONG_TIME):
         return f"This machine's clock differs from AWS's by minutes ({code}): set it, then run again."
     if code in EXPIRED:
@@ -354,8 +376,19 @@ def _refused_credentials(code: str, message: str, profile: str) -> str:
     return ""
 
 
-def _refused_role(failure: ReadFailure, message: str, profile: str) -> str:
-    """What to do where AWS refuses the role with which botocore was to sign in."""
+def _is_final(failure: ReadFailure) -> bool:
+    """Whether no later call would succeed, and nothing else says what to do."""
+    is_told = failure.may_have_happened or ("", failure.code) in _NEXT
+    return failure.kind == "denied" or (failure.kind == "failed" and not is_told)
+
+
+def _refused_sign_in(failure: ReadFailure, message: str, profile: str) -> str:
+    """What to do where AWS refuses what botocore was to sign in with."""
+    if failure.permission == "sso:GetRoleCredentials":
+        return no_credentials(profile, f"{_NOT_ASSIGNED} ({failure.code})", _ASSIGN)
+    if failure.kind == "failed":
+        way = "Sign in again" if failure.permission.startswith("signin:") else "Correct the AWS configuration"
+        return no_credentials(profile, f"{failure.permission} failed with {failure.code}", way)
     if message.startswith(_MFA_FAILED):
         return no_credentials(profile, f"AWS does not accept the MFA code ({failure.code})", _NEW_CODE)
     match = _ROLE.search(message)

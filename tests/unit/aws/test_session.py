@@ -138,6 +138,71 @@ def test_a_profiles_role_that_is_refused_may_lack_the_trust(
         assert isinstance(attempt("role a", "sts:AssumeRole", refuse), ReadFailure)
 
 
+@pytest.mark.parametrize(
+    ("operation", "code", "reason"),
+    [
+        *(
+            (
+                "GetRoleCredentials",
+                code,
+                f"AWS IAM Identity Center does not give the role that sso_role_name and sso_account_id name ({code})."
+                " Have it assigned to you there",
+            )
+            for code in ("ForbiddenException", "ResourceNotFoundException", "InvalidRequestException")
+        ),
+        *(
+            (
+                "AssumeRoleWithWebIdentity",
+                code,
+                f"AWS does not accept the web identity token ({code}). Have a new one written to the file that",
+            )
+            for code in ("InvalidIdentityToken", "ExpiredTokenException", "IDPRejectedClaim")
+        ),
+        ("AssumeRole", "ValidationError", "sts:AssumeRole failed with ValidationError. Correct the AWS configuration"),
+        (
+            "CreateOAuth2Token",
+            "ValidationException",
+            "signin:CreateOAuth2Token failed with ValidationException. Sign in",
+        ),
+    ],
+)
+def test_a_sign_in_that_aws_refuses_says_what_next(operation: str, code: str, reason: str) -> None:
+    """botocore makes the call by itself, of a service that the run's own call is not for."""
+
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "No access"}}, operation)
+
+    with pytest.raises(CouldNotLook) as caught:
+        attempt("tasks", "ecs:ListTasks", refuse, "qa")
+    sentence = str(caught.value)
+    assert sentence.startswith(f'The AWS credentials for profile "qa" cannot be read: {reason}')
+    assert sentence.endswith(", then run again.") and caught.value.kind == "credentials"
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "sentence"),
+    [
+        (
+            "GetRoleCredentials",
+            "InternalServerException",
+            "sso:GetRoleCredentials failed with InternalServerException.",
+        ),
+        ("GetRoleCredentials", "TooManyRequestsException", "TooManyRequestsException outlasted the retries"),
+        ("CreateOAuth2Token", "TooManyRequestsError", "TooManyRequestsError outlasted the retries"),
+        ("AssumeRoleWithWebIdentity", "IDPCommunicationError", "the web identity token: run again in a minute."),
+        ("AssumeRole", "RegionDisabledException", "STS is not activated in this region: have it activated"),
+    ],
+)
+def test_a_sign_in_that_may_succeed_later_is_no_refusal(operation: str, code: str, sentence: str) -> None:
+    """A watch asks again."""
+
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": code, "Message": ""}}, operation)
+
+    answer = attempt("tasks", "ecs:ListTasks", refuse)
+    assert isinstance(answer, ReadFailure) and sentence in answer.sentence
+
+
 def test_an_mfa_code_that_is_wrong_is_no_lack_of_a_permission() -> None:
     """AWS has the same code for it; a code that was used before is refused so, too."""
 
