@@ -183,13 +183,18 @@ def on_error(*codes: str, gives: D) -> Callable[[Callable[P, T]], Callable[P, T 
             try:
                 return function(*args, **options)
             except ClientError as error:
-                if code_of(error) in codes:
+                if is_answer(error, *codes):
                     return gives
                 raise
 
         return call
 
     return decorate
+
+
+def is_answer(error: ClientError, *codes: str) -> bool:
+    """Whether AWS answers a call with one of these codes; what it answers to botocore's own sign-in says nothing."""
+    return code_of(error) in codes and error.operation_name not in _SIGN_IN
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from omc_runbook.aws.failures import code_of
+from omc_runbook.aws.failures import is_answer
 from omc_runbook.model.arn import function_in
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def describe(client: LambdaClient, arn: str) -> RotationFunction:
     try:
         answer = client.get_function_configuration(FunctionName=arn)
     except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
+        if is_answer(error, "ResourceNotFoundException"):
             return RotationFunction(arn=arn, exists=False)
         raise
     return RotationFunction(

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.aws.answer import pages, parse_object
 from omc_runbook.aws.endpoint import is_of_aws
-from omc_runbook.aws.failures import DENIED, THROTTLED, code_of, on_error
+from omc_runbook.aws.failures import DENIED, THROTTLED, code_of, is_answer, on_error
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.arn import region_in
@@ -282,7 +282,7 @@ def get_other_resource_policies(client: Any, secret_id: str) -> tuple[PolicyDocu
     try:
         answers = [*pages(lambda **token: client.list_resource_policies(SecretId=secret_id, **token), "NextToken")]
     except ClientError as error:
-        if code_of(error) in _WITHOUT_VALUE or _lacks_call(client, error):
+        if is_answer(error, *_WITHOUT_VALUE) or _lacks_call(client, error):
             return ()
         raise
     names = (entry["PolicyName"] for answer in answers for entry in answer["ResourcePolicies"])

@@ -34,7 +34,7 @@ from botocore.exceptions import (
 from IPython.core.error import StdinNotImplementedError
 from support.moto_environment import REGION, Wire, between, mock_aws
 
-from omc_runbook.aws import credential_process
+from omc_runbook.aws import credential_process, lambda_functions, secretsmanager
 from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.failures import ReadFailure, attempt, look
 from omc_runbook.aws.session import Clients, configured_region, make_change, partition_of, require
@@ -201,6 +201,29 @@ def test_a_sign_in_that_may_succeed_later_is_no_refusal(operation: str, code: st
 
     answer = attempt("tasks", "ecs:ListTasks", refuse)
     assert isinstance(answer, ReadFailure) and sentence in answer.sentence
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        secretsmanager.describe,
+        secretsmanager.get_value,
+        secretsmanager.get_other_resource_policies,
+        lambda_functions.describe,
+    ],
+)
+def test_a_sign_in_that_finds_no_role_is_no_secret_that_is_missing(read: Callable[[Any, str], object]) -> None:
+    """IAM Identity Center has the same code for it, in the middle of a run, whose session is renewed."""
+    refused = ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": ""}}, "GetRoleCredentials")
+
+    class Signing:
+        meta = Mock(endpoint_url="https://secretsmanager.ap-southeast-2.amazonaws.com")
+
+        def __getattr__(self, name: str) -> Mock:
+            return Mock(side_effect=refused)
+
+    with pytest.raises(CouldNotLook, match="IAM Identity Center does not give the role"):
+        attempt("the secret", "secretsmanager:DescribeSecret", lambda: read(Signing(), "arn:aws:lambda:a:b:function:c"))
 
 
 def test_an_mfa_code_that_is_wrong_is_no_lack_of_a_permission() -> None:
