@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 from urllib.parse import urlsplit
 
-from botocore.credentials import ProcessProvider
+from botocore.credentials import ContainerProvider, ProcessProvider
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -21,12 +21,19 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
+    InfiniteLoopConfigError,
+    InvalidConfigError,
+    LoginError,
+    LoginInsufficientPermissions,
     NoCredentialsError,
     NoRegionError,
     PaginationError,
+    ParamValidationError,
     PartialCredentialsError,
+    RefreshWithMFAUnsupportedError,
     SSOError,
     TokenRetrievalError,
+    UnknownCredentialError,
 )
 
 from omc_runbook.aws.answer import InvalidResponse
@@ -215,7 +222,8 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     expired ones, no network.
     """
     for_profile = _for_profile(profile)
-    login = f"`{command('aws', 'sso', 'login', *(('--profile', profile) if profile else ()))}`"
+    of_profile = ("--profile", profile) if profile else ()
+    login = f"`{command('aws', 'sso', 'login', *of_profile)}`"
     try:
         return call()
     except ClientError as error:
@@ -268,10 +276,20 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         raise CouldNotLook(no_credentials(profile, *_EXPIRED_AT_SOURCE), kind="credentials") from None
     except NoCredentialsInTime:
         raise CouldNotLook(no_credentials(profile, *_PROCESS_HANGS)) from None
+    except RefreshWithMFAUnsupportedError:
+        raise CouldNotLook(no_credentials(profile, *_MFA_ENDED), kind="credentials") from None
+    except LoginInsufficientPermissions:
+        raise CouldNotLook(no_credentials(profile, *_MAY_NOT_LOG_IN), kind="credentials") from None
+    except LoginError:
+        again = f"`{command('aws', 'login', *of_profile)}`"
+        sentence = f"The AWS sign-in has expired{for_profile}: run {again}, then run again."
+        raise CouldNotLook(sentence, kind="credentials") from None
     except BotoCoreError as error:
-        if isinstance(error, CredentialRetrievalError) and error.kwargs.get("provider") == ProcessProvider.METHOD:
-            raise CouldNotLook(no_credentials(profile, *PROCESS_FAILS)) from None
-        raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
+        provider = error.kwargs.get("provider") if isinstance(error, CredentialRetrievalError) else ""
+        if reason := _PROVIDERS.get(provider) or _invalid_setting(permission, error):
+            raise CouldNotLook(no_credentials(profile, *reason)) from None
+        way = " Correct the AWS configuration, then run again." if isinstance(error, _OF_THE_CONFIGURATION) else ""
+        raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}{way}") from None
 
 
 def look(what: str, permission: str, call: Callable[[], T], region: str = "") -> T | ReadFailure:
@@ -300,7 +318,8 @@ _NOBODY_ANSWERS = (
 )
 """Why, and what to do: getpass found no terminal and an ended input, or a kernel without a person."""
 WRONG_VARIABLE = (
-    "a variable that says where they are, such as AWS_CONTAINER_CREDENTIALS_FULL_URI, has no valid value",
+    "a variable that says where they are, such as AWS_CONTAINER_CREDENTIALS_FULL_URI, has no valid value, or what"
+    " answers there gives no credentials",
     "Correct it",
 )
 _STILL_EXPIRED = "refreshed credentials are still expired"
@@ -319,6 +338,23 @@ _PROCESS_HANGS = (
 )
 PROCESS_FAILS = ("credential_process fails, or prints something else", "Run that program by hand to see why")
 """Why, and what to do: what the program says may hold a password, and so is not shown."""
+_ENDPOINT_FAILS = (
+    "the endpoint that AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI names gives none",
+    "See that it answers here, and that the task or pod has a role",
+)
+"""Why, and what to do: what it answers may be anything, and so is not shown."""
+_PROVIDERS = {ProcessProvider.METHOD: PROCESS_FAILS, ContainerProvider.METHOD: _ENDPOINT_FAILS}
+_OF_THE_CONFIGURATION = (
+    CredentialRetrievalError,
+    InfiniteLoopConfigError,
+    InvalidConfigError,
+    UnknownCredentialError,
+)
+_MFA_ENDED = ("the session that an MFA code began has ended", "Have the device's next code at hand")
+_MAY_NOT_LOG_IN = (
+    "AWS does not let their sign-in be renewed",
+    "Allow who signs in the permission signin:CreateOAuth2Token",
+)
 
 
 def no_credentials(profile: str, reason: str, way: str = "Correct the AWS configuration") -> str:
@@ -355,6 +391,15 @@ _NOT_ASSIGNED = "AWS IAM Identity Center does not give the role that sso_role_na
 _ASSIGN = "Have it assigned to you there, or correct both in the AWS configuration"
 _MFA_FAILED = "MultiFactorAuthentication failed"
 _NEW_CODE = "Enter the next code of the device that mfa_serial names, since each works once"
+_PARAMETER = re.compile(r"for parameter (\w+),")
+_SETTINGS = {
+    "RoleArn": "role_arn",
+    "RoleSessionName": "role_session_name",
+    "ExternalId": "external_id",
+    "DurationSeconds": "duration_seconds",
+    "SerialNumber": "mfa_serial",
+}
+"""What a profile calls the parameters of AssumeRole."""
 _ROLE = re.compile(r"on resource: (arn:[\w:/+=,.@-]+)")
 _PERFORM = re.compile(r"is not authorized to perform: ([\w-]+:\w+)")
 _ENCRYPTING = frozenset({"CreateSecret", "PutSecretValue", "PutObject"})
@@ -379,6 +424,23 @@ def _refused_credentials(error: ClientError, profile: str) -> str:
         where = f"correct profile {quoted(profile)}" if profile else "check AWS_PROFILE or AWS_ACCESS_KEY_ID"
         return f"AWS does not accept these credentials ({code}): {where}."
     return ""
+
+
+def _invalid_setting(permission: str, error: BotoCoreError) -> tuple[str, ...]:
+    """Why botocore makes no call to sign in, and what to do; () where the error is another.
+
+    Of values it checks the least length alone, or the least number.
+    """
+    match = _PARAMETER.search(str(error)) if isinstance(error, ParamValidationError) else None
+    if not match or permission == "sts:AssumeRole":
+        return ()
+    if match[1] == "TokenCode":
+        return "an MFA code has six digits", _NEW_CODE
+    if match[1] == "WebIdentityToken":
+        return "the web identity token is empty", _NEW_TOKEN
+    setting = _SETTINGS.get(match[1])
+    way = "Correct it in the AWS configuration or its variables"
+    return (f"{setting} is too short", way) if setting else ()
 
 
 def _is_final(failure: ReadFailure) -> bool:

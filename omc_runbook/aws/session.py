@@ -123,7 +123,7 @@ class Clients:
                     self._clients[key] = client
                 except InvalidRegionError:
                     raise CouldNotLook(f"{quoted(key[1])} is not a valid name of a region.") from None
-                except (AttributeError, TypeError, ValueError) as error:
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
                     # A new client asks for credentials first: where that fails, it is not the endpoint.
                     self._find_credentials()
                     if not isinstance(error, ValueError):
@@ -146,8 +146,8 @@ class Clients:
         """The credentials; None where none are configured. Raises CouldNotLook where they cannot be read."""
         try:
             return attempt("the credentials", "credentials", self._session.get_credentials, self.profile)
-        except (AttributeError, TypeError, ValueError):
-            # botocore takes what the program prints for an object of JSON, with a time.
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # botocore takes what the program prints, or an endpoint answers, for an object of JSON, with a time.
             reason = PROCESS_FAILS if _runs_program(self._session) else WRONG_VARIABLE
             raise CouldNotLook(no_credentials(self.profile, *reason)) from None
 

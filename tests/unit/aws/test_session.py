@@ -26,8 +26,13 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
     IncompleteReadError,
+    LoginInsufficientPermissions,
+    LoginRefreshRequired,
+    LoginTokenLoadError,
+    ParamValidationError,
     ProxyConnectionError,
     ReadTimeoutError,
+    RefreshWithMFAUnsupportedError,
     ResponseStreamingError,
     SSLError,
 )
@@ -47,6 +52,8 @@ from omc_runbook.report.display.banner import where
 from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.snapshot import reading
 from omc_runbook.snapshot.reading import identify
+
+ROLE = "arn:aws:iam::210987654321:role/runbooks"
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
@@ -235,6 +242,87 @@ def test_an_mfa_code_that_is_wrong_is_no_lack_of_a_permission() -> None:
 
     with pytest.raises(CouldNotLook, match=r"does not accept the MFA code \(AccessDenied\)\. Enter the next code"):
         attempt("the caller", "sts:GetCallerIdentity", refuse, "qa")
+
+
+MFA = "\nmfa_serial = arn:aws:iam::123456789012:mfa/me"
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ("role_arn = runbooks", "role_arn is too short. Correct it in the AWS configuration or its variables"),
+        (f"role_arn = {ROLE}\nduration_seconds = 5", "duration_seconds is too short. Correct it"),
+        (f"role_arn = {ROLE}{MFA}", "an MFA code has six digits. Enter the next code of the device"),
+    ],
+)
+def test_a_setting_that_botocore_refuses_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str, reason: str
+) -> None:
+    """botocore's own first line says only that the validation of a parameter failed."""
+
+    class Typing(AssumeRoleCredentialFetcher):
+        def __init__(self, *values: Any, **options: Any) -> None:
+            super().__init__(*values, **(options | {"mfa_prompter": lambda prompt: "123"}))
+
+    monkeypatch.setattr("botocore.credentials.AssumeRoleCredentialFetcher", Typing)
+    keys = "aws_access_key_id = id\naws_secret_access_key = key\n"
+    configure(monkeypatch, tmp_path, f"[profile qa]\nsource_profile = base\n{table}\n[profile base]\n{keys}")
+    monkeypatch.setenv("AWS_PROFILE", "qa")
+    with pytest.raises(CouldNotLook) as caught:
+        identify(Clients(REGION), load("staging"))
+    assert str(caught.value).startswith(f"The AWS credentials cannot be read: {reason}")
+    own = Mock(side_effect=ParamValidationError(report="Invalid length for parameter RoleArn, value: 1"))
+    with pytest.raises(CouldNotLook, match="sts:AssumeRole could not be called"):
+        attempt("role a", "sts:AssumeRole", own)
+
+
+def test_an_empty_web_identity_token_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As a file is that nothing has written to yet."""
+    (tmp_path / "token").touch()
+    configure(monkeypatch, tmp_path, f"[profile qa]\nrole_arn = {ROLE}\nweb_identity_token_file = {tmp_path}/token\n")
+    monkeypatch.setenv("AWS_PROFILE", "qa")
+    with pytest.raises(CouldNotLook, match=r"the web identity token is empty\. Have a new one written to the file"):
+        identify(Clients(REGION), load("staging"))
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (RefreshWithMFAUnsupportedError(), "the session that an MFA code began has ended. Have the device's next code"),
+        (LoginRefreshRequired(), 'has expired for profile "qa": run `aws login --profile qa`, then run again.'),
+        (LoginTokenLoadError(error_msg="hunter2"), "run `aws login --profile qa`, then run again."),
+        (LoginInsufficientPermissions(), "Allow who signs in the permission signin:CreateOAuth2Token, then run again."),
+    ],
+)
+def test_a_session_that_has_ended_ends_a_watch(error: Exception, sentence: str) -> None:
+    """Of its kind: nobody is asked again, and no later look would succeed."""
+    with pytest.raises(CouldNotLook) as caught:
+        attempt("tasks", "ecs:ListTasks", Mock(side_effect=error), "qa")
+    assert sentence in str(caught.value) and caught.value.kind == "credentials"
+
+
+@pytest.mark.parametrize("body", ['{"AccessKeyId": "hunter2"}', '{"message": "hunter2"}', "hunter2"])
+def test_an_endpoint_that_gives_no_credentials_is_one_sentence(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    """What it answers is not shown; botocore takes it for what it should be."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/hunter2")
+    answer = Mock(status_code=200, content=body.encode())
+    monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", Mock(return_value=answer))
+    monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
+    with pytest.raises(CouldNotLook, match="AWS_CONTAINER_") as caught:
+        identify(Clients(REGION), load("staging"))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_profile_that_names_none_says_where_to_correct_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """botocore's own sentence ends with what is wrong."""
+    configure(monkeypatch, tmp_path, f"[profile qa]\nrole_arn = {ROLE}\nsource_profile = bse\n")
+    monkeypatch.setenv("AWS_PROFILE", "qa")
+    with pytest.raises(
+        CouldNotLook, match=r'"bse" .* does not exist\. Correct the AWS configuration, then run again\.$'
+    ):
+        identify(Clients(REGION), load("staging"))
 
 
 def test_a_lack_of_open_files_is_no_fault_of_the_credentials() -> None:
