@@ -219,7 +219,7 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
 
     `what` names what is read, within a sentence; `permission` is the action that the call needs, and `profile` the
     configured one that signs in for it, if any. Raises CouldNotLook where no call would succeed: no credentials,
-    expired ones, no network.
+    expired ones, a sign-in that AWS refuses, no network.
     """
     for_profile = _for_profile(profile)
     of_profile = ("--profile", profile) if profile else ()

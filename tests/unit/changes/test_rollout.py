@@ -37,7 +37,7 @@ ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rollin
 
 
 class Ecs:
-    """An ECS without services, or one that refuses to describe them."""
+    """An ECS without services, or one that refuses to describe them: with a code, or one "of" another operation."""
 
     def __init__(self, code: str = "", gone_for: int = 0) -> None:
         self.code, self.gone_for, self.calls = code, gone_for, 0
@@ -47,7 +47,8 @@ class Ecs:
         if self.calls <= self.gone_for:
             raise EndpointConnectionError(endpoint_url="https://ecs.example.com")
         if self.code:
-            raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "DescribeServices")
+            code, _, operation = self.code.partition(" of ")
+            raise ClientError({"Error": {"Code": code, "Message": ""}}, operation or "DescribeServices")
         return {"services": []}
 
     def get_paginator(self, name: str) -> Any:
@@ -282,13 +283,16 @@ def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
         ("AccessDeniedException", 1),
         ("ExpiredTokenException", 1),
         ("UnrecognizedClientException", 1),
+        ("AccessDenied of AssumeRole", 1),
+        ("ForbiddenException of GetRoleCredentials", 1),
+        ("IDPCommunicationError of AssumeRoleWithWebIdentity", UNANSWERED_SECONDS / INTERVAL + 2),
     ],
 )
 def test_a_service_that_ecs_does_not_tell_of_is_not_taken_for_gone(code: str, looks: float) -> None:
     """What is refused is asked again for a while, whatever else is answered; what is denied, and with expired
-    credentials, is not."""
+    credentials, is not, nor is a session that cannot be renewed."""
     ecs = Ecs(code)
-    with pytest.raises(CouldNotLook, match=code):
+    with pytest.raises(CouldNotLook, match=code.partition(" of ")[0]):
         watch(ecs)
     assert ecs.calls <= looks
 

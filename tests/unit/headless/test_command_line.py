@@ -581,3 +581,25 @@ def test_a_command_for_which_open_files_run_out_says_what_to_do(
     with pytest.raises(SystemExit) as ended:
         cli.main(["list"])
     assert (ended.value.code, capsys.readouterr().err) == (2, f"error: {OUT_OF_FILES}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["environments=staging,qa"], {"environments": "staging,qa"}),
+        (["staging", "qa"], {"environments": "staging,qa"}),
+        (["qa", "timeout=5"], {"environments": "qa", "timeout": "5"}),
+        (["-p", "environments", "qa"], {"environments": "qa"}),
+        (["a-b=c"], {"environments": "a-b=c"}),
+        ([], {}),
+    ],
+)
+def test_fleet_takes_names_and_parameters(
+    words: list[str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be a parameter's name is an environment's, which is then refused as such."""
+    begun = Mock(return_value=0)
+    monkeypatch.setattr(cli, "_run_notebook", begun)
+    monkeypatch.setattr("omc_runbook.headless.workers.prepare", Mock())
+    assert CliRunner().invoke(cli.cli, ["fleet", *words]).exit_code == 0
+    assert dict(begun.call_args.args[1]) == expected

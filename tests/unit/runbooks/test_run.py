@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.add_key.environment_plan import values_of
 from omc_runbook.changes.add_key.key import NewKey
-from omc_runbook.changes.deploy.executor import SecretResult
+from omc_runbook.changes.deploy.executor import SecretResult, apply
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import plan_update
 from omc_runbook.changes.values.source_file import NewValue
@@ -244,6 +245,26 @@ def test_a_consequence_has_the_remedy_of_its_own_environments_cause(
     a_run("staging", "production").conclude(merge(both), by_target=both)
     remedies = [(each["check"], each["remedy"]["command"]) for each in json.loads(outcome.read_text())["findings"]]
     assert remedies == [(check, f"Mend {name}.") for name in both for check in (WRONG.check, "task-exits")]
+
+
+def test_what_a_rotation_leaves_out_is_in_the_plan_the_result_and_the_outcome(
+    outcome: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an applied change alone: before that, it is one note of many."""
+    for name in ("reuse.compare", "not_redeployed.find_scheduled", "not_redeployed.find_consumers"):
+        monkeypatch.setattr(f"omc_runbook.runbooks.secret_change.{name}", Mock(return_value=()))
+    monkeypatch.setattr("omc_runbook.changes.deploy.executor.execute", Mock(return_value=True))
+    value = NewValue(Masked(secrets.token_hex(32), "SECRET_KEY"), "generated")
+    new = NewValues({"SECRET_KEY": value}, notes=("A note.",), left_out=("OPENAI_API_KEY is still due.",))
+    begun = a_run("staging")
+    plan = secret_change.plan(begun, healthy(), new)
+    assert plan.notes[:2] == (*new.left_out, *new.notes)
+    result = apply(Mock(tell=Mock()), plan, new)
+    begun.conclude((), result, plan)
+    assert json.loads(outcome.read_text())["left_out"] == [*new.left_out]
+    for done in (None, SecretResult(plan=plan)):
+        begun.conclude((), done, plan)
+        assert "left_out" not in json.loads(outcome.read_text())
 
 
 def test_an_outcome_of_one_environment_has_it_among_its_targets(outcome: Path) -> None:
