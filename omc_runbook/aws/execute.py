@@ -55,7 +55,7 @@ def run(
     ECS splits the command and runs it without a shell: a backslash is removed even between double quotes, so use single
     quotes. `plugin` is the path of session-manager-plugin; "" uses our own client of its protocol, and so does an old
     plugin that would need the session's token as an argument. The terminal's CRLF line ends become LF. The command is
-    interrupted after `seconds`.
+    interrupted after `seconds`. Raises ClientError where AWS refuses botocore's own sign-in.
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ExecuteCommand.html
     """
@@ -65,6 +65,9 @@ def run(
         )
         output, message = _read_output(client, answer, plugin, seconds)
     except ClientError as error:
+        if error.operation_name != "ExecuteCommand":
+            # botocore had to sign in first.
+            raise
         return _client_failure(error)
     except InvalidResponse as error:
         return ExecFailure("session", str(error))

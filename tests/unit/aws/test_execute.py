@@ -13,13 +13,13 @@ from omc_runbook.aws import channel, execute
 class Client:
     """A client of ECS that starts a session, or refuses with a message."""
 
-    def __init__(self, refusal: str = "") -> None:
-        self.refusal = refusal
+    def __init__(self, refusal: str = "", operation: str = "ExecuteCommand") -> None:
+        self.refusal, self.operation = refusal, operation
 
     def execute_command(self, **_: Any) -> Any:
         if self.refusal:
             error = {"Code": "AccessDeniedException", "Message": self.refusal}
-            raise ClientError({"Error": error}, "ExecuteCommand")  # type: ignore[typeddict-item]
+            raise ClientError({"Error": error}, self.operation)  # type: ignore[typeddict-item]
         return {"session": {"streamUrl": "wss://session?X-Amz-Signature=0", "tokenValue": "token"}}
 
 
@@ -33,6 +33,12 @@ def test_the_permission_is_that_of_the_refusal(action: str) -> None:
     failure = run(Client(f"User: me is not authorized to perform: {action} on resource: it"))
     assert isinstance(failure, execute.ExecFailure)
     assert (failure.kind, failure.permission) == ("denied", action)
+
+
+def test_a_refused_role_of_the_configuration_is_no_refusal_of_the_command() -> None:
+    """botocore assumes the role before it calls ECS: what signs in says what to do."""
+    with pytest.raises(ClientError):
+        run(Client("User: me is not authorized to perform: sts:AssumeRole on resource: it", "AssumeRole"))
 
 
 @pytest.mark.parametrize("title", ["", "----------ERROR-------\n"])
