@@ -334,13 +334,8 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     See https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
     """
     key = snapshot.kms_key
-    if key is None or key.state in (*_USABLE, *PENDING_DELETION):
-        return
-    yield from _key_state(snapshot, key)
-    if what_ends_state(key) is None:
-        yield Uncertain(
-            key.arn, (f"DescribeKey: KeyState {key.state or 'is missing'}: whether it decrypts is not known.",)
-        )
+    if key and key.state not in PENDING_DELETION:
+        yield from _key_state(snapshot, key)
 
 
 @check(
@@ -349,7 +344,7 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     looks_like=("kms-refused",),
     ruled_out_by="DescribeKey: the secret's key is not PendingDeletion, and not PendingReplicaDeletion",
 )
-def kms_pending(snapshot: Snapshot) -> Iterable[Evidence]:
+def kms_pending(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The key that encrypts the secret is pending deletion."""
     key = snapshot.kms_key
     return _key_state(snapshot, key) if key and key.state in PENDING_DELETION else ()
@@ -531,21 +526,25 @@ def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
     return remedy_of(access, GET_SECRET_VALUE, secret, grant)
 
 
-def what_ends_state(key: KmsKey) -> tuple[str, Remedy] | None:
-    """Why nobody can use a key in its state, and what ends that; None for a state that is usable, or not known."""
+def what_ends_state(key: KmsKey) -> tuple[str, Remedy | None] | None:
+    """Why nobody can use a key in its state, and what ends that (None where that is not known); None if usable."""
+    if key.state in _USABLE:
+        return None
     if reason := _UNAVAILABLE.get(key.state):
         return f"DescribeKey: KeyState {key.state}: {reason[0]}.", Remedy(reason[1])
     if key.state not in ("Disabled", *PENDING_DELETION):
-        return None
+        return f"DescribeKey: KeyState {key.state or 'is missing'}: whether it decrypts is not known.", None
     verbs = ["cancel-key-deletion"] * (key.state in PENDING_DELETION) + ["enable-key"]
     until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
     return f"DescribeKey: KeyState {key.state}{until}.", remedies.use_key(region_in(key.arn), key.arn, *verbs)
 
 
-def _key_state(snapshot: Snapshot, key: KmsKey) -> Iterator[Evidence]:
-    if state := what_ends_state(key):
-        fact, remedy = state
+def _key_state(snapshot: Snapshot, key: KmsKey) -> Iterator[Evidence | Uncertain]:
+    fact, remedy = what_ends_state(key) or ("", None)
+    if remedy:
         yield Evidence(key.arn, (fact, *_former_key(snapshot)), remedy, snapshot.consumer_names)
+    elif fact:
+        yield Uncertain(key.arn, (fact,))
 
 
 def _former_key(snapshot: Snapshot) -> tuple[str, ...]:

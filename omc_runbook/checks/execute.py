@@ -9,7 +9,6 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.aws.execute import MESSAGES
-from omc_runbook.aws.kms import KmsKey
 from omc_runbook.checks import remedies
 from omc_runbook.checks.access import what_ends_state
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Uncertain
@@ -166,13 +165,19 @@ def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The task role cannot use the KMS key that encrypts ECS Exec's sessions."""
-    key = snapshot.session_key
-    if key and (state := what_ends_state(key)):
-        fact, remedy = state
-        services = frozenset(service.name for service, _ in _tasks(snapshot, lambda task: task.execute))
-        yield Evidence(key.arn, (_encrypts(snapshot, key), fact), remedy, services)
-    for arn, permissions in snapshot.session_roles.items() if key else ():
-        assert key
+    key, missing = snapshot.session_key, snapshot.missing_session_key
+    all_services = frozenset(service.name for service, _ in _tasks(snapshot, lambda task: task.execute))
+    if missing:
+        lacking = (_encrypts(snapshot, missing), f"DescribeKey: there is no key {missing}.")
+        yield Evidence(missing, lacking, remedies.change_session_key(snapshot.environment.names), all_services)
+    if key is None:
+        return
+    fact, way = what_ends_state(key) or ("", None)
+    if way:
+        yield Evidence(key.arn, (_encrypts(snapshot, key.arn), fact), way, all_services)
+    elif fact:
+        yield Uncertain(key.arn, (fact,))
+    for arn, permissions in snapshot.session_roles.items():
         name, keys = iam.role_name(arn), keys_of(snapshot, arn, permissions)
         services = frozenset(
             service.name
@@ -196,7 +201,7 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread) or access.sentences)
             continue
         facts = (
-            _encrypts(snapshot, key),
+            _encrypts(snapshot, key.arn),
             f"{name} may not call {DECRYPT} on it, so that no session can begin.",
             f"GetKeyPolicy: the key's policy denies {name}." if is_denied else access.sentence,
         )
@@ -206,9 +211,9 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(name, facts, remedy, services)
 
 
-def _encrypts(snapshot: Snapshot, key: KmsKey) -> str:
+def _encrypts(snapshot: Snapshot, key: str) -> str:
     cluster = snapshot.environment.names.cluster
-    return f"DescribeClusters: executeCommandConfiguration of {cluster} has kmsKeyId {key.arn}."
+    return f"DescribeClusters: executeCommandConfiguration of {cluster} has kmsKeyId {key}."
 
 
 @check(

@@ -358,6 +358,19 @@ def use_key(region: str, key: str, *verbs: str) -> Remedy:
     return Remedy(" && ".join(f"{command('aws', 'kms', verb, '--key-id')} {id} {ends}" for verb in verbs))
 
 
+def change_session_key(names: Names) -> Remedy:
+    """Give ECS Exec's sessions of the cluster another KMS key, or none.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateCluster.html
+    """
+    show = ("--include", "CONFIGURATIONS", "--query", "clusters[0].configuration", "--output", "json")
+    read = _aws(names, "ecs", "describe-clusters", "--clusters", names.cluster, *show)
+    file = ("--configuration", "file://configuration.json")
+    return _aws(names, "ecs", "update-cluster", "--cluster", names.cluster, *file).needing(
+        f"configuration.json is what `{read.command}` prints, with another key's kmsKeyId or without one."
+    )
+
+
 def tag(names: Names, tags: Sequence[str]) -> Remedy:
     """Give the secret tags, whose values are to be filled in."""
     pairs = [f"Key={each},Value=VALUE" for each in tags]

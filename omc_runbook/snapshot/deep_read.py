@@ -50,7 +50,8 @@ def _with_session_key(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     described = gatherer.read(f"key {key_id}", "kms:DescribeKey", kms.describe_key, key_id)
     key = gatherer.keep("session_key", described, None)
     if key is None:
-        return snapshot
+        is_missing = described.result() is None
+        return replace(snapshot, missing_session_key=key_id if is_missing else "")
     document = gatherer.read(f"the policy of key {key_id}", "kms:GetKeyPolicy", kms.get_key_policy, key.arn)
     needed = [(DECRYPT, key.arn)]
     answers = {

@@ -125,6 +125,8 @@ class Snapshot:
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""
     session_key: KmsKey | None = None
     """The key that encrypts the cluster's ECS Exec sessions; read only where a look inside failed."""
+    missing_session_key: str = ""
+    """The kmsKeyId of these sessions where there is no such key."""
     session_roles: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the roles of running tasks, as far as that key needs them."""
     plugin: str = ""

@@ -52,6 +52,7 @@ from omc_runbook.checks.execute import STATIC_KEYS
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot import roles as role_reader
+from omc_runbook.snapshot.deep_read import InsideRead
 from omc_runbook.snapshot.exec_read import ExecRead
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
@@ -388,6 +389,50 @@ def test_nobody_can_use_a_sessions_key_in_its_state(state: str, way: str) -> Non
     found = [each for each in answers if each.status == "found"]
     assert len(found) == bool(way) and all(each.remedy.command.startswith(way) for each in found)
     assert all(f"KeyState {state}" in each.evidence[1] for each in found)
+
+
+@pytest.mark.parametrize("state", ["", "Creating"])
+def test_a_state_of_a_sessions_key_that_tells_nothing_is_unknown(state: str) -> None:
+    """Not clear, as for the secret's key."""
+    allowed = encrypted(healthy(), policy(action="kms:Decrypt"))
+    assert allowed.session_key
+    [answer] = run_check(CHECKS["exec-kms"], replace(allowed, session_key=replace(allowed.session_key, state=state)))
+    assert answer.status == "unknown" and "whether it decrypts is not known" in answer.evidence[0]
+
+
+class Client:
+    """A client of any service, of a cluster whose sessions a key encrypts that KMS answers for with this code."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def describe_clusters(self, **_: Any) -> Any:
+        return {"clusters": [{"configuration": {"executeCommandConfiguration": {"kmsKeyId": "gone"}}}]}
+
+    def describe_key(self, **_: Any) -> Any:
+        raise ClientError({"Error": {"Code": self.code, "Message": "No."}}, "DescribeKey")
+
+    def execute_command(self, **_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "ClientException", "Message": "No."}}, "ExecuteCommand")
+
+
+@pytest.mark.parametrize(("code", "status"), [("NotFoundException", "found"), ("AccessDeniedException", "unknown")])
+def test_a_sessions_key_that_does_not_exist_is_found(code: str, status: str) -> None:
+    """One that could not be read may exist."""
+    base = looked(healthy())
+    definitions = {arn: replace(each, task_role_arn="") for arn, each in base.task_definitions.items()}
+    base = replace(base, task_definitions=definitions)
+    with ThreadPoolExecutor(2) as pool:
+        clients = cast(Clients, lambda *_: Client(code))
+        gatherer = Gatherer(pool, clients, base.environment, base.caller)
+        snapshot = InsideRead(gatherer, base).end(base)
+    [answer] = run_check(CHECKS["exec-kms"], replace(snapshot, gaps=dict(gatherer.gaps)))
+    assert answer.status == status
+    if status == "found":
+        assert answer.evidence[1] == "DescribeKey: there is no key gone."
+        assert answer.remedy.command.startswith(
+            "aws ecs update-cluster --cluster ohmycoins-staging --configuration file:"
+        )
 
 
 def exchanged(snapshot: Snapshot, **names: str) -> Snapshot:
