@@ -79,10 +79,17 @@ class Discovery:
     """The secret, cluster and service of Terraform's files, else the configured ones: they count where in use."""
 
     def expecting(self, environment: str, *names: Mapping[str, str]) -> Self:
-        """The same for an environment of which names are expected: of each field the first that is in use."""
-        used = {name for each in self.services for name in (each.cluster, each.name, *each.keys_by_secret)}
-        expected = {field: name for each in reversed(names) for field, name in each.items() if name in used}
-        return replace(self, environment=environment, expected=expected)
+        """The same for an environment of which names are expected: of each field the first that its services use."""
+        found = replace(self, environment=environment, expected={})
+        used = {
+            "secret": {name for each in found.own_services for name in each.keys_by_secret},
+            "cluster": {each.cluster for each in found.own_services},
+            "service": {each.name for each in found.own_services},
+        }
+        expected = {
+            field: name for each in reversed(names) for field, name in each.items() if name in used.get(field, ())
+        }
+        return replace(found, expected=expected)
 
     @property
     def secret(self) -> str:
@@ -144,9 +151,9 @@ class Discovery:
         """The service that has the application's secrets; None where none can be told."""
         own = sorted(self.own_services, key=lambda each: main_rank(each.name, 0))
         candidates = self.consumers or tuple(own)
-        names = (self.expected.get("cluster", ""), self.expected.get("service", ""))
-        exact = [each for each in candidates if (each.cluster, each.name) == names]
-        return (*exact, *candidates, None)[0]
+        near = [each for each in candidates if each.cluster == self.expected.get("cluster")]
+        exact = [each for each in near if each.name == self.expected.get("service")]
+        return (*exact, *near, *candidates, None)[0]
 
     @property
     def cluster(self) -> str:

@@ -160,6 +160,28 @@ def test_a_configured_secret_in_use_counts_before_one_of_the_files_that_is_not()
         assert account("", *services).expecting("staging", {"secret": secret}, of_config).secret == expected
 
 
+@pytest.mark.parametrize("in_files", ["app", "shop-staging", "shop/app"])
+def test_a_name_of_the_files_counts_where_the_environment_uses_it_as_that(in_files: str) -> None:
+    """Not where a service or a cluster is called like the secret, or where production alone refers to it."""
+    services = (
+        found("app", "coins-staging", A="coins-staging/app|A"),
+        found("api", "shop-staging", A="shop-staging/app|A", B="shop-staging/app|B"),
+        found("api", "shop-prod", A="shop/app|A"),
+    )
+    discovery = account("", *services).expecting("staging", {"secret": in_files}, {"secret": "coins-staging/app"})
+    assert discovery.secret == "coins-staging/app"
+
+
+def test_of_two_clusters_with_the_secret_the_expected_one_is_taken() -> None:
+    """Also where its service has another name than is expected, and the other's gets more variables."""
+    services = (
+        found("api", "coins-staging", A="coins-staging/app|A"),
+        found("api", "coins-staging-next", A="coins-staging/app|A", B="coins-staging/app|B"),
+    )
+    discovery = account("", *services).expecting("staging", {}, {"cluster": "coins-staging", "service": "backend"})
+    assert discovery.cluster == "coins-staging"
+
+
 @pytest.mark.parametrize("secret", [NAME, ARN, ARN.rpartition("-")[0]])
 def test_a_secret_configured_by_its_arn_is_known_by_its_name(secret: str) -> None:
     """As references to it are."""
