@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from omc_runbook.checks import remedies
@@ -107,13 +106,7 @@ def _is_of_another_project(snapshot: Snapshot, found: Discovery) -> bool:
     environment = snapshot.environment
     if environment.project == PROJECT:
         return False
-    names = (found.secret, found.cluster, *(service.cluster for service in found.consumers))
-    own = {*map(_letters, (environment.project, environment.names.prefix))}
-    return not any(word in _letters(name) for name in names for word in own)
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[\W_]", "", name).casefold()
+    return not found.has_name_of(environment.project, environment.names.prefix)
 
 
 def consumers_elsewhere(snapshot: Snapshot) -> tuple[FoundService, ...]:

@@ -33,7 +33,8 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     """Find the names of an environment, or of each that Terraform's files show, else of staging and production.
 
     `repository` is a checkout, "" for that of runbook.toml, if any. Nothing is written, and no value is read. Raises
-    UsageError for a wrong environment, folder or runbook.toml, CouldNotLook where neither files nor AWS were read.
+    UsageError for a wrong environment, folder or runbook.toml, also for a project without names in use where several
+    may be meant, CouldNotLook where neither files nor AWS were read.
     """
     if environment == LOCAL:
         raise UsageError(f"{LOCAL} has no names in AWS: choose staging or production.")
@@ -108,6 +109,7 @@ def _find(
     if answer.discovery:
         in_files = {field: name.value for field, name in declared.names.items()} if declared else {}
         discovery = answer.discovery.expecting(environment, in_files, configured(settings.names))
+        names.refuse_other_projects(settings, discovery)
         answer = replace(answer, discovery=discovery, policy=_policy(settings, region, discovery))
     return names.combine(environment, declared, answer, region, datetime.now(UTC).date())
 

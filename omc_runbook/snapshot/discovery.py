@@ -185,6 +185,11 @@ class Discovery:
         numbered = () if marks[1] else (self._contrary(numbered_environment_in(service.cluster)),)
         return not {*marks, *numbered} <= {"", self.environment}
 
+    def has_name_of(self, *words: str) -> bool:
+        """Whether the secret, or a cluster that was found, has one of these in its name, whatever separates words."""
+        names = {self.secret, self.cluster, *(each.cluster for each in self.consumers)}
+        return any(_letters(word) in _letters(name) for name in names for word in words)
+
     @property
     def renamed(self) -> Mapping[str, str]:
         """The variables by the secret's keys that have another name."""
@@ -240,6 +245,10 @@ def configured(names: Names) -> Mapping[str, str]:
     name = names.secret.rpartition(":")[2]
     secret = split_suffix(name)[0] if name != names.secret else name
     return {"secret": secret, "cluster": names.cluster, "service": names.service}
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def is_of_service(secret: str) -> bool:

@@ -14,9 +14,12 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.aws_names import form_of
 from omc_runbook.model.catalogue import Key, default_keys, variable_of
-from omc_runbook.model.environment_names import common_prefix, without_environment
+from omc_runbook.model.environment import Environment
+from omc_runbook.model.environment_names import PROJECT, common_prefix, without_environment
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import FILES_NAMED, counted, listed, refer_to
+from omc_runbook.model.runbook_file import FILE_NAME
 from omc_runbook.snapshot.discovery import Discovery, is_of_service
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.terraform.resources import DeclaredName
@@ -309,15 +312,32 @@ def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[s
             yield _on_rivals(found)
 
 
+def refuse_other_projects(settings: Environment, found: Discovery) -> None:
+    """Raise UsageError where a project is configured, none of its names is in use, and two others may be meant."""
+    is_told = {"secret", "cluster"} & found.expected.keys() or found.has_name_of(
+        settings.project, settings.names.prefix
+    )
+    if settings.project == PROJECT or is_told or not (found.secret and found.rivals):
+        return
+    raise UsageError(
+        f"No configured name of project {settings.project} is in use, and {found.environment} may be {found.cluster},"
+        f" with services that refer to {found.secret}, or {_rivals(found)}: write the secret of the one that is meant"
+        f" as secret under [environments.{found.environment}] in {FILE_NAME}, and run init again. Nothing was written."
+    )
+
+
 def _on_rivals(found: Discovery) -> str:
+    return (
+        f"{found.environment} may also be {_rivals(found)}: if that is meant, write its secret into the file and run"
+        " init again, which finds the other names."
+    )
+
+
+def _rivals(found: Discovery) -> str:
     clusters = dict.fromkeys(each.cluster for each in found.rivals)
     names = dict.fromkeys(name for each in found.rivals for name in each.keys_by_secret)
     secrets = [name for name in names if not is_of_service(name)]
-    return (
-        f"{found.environment} may also be {listed([*clusters], FILES_NAMED)}, with services that refer to"
-        f" {listed(secrets, FILES_NAMED)}: if that is meant, write its secret into the file and run init again, which"
-        " finds the other names."
-    )
+    return f"{listed([*clusters], FILES_NAMED)}, with services that refer to {listed(secrets, FILES_NAMED)}"
 
 
 def _listed(sources: tuple[str, ...]) -> str:

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from support.files import write_files
 from support.moto_platform import CHECKOUTS
-from support.snapshots import ACCOUNT, REGION, service, task_definition
+from support.snapshots import ACCOUNT, NAMES, REGION, service, task_definition
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Cluster
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.changes.configuration import file
-from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames, combine
+from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames, combine, refuse_other_projects
 from omc_runbook.model import value_from
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
@@ -186,6 +186,45 @@ def test_another_projects_names_are_told_unless_the_files_name_the_secret(in_fil
     sentence = "staging may also be shop-staging, with services that refer to shop/staging"
     assert last.startswith(sentence) is is_told
     assert last.endswith("and run init again, which finds the other names.") is is_told
+
+
+@pytest.mark.parametrize(
+    ("project", "configured", "is_refused"),
+    [
+        ("acme", {"secret": "acme-staging-app-secrets", "cluster": "acme-staging"}, True),
+        ("acme", {"secret": SECRET}, False),
+        ("acme", {"cluster": "shop-staging"}, False),
+        ("api", {"secret": "gone"}, False),
+        ("shop", {"secret": "gone"}, True),
+        ("ohmycoins", {}, False),
+    ],
+)
+def test_a_project_without_names_in_use_is_refused_where_two_may_be_meant(
+    project: str, configured: dict[str, str], is_refused: bool
+) -> None:
+    """Not the one with most variables; without a project in runbook.toml, the other is named alone."""
+    services = tuple(FoundService(f"{name}-staging", service(name), definition_of(name)) for name in ("api", "shop"))
+    found = Discovery(
+        environment="",
+        clusters=tuple(Cluster(each.cluster, {}) for each in services),
+        services=services,
+        secrets=tuple(ListedSecret(name=f"{name}/staging", arn="", tags={}) for name in ("api", "shop")),
+    ).expecting("staging", configured)
+    settings = replace(
+        load("staging"), project=project, names=NAMES.model_copy(update={"prefix": f"{project}-staging"})
+    )
+    if not is_refused:
+        refuse_other_projects(settings, found)
+        return
+    with pytest.raises(UsageError) as error:
+        refuse_other_projects(settings, found)
+    ways = (
+        "api-staging, with services that refer to api/staging",
+        "or shop-staging, with services that refer to shop/",
+    )
+    assert str(error.value).startswith(f"No configured name of project {project} is in use")
+    assert all(way in str(error.value) for way in ways) and "run init again" in str(error.value)
+    refuse_other_projects(settings, Discovery(environment="staging", services=services[:1], secrets=found.secrets))
 
 
 @pytest.mark.parametrize(

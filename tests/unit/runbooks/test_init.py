@@ -134,6 +134,9 @@ def test_of_two_projects_the_configured_one_is_found(tmp_path: Path) -> None:
     (names,) = init.find("staging", runbook_toml="runbook.toml")
     assert (names.find("secret"), names.find("cluster")) == ("shop-staging", "shop-staging")
     assert any(f"staging may also be {PREFIX}-cluster" in each for each in names.remarks)
+    (tmp_path / "runbook.toml").write_text('project = "acme"\n')
+    with pytest.raises(UsageError, match="No configured name of project acme is in use"):
+        init.find("staging", runbook_toml="runbook.toml")
 
 
 def test_what_runs_in_aws_counts_where_terraform_says_otherwise(tmp_path: Path) -> None:
