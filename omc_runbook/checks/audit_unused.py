@@ -70,7 +70,9 @@ def version_unlabelled(snapshot: Snapshot) -> Iterable[Evidence]:
     "secret-unused",
     needs=("secret", "services", "task_definitions", "unused"),
     looks_like=("not-used",),
-    ruled_out_by="ListSecrets: each secret of the environment is referred to, or was read in the last 90 days",
+    ruled_out_by=(
+        "ListSecrets: each secret of the environment is referred to, was read in the last 90 days, or is a replica"
+    ),
 )
 def secret_unused(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret of the environment is used by nothing."""

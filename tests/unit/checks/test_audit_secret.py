@@ -314,6 +314,7 @@ def test_a_secret_that_somebody_uses_is_left_alone(changes: dict[str, object]) -
     """Read lately, new, managed by a service, a replica that may stand by, or another environment's."""
     listed = replace(OLD_SECRET, **changes)  # type: ignore[arg-type]
     assert status("secret-unused", with_audit(project_secrets=(listed,))(healthy())) == {"clear"}
+    assert CHECKS["secret-unused"].ruled_out_by.endswith("or is a replica")
 
 
 def test_a_secret_that_a_task_refers_to_is_used() -> None:
