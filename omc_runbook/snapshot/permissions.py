@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.failures import ReadFailure
@@ -32,6 +33,8 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
     ),
 }
 """The permissions needed next once one is granted, so that nobody has to ask twice."""
+
+_ON_KEY = re.compile(r"on resource: (arn:[\w-]+:kms:[\w:/-]+)")
 
 _ANYWHERE = (
     *("ec2:", "kms:ListAliases", "ssm:DescribeParameters", "organizations:", "cloudtrail:", "events:", "scheduler:"),
@@ -130,6 +133,8 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
             # Which roles the task definitions name is seen once they can be read.
             roles |= _roles_by_name(snapshot)
         return tuple(sorted(roles))
+    if service == "kms" and (keys := _session_keys(snapshot, permission)):
+        return keys
     if service == "kms" and snapshot.kms_key:
         return (snapshot.kms_key.arn,)
     if service == "kms" and snapshot.kms_key_id.startswith("arn:"):
@@ -141,6 +146,15 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         arns = tuple(f"{start}:{region}:{caller.account}:log-group:{group}:*" for region, group in sorted(groups))
         return arns or (f"{base}:log-group:*",)
     return ("*",)
+
+
+def _session_keys(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
+    """The key of ECS Exec's sessions, if a permission is missing for it; "*" where no message has its ARN."""
+    refusals = [each.refused for each in snapshot.exec_looks or () if each.refused]
+    messages = [each.message for each in refusals if each.permission == permission]
+    messages += [each.sentence for each in snapshot.gaps.get("session_key", ()) if each.permission == permission]
+    keys = {found[1] if (found := _ON_KEY.search(message)) else "*" for message in messages}
+    return ("*",) if "*" in keys else tuple(sorted(keys))
 
 
 def _roles_by_name(snapshot: Snapshot) -> set[str]:

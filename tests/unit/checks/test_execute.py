@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 from botocore.exceptions import ClientError
 from support.check_assertions import assert_clear, by_id
-from support.faults.access import decrypting, under_key
+from support.faults.access import KEY, decrypting, under_key
 from support.faults.execute import FAULTS, encrypted, placed, with_role, with_worker, without_agent
 from support.faults.execute import ROLE as TASK_ROLE
 from support.networks import by_nat, with_egress, with_routes
@@ -42,6 +43,7 @@ from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.deployments import DeploymentConfiguration
 from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.aws.execute import FailureKind
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.organizations import Organization
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.fix.grants import plan_grants
@@ -51,6 +53,7 @@ from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.execute import STATIC_KEYS
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot import roles as role_reader
 from omc_runbook.snapshot.deep_read import InsideRead
 from omc_runbook.snapshot.exec_read import ExecRead
@@ -398,6 +401,24 @@ def test_a_state_of_a_sessions_key_that_tells_nothing_is_unknown(state: str) -> 
     assert allowed.session_key
     [answer] = run_check(CHECKS["exec-kms"], replace(allowed, session_key=replace(allowed.session_key, state=state)))
     assert answer.status == "unknown" and "whether it decrypts is not known" in answer.evidence[0]
+
+
+@pytest.mark.parametrize("key", ["arn:aws:kms:ap-southeast-2:123456789012:key/sessions", "*"])
+def test_the_missing_permission_for_the_sessions_key_is_not_asked_for_the_secrets_key(key: str) -> None:
+    """The policy that verify prints names the key of the refusal."""
+    action = "kms:GenerateDataKey"
+    words = (
+        f"User: me is not authorized to perform: {action} on resource: {key} because no identity-based policy allows"
+    )
+    refused = with_refusal(looked(under_key()(healthy())), "worker", "denied", words, action)
+    [statement] = json.loads(permissions.policy(refused))["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ([action], [key])
+    unread = ReadFailure("key sessions", "kms:DescribeKey", "AccessDeniedException", "denied")
+    for field, resource in (("session_key", "*"), ("kms_key", KEY)):
+        [statement] = json.loads(permissions.policy(replace(under_key()(healthy()), gaps={field: (unread,)})))[
+            "Statement"
+        ]
+        assert statement["Resource"] == [resource]
 
 
 class Client:
