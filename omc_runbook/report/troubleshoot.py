@@ -109,17 +109,15 @@ def ruled_out(findings: Sequence[Finding]) -> Listing:
 def remedies(findings: Sequence[Finding]) -> Listing:
     """What to do about each root cause, and environment not looked at: a runbook with its parameters, or by hand."""
     causes = [finding for finding in findings if finding.is_unexplained or finding.check == ENVIRONMENT_UNREAD]
-    more = {id(finding): more for finding, more in like_findings.shorten(causes, with_remedies=True)}
-    shown = (finding for finding in causes if id(finding) in more)
-    entries = [
-        _remedy(group, [more[id(each)] for each in group if more[id(each)]]) for group in like_findings.by_remedy(shown)
-    ]
+    groups = {id(group[0]): group for group in like_findings.by_remedy(causes)}
+    shown = like_findings.shorten((first for first, *_ in groups.values()), with_remedies=True)
+    entries = [_remedy(groups[id(first)], more) for first, more in shown]
     return Listing(
         "What to do", entries, _none(findings, "Nothing to do.", "First read what could not be read, below.")
     )
 
 
-def _remedy(group: Sequence[Finding], more: Sequence[str]) -> Entry:
+def _remedy(group: Sequence[Finding], more: str) -> Entry:
     """What to do about findings that one command mends, and by hand about the first of them."""
     first = group[0]
     others = _OTHERS_BY_HAND if len({each.remedy.command for each in group}) > 1 else ""
@@ -128,7 +126,7 @@ def _remedy(group: Sequence[Finding], more: Sequence[str]) -> Entry:
         like_findings.in_a_list(each.subject for each in group),
         level="unknown" if first.status == "unknown" else level_of(first.severity),
         lead="" if first.remedy.ways else "No command fixes it: the evidence says where to look.",
-        lines=tuple(more),
+        lines=(*filter(None, [more]),),
     ).with_remedy(first.remedy.needing(others))
 
 

@@ -38,14 +38,14 @@ def merge(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
     """The first of the findings with one title and doubt, and a sentence or two with the subjects of all."""
     pairs = (((each.check, each.title, each.doubt), (each, more)) for each, more in shorten(findings))
     for group in grouped(pairs).values():
-        subjects = in_a_list(dict.fromkeys(each.subject for each, _ in group if each.subject))
+        subjects = in_a_list(each.subject for each, _ in group if each.subject)
         sentence = f"{group[0][0].title} ({subjects})." if subjects else f"{group[0][0].title}."
         yield group[0][0], " ".join(filter(None, (sentence, *(more for _, more in group))))
 
 
 def in_a_list(subjects: Iterable[str]) -> str:
     """Subjects in a sentence: what several have before their last word, such as a container's name, stands once."""
-    parts = (subject.rpartition(" ") for subject in subjects)
+    parts = (subject.rpartition(" ") for subject in dict.fromkeys(subjects))
     names = grouped((before, last) for before, _, last in parts)
     return "; ".join(f"{before} {', '.join(last)}".strip() for before, last in names.items())
 

@@ -229,6 +229,15 @@ def test_what_mends_several_findings_stands_once_in_the_answer(by_hand: str, cou
     assert all(name.split()[-1] in " ".join(each.subject for each in steps.entries) for name in names)
 
 
+def test_many_findings_that_one_runbook_mends_are_one_entry_that_names_each_once() -> None:
+    """No sentence refers to the name in a command by hand that is not shown."""
+    one, names = a_finding("suffix-stale"), [f"KEY_{number}" for number in (*range(12), 0)]
+    findings = [replace(one, subject=name, remedy=Remedy(f"Add {name} there.", "local_setup")) for name in names]
+    (entry,) = troubleshoot.remedies(findings).entries
+    assert entry.subject == ", ".join(names[:12]) and entry.lines == ()
+    assert (entry.by_hand, entry.needs) == ("Add KEY_0 there.", "By hand, do the same for the others.")
+
+
 @pytest.mark.parametrize(
     "evidence",
     [
