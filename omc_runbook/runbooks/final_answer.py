@@ -20,6 +20,8 @@ from omc_runbook.runbooks.page import ANSWER, Page
 AGAIN = "Run all cells again"
 SHOWN = 3
 """How many notebooks an answer offers to open."""
+_NAMING = ("environment", "key", "keys")
+"""Parameters whose values say what they are; of another one, such as `remove`, the value alone would mislead."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +137,14 @@ def _openings(remedies: Sequence[Remedy]) -> Iterator[Link]:
     """A button for each; those that open the same notebook say what tells them apart, such as the environment."""
     for remedy in remedies:
         alike = [each.parameters for each in remedies if each.runbook == remedy.runbook]
-        own = [value for name, value in remedy.parameters.items() if any(each.get(name) != value for each in alike)]
-        label = f"Open {remedy.runbook}.ipynb for {', '.join(own)}, filled in" if own else ""
-        yield opening(remedy.runbook, remedy.parameters, label)
+        own = {
+            name: value for name, value in remedy.parameters.items() if any(each.get(name) != value for each in alike)
+        }
+        named = {name: value for name, value in own.items() if name in _NAMING}
+        is_alone = sum(named.items() <= each.items() for each in alike) == 1
+        others = [] if is_alone else [f"{name}={value}" for name, value in own.items() if name not in named]
+        words = [f" {word} {', '.join(each)}" for word, each in (("for", named.values()), ("with", others)) if each]
+        yield opening(remedy.runbook, remedy.parameters, f"Open {remedy.runbook}.ipynb{''.join(words)}, filled in")
 
 
 def _command(outcome: Outcome, remedies: Sequence[Remedy]) -> str:

@@ -24,6 +24,18 @@ from omc_runbook.runbooks.final_answer import links
             [("update", {"environment": "dev", "keys": each}) for each in ("A", "B")],
             ["update.ipynb for A", "update.ipynb for B"],
         ),
+        (
+            [("update", {"keys": "A", "values_from": "generate"}), ("update", {"remove": "B"}), ("update", {})],
+            ["update.ipynb for A", "update.ipynb with remove=B", "update.ipynb"],
+        ),
+        (
+            [("rotate", {"keys": "A", "values_from": each}) for each in ("generate", "file:PATH")],
+            ["rotate.ipynb with values_from=generate", "rotate.ipynb with values_from=file:PATH"],
+        ),
+        (
+            [("add_key", {"key": "A", "required": "true"}), ("add_key", {"key": "A"}), ("add_key", {"key": "B"})],
+            ["add_key.ipynb for A with required=true", "add_key.ipynb for A", "add_key.ipynb for B"],
+        ),
     ],
 )
 def test_buttons_that_open_the_same_notebook_say_what_tells_them_apart(
