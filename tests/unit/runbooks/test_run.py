@@ -92,6 +92,15 @@ def test_production_has_to_be_confirmed_also_among_others(environments: tuple[st
     assert a_run("staging").may_change(True, "")
 
 
+def test_at_a_terminal_productions_word_is_a_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's assignment is what a notebook needs."""
+    monkeypatch.setenv("OMC_RUNBOOK_OUTCOME", "outcome.json")
+    with pytest.raises(
+        UsageError, match=r"^This is production: give -p confirm production as well\. Nothing was written\.$"
+    ):
+        a_run("production").may_change(True, "")
+
+
 def test_a_secret_of_which_aws_does_not_answer_is_not_described(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing ends for that: who was interrupted is still told how far the change came."""
     monkeypatch.setattr(secretsmanager, "describe", Mock(side_effect=ConnectionClosedError(endpoint_url="https://s")))
