@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.masking import registry, scan
-from omc_runbook.model import temporary
+from omc_runbook.model import temporary, unread_target
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import ENVIRONMENT_UNREAD, NO_OUTCOME, Finding, Outcome, check_ids, unknown_by_reason
 from omc_runbook.model.grouping import grouped
@@ -218,7 +218,10 @@ def _head(outcome: Outcome) -> Banner:
     reasons = unknown_by_reason(outcome.findings, MOST_READS).items()
     lines += [f"{_unknown(own)}: {' '.join(reason.splitlines())}" for reason, own in reasons]
     more = [f"and {len(lines) - MOST_CAUSES} more"] if lines[MOST_CAUSES:] else []
-    why = (outcome.failure, *outcome.blockers)
+    # The lines below name each of them, with the reason.
+    unread = [each.subject for each in outcome.findings if each.check == ENVIRONMENT_UNREAD and each.subject]
+    failure = outcome.failure if more else outcome.failure.removeprefix(unread_target.not_looked_at(unread)).lstrip()
+    why = (failure, *outcome.blockers)
     style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else ENDINGS[outcome.status]
     finished = f"Finished {outcome.finished:%Y-%m-%d %H:%M:%S} UTC"
     return Banner(style, _headline(outcome), (*filter(None, why), *lines[:MOST_CAUSES], *more, finished))

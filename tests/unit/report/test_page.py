@@ -16,7 +16,7 @@ from support.paths import ROOT
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.unread_target import unread
 from omc_runbook.report.archive.notebook_page import to_html
-from omc_runbook.report.archive.record import Record, write_page
+from omc_runbook.report.archive.record import MOST_CAUSES, Record, write_page
 from omc_runbook.report.archive.sections import without_empty
 
 WRAPPERS = {"div", "main", "body", "html", "style", "span", "svg"}
@@ -96,6 +96,31 @@ def test_the_head_of_a_page_says_what_is_unknown(tmp_path: Path) -> None:
     page = record.page.read_text(encoding="utf-8")
     assert "2 checks are unknown: Could not read secret x, its value: Throttling." in page
     assert "Not looked at: qa: The sign-in has expired." in page
+
+
+@pytest.mark.parametrize(
+    ("failure", "others", "expected"),
+    [
+        ("Not looked at: qa, dev.", 0, ""),
+        ("Not looked at: qa, dev. Account 1 refused.", 0, "Account 1 refused."),
+        ("Not looked at: qa, dev.", MOST_CAUSES, "Not looked at: qa, dev."),
+        ("The disk is full.", 0, "The disk is full."),
+    ],
+)
+def test_the_head_of_a_page_names_an_environment_that_was_not_looked_at_once(
+    failure: str, others: int, expected: str, tmp_path: Path
+) -> None:
+    """With its reason; where there is no room for all reasons, the sentence with all names stays."""
+    causes = (
+        Finding(check=f"c{number}", family="content", title=f"Cause {number}", status="found")
+        for number in range(others)
+    )
+    dark = (unread(f"{name}: The sign-in has expired.", Remedy(), name) for name in ("qa", "dev"))
+    record = Record(tmp_path, "fleet-staging-x")
+    write_page(new_notebook(), an_outcome(findings=(*causes, *dark), failure=failure), record)
+    page = record.page.read_text(encoding="utf-8")
+    assert page.count("Not looked at: qa, dev.") == expected.count("Not looked at") and expected in page
+    assert (page.count("Not looked at: qa: ") + page.count("Not looked at: dev: ")) == (0 if others else 2)
 
 
 def test_every_picture_has_an_alternative_text() -> None:
