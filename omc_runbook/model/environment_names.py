@@ -33,12 +33,15 @@ MAIN = ("backend", "api", "app", "web", "server", "service")
 
 LIVE = "live"
 """A word that means production as a tag's value or at the end of a name, before a number too, and else others."""
+_AT_END: Mapping[str, str] = {LIVE: PRODUCTION, f"pre{LIVE}": "preprod", f"non{LIVE}": "nonprod"}
+"""What live means at the end of a name, alone and after pre or non."""
+_MEANINGS = {**{each: each for each in OTHERS}, **ALIASES, **_AT_END}
 
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 _BEFORE_PRODUCTION = re.compile(
-    r"(?<![a-z0-9])(pre|non)[-_. ]?(?:production|prod|prd|live(?=[\W\d_]*\Z))(?![a-z0-9])", re.IGNORECASE
+    rf"(?<![a-z0-9])(pre|non)[-_. ]?(?:production|prod|prd|({LIVE}))(?![a-z0-9])", re.IGNORECASE
 )
-"""What is not production, in two words or in one; live means that at the end of a name alone."""
+"""What is not production, in two words or in one."""
 _NUMBER = re.compile(r"(?<=[A-Za-z])[-_.]?\d+(?![A-Za-z0-9])")
 """The number at the end of a word, as in prod2 and prod-2."""
 _A_REGION = (
@@ -66,10 +69,10 @@ def aliases(environment: str) -> frozenset[str]:
 
 def environment_in(text: str) -> str:
     """The environment that a word of a name, or of a path, means, the last such word; "" for none."""
-    words = [word.casefold() for word in _WORDS.split(_BEFORE_PRODUCTION.sub(r"\1prod", text)) if word]
+    words = [word for word in _in_words(text).split("-") if word]
     last = max((at for at, word in enumerate(words) if not word.isdecimal()), default=0)
-    words = [word for at, word in enumerate(words) if word != LIVE or at == last]
-    return next((canonical(word) for word in reversed(words) if word in ALIASES or word in OTHERS), "")
+    words = [word for at, word in enumerate(words) if word not in _AT_END or at == last]
+    return next((_MEANINGS[word] for word in reversed(words) if word in _MEANINGS), "")
 
 
 def means_production(name: str) -> bool:
@@ -126,7 +129,9 @@ def is_spelled(name: str, environment: str) -> bool:
 
 
 def _in_words(text: str) -> str:
-    return _WORDS.sub("-", _BEFORE_PRODUCTION.sub(r"\1prod", text).casefold())
+    """The words of a text, with - between them: preprod for pre-prod, and prelive for pre-live."""
+    joined = _BEFORE_PRODUCTION.sub(lambda match: f"{match[1]}{match[2] or 'prod'}", text)
+    return _WORDS.sub("-", joined.casefold())
 
 
 def without_environment(name: str) -> str:

@@ -236,6 +236,23 @@ def test_words_of_names_and_paths(text: str, environment: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "asked", "environment"),
+    [
+        ("ohmycoins-pre-live-app-secrets", "pre-live", "pre-live"),
+        ("shop/non_live/app", "non-live", "non-live"),
+        ("shop-prelive-app", "prelive", "prelive"),
+        ("shop-preprod-app", "pre-live", "preprod"),
+        ("shop-pre-live-app", "live", ""),
+        ("shop-pre-live", "live", "preprod"),
+        ("shop-live-app", "live", "live"),
+    ],
+)
+def test_a_name_with_pre_live_is_that_environment_s(name: str, asked: str, environment: str) -> None:
+    """Wherever it stands in the name: neither live's, nor that of preprod."""
+    assert environment_of(name, {}, asked) == environment
+
+
+@pytest.mark.parametrize(
     ("tags", "environment"),
     [({"Environment": "prod"}, "production"), ({"env": ""}, "staging"), ({"Team": "prod"}, "staging")],
 )
