@@ -36,7 +36,14 @@ class CannotEdit(UsageError):
 
 
 class CannotFollow(CannotEdit):
-    """An edit of a file that is valid, in a form that is not followed; a person can make it by hand (exit code 3)."""
+    """An edit of a file that is valid, in a form that is not followed; a person can make it by hand (exit code 3).
+
+    `found` is a sentence on what stands in its place already; "" for nothing.
+    """
+
+    def __init__(self, message: str = "", found: str = "") -> None:
+        super().__init__(message)
+        self.found = found
 
 
 class CouldNotLook(RunbookError):

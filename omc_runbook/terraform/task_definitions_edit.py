@@ -71,7 +71,8 @@ def add_reference(
     `container` is its name in Terraform's files, `variable` and `key` are the names in the container and in the
     secret, and `secret_keys` the keys that the secret has: they distinguish it from other secrets that the container
     reads. A list that definitions share gets it where all their containers that share it are named in `together`.
-    `others` are other environments by the names of their secrets, of which no container gets a reference.
+    `others` are other environments by the names of their secrets, of which no container gets a reference: CannotFollow
+    says where one has it already.
     Nothing is written. Raises CannotEdit if the edit is not certainly right, and UsageError for a file that is
     cannot be read, with file and line in the message.
     """
@@ -98,15 +99,20 @@ def add_reference(
     containers = tuple(target if each is match else each for each in containers)
     for error in target.folder.broken.values():
         raise error
+    name = min(others.keys() & _secret_names(target), default="")
+    secret_of_other = f"{name}, the secret of {others[name]}" if name else ""
     if _has_reference(target, variable, key):
-        return None
+        if not name:
+            return None
+        found = f"{_describe(target)} has {variable} from {secret_of_other}.{TO_OWN}"
+        raise CannotFollow(f"{variable} was not added: {found}", found)
     if target.obstacle and target.shared_list:
         also = f" Name {', '.join(sorted(target.sharers))} in containers too, or add the reference yourself."
         raise _refusal(target, variable, target.obstacle, also)
     if target.obstacle:
         raise _refusal(target, variable, target.obstacle)
-    for name in others.keys() & _secret_names(target):
-        raise _refusal(target, variable, f"its references name {name}, the secret of {others[name]}", TO_OWN)
+    if name:
+        raise _refusal(target, variable, f"its references name {secret_of_other}", TO_OWN)
     neighbors = [each for each in containers if each.folder is target.folder]
     node, insertion = _insertion(target, neighbors, variable, key)
     if "${" in insertion.text and target.folder.scope(node).is_constant(node):

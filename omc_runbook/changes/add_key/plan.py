@@ -276,16 +276,17 @@ class KeyEdits:
         return tuple(edit for edit in (*edits, *self._references(containers), *self._lists()) if edit)
 
     def plan_with_notes(self, containers: Mapping[str, Sequence[str]]) -> tuple[tuple[Edit, ...], tuple[str, ...]]:
-        """The same, with a note on each reference that somebody added where Terraform cannot be followed."""
+        """The same, with a note on each reference that somebody added where Terraform cannot be followed.
+
+        So on one from another environment's secret.
+        """
         try:
             return self.plan(containers), ()
         except CannotFollow as error:
             by_hand = self.find_by_hand(containers, error)
         rest = {name: [each for each in own if each not in by_hand.get(name, {})] for name, own in containers.items()}
         facts = dict.fromkeys(fact for found in by_hand.values() for fact in found.values())
-        why = "Terraform is not followed there, so check that this is its reference: no other one is added."
-        notes = tuple(f"{fact} {why}" for fact in facts)
-        return self.plan(rest), notes
+        return self.plan(rest), tuple(facts)
 
     def find_by_hand(self, containers: Mapping[str, Sequence[str]], error: CannotFollow) -> dict[str, dict[str, str]]:
         """By environment and container, what gives the reference in Terraform that is not followed, in a sentence.
@@ -294,12 +295,16 @@ class KeyEdits:
         next, where a container has neither.
         """
         declared, name = self.checkout.task_definitions, self.key.name
+        why = "Terraform is not followed there, so check that this is its reference: no other one is added."
         assert declared is not None, "only Terraform can be impossible to follow"
         found: dict[str, dict[str, str]] = {}
         for environment, container in _pairs(containers):
             try:
                 self._references({environment: (container,)})
-            except CannotFollow:
+            except CannotFollow as refusal:
+                if refusal.found:
+                    found.setdefault(environment, {})[container] = f"For {environment}: {refusal.found}"
+                    continue
                 own_files = files_of(declared.files, environment, self.environments, declared.calls)
                 others = (
                     each for each in declared.other_files if applies_to(each.name, environment, self.environments)
@@ -312,7 +317,7 @@ class KeyEdits:
                         " then left as it is, and the rest is done. Nothing was written."
                     ) from None
                 fact = f"{mention} has {name} already." if mention else f"{all_keys} refers to each key of a secret."
-                found.setdefault(environment, {})[container] = fact
+                found.setdefault(environment, {})[container] = f"{fact} {why}"
         return found
 
     def _references(self, containers: Mapping[str, Sequence[str]]) -> list[Edit]:

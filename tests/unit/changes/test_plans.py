@@ -1294,6 +1294,27 @@ def test_a_key_is_added_beside_the_task_definition_of_another_environment(
     assert [each.file.name for each in done] == ["config.py", ".env.example"]
 
 
+def test_a_note_tells_of_a_key_from_another_environment_s_secret(tmp_path: Path) -> None:
+    """The only reference is staging's, whose own it is: production has none, in a run for both too."""
+    references = ", ".join(f'{{ name = "{name}", valueFrom = "{IN_ARN}:{name}::" }}' for name in ("SECRET_KEY", "NEWS"))
+    terraform = (
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api",'
+        f" secrets = [{references}] }}])\n}}\n"
+    )
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform})
+    key, others = NewKey("NEWS", "News", "", False, "str", ()), {"production": {"shop-staging-app": "staging"}}
+    edits = KeyEdits(read_checkout(tmp_path), key, others=others)
+    assert edits.plan_with_notes({"staging": ("api",)})[1] == ()
+    for environments in (("production",), ("staging", "production")):
+        planned, notes = edits.plan_with_notes(dict.fromkeys(environments, ("api",)))
+        assert [edit.file.name for edit in planned] == ["config.py", ".env.example"]
+        assert notes == (
+            "For production: container api of aws_ecs_task_definition.api (main.tf, line 2) has NEWS from"
+            " shop-staging-app, the secret of staging. Add the reference to the task definition that has this"
+            " environment's own secret, or correct that name.",
+        )
+
+
 @pytest.mark.parametrize(
     "call", ['module "x" {\n  source = "../modules/dev"\n}\n', 'module "x" { source = "../modules/dev" }\n']
 )
