@@ -69,7 +69,7 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             "Docker Compose replaces $NAME with that variable's value, or nothing; python-dotenv does so only for ${…}."
         )
         if binding.quote == "'" or (binding.for_compose and binding.for_compose.matches(EXPANDED_BY_PYTHON)):
-            fact = "python-dotenv expands ${…} in single quotes, and after a backslash, too; Docker Compose does not."
+            fact = "python-dotenv expands ${…} in single quotes and after \\ or $ too; Docker Compose does not."
         elif binding.is_escaped:
             fact = "Docker Compose removes the backslash before a $ in double quotes; python-dotenv keeps it."
         facts = (

@@ -59,6 +59,8 @@ DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 EXPANDED_BY_PYTHON = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
 _BRACES = re.compile(r"\$\{[^}\n]*\}")
 _ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\\$")
+_IN_QUOTES = {each: re.compile(rf"(?:\\.|[^{each}\\])*+(?={each}\s*(?:#.*)?\Z)", re.DOTALL) for each in "'\""}
+"""What is in a value's quotes, which a comment may follow."""
 _INVALID_EXPANSION = re.compile(r"\$\{(?![A-Za-z_]\w*(?:\}|:?[-+]))")
 _INVALID_CHARACTER = re.compile(r"[^\w.\[\]-]")
 _CUT = re.compile(r"\s#(.?)")
@@ -407,6 +409,8 @@ def _bind(
         assignment = assignment if assignment and assignment[1] == name else None
         quote = assignment[4] if assignment else ""
         text = assignment[3] + assignment[5] if assignment else ""
+        inner = _IN_QUOTES[quote].match(assignment[5]) if assignment and quote else None
+        text = inner[0] if inner else text
         expanded = "" if quote == "'" else text
         comment = None if quote else _CUT.search(text)
         yield Binding(

@@ -273,12 +273,18 @@ def test_an_escaped_dollar_is_left_and_told_of(platform: Platform) -> None:
         ('"pw\\\\\\$word"', "x", True),
         ('"pw\\\\$word"', "x", False),
         ('"pw$word"', "${1X}", False),
+        ('"pw$word" # not \\$x', "x", False),
+        ('"pw\\"$word" # \\${x}', "x", False),
+        ('"pw\\$word" # "x"', "x", True),
     ],
 )
 def test_an_escaped_dollar_is_left_whatever_else_is_there(
     value: str, other: str, is_left: bool, platform: Platform
 ) -> None:
-    """Another variable beside it, or a line for which Compose rejects the file; two backslashes escape no dollar."""
+    """Another variable beside it, or a line for which Compose rejects the file; two backslashes escape no dollar.
+
+    What a comment after the quotes has is no part of the value.
+    """
     put(FIRST_SUPERUSER_PASSWORD=value, SENTRY_RELEASE=other)(platform)
     assert any("FIRST_SUPERUSER_PASSWORD" in each for each in plan_file(platform).mends) != is_left
 
@@ -315,7 +321,8 @@ def test_a_reference_to_another_variable_is_a_value_that_stays(name: str, value:
     ("value", "fact"),
     [
         ("'pw${word}x'", "python-dotenv expands ${…} in single quotes"),
-        ('"pw\\${word}x"', "python-dotenv expands ${…} in single quotes, and after a backslash"),
+        ('"pw\\${word}x"', "python-dotenv expands ${…} in single quotes and after \\ or $ too"),
+        ("pw$${word}x", "after \\ or $ too"),
         ('"pw${word:+x}"', "Docker Compose replaces $NAME"),
         ('"pw$word"', "Docker Compose replaces $NAME"),
     ],
