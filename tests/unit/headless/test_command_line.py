@@ -14,6 +14,9 @@ from unittest.mock import Mock
 
 import click
 import nbformat
+
+# It imports the masking engine by its entry point, which imports it: so it has to come first.
+import papermill  # noqa: F401
 import pytest
 from click.testing import CliRunner
 from support.outcomes import NOW, an_outcome
