@@ -36,7 +36,8 @@ from omc_runbook.model.findings import (
     status_of,
     with_remedies_of_causes,
 )
-from omc_runbook.model.handover import COMMAND_VARIABLE, OUTCOME_VARIABLE, is_on_this_machine
+from omc_runbook.model.handover import COMMAND_VARIABLE, is_on_this_machine
+from omc_runbook.model.shell import command
 from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.model.unread_target import UnreadTarget
 from omc_runbook.report import answer
@@ -316,9 +317,10 @@ class Run:
                 " an https:// endpoint. Nothing was written."
             )
         if apply and self.word and confirm != self.word:
-            is_typed = OUTCOME_VARIABLE in os.environ
-            way = f"give -p confirm {self.word} as well" if is_typed else f'set confirm = "{self.word}" as well'
-            raise UsageError(f"{self.why_word}: {way}. Nothing was written.")
+            option = command("-p", "confirm", self.word)
+            raise UsageError(
+                f'{self.why_word}: set confirm = "{self.word}" as well (in a command {option}). Nothing was written.'
+            )
         return apply
 
     def conclude(

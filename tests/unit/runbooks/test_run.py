@@ -86,19 +86,10 @@ def test_production_has_to_be_confirmed_also_among_others(environments: tuple[st
     begun = a_run(*environments)
     assert begun.environment.name == "production"
     for word in ("", "yes", "staging"):
-        with pytest.raises(UsageError, match='set confirm = "production" as well'):
+        with pytest.raises(UsageError, match=r'set confirm = "production" as well .*-p confirm production'):
             begun.may_change(True, word)
     assert begun.may_change(True, "production") and not begun.may_change(False, "")
     assert a_run("staging").may_change(True, "")
-
-
-def test_at_a_terminal_productions_word_is_a_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python's assignment is what a notebook needs."""
-    monkeypatch.setenv("OMC_RUNBOOK_OUTCOME", "outcome.json")
-    with pytest.raises(
-        UsageError, match=r"^This is production: give -p confirm production as well\. Nothing was written\.$"
-    ):
-        a_run("production").may_change(True, "")
 
 
 def test_a_secret_of_which_aws_does_not_answer_is_not_described(monkeypatch: pytest.MonkeyPatch) -> None:
