@@ -37,6 +37,7 @@ from omc_runbook.workstation.docker import find_compose, read_env_file
 __all__ = ["bench", "first"]
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("bench")]
 VALUE, OTHER = HEX(16), HEX(12)
+needs_compose = pytest.mark.skipif(find_compose() is None, reason="no Docker Compose here")
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_plan_asks_for_names_without_parsing_the_text_anew(is_there: bool, pla
     assert count_calls(lambda: dotenv_plan.plan_dotenv(workstation), "parse_binding") < 19 * lines
 
 
-@pytest.mark.skipif(find_compose() is None, reason="no Docker Compose here")
+@needs_compose
 def test_each_text_is_parsed_once_however_many_values_are_quoted(platform: Platform) -> None:
     """A plan of a thousand of them took half a minute."""
     healthy, calls = platform.dotenv.read_text(), list[int]()
@@ -265,6 +266,7 @@ def test_an_escaped_dollar_is_left_and_told_of(platform: Platform) -> None:
     assert values(platform)["FIRST_SUPERUSER_PASSWORD"] == for_compose(platform)["FIRST_SUPERUSER_PASSWORD"]
 
 
+@needs_compose
 @pytest.mark.parametrize(
     ("value", "other", "is_left"),
     [
@@ -317,6 +319,7 @@ def test_a_reference_to_another_variable_is_a_value_that_stays(name: str, value:
     assert [each.variable for each in plan.missing] == ([] if is_generated else [name])
 
 
+@needs_compose
 @pytest.mark.parametrize(
     ("value", "fact"),
     [
