@@ -178,12 +178,12 @@ def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None, is_made:
             f"{plan.name} was not created, or cannot be read yet: Secrets Manager refuses the name of a secret that was"
             " just deleted without a recovery window. Run create again in some minutes."
         )
-    if is_made and (value is None or value.version_id != plan.token):
-        raise ConflictError(
-            f"Somebody else changed {plan.name} right after this run had created it: theirs stays. Run verify to see"
-            " the current state."
-        )
     if value is None or value.version_id != plan.token:
+        if is_made:
+            raise ConflictError(
+                f"Somebody else changed {plan.name} right after this run had created it: theirs stays. Run verify to"
+                " see the current state."
+            )
         raise ConflictError(
             f"Somebody else created or changed {plan.name} at the same time: theirs stays, yours was not written."
             " Run create again."
