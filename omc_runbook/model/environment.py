@@ -121,6 +121,19 @@ class _Settings(BaseSettings):
         return env_settings, init_settings
 
 
+_TABLES: dict[str, tuple[str, Iterable[str]]] = {
+    "environments": ("[environments.NAME]", Names.model_fields),
+    "keys": ("[keys.NAME]", Key.model_fields),
+    "accepted": ("[[accepted]]", Accepted.model_fields),
+    "notify": ("[notify]", Notify.model_fields),
+    "records": ("[records]", RecordSettings.model_fields),
+    "audit": ("[audit]", AuditSettings.model_fields),
+    "schedules": ("[[schedules]]", Schedule.model_fields),
+    "discovery": ("[discovery]", DiscoveryRule.model_fields),
+}
+"""How each table is headed, and what it has."""
+
+
 class _Variables(BaseSettings):
     """Names set for all environments by OMC_… variables."""
 
@@ -455,25 +468,24 @@ def _variable_of(location: Sequence[str], is_parent: bool = False) -> str:
     return next(found, "")
 
 
+def _homes_of(name: str) -> tuple[str, ...]:
+    """Where a name may stand: TOML takes what follows a table's heading for the table's own."""
+    is_shared = name in Names.model_fields or (name in _Settings.model_fields and name not in _TABLES)
+    tables = tuple(f"in {heading}" for heading, fields in _TABLES.values() if name in fields)
+    return ("above all tables", *tables) if is_shared else tables
+
+
 def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
     location = ".".join(parts)
     if kind == "extra_forbidden":
-        tables: dict[str, Iterable[str]] = {
-            "keys": Key.model_fields,
-            "accepted": Accepted.model_fields,
-            "notify": Notify.model_fields,
-            "records": RecordSettings.model_fields,
-            "audit": AuditSettings.model_fields,
-            "schedules": Schedule.model_fields,
-            "discovery": DiscoveryRule.model_fields,
-            "environments": Names.model_fields,
-        }
         if parts[0] == "environments" and parts[-1] in _Settings.model_fields:
             return f"{location} is not a known name: {parts[-1]} is set once, for all environments."
         if len(parts) == 1 and environment_in(location):
             return f"{location} is not a known name: the table of an environment is [environments.{location}]."
-        fields = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
-        return f"{location} is not a known name{nearest(parts[-1], fields)}"
+        _, fields = _TABLES.get(parts[0], ("", [*_Settings.model_fields, *Names.model_fields]))
+        homes = () if closest(parts[-1], fields) else _homes_of(parts[-1])
+        way = f": {parts[-1]} belongs {' or '.join(homes)}." if homes else nearest(parts[-1], fields)
+        return f"{location} is not a known name{way}"
     if parts[-1] == "[key]" and parts[0] == "keys":
         return "keys has a table without a name: that is the key's, as in [keys.NEW_API_KEY]."
     if parts[-1] == "[key]":

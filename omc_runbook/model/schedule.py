@@ -26,7 +26,7 @@ class Schedule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     runbook: str = Field(min_length=1)
-    environment: str = "staging"
+    environment: str = Field(default="staging", min_length=1)
     cron: str = Field(pattern=r"\S")
     """When it runs, in this machine's time zone."""
     grace_minutes: WholeNumber = Field(default=60, gt=0, le=MOST_MINUTES)

@@ -545,6 +545,20 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
             "records.kms_key must be the id, ARN or alias of a KMS key, with no braces.",
         ),
         ('[discovery]\nsecret = "*"', "discovery.secret is not a known name: did you mean secrets?"),
+        (
+            "remind_days = [1]",
+            "runbook.toml is invalid: remind_days is not a known name: remind_days belongs in [notify].",
+        ),
+        ('check = "smtp"', "check is not a known name: check belongs in [keys.NAME] or in [[accepted]]."),
+        ('[notify]\nrepository = "~"', "notify.repository is not a known name: repository belongs above all tables."),
+        (
+            '[[accepted]]\ncheck = "weak"\nreason = "a"\nregion = "eu-west-1"',
+            "accepted.0.region is not a known name: region belongs above all tables or in [environments.NAME].",
+        ),
+        (
+            '[[schedules]]\nrunbook = "verify"\nenvironment = ""\ncron = "0 7 * * *"',
+            "schedules.0.environment must be a text that is not empty.",
+        ),
     ],
 )
 def test_a_bad_file_is_one_sentence(text: str, reason: str, bare: Path) -> None:
