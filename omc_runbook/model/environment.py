@@ -417,6 +417,9 @@ def _parse_content(path: Path | None, content: bytes, variables: frozenset[tuple
         if not text and re.fullmatch(rf"{_PREFIX}(ENVIRONMENTS__.+__)?ACCOUNT_ID", name.upper()):
             right = _FORMS["account_id"]
             raise UsageError(f"{name} is invalid: account_id must be {right}, and it is empty. Set it, or unset it.")
+        if name.upper().startswith(f"{_PREFIX}KEYS__"):
+            way = f'Set {_PREFIX}KEYS to JSON, such as {{"NEW_API_KEY": {{"required": true}}}}'
+            raise UsageError(f"{name} is invalid: a key's name in it would lose its capitals. {way}.")
     table = table_of(path, content) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
     return _File(_Settings(**table), shared, _AllVariables().model_dump(exclude_none=True))
@@ -431,8 +434,13 @@ def _explained(path: Path | None) -> Iterator[None]:
         # Without the input, which may be a misplaced secret.
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         location = tuple(map(str, first["loc"]))
-        sentence = _sentence(first["type"], location, first["msg"])
-        raise UsageError(f"{_variable_of(location) or path} is invalid: {sentence}") from None
+        full_name = "__".join(location)
+        variable = _variable_of(location) or _variable_of((full_name,), is_parent=True)
+        if variable and first["type"] == "tuple_type":
+            sentence = f"{'.'.join(location)} must be a list: set {_PREFIX}{full_name.upper()} to one as JSON."
+        else:
+            sentence = _sentence(first["type"], location, first["msg"])
+        raise UsageError(f"{variable or path} is invalid: {sentence}") from None
     except SettingsError as error:
         field_name = "".join(re.findall(r'field "(\w+)"', str(error)))
         raise UsageError(

@@ -241,6 +241,14 @@ def test_a_variable_for_one_environment_keeps_the_files_other_names(
         ("OMC_ROTATION_DAYS", "soon", "rotation_days"),
         ("OMC_ENVIRONMENTS", "{not json", "environments"),
         ("OMC_KEYS", "[]", "keys"),
+        (
+            "OMC_KEYS__NEW_API_KEY__REQUIRED",
+            "yes",
+            "^OMC_KEYS__NEW_API_KEY__REQUIRED is invalid: .* Set OMC_KEYS to JSON",
+        ),
+        ("OMC_SCHEDULES__0__CRON", "@daily", "^OMC_SCHEDULES__0__CRON is .* a list: set OMC_SCHEDULES to one as JSON"),
+        ("OMC_ENVIRONMENTS__STAGING__CLUSTERS", '{"other": 1}', "clusters must be a list: set OMC_ENV.*__CLUSTERS to"),
+        ("OMC_ENVIRONMENTS__STAGING__SERVCE__X", "api", "^OMC_ENV.*__X is invalid: .* did you mean service"),
     ],
 )
 def test_a_bad_variable_is_one_sentence(name: str, value: str, field: str, monkeypatch: pytest.MonkeyPatch) -> None:
