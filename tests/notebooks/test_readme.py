@@ -15,14 +15,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from support import forked_programs
 from support.paths import ROOT
 from support.platform_checkout import Platform
 from support.runs import SECRET, Desk, values
 
+from omc_runbook.model.accepted import Accepted
+from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.aws_names import Names
 from omc_runbook.model.catalogue import Key
+from omc_runbook.model.discovery_rule import DiscoveryRule
 from omc_runbook.model.environment import load
+from omc_runbook.model.notify import Notify
+from omc_runbook.model.records import RecordSettings
+from omc_runbook.model.schedule import Schedule
 from omc_runbook.runbooks import policy
 from omc_runbook.sandbox import folders, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -172,7 +179,17 @@ def test_every_setting_is_described() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     columns = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)
     named = [name for column in columns for name in re.findall(r"`(\w+)`", column)]
-    assert sorted(named) == sorted(["project", *Names.model_fields, *Key.model_fields])
+    assert sorted(named) == sorted(["project", "repository", *Names.model_fields, *Key.model_fields])
+
+
+@pytest.mark.parametrize("table", [Accepted, AuditSettings, DiscoveryRule, Notify, RecordSettings, Schedule])
+def test_every_setting_of_a_table_is_described(table: type[BaseModel]) -> None:
+    """README, or a page that it leads to, names each, as code or in an example."""
+    pages = [ROOT / "docs" / "configuration.md", ROOT / "docs" / "records.md", ROOT / "schedules" / "README.md"]
+    text = "\n".join([README, *(page.read_text(encoding="utf-8") for page in pages)])
+    assert [
+        name for name in table.model_fields if not re.search(rf"^(# )?{name} = |`{name}\b", text, re.MULTILINE)
+    ] == []
 
 
 def test_the_table_names_every_runbook() -> None:
