@@ -54,10 +54,15 @@ class Description:
         return any(parameter.name == "apply" for parameter in self.parameters)
 
     @property
+    def deploys(self) -> bool:
+        """Whether it starts new tasks when it is told to change something, by the permissions that it needs."""
+        return "`UpdateService`" in self.text
+
+    @property
     def markdown(self) -> str:
         """All of it in Markdown, for a terminal."""
         lines = [f"- `{each.name}={each.default}` — {each.meaning}" for each in self.parameters]
-        times = " ".join(time_limits.sentences(self.can_change))
+        times = " ".join(time_limits.sentences(self.deploys))
         parts = [f"# {self.title}", self.text, "## Time", times, "## Parameters", "\n".join(lines), self.notes]
         return "\n\n".join(filter(None, parts))
 

@@ -14,14 +14,14 @@ ROLLOUT_SECONDS = 900.0
 _MINUTES = round((LOOK_SECONDS + CALL_SECONDS) / 60 + 0.5)
 
 
-def sentences(can_change: bool) -> tuple[str, ...]:
-    """How long a runbook takes at most, and what becomes of what was not read by then."""
+def sentences(deploys: bool) -> tuple[str, ...]:
+    """How long a runbook takes at most, which may start new tasks, and what becomes of what was not read by then."""
     looks = (
-        f"AWS is read for {_MINUTES} minutes at most at a time, whatever the network does: once a run, and once more"
+        f"AWS is read for {_MINUTES} minutes at most at a time, whatever the network does: once a run, and again"
         " after a change. What was not read by then is reported as unknown."
     )
     changes = (
         f"A change waits {ROLLOUT_SECONDS / 60:.0f} minutes at most, and the bake time, for the new tasks of its"
         " services, and as long again where it is taken back."
     )
-    return (looks, changes) if can_change else (looks,)
+    return (looks, changes) if deploys else (looks,)
