@@ -16,7 +16,7 @@ class Accepted(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     check: str = Field(min_length=1)
-    subject: str = "*"
+    subject: str = Field(default="*", min_length=1)
     reason: str = Field(pattern=r"\S")
     until: date | None = None
     """The last day on which it holds, in UTC; None for no end."""

@@ -564,6 +564,10 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
             "accepted.0.region is not a known name: region belongs above all tables or in [environments.NAME].",
         ),
         (
+            '[[accepted]]\ncheck = "weak"\nreason = "Meant"\nsubject = ""',
+            "accepted.0.subject must be a text that is not empty.",
+        ),
+        (
             '[[schedules]]\nrunbook = "verify"\nenvironment = ""\ncron = "0 7 * * *"',
             "schedules.0.environment must be a text that is not empty.",
         ),
