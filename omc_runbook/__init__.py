@@ -1,1 +1,1 @@
-"""Runbooks that run: the Oh My Coins secrets guide, read, checked, changed and proved on AWS."""
+"""Executable runbooks: the Oh My Coins secrets guide, which checks, changes and verifies secrets on AWS."""
