@@ -25,7 +25,7 @@ _READING = (
 
 
 NO_WIDGETS = (
-    "This page shows no buttons, so the right answers are filled in, and nothing is graded of yours. To answer by"
+    "This page shows no buttons, so the right answers are filled in, and none of yours is graded. To answer by"
     ' yourself, set answers in the parameters cell, such as answers = "a,b,c", and run all cells again, or open this'
     " notebook in JupyterLab."
 )
