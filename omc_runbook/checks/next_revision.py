@@ -13,15 +13,14 @@ from omc_runbook.checks.key_demand import all_demands
 from omc_runbook.checks.variable_drift import variable_drifts
 from omc_runbook.checks.variable_locations import VariableLocations, locations_of
 from omc_runbook.model.findings import Remedy
-from omc_runbook.model.value_from import Reference, is_secret_name, parse, split_suffix
+from omc_runbook.model.value_from import Reference, named_among, parse, split_suffix
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import ContainerVariable, TerraformContainer
 from omc_runbook.terraform.environment_files import named_after
 from omc_runbook.terraform.hcl import Node
-from omc_runbook.terraform.hcl_folder import DEEPEST
 from omc_runbook.terraform.hcl_template import fields_of, fits, interpolations, is_literal
-from omc_runbook.terraform.texts import resolve
+from omc_runbook.terraform.texts import resolve_fully
 
 _OF_ARNS = (
     reference.wrong_account,
@@ -189,24 +188,16 @@ def _texts(locations: VariableLocations, container: TerraformContainer) -> list[
     arns, texts = _arns(container, in_force), list[tuple[str, ContainerVariable]]()
     for each in container.references:
         now, head, value_from = in_force.get(each.variable), _head(each.value_from), each.value_from
-        if (arn := _followed(head, each, container)).startswith("arn:"):
+        if (arn := resolve_fully(head, each.element, container.folder)).startswith("arn:"):
             value_from = value_from.replace(head, arn, 1)
         other = of_others.get((name, each.variable), "")
         own = {head: f"{now.secret_arn.rpartition(':')[0]}:{other}"} if now and other else {}
         texts.append((_filled(value_from, now, arns | own, others), each))
     is_ours = bool(of_others) or bool(named_after(container.root, {snapshot.environment.name}))
     names = [parse(text).secret_name for text, _ in texts]
-    are_theirs = all(any(is_secret_name(other, each) for other in others) for each in names)
+    known = {*others, *reference.own_secret_names(snapshot)}
+    are_theirs = all(named_among(known, each) in others for each in names)
     return texts if is_ours or not are_theirs else []
-
-
-def _followed(expression: str, reference: ContainerVariable, container: TerraformContainer) -> str:
-    """What the files show of an expression, through local values and variables that nobody can set otherwise."""
-    for _ in range(DEEPEST):
-        before, expression = expression, resolve(expression, reference.element, container.folder, is_certain=True)
-        if before == expression:
-            break
-    return expression
 
 
 def _arns(container: TerraformContainer, in_force: Mapping[str, Reference]) -> dict[str, str]:

@@ -163,9 +163,10 @@ def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
 def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another environment's secret."""
     environment, others = snapshot.environment.name, secrets_of_others(snapshot)
+    own = own_secret_names(snapshot)
     for demand in all_demands(snapshot):
         ref = demand.reference
-        for other in (secret for other, secret in others.items() if value_from.is_secret_name(other, ref.secret_name)):
+        if other := others.get(value_from.named_among({*others, *own}, ref.secret_name)):
             yield _evidence(snapshot, demand, f"That is the secret of {other}; this is {environment}.")
 
 
@@ -504,9 +505,14 @@ def secrets_of_others(snapshot: Snapshot) -> dict[str, str]:
         name.replace(environment, other): other for other in KNOWN if environment in name and other != environment
     } | others
     # Where runbook.toml has the ARN of one secret for all environments, none of them is another.
-    for own in (name, snapshot.secret_arn.rpartition(":")[2]):
+    for own in own_secret_names(snapshot):
         others.pop(own, None)
     return others
+
+
+def own_secret_names(snapshot: Snapshot) -> tuple[str, ...]:
+    """The environment's own secret: its name, and that with its suffix, where it exists."""
+    return tuple(filter(None, (snapshot.secret_name, snapshot.secret_arn.rpartition(":")[2])))
 
 
 def _application(demand: KeyDemand) -> Container | None:

@@ -132,6 +132,14 @@ def is_secret_name(name: str, secret_name: str) -> bool:
     return name in (secret_name, split_suffix(secret_name)[0])
 
 
+def named_among(names: Collection[str], secret_name: str) -> str:
+    """Which of several secrets' names the last part of an ARN is; "" for none.
+
+    shop-config is the secret of that name before it is one called shop, with the suffix that AWS has given it.
+    """
+    return next((each for each in (secret_name, split_suffix(secret_name)[0]) if each and each in names), "")
+
+
 def means_secret(reference: Reference, name: str, keys: Collection[str], arn: str) -> bool:
     """Whether a reference means the secret of a name, well or badly written.
 

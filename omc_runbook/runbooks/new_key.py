@@ -26,7 +26,7 @@ from omc_runbook.changes.secret.plan import document_of
 from omc_runbook.changes.values import reuse
 from omc_runbook.changes.values.source_file import path_of, precautions
 from omc_runbook.changes.values.sources import GENERATE, PROMPT
-from omc_runbook.checks.reference import secrets_of_others
+from omc_runbook.checks.reference import own_secret_names, secrets_of_others
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import split_names
@@ -81,7 +81,8 @@ def plan(
     hidden = {name: _hidden(snapshot, checkout, new, containers_of[name]) for name, snapshot in snapshots.items()}
     missing = {name: [each for each in names if each not in hidden[name]] for name, names in containers_of.items()}
     others = {name: secrets_of_others(snapshot) for name, snapshot in snapshots.items()}
-    key_edits = KeyEdits(checkout, new, environments, keys_in[main.environment.name], others)
+    own = {name: own_secret_names(snapshot) for name, snapshot in snapshots.items()}
+    key_edits = KeyEdits(checkout, new, environments, keys_in[main.environment.name], others, own)
     edits, by_hand = key_edits.plan_with_notes(missing)
     targets = {target.environment.name: target for target in run.targets}
     parts = {name: _part(run, target, snapshots[name], new, values_from) for name, target in targets.items()}

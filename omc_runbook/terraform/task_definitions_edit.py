@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
 from omc_runbook.model.grouping import next_in_order
+from omc_runbook.model.value_from import named_among
 from omc_runbook.model.value_from import parse as parse_value_from
-from omc_runbook.model.value_from import split_suffix
 from omc_runbook.terraform.containers import (
     SEVERAL,
     VALUE_FROM,
@@ -22,7 +22,7 @@ from omc_runbook.terraform.containers import (
 )
 from omc_runbook.terraform.for_expressions import collection_of
 from omc_runbook.terraform.hcl import Node
-from omc_runbook.terraform.hcl_folder import parse
+from omc_runbook.terraform.hcl_folder import DEEPEST, Folder, parse
 from omc_runbook.terraform.hcl_insert import (
     UNIT,
     Insertion,
@@ -35,9 +35,9 @@ from omc_runbook.terraform.hcl_insert import (
 )
 from omc_runbook.terraform.hcl_json import JsonString
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
-from omc_runbook.terraform.secret_versions import SECRET
+from omc_runbook.terraform.secret_versions import SECRET, VERSION
 from omc_runbook.terraform.task_definitions import TaskDefinitions
-from omc_runbook.terraform.texts import read_text
+from omc_runbook.terraform.texts import read_text, resolve_fully
 from omc_runbook.textfile.file import Edit, SourceFile
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -45,7 +45,11 @@ KEY = re.compile(r"[A-Za-z0-9_.@/+=-]+")
 
 PAIR = ("name", "valueFrom")
 _ONLY_PATH = re.compile(r"\$\{([\w.-]+)\}")
-_SECRET = re.compile(rf"(?P<data>data\.)?{SECRET}\.(?P<label>[\w-]+)\.(?:arn|id)")
+_INDEX = re.compile(r"(?<=[\w-])\[[^\[\]]*\](?=\.)")
+"""Which one of a resource's instances."""
+_SECRET = re.compile(rf"\$\{{(?P<data>data\.)?(?P<type>{SECRET}|{VERSION})\.(?P<label>[\w-]+)\.(?:arn|id|secret_id)\}}")
+_ID, _ANY_ID = "[0-9]{18}[0-9a-f]{8}", "*"
+"""What Terraform adds to a name_prefix, the time and a count, and what stands for it here."""
 _LAYOUT = re.compile(r"[\s{},]*")
 
 NO_OTHERS: Mapping[str, str] = MappingProxyType({})
@@ -63,6 +67,7 @@ def add_reference(
     secret_keys: Collection[str] = (),
     together: Collection[str] = (),
     others: Mapping[str, str] = NO_OTHERS,
+    own: Collection[str] = (),
 ) -> Edit | None:
     """Make the edit that adds a reference to a container's `secrets`; None if every such container has it already.
 
@@ -72,9 +77,9 @@ def add_reference(
     secret, and `secret_keys` the keys that the secret has: they distinguish it from other secrets that the container
     reads. A list that definitions share gets it where all their containers that share it are named in `together`.
     `others` are other environments by the names of their secrets, of which no container gets a reference: CannotFollow
-    says where one has it already.
-    Nothing is written. Raises CannotEdit if the edit is not certainly right, and UsageError for a file that is
-    cannot be read, with file and line in the message.
+    says where one has it already. `own` are what the environment's own secret is called, without and with its suffix.
+    Nothing is written. Raises CannotEdit if the edit is not certainly right, and UsageError for a file that cannot be
+    read, with file and line in the message.
     """
     if not VARIABLE.fullmatch(variable):
         raise CannotEdit("The variable's name has invalid characters: use letters, digits and _.")
@@ -92,14 +97,14 @@ def add_reference(
         return _with_secret(each.together(together), secret_keys)
 
     # Beside those of this environment, others' are left alone.
-    matches = [each for each in matches if others.keys().isdisjoint(_secret_names(with_secret(each)))] or matches
+    matches = [each for each in matches if not _secret_of_other(with_secret(each), others, own)] or matches
     candidates = [(each, with_secret(each)) for each in _choose(matches, task_definitions, container)]
     open_candidates = (pair for pair in candidates if not _has_reference(pair[1], variable, key))
     match, target = next(open_candidates, candidates[0])
     containers = tuple(target if each is match else each for each in containers)
     for error in target.folder.broken.values():
         raise error
-    name = min(others.keys() & _secret_names(target), default="")
+    name = _secret_of_other(target, others, own)
     secret_of_other = f"{name}, the secret of {others[name]}" if name else ""
     if _has_reference(target, variable, key):
         if not name:
@@ -181,30 +186,41 @@ def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) ->
     return container
 
 
-def _secret_names(container: TerraformContainer) -> set[str]:
-    """What the secret that the container's references have may be called, where the files show it for every apply."""
-    folder = container.folder
+def _secret_of_other(container: TerraformContainer, others: Mapping[str, str], own: Collection[str]) -> str:
+    """Which of other environments' secrets the container's references have; "" for none, or where nothing shows it."""
     ref = next((each for each in container.references if each.base == container.base), None)
-    if ref is None or not (expression := _ONLY_PATH.fullmatch(container.base)):
-        return _names_in(container.base)
-    path = Node(kind="path", file=folder.scope(ref.element).files[0], start=0, end=0, name=expression[1])
-    resolved = folder.follow(path)
-    if resolved.kind == "string":
-        return set() if folder.is_open(resolved) else _names_in(resolved.name)
-    if not (match := _SECRET.fullmatch(resolved.name)):
-        return set()
-    scope = folder.scope(resolved)
-    block = next(scope.of_type("data" if match["data"] else "resource", SECRET, match["label"]), None)
-    # A data source has one of both.
-    name = block.expression("name") or block.expression("arn") if block else None
-    text = "" if name is None or scope.is_open(scope.follow(name)) else read_text(name, scope)
-    return {text, *_names_in(text)} if text and is_literal(text) else set()
+    folder, text = container.folder, container.base
+    text = resolve_fully(text, ref.element, folder) if ref else text
+    # All instances of a resource whose name is certain have that one.
+    resource = _INDEX.sub("", text)
+    if ref and (expression := _ONLY_PATH.fullmatch(resource if _SECRET.fullmatch(resource) else text)):
+        path = Node(kind="path", file=folder.scope(ref.element).files[0], start=0, end=0, name=expression[1])
+        text = _secret_in(path, folder)
+    known = {*others, *own}
+    name = named_among(known, parse_value_from(text).secret_name or text)
+    if text.endswith(_ANY_ID):
+        prefix = text.removesuffix(_ANY_ID)
+        name = next((each for each in sorted(known) if re.fullmatch(f"{re.escape(prefix)}{_ID}", each)), "")
+    return name if name in others else ""
 
 
-def _names_in(arn: str) -> set[str]:
-    """A secret's name by its ARN, also as it would be without a suffix: shop-config may be one, or shop with one."""
-    name = parse_value_from(arn).secret_name
-    return {name, split_suffix(name)[0]} - {""}
+def _secret_in(expression: Node, folder: Folder, depth: int = 0) -> str:
+    """The name or the ARN of the secret that an expression means in every apply, `_ANY_ID` after a prefix; "" for none.
+
+    It may be that of a resource, or of a data source, also of a secret's version.
+    """
+    resolved = folder.follow(expression)
+    scope, text = folder.scope(resolved), read_text(resolved, folder) or f"${{{resolved.source}}}"
+    match = _SECRET.fullmatch(_INDEX.sub("", text))
+    if match is None or depth > DEEPEST:
+        known = "" if folder.is_open(resolved) else resolve_fully(text, resolved, folder)
+        return known if is_literal(known) or known.startswith("arn:") else ""
+    blocks = scope.of_type("data" if match["data"] else "resource", match["type"], match["label"])
+    # A data source of a secret has one of the first two.
+    values = {name: block.expression(name) for block in blocks for name in ("name", "arn", "secret_id", "name_prefix")}
+    name, value = next(((name, value) for name, value in values.items() if value), ("", None))
+    found = _secret_in(value, scope, depth + 1) if value else ""
+    return f"{found}{_ANY_ID}" if found and name == "name_prefix" else found
 
 
 def _has_reference(container: TerraformContainer, variable: str, key: str) -> bool:

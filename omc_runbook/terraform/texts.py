@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from omc_runbook.model.truth import all_of, any_of, invert
 from omc_runbook.terraform import functions
 from omc_runbook.terraform.hcl import Node
-from omc_runbook.terraform.hcl_folder import Folder, find_value
+from omc_runbook.terraform.hcl_folder import DEEPEST, Folder, find_value
 from omc_runbook.terraform.hcl_template import (
     expression_in,
     interpolations,
@@ -176,6 +176,15 @@ def resolve(text: str, node: Node, folder: Folder, is_certain: bool = False) -> 
         return resolved.name if is_text else match[0]
 
     return _LOOP.sub(value, text)
+
+
+def resolve_fully(text: str, node: Node, folder: Folder) -> str:
+    """What the files show of an expression's text for every apply, through local values that refer to others."""
+    for _ in range(DEEPEST):
+        before, text = text, resolve(text, node, folder, is_certain=True)
+        if before == text:
+            break
+    return text
 
 
 def uses_loop(node: Node, folder: Folder, loop: Loop) -> bool:

@@ -244,6 +244,8 @@ class KeyEdits:
     """The keys in the secret."""
     others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By environment the other ones, by the names of their secrets."""
+    own: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By environment what its own secret is called, without and with its suffix."""
 
     def plan(self, containers: Mapping[str, Sequence[str]]) -> tuple[Edit, ...]:
         """The edits still missing for the key, one a file; raises CannotEdit where one is not certain."""
@@ -333,8 +335,8 @@ class KeyEdits:
 
         def edit_in(own_files: tuple[SourceFile, ...], environment: str, container: str) -> Edit | None:
             known = replace(task_definitions_of(own_files), unreadable=declared.unreadable)
-            others = self.others.get(environment, {})
-            return add_reference(known, container, name, name, self.present, containers[environment], others)
+            others, own = self.others.get(environment, {}), self.own.get(environment, ())
+            return add_reference(known, container, name, name, self.present, containers[environment], others, own)
 
         def is_needed(file: SourceFile, own_files: tuple[SourceFile, ...], environment: str, container: str) -> bool:
             """Whether a file of values, which is another environment's, is the one that names the references."""

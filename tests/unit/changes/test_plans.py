@@ -1225,10 +1225,16 @@ def test_one_environment_s_reference_is_not_another_s(environments: tuple[str, .
 
 
 IN_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-staging-app-AbCdEf"
-STAGING_S = ("", "shop-staging-app", "shop-staging-config", "shop-staging-api-AbCdEf")
+GENERATED = "shop-staging-web-20260102030405678900000001"
+STAGING_S = ("", "shop-staging-app", "shop-staging-config", "shop-staging-api-AbCdEf", GENERATED)
 NAMED = 'data "aws_secretsmanager_secret" "app" {\n  name = "shop-staging-app"\n}\n'
 BY_NAME = '"${data.aws_secretsmanager_secret.app.arn}:SECRET_KEY::"'
 LOCAL = "locals {\n  app = data.aws_secretsmanager_secret.app.arn\n}\n"
+MADE, BY_MADE = NAMED.replace("data", "resource"), BY_NAME.replace("data.", "")
+PREFIXED = MADE.replace('name = "shop-staging-app"', 'name_prefix = "shop-staging-web-"')
+ENV = 'locals {\n  env = "staging"\n  name = "shop-${local.env}-app"\n}\n'
+OF_ENV = NAMED.replace("staging", "${local.env}")
+VERSION = 'resource "aws_secretsmanager_secret_version" "app" {\n  secret_id = aws_secretsmanager_secret.app.id\n}\n'
 
 
 @pytest.mark.parametrize(
@@ -1237,7 +1243,22 @@ LOCAL = "locals {\n  app = data.aws_secretsmanager_secret.app.arn\n}\n"
         ("", f'"{IN_ARN}:SECRET_KEY::"', True),
         (f'locals {{\n  app = "{IN_ARN}"\n}}\n', '"${local.app}:SECRET_KEY::"', True),
         (NAMED, BY_NAME, True),
-        (NAMED.replace("data", "resource"), BY_NAME.replace("data.", ""), True),
+        (MADE, BY_MADE, True),
+        (MADE.replace("{", "{\n  count = 1"), BY_MADE.replace("app.", "app[0]."), True),
+        (PREFIXED, BY_MADE, True),
+        (PREFIXED.replace("web-", ""), BY_MADE, False),
+        (PREFIXED.replace("staging", "production"), BY_MADE, False),
+        (f"{ENV}{OF_ENV}", BY_NAME, True),
+        (f"{ENV}{NAMED}".replace('"shop-staging-app"', "local.name"), BY_NAME, True),
+        (ENV, f'"{IN_ARN.replace("staging", "${local.env}")}:SECRET_KEY::"', True),
+        (ENV.replace('"staging"', "terraform.workspace") + OF_ENV, BY_NAME, False),
+        (
+            f'variable "env" {{\n  default = "staging"\n}}\n{ENV}'.replace('= "staging"\n  n', "= var.env\n  n")
+            + OF_ENV,
+            BY_NAME,
+            False,
+        ),
+        (MADE + VERSION, BY_MADE.replace("secret.", "secret_version."), True),
         (f"{NAMED}{LOCAL}", '"${local.app}:SECRET_KEY::"', True),
         (NAMED.replace('name = "shop-staging-app"', f'arn = "{IN_ARN}"'), BY_NAME, True),
         ("", f'"{IN_ARN.replace("-app-AbCdEf", "-config")}:SECRET_KEY::"', True),
@@ -1268,6 +1289,34 @@ def test_a_key_is_not_added_to_references_of_another_environment_s_secret(
     assert [edit.file.name for edit in edits.plan({"staging": ("api",)})][-1] == "main.tf"
     if is_staging_s:
         with pytest.raises(CannotFollow, match=r"references name shop-staging-[\w-]+, the secret of staging\. Add the"):
+            edits.plan_with_notes({"production": ("api",)})
+    else:
+        assert [edit.file.name for edit in edits.plan({"production": ("api",)})][-1] == "main.tf"
+
+
+@pytest.mark.parametrize(
+    ("named", "own", "is_other"),
+    [
+        ("shop-config", ("shop-config", "shop-config-AbCdEf"), False),
+        ("shop-config", ("shop-production",), True),
+        ("shop-config-AbCdEf", ("shop-config",), False),
+        ("shop-GhIjKl", ("shop-config",), True),
+    ],
+)
+def test_an_environment_s_own_secret_is_not_another_s_with_a_suffix(
+    named: str, own: tuple[str, ...], is_other: bool, tmp_path: Path
+) -> None:
+    """shop-config without its suffix is that secret, where it is the environment's own, and shop is another's."""
+    value_from = f"{IN_ARN.replace('shop-staging-app-AbCdEf', named)}:SECRET_KEY::"
+    terraform = (
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets = [{'
+        f' name = "SECRET_KEY", valueFrom = "{value_from}" }}] }}])\n}}\n'
+    )
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform})
+    key, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"production": {"shop": "staging"}}
+    edits = KeyEdits(read_checkout(tmp_path), key, others=others, own={"production": own})
+    if is_other:
+        with pytest.raises(CannotFollow, match="its references name shop, the secret of staging"):
             edits.plan_with_notes({"production": ("api",)})
     else:
         assert [edit.file.name for edit in edits.plan({"production": ("api",)})][-1] == "main.tf"

@@ -249,6 +249,25 @@ def test_a_secret_whose_name_ends_like_a_suffix_is_not_cut() -> None:
     assert found_in(with_reference(right, "worker", "SECRET_KEY", f"{arn[:-7]}:SECRET_KEY::")) == {"partial-arn"}
 
 
+def test_a_partial_arn_of_the_environment_s_own_secret_is_not_another_s_with_a_suffix() -> None:
+    """app-config without its suffix reads like production's app with one."""
+    snapshot, arn = healthy(), ARN.replace(NAME, "app-config")
+    environment = snapshot.environment
+    names = environment.names.model_copy(update={"secret": "app-config"})
+    others = {"production": environment.names.model_copy(update={"secret": "app"})}
+    moved = replace(snapshot, environment=replace(environment, names=names, others=others))
+    moved = with_secret(moved, name="app-config", arn=arn)
+    for service in ("backend", "worker"):
+        for variable in (
+            each.variable for _, each in moved.task_definitions[moved.services[0].task_definition_arn].injections
+        ):
+            moved = with_reference(moved, service, variable, f"{arn}:{variable}::")
+    partial_arn = with_reference(moved, "worker", "SECRET_KEY", f"{arn[:-7]}:SECRET_KEY::")
+    assert {"partial-arn", "other-environment"} & found_in(partial_arn) == {"partial-arn"}
+    theirs = with_reference(moved, "worker", "SECRET_KEY", f"{arn.replace('app-config', 'app')}:SECRET_KEY::")
+    assert "other-environment" in found_in(theirs)
+
+
 def test_an_arn_that_was_cut_off_is_partial() -> None:
     """With a part of its suffix it means this secret; with one character more it names another that is not there."""
     for characters in range(1, 7):
