@@ -44,8 +44,11 @@ class FileOwners:
         self._environment, self._environments = environment, {*environments, environment}
         self._folders = {Path(file.name).parent for file in files if file.name.endswith(SOURCES)}
         self._values = [Path(file.name) for file in files if file.name.endswith(VALUES)]
-        self.other_values, self.unclear_values = _values_of_others(files, environment)
-        """The files of values that are of others by what stands beside them, and those that may be."""
+        self.other_values, unclear_values = _values_of_others(files, environment)
+        """The files of values that are of others by what stands beside them."""
+        self._shared_values = variable_files.shared(self._values, self._environments, environment)
+        self.unclear_values = unclear_values | {path.as_posix() for path in self._shared_values}
+        """Those that may be of others, and may be this one's."""
         targets, names = _calls_by_folder(files, calls)
         self.modules = {folder for called in targets.values() for folder in called}
         """The folders that another one calls, so that Terraform is not applied there."""
@@ -65,7 +68,8 @@ class FileOwners:
         is_of_folder = path.parent in self._folders and name.endswith(VALUES) and is_automatic(path)
         is_called = not self._own_modules.isdisjoint(path.parents)
         name = f"{path.parent}/main.tf" if is_of_folder else name
-        return is_called or applies_to(name, self._environment, self._environments)
+        is_named = applies_to(name, self._environment, self._environments) or path in self._shared_values
+        return is_called or is_named
 
     def may_be_of_another(self, name: str) -> bool:
         """Whether a file is another environment's by its name or its folder's, or nothing tells whose it is.

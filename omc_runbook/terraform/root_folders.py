@@ -18,10 +18,9 @@ from omc_runbook.model.environment_names import (
     means_production,
     without_region,
 )
-from omc_runbook.terraform.variable_files import is_regional, named_after
+from omc_runbook.terraform.variable_files import SHARED, is_regional, named_after
 
-_SHARED = "nonprod"
-_NO_PROJECT = frozenset({*ALIASES, "preprod", _SHARED})
+_NO_PROJECT = frozenset({*ALIASES, "preprod", SHARED})
 """Words that no project has, so that they mean an environment at the beginning of a name too."""
 _EXAMPLES, _TEST = frozenset({"example", "examples", "fixtures", "tests"}), frozenset({"test", "testing"})
 
@@ -44,7 +43,7 @@ def of_others(roots: Roots, values: Collection[Path], environment: str) -> set[P
     a-prod-eu, the first one is. nonprod has all environments but production, where no folder is this one's.
     """
     own = {root for root in roots if is_called(root, environment)}
-    shared = "" if own or means_production(environment) else _SHARED
+    shared = "" if own or means_production(environment) else SHARED
     words = {root: _words(root, roots) for root in roots.keys() - own if not _has_values(root, values, environment)}
     others = {
         root

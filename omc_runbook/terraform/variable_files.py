@@ -13,6 +13,7 @@ from omc_runbook.model.environment_names import (
     environment_in,
     has_words,
     is_spelled,
+    means_production,
     numbered_environment_in,
     without_region,
 )
@@ -24,6 +25,8 @@ ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "
 REGION_VARIABLES = ("region", "aws_region")
 """The same of its region."""
 
+SHARED = "nonprod"
+"""What a folder or a file of values is called that environments but production may share."""
 _FOR_ALL = frozenset({"all", "base", "common", "default", "defaults", "global", "shared"})
 """What files of values, or their folders, are called that all environments share."""
 
@@ -65,6 +68,14 @@ def named_after(path: Path, environments: Collection[str]) -> set[str]:
     # A folder called live has all environments, or is production's.
     another = environment_in(f"{path.parent.name}/{stem}") or numbered_environment_in(stem)
     return words.keys() - parts or {*environments} & aliases(another) or {*filter(None, [another])}
+
+
+def shared(paths: Collection[Path], environments: Collection[str], environment: str) -> set[Path]:
+    """The files of nonprod's values, which may be those of any environment but production that has none of its own."""
+    names = {path: named_after(path, environments) for path in paths}
+    if means_production(environment) or any(environment in found for found in names.values()):
+        return set()
+    return {path for path, found in names.items() if found == {SHARED} and SHARED not in environments}
 
 
 def files_by_environment(environment: str, tables: Mapping[Path, Mapping[str, Any]]) -> dict[str, list[Path]]:

@@ -383,10 +383,14 @@ class KeyEdits:
 
     def _of_another(self, file: SourceFile, environment: str) -> CannotFollow:
         """Why a file that may be another environment's is not edited."""
-        own = f"the file of {environment}'s values" if file.name.endswith(VALUES) else f"{environment}'s Terraform"
+        declared, is_values = self.checkout.task_definitions, file.name.endswith(VALUES)
+        own = f"the file of {environment}'s values" if is_values else f"{environment}'s Terraform"
+        known = files_of(declared.files, environment, self.environments, declared.calls) if declared else ()
+        is_read = any(each.name == file.name for each in known)
+        how = f" Its name, or its folder's, has to say so, as {environment}.tfvars does."
         return CannotFollow(
             f"{self.key.name} was not added to {file.name}: that may be another environment's than {environment}."
-            f" Add it yourself to {own}."
+            f" Add it yourself to {own}.{how if is_values and not is_read else ''}"
         )
 
     def _lists(self) -> Iterator[Edit | None]:

@@ -1129,8 +1129,41 @@ def test_a_refusal_names_the_values_of_another_environment_that_alone_are_there(
     key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
     edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"), ("SECRET_KEY",))
     reason = r"added to qa\.tfvars: that may be .* file of production's values\." if keys else "are a for expression"
-    with pytest.raises(CannotFollow, match=reason):
+    with pytest.raises(CannotFollow, match=reason) as refusal:
         edits.plan_with_notes({"production": ("api",)})
+    assert ("Its name, or its folder's, has to say so, as production.tfvars does." in str(refusal.value)) == bool(keys)
+
+
+@pytest.mark.parametrize(
+    ("environment", "files", "is_left"),
+    [
+        ("staging", "nonprod prod", True),
+        ("qa", "non-prod", True),
+        ("staging", "nonprod staging", False),
+        ("production", "nonprod", False),
+        ("staging", "qa", False),
+    ],
+)
+def test_a_key_that_somebody_added_to_nonprod_s_values_counts(
+    environment: str, files: str, is_left: bool, tmp_path: Path
+) -> None:
+    """They may be those of each environment but production that has no file of its own, so a second run is through."""
+    terraform = (
+        'variable "keys" {}\nresource "aws_ecs_task_definition" "api" {\n'
+        '  container_definitions = jsonencode([{ name = "api", secrets ='
+        ' [for key in var.keys : { name = key, valueFrom = "${var.arn}:${key}::" }] }])\n}\n'
+    )
+    first, *others = files.split()
+    values = {f"{first}.tfvars": 'keys = ["SECRET_KEY", "NEWS_API_KEY"]\n'}
+    values |= {f"{each}.tfvars": 'keys = ["SECRET_KEY"]\n' for each in others}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform} | values)
+    key, names = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), ("staging", "production", environment)
+    try:
+        planned, notes = KeyEdits(read_checkout(tmp_path), key, names).plan_with_notes({environment: ("api",)})
+    except CannotFollow:
+        assert not is_left
+    else:
+        assert planned[-1].file.name == (".env.example" if is_left else "staging.tfvars") and not notes
 
 
 @pytest.mark.parametrize(
