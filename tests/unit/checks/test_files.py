@@ -749,3 +749,14 @@ def test_a_template_that_has_another_name_of_a_field_lacks_nothing(platform: Pla
     text = platform.template.read_text()
     platform.template.write_text(text.replace("SENTRY_DSN=", "SENTRY_URL="))
     assert found(template_lacks, with_checkout(platform)) == {}
+
+
+def test_a_template_with_a_merge_conflict_is_not_clear(platform: Platform) -> None:
+    """Git's marks are no variables, so that the lines between them would pass for the template's."""
+    template = platform.root / ".env.template"
+    text = template.read_text()
+    template.write_text(f"{text}<<<<<<< HEAD\nLOG_LEVEL=INFO\n=======\nLOG_LEVEL=DEBUG\n>>>>>>> theirs\n")
+    (answer,) = run_check(template_lacks, with_checkout(platform))
+    sentence = f".env.template has an unresolved merge conflict at line {text.count(chr(10)) + 1}: resolve it, then run"
+    assert (answer.status, answer.subject) == ("unknown", ".env.template")
+    assert answer.evidence[0].startswith(f"{sentence} again. Which variables it has")
