@@ -93,7 +93,8 @@ class Checkout:
     @property
     def without_terraform(self) -> str:
         """That no task definition is in Terraform's files, and where it may be; "" where one is."""
-        sentences = ("The repository has no Terraform with a task definition.", *self.other_tools)
+        sentence = f"The repository has no Terraform with a task definition: {self.root} and its folders were searched."
+        sentences = (sentence, *self.other_tools)
         return "" if self.task_definitions and not self.other_tools else " ".join(sentences)
 
     def reads_as(self, name: str, due: str) -> bool:

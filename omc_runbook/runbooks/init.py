@@ -57,7 +57,8 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
         remarks = dict.fromkeys(remark for each in found for remark in each.remarks)
         # AWS's answer is among the reasons why a name is not known.
         others = (remark for remark in remarks if not any(remark in problem for problem in problems))
-        name_it = "" if root else " Name a checkout with --repository PATH, whose Terraform files have the names."
+        name_it = " Name a checkout with --repository PATH, whose Terraform files have the names."
+        name_it = f" {root} and its folders were searched for Terraform's files." if root else name_it
         existing = {STAGING, PRODUCTION, *(each.environment for each in (read_environments(root, "") if root else ()))}
         end = did_you_mean(name, existing - {name}) or "."
         raise CouldNotLook(

@@ -59,8 +59,9 @@ def note_other_definition(checkout: Checkout, name: str) -> str:
         return ""
     tools = "".join(f" {each}" for each in checkout.other_tools)
     return (
-        "This checkout has no Terraform with a task definition, so none is edited: where yours is made, refer to the"
-        f" key too, or the next deployment from there loses {name}.{tools}"
+        f"This checkout has no Terraform with a task definition ({checkout.root} and its folders were searched), so"
+        " none is edited: where yours is made, refer to the key too, or the next deployment from there loses"
+        f" {name}.{tools}"
     )
 
 

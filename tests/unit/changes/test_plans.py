@@ -46,6 +46,7 @@ from omc_runbook.aws.secretsmanager import ListedSecret, Replica
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, KeyEdits, describe
+from omc_runbook.changes.add_key.surroundings import note_other_definition
 from omc_runbook.changes.deploy import executor, failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import State, expected
@@ -1395,6 +1396,15 @@ def test_a_note_tells_of_a_key_from_another_environment_s_secret(tmp_path: Path)
             " shop-staging-app, the secret of staging. Add the reference to the task definition that has this"
             " environment's own secret, or correct that name.",
         )
+
+
+def test_a_checkout_without_terraform_says_what_was_searched(tmp_path: Path) -> None:
+    """A folder beside it may have the task definition, and is not read."""
+    files = {"app/.env.example": "SECRET_KEY=\n", "app/config.py": SETTINGS, "infra/main.tf": 'a = file("valueFrom")'}
+    write_files(tmp_path, files)
+    checkout = read_checkout(tmp_path / "app")
+    for sentence in (checkout.without_terraform, note_other_definition(checkout, "NEWS_API_KEY")):
+        assert f"{tmp_path}/app and its folders were searched" in sentence
 
 
 @pytest.mark.parametrize(

@@ -519,6 +519,7 @@ def test_a_checkout_of_another_tool_leads_on(tmp_path: Path, files: dict[str, st
     assert str(caught.value).count("belongs to") == len(sentences)
     assert all(sentence in str(caught.value) for sentence in sentences)
     assert "--repository" not in str(caught.value)
+    assert f" {tmp_path}/checkout and its folders were searched for Terraform's files. You" in str(caught.value)
     assert str(caught.value).endswith("You can also write runbook.toml by hand, as the README shows.")
 
 
