@@ -126,11 +126,32 @@ def add_reference(
         )
     edit = insertion.into(node.file)
     sharers = _check(task_definitions, containers, target, edit, (variable, f"{target.base}:{key}::"))
-    own = dict.fromkeys(each.name for each in sharers if each.address == target.address and each.name != target.name)
+    beside = dict.fromkeys(each.name for each in sharers if each.address == target.address and each.name != target.name)
     foreign = dict.fromkeys(f"{each.name} of {each.definition}" for each in sharers if each.address != target.address)
-    names, apart = (f" and, by the same list, {' and '.join(each)}" if each else "" for each in (own, foreign))
+    names, apart = (f" and, by the same list, {' and '.join(each)}" if each else "" for each in (beside, foreign))
     what = f"{variable} from key {key} of the secret, for container {target.name}{names} of {target.definition}{apart}"
     return replace(edit, what=what)
+
+
+def find_left_alone(
+    task_definitions: TaskDefinitions,
+    container: str,
+    variable: str,
+    secret_keys: Collection[str],
+    others: Mapping[str, str],
+    own: Collection[str] = (),
+) -> tuple[str, ...]:
+    """A clause on each container of a name that `add_reference` leaves without a variable, beside those that get it.
+
+    Its references name one of the secrets of other environments, `others`.
+    """
+    named = [each for each in task_definitions.containers if each.name == container]
+    secrets = [_secret_of_other(_with_secret(each, secret_keys), others, own) for each in named]
+    return tuple(
+        f"{_describe(each)} has its references from {name}, the secret of {others[name]}"
+        for each, name in zip(named, secrets, strict=True)
+        if name and not all(secrets) and all(ref.variable != variable for ref in each.references)
+    )
 
 
 def _choose(

@@ -29,7 +29,7 @@ from omc_runbook.terraform.environment_files import applies_to
 from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.secret_versions import find_rewritten
 from omc_runbook.terraform.task_definitions import files_of, may_be_of_another, task_definitions_of
-from omc_runbook.terraform.task_definitions_edit import add_reference
+from omc_runbook.terraform.task_definitions_edit import add_reference, find_left_alone
 from omc_runbook.textfile.file import Edit, SourceFile
 from omc_runbook.textfile.redaction import is_random
 
@@ -280,15 +280,27 @@ class KeyEdits:
     def plan_with_notes(self, containers: Mapping[str, Sequence[str]]) -> tuple[tuple[Edit, ...], tuple[str, ...]]:
         """The same, with a note on each reference that somebody added where Terraform cannot be followed.
 
-        So on one from another environment's secret.
+        So on one from another environment's secret, and on a task definition that gets none since it has that secret.
         """
         try:
-            return self.plan(containers), ()
+            return self.plan(containers), tuple(self._left_alone(containers))
         except CannotFollow as error:
             by_hand = self.find_by_hand(containers, error)
         rest = {name: [each for each in own if each not in by_hand.get(name, {})] for name, own in containers.items()}
         facts = dict.fromkeys(fact for found in by_hand.values() for fact in found.values())
         return self.plan(rest), tuple(facts)
+
+    def _left_alone(self, containers: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Yield a sentence on each task definition of an environment that the run is not for."""
+        declared, name = self.checkout.task_definitions, self.key.name
+        if declared is None:
+            return
+        for environment, container in _pairs(containers):
+            secrets = {each: of for each, of in self.others.get(environment, {}).items() if of not in containers}
+            own_files = files_of(declared.files, environment, self.environments, declared.calls)
+            own, known = self.own.get(environment, ()), task_definitions_of(own_files)
+            for fact in find_left_alone(known, container, name, self.present, secrets, own):
+                yield f"For {environment}: {fact}, and gets no {name}."
 
     def find_by_hand(self, containers: Mapping[str, Sequence[str]], error: CannotFollow) -> dict[str, dict[str, str]]:
         """By environment and container, what gives the reference in Terraform that is not followed, in a sentence.

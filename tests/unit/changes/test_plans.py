@@ -1370,7 +1370,13 @@ def test_a_key_is_added_beside_the_task_definition_of_another_environment(
         )
     write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | texts)
     key, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"production": {"shop-staging-app": "staging"}}
-    edit = KeyEdits(read_checkout(tmp_path), key, others=others).plan({"production": ("api",)})[-1]
+    edits = KeyEdits(read_checkout(tmp_path), key, others=others)
+    (*_, edit), notes = edits.plan_with_notes({"production": ("api",)})
+    assert notes == (
+        "For production: container api of aws_ecs_task_definition.staging (main.tf, line 2) has its references from"
+        " shop-staging-app, the secret of staging, and gets no NEWS_API_KEY.",
+    )
+    assert edits.plan_with_notes({"production": ("api",), "staging": ()})[1] == ()
     assert edit.file.name == files[1] and edit.what.endswith("container api of aws_ecs_task_definition.production")
     (tmp_path / files[1]).write_bytes(edit.after)
     done = KeyEdits(read_checkout(tmp_path), key, others=others).plan({"production": ("api",)})
