@@ -341,8 +341,10 @@ class KeyEdits:
             return []
         if len(containers) > 1:
             # What is added for one environment must not count as another's own reference.
-            for environment, own in containers.items():
-                self._references({environment: own})
+            alone = {environment: self._references({environment: own}) for environment, own in containers.items()}
+            # What code gives to all of them is not added to the values of one too.
+            order = sorted(alone, key=lambda each: any(edit.file.name.endswith(VALUES) for edit in alone[each]))
+            containers = {environment: containers[environment] for environment in order}
         files, descriptions = {file.name: file for file in declared.files}, dict[str, list[str]]()
 
         def edit_in(own_files: tuple[SourceFile, ...], environment: str, container: str) -> Edit | None:
@@ -384,6 +386,7 @@ class KeyEdits:
                 descriptions.setdefault(edit.file.name, []).append(edit.what)
         before = {file.name: file for file in declared.files}
         edits = [Edit(before[each], files[each].raw, "; ".join(texts)) for each, texts in descriptions.items()]
+        self._refuse_twice(tuple(files.values()), descriptions, containers)
         if edits and (address := find_rewritten(self.checkout.root, edits)):
             raise CannotEdit(
                 f"{name} was not added to {', '.join(descriptions)}: the same list makes the value of {address}, so the"
@@ -392,6 +395,26 @@ class KeyEdits:
                 " yourself, then run again. Nothing was written."
             )
         return edits
+
+    def _refuse_twice(self, files: tuple[SourceFile, ...], edited: Collection[str], targets: Collection[str]) -> None:
+        """Raise CannotEdit where a list that other environments share gets the key, and one has it in its own too."""
+        declared, name = self.checkout.task_definitions, self.key.name
+        if declared is None or not edited:
+            return
+        for environment in sorted({*self.environments} - {*targets}):
+            own_files = files_of(files, environment, self.environments, declared.calls)
+            for container in task_definitions_of(own_files).containers:
+                own = [each for each in container.references if each.variable == name and each.certain]
+                elements = [each.element for each in own]
+                added = [each for each in elements if each.file.name in edited]
+                there = next((each for each in elements if each.file.name not in edited), None)
+                if added and there:
+                    file, line = added[0].file.name, f"{there.file.name}, line {there.line}"
+                    raise CannotEdit(
+                        f"{name} was not added to {file}, which {environment} uses too and has {name} from {line}: its"
+                        f" next apply would have it twice. Take it out there first: {environment} then gets it from"
+                        f" {file} as well. Nothing was written."
+                    )
 
     def _of_another(self, file: SourceFile, environment: str) -> CannotFollow:
         """Why a file that may be another environment's is not edited."""

@@ -1258,6 +1258,29 @@ def test_one_environment_s_reference_is_not_another_s(environments: tuple[str, .
         edits.plan_with_notes(dict.fromkeys(environments, ("api",)))
 
 
+TWO_LISTS = (
+    'variable "all" {\n  default = ["SECRET_KEY"]\n}\nvariable "own" {\n  default = []\n}\n'
+    'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
+    ' [for key in concat(var.all, var.own) : { name = key, valueFrom = "${var.arn}:${key}::" }] }])\n}\n'
+)
+
+
+def test_a_list_of_all_gets_no_key_that_another_environment_has_in_its_own(tmp_path: Path) -> None:
+    """Which would have it twice; taken out there, it has it from the list of all."""
+    values = {"staging.tfvars": 'region = "eu"\n', "prod.tfvars": 'own = ["SENTRY_DSN", "NEWS_API_KEY"]\n'}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": TWO_LISTS} | values)
+    key, names = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), ("staging", "production")
+    with pytest.raises(
+        CannotEdit, match=r"production uses too and has NEWS_API_KEY from prod\.tfvars, line 1: its next"
+    ):
+        KeyEdits(read_checkout(tmp_path), key, names, ("SECRET_KEY",)).plan_with_notes({"staging": ("api",)})
+    (tmp_path / "prod.tfvars").write_text('own = ["SENTRY_DSN"]\n')
+    edits = KeyEdits(read_checkout(tmp_path), key, names, ("SECRET_KEY",))
+    assert edits.plan({"production": ("api",)})[-1].file.name == "prod.tfvars"
+    for order in (("staging",), names, names[::-1]):
+        assert [each.file.name for each in edits.plan(dict.fromkeys(order, ("api",)))][2:] == ["main.tf"]
+
+
 IN_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-staging-app-AbCdEf"
 GENERATED = "shop-staging-web-20260102030405678900000001"
 STAGING_S = ("", "shop-staging-app", "shop-staging-config", "shop-staging-api-AbCdEf", GENERATED)
