@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omc_runbook.model.environment_names import canonical
 from omc_runbook.terraform import root_folders, variable_files
-from omc_runbook.terraform.files import called_folders, with_callers
+from omc_runbook.terraform.files import called_folders, is_terraform, with_callers
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, values_of
 from omc_runbook.terraform.root_folders import is_called
 from omc_runbook.terraform.variable_files import is_automatic
@@ -30,6 +30,23 @@ def named_after(file: str, environments: Collection[str]) -> set[str]:
     if path.name.endswith(VALUES):
         return variable_files.named_after(path, environments)
     return {name for name in environments if is_called(path.parent, name)}
+
+
+def without_data_of_others(
+    files: Collection[SourceFile], environment: str, environments: Collection[str]
+) -> tuple[SourceFile, ...]:
+    """The files without those of data and the templates that are another environment's by their names.
+
+    So is env/prod.yaml where env/staging.yaml is the environment's own, whatever expression reads one of them.
+    """
+    paths = {file: Path(file.name) for file in files if not is_terraform(file.name)}
+    names = {file: variable_files.named_after(path, {*environments, environment}) for file, path in paths.items()}
+    own = {paths[file].parent for file, named in names.items() if environment in named}
+
+    def is_of_another(file: SourceFile) -> bool:
+        return bool(names.get(file)) and environment not in names[file] and paths[file].parent in own
+
+    return tuple(file for file in files if not is_of_another(file))
 
 
 class FileOwners:

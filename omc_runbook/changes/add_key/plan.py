@@ -25,7 +25,7 @@ from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template import NAMES, advise_folder
 from omc_runbook.repository.template_edit import NewEntry, add_entry
-from omc_runbook.terraform.environment_files import applies_to
+from omc_runbook.terraform.environment_files import applies_to, without_data_of_others
 from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.secret_versions import find_rewritten
 from omc_runbook.terraform.task_definitions import files_of, may_be_of_another, task_definitions_of
@@ -320,10 +320,13 @@ class KeyEdits:
                     found.setdefault(environment, {})[container] = f"For {environment}: {refusal.found}"
                     continue
                 own_files = files_of(declared.files, environment, self.environments, declared.calls)
-                others = (
+                others = [
                     each for each in declared.other_files if applies_to(each.name, environment, self.environments)
+                ]
+                files, rest = (
+                    without_data_of_others(each, environment, self.environments) for each in (own_files, others)
                 )
-                mention = replace(declared, files=own_files, other_files=tuple(others)).mention(name)
+                mention = replace(declared, files=files, other_files=rest).mention(name)
                 all_keys = task_definitions_of(own_files).of_all_keys(container, name)
                 if not (mention or all_keys):
                     raise CannotFollow(

@@ -1258,6 +1258,40 @@ def test_one_environment_s_reference_is_not_another_s(environments: tuple[str, .
         edits.plan_with_notes(dict.fromkeys(environments, ("api",)))
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "is_own"),
+    [
+        ("env/staging.yaml", "env/prod.yaml", True),
+        ("env/app-stg.json", "env/app-prod.json", True),
+        ("env/secrets.yaml", "env/prod.yaml", False),
+        (".aws/task-definition-staging.json", ".aws/task-definition-prod.json", True),
+    ],
+)
+def test_a_key_in_another_environment_s_data_is_not_there_already(
+    own: str, other: str, is_own: bool, tmp_path: Path
+) -> None:
+    """A file beside it has this environment's name, which whatever is not followed reads."""
+    read = f'yamldecode(file("{re.sub("stg|staging|secrets", "${terraform.workspace}", own)}"))'
+    terraform = (
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
+        f' [for k in {read}.secrets : {{ name = k, valueFrom = "${{var.arn}}:${{k}}::" }}] }}])\n}}\n'
+    )
+    is_registered = own.startswith(".aws")
+    keys = '{"containerDefinitions": [\n{"secrets": [\n"SECRET_KEY"' if is_registered else '{"secrets": [\n"SECRET_KEY"'
+    end = "\n]}]}\n" if is_registered else "\n]}\n"
+    files = {} if is_registered else {"main.tf": terraform}
+    files |= {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, own: f"{keys}{end}"}
+    write_files(tmp_path, files | {other: f'{keys},\n"NEWS_API_KEY"{end}'})
+    key, names = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), ("staging", "production")
+    edits = KeyEdits(read_checkout(tmp_path), key, names)
+    if is_own:
+        with pytest.raises(CannotFollow, match="Once NEWS_API_KEY is there"):
+            edits.plan_with_notes({"staging": ("api",)})
+        (tmp_path / own).write_text(f'{keys},\n"NEWS_API_KEY"{end}')
+    note = KeyEdits(read_checkout(tmp_path), key, names).plan_with_notes({"staging": ("api",)})[1]
+    assert f"{own if is_own else other}, line" in " ".join(note)
+
+
 TWO_LISTS = (
     'variable "all" {\n  default = ["SECRET_KEY"]\n}\nvariable "own" {\n  default = []\n}\n'
     'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
