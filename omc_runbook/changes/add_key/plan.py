@@ -351,7 +351,8 @@ class KeyEdits:
         files, descriptions = {file.name: file for file in declared.files}, dict[str, list[str]]()
 
         def edit_in(own_files: tuple[SourceFile, ...], environment: str, container: str) -> Edit | None:
-            known = replace(task_definitions_of(own_files), unreadable=declared.unreadable)
+            found = task_definitions_of(own_files)
+            known = replace(found, unreadable=tuple(dict.fromkeys((*declared.unreadable, *found.unreadable))))
             others, own = self.others.get(environment, {}), self.own.get(environment, ())
             return add_reference(known, container, name, name, self.present, containers[environment], others, own)
 

@@ -1292,6 +1292,22 @@ def test_a_key_in_another_environment_s_data_is_not_there_already(
     assert f"{own if is_own else other}, line" in " ".join(note)
 
 
+def test_a_template_that_another_environment_s_values_choose_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    """Its path is known for staging alone: for production the refusal says what is not followed there."""
+    terraform = (
+        'variable "env" {}\nresource "aws_ecs_task_definition" "api" {\n'
+        '  container_definitions = templatefile("${path.module}/${var.env}.json", { arn = var.arn })\n}\n'
+    )
+    template = '[{"name": "api", "secrets": [{"name": "SECRET_KEY", "valueFrom": "${arn}:SECRET_KEY::"}]}]\n'
+    files = {"main.tf": terraform, "a.json": template, "staging.tfvars": 'env = "a"\n'}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | files)
+    key, names = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), ("staging", "production")
+    edits = KeyEdits(read_checkout(tmp_path), key, names, ("SECRET_KEY",))
+    assert edits.plan({"staging": ("api",)})[-1].file.name == "a.json"
+    with pytest.raises(CannotFollow, match=r"Not understood: aws_ecs_task_definition\.api in main\.tf, line 3: its"):
+        edits.plan({"production": ("api",)})
+
+
 TWO_LISTS = (
     'variable "all" {\n  default = ["SECRET_KEY"]\n}\nvariable "own" {\n  default = []\n}\n'
     'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
