@@ -409,9 +409,8 @@ def _doubted(snapshot: Snapshot, location: str, lacks: str) -> Iterator[Uncertai
 
 def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     """What of Terraform could not be read, where it matters."""
-    declared = _checkout(snapshot).task_definitions
     doubtful = [row.variable for row in variable_drifts(snapshot) if TERRAFORM in row.unsure and not row.doubt]
-    if declared is None or not doubtful:
+    if _checkout(snapshot).task_definitions is None or not doubtful:
         return
     containers = locations_of(snapshot).containers
     reasons = [
@@ -429,7 +428,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
         for name, folders in sorted(locations_of(snapshot).only_of_others.items())
     ]
     referenced = f"It is unknown whether Terraform gives {', '.join(doubtful)}."
-    yield Uncertain("Terraform", (referenced, *reasons, *declared.unreadable))
+    yield Uncertain("Terraform", (referenced, *reasons, *locations_of(snapshot).unreadable))
 
 
 def _checkout(snapshot: Snapshot) -> Checkout:

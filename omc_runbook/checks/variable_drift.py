@@ -213,10 +213,9 @@ def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
     yield from (name for name, has in row.secrets.items() if has is None)
     if not row.settings and not locations.names_are_known:
         yield SETTINGS
-    declared = locations.checkout.task_definitions
     if locations.service and locations.service.extends and _is_for_compose(locations, row):
         yield COMPOSE
-    is_vague = bool(locations.unseen & locations.home) or bool(declared and declared.unreadable)
+    is_vague = bool(locations.unseen & locations.home) or bool(locations.unreadable)
     is_read = (
         bool((locations.shared - locations.evaluated) & row.defined.keys()) or row.defined.keys() <= locations.shared
     )

@@ -50,6 +50,8 @@ class VariableLocations:
         applied = task_definitions.of_environment(name, environments) if task_definitions else None
         applicable = applied.own_containers(name, environments) if applied else []
         all_containers = applied.containers if applied else ()
+        self.unreadable = applied.unreadable if applied else ()
+        """A sentence on each part of Terraform's task definitions that could not be read for this environment."""
         self._of_other_environments = [each for each in all_containers if each not in applicable]
         self.snapshot = snapshot = _with_families(snapshot, applicable)
         used = (snapshot.definition(service) for service in snapshot.services)
@@ -203,8 +205,7 @@ class VariableLocations:
     @property
     def may_be_hidden(self) -> bool:
         """Whether Terraform may have a container that could not be read."""
-        declared = self.checkout.task_definitions
-        return bool(declared and declared.unreadable) or not all(is_literal(each.name) for each in self.containers)
+        return bool(self.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
     @cached_property
     def required(self) -> frozenset[str]:

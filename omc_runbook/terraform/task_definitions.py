@@ -96,9 +96,12 @@ class TaskDefinitions:
         if has_own_values and all(each.is_clear for each in self.containers):
             return self
         own = task_definitions_of(own_files)
+        # What only another one's values show is not this one's.
+        unreadable = tuple(dict.fromkeys((*self.unreadable, *own.unreadable)))
         is_known = bool(own.containers) or all(each.may_be_absent for each in self.containers)
         containers = tuple(_without_values(each, unclear) for each in own.containers)
-        return replace(self, containers=containers) if is_known else self
+        is_known = is_known or unreadable != self.unreadable
+        return replace(self, containers=containers, unreadable=unreadable) if is_known else self
 
     def own_containers(self, environment: str, environments: Collection[str]) -> list[TerraformContainer]:
         """The containers without those whose root folder is, or may be, another environment's."""

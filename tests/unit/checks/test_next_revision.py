@@ -210,6 +210,33 @@ def test_terraform_of_other_environments_alone_clears_nothing(
     assert all(why in " ".join(each.evidence) for each in found)
 
 
+@pytest.mark.parametrize(
+    ("values", "left_out", "statuses"),
+    [
+        ("production", 0, {"unknown"}),
+        ("production", 1, {"unknown"}),
+        ("staging", 0, {"clear"}),
+        ("staging", 1, {"found", "clear"}),
+    ],
+)
+def test_a_template_that_values_choose_is_read_for_their_environment_alone(
+    values: str, left_out: int, statuses: set[str], tmp_path: Path
+) -> None:
+    """Which one is staging's, production's values do not show."""
+    pairs = [{"name": each, "valueFrom": f"${{arn}}:{each}::"} for each in sorted(KEYS)[left_out:]]
+    terraform = (
+        'variable "env" {}\nresource "aws_ecs_task_definition" "api" {\n'
+        '  container_definitions = templatefile("${path.module}/${var.env}.json", { arn = var.arn })\n}\n'
+    )
+    one_root(tmp_path / "a", ARN, "")
+    template = json.dumps([{"name": "backend", "secrets": pairs}])
+    write_files(tmp_path / "a", {"main.tf": terraform, "a.json": template, f"{values}.tfvars": 'env = "a"\n'})
+    snapshot = replace(snapshots.healthy(), checkout=read_checkout(tmp_path / "a"))
+    found = [each for each in diagnose(snapshot) if each.check in ("terraform-lacks", "terraform-ahead")]
+    assert {each.status for each in found} == statuses
+    assert all("main.tf, line 3: its container" in each.evidence[1] for each in found if each.status == "unknown")
+
+
 @pytest.mark.parametrize("value", [ARN.removesuffix("-AbC123"), ARN.replace("staging", "${var.environment}")[:-7]])
 def test_a_local_value_without_the_suffix_is_one_cause(value: str, tmp_path: Path) -> None:
     snapshot = one_root(tmp_path / "a", "${local.arn}", f'locals {{\n  arn = "{value}"\n}}')
