@@ -121,6 +121,12 @@ _NEXT = {
     ),
 }
 """What to do about errors whose code alone does not say so, by action ("" for any) and code."""
+_REFUSED_STATUS = re.compile(r"(?:HTTP )?4\d\d")
+"""What stands in place of a code where a refusal has none: the answer's status."""
+_NO_CODE = (
+    "AWS's refusals have a code, which this one lacks: a proxy may have answered in its place. Check the network, then"
+    " run again."
+)
 
 
 NO_ANSWER, CHECK_NETWORK = "AWS cannot be reached:", "Check the network, then run again."
@@ -165,8 +171,14 @@ class ReadFailure:
             return f"Could not {verb} {self.what}: {self.code} outlasted the retries; run again in a minute."
         if self.is_told:
             return f"Could not {verb} {self.what}: {self.code}"
-        next_step = _NEXT.get((self.permission, self.code)) or _NEXT.get(("", self.code), "")
-        return f"Could not {verb} {self.what}: {self.permission} failed with {self.code}. {next_step}".rstrip()
+        failed = f"Could not {verb} {self.what}: {self.permission} failed with {self.code}."
+        return f"{failed} {_next_step(self.permission, self.code)}".rstrip()
+
+
+def _next_step(permission: str, code: str) -> str:
+    """What to do about an error, in sentences; "" where its code alone says so."""
+    known = _NEXT.get((permission, code)) or _NEXT.get(("", code), "")
+    return known or (_NO_CODE if _REFUSED_STATUS.fullmatch(code) else "")
 
 
 def code_of(error: ClientError) -> str:
@@ -445,7 +457,7 @@ def _invalid_setting(permission: str, error: BotoCoreError) -> tuple[str, ...]:
 
 def _is_final(failure: ReadFailure) -> bool:
     """Whether no later call would succeed, and nothing else says what to do."""
-    is_told = failure.may_have_happened or ("", failure.code) in _NEXT
+    is_told = failure.may_have_happened or bool(_next_step("", failure.code))
     return failure.kind == "denied" or (failure.kind == "failed" and not is_told)
 
 

@@ -198,13 +198,16 @@ def test_a_sign_in_that_aws_refuses_says_what_next(operation: str, code: str, re
         ("CreateOAuth2Token", "TooManyRequestsError", "TooManyRequestsError outlasted the retries"),
         ("AssumeRoleWithWebIdentity", "IDPCommunicationError", "the web identity token: run again in a minute."),
         ("AssumeRole", "RegionDisabledException", "STS is not activated in this region: have it activated"),
+        ("AssumeRole", "", "failed with HTTP 403. AWS's refusals have a code, which this one lacks: a proxy may have"),
+        ("GetRoleCredentials", "403", "failed with 403. AWS's refusals have a code, which this one lacks: a proxy may"),
     ],
 )
 def test_a_sign_in_that_may_succeed_later_is_no_refusal(operation: str, code: str, sentence: str) -> None:
     """A watch asks again."""
 
     def refuse() -> None:
-        raise ClientError({"Error": {"Code": code, "Message": ""}}, operation)
+        response: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(response, operation)
 
     answer = attempt("tasks", "ecs:ListTasks", refuse)
     assert isinstance(answer, ReadFailure) and sentence in answer.sentence
