@@ -133,6 +133,14 @@ NO_ANSWER, CHECK_NETWORK = "AWS cannot be reached:", "Check the network, then ru
 """What a sentence on a call without an answer begins and ends with."""
 
 
+CALL_ERRORS = (BotoCoreError, ClientError, OSError, RuntimeError, EOFError)
+"""What a call raises where it fails: botocore's errors, and those of a program, a file or a prompt that signs in."""
+PROFILE = "profile"
+"""The attribute of such an error that names the configured profile with which the call was to sign in."""
+SOURCE = "source_profile"
+"""The attribute that names the profile from which that one takes its credentials, where there is one."""
+
+
 @dataclass(frozen=True)
 class ReadFailure:
     """Something that could not be read, and the permission that would help.
@@ -230,14 +238,23 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     """Make a call; an AccessDenied, lasting throttling, another error or an invalid response becomes a ReadFailure.
 
     `what` names what is read, within a sentence; `permission` is the action that the call needs, and `profile` the
-    configured one that signs in for it, if any. Raises CouldNotLook where no call would succeed: no credentials,
-    expired ones, a sign-in that AWS refuses, no network.
+    configured one that signs in for it, if any, unless the call is one of `Clients`, whose errors name it. Raises
+    CouldNotLook where no call would succeed: no credentials, expired ones, a sign-in that AWS refuses, no network.
     """
-    for_profile = _for_profile(profile)
-    of_profile = ("--profile", profile) if profile else ()
-    login = f"`{command('aws', 'sso', 'login', *of_profile)}`"
     try:
         return call()
+    except CALL_ERRORS as error:
+        return _explained(what, permission, error, profile or getattr(error, PROFILE, ""))
+
+
+def _explained(what: str, permission: str, error: Exception, profile: str) -> ReadFailure:
+    """The failure that an error of a call is; raises CouldNotLook as `attempt` does, and the error that is none."""
+    for_profile = _for_profile(profile)
+    signs_in = getattr(error, SOURCE, "") or profile
+    of_profile = ("--profile", signs_in) if signs_in else ()
+    login = f"`{command('aws', 'sso', 'login', *of_profile)}`"
+    try:
+        raise error
     except ClientError as error:
         service = "" if permission.endswith(f":{error.operation_name}") else _SIGN_IN.get(error.operation_name, "")
         if sentence := _refused_credentials(error, profile):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -31,7 +31,17 @@ from botocore.loaders import Loader, create_loader
 from omc_runbook.aws import credential_process, endpoint, sts
 from omc_runbook.aws.answer import ParserFactory, validate_responses
 from omc_runbook.aws.calls import Calls
-from omc_runbook.aws.failures import PROCESS_FAILS, WRONG_VARIABLE, ReadFailure, attempt, changing, no_credentials
+from omc_runbook.aws.failures import (
+    CALL_ERRORS,
+    PROCESS_FAILS,
+    PROFILE,
+    SOURCE,
+    WRONG_VARIABLE,
+    ReadFailure,
+    attempt,
+    changing,
+    no_credentials,
+)
 from omc_runbook.aws.lost_answer import refuse_repetition
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
@@ -100,6 +110,7 @@ class Clients:
         except ConfigParseError as error:
             raise UsageError(_no_configuration(error)) from None
         validate_responses(self._session.events)
+        _name_profile(self._session, profile)
         refuse_repetition(self._session.events)
         self.calls = Calls(self._session.events)
 
@@ -214,6 +225,25 @@ class AssumedRole(CredentialProvider):
         )
 
 
+def _name_profile(session: boto3.Session, profile: str) -> None:
+    """Let what a client raises name the profile that signs in, in whatever part of a run: see `failures.attempt`."""
+    *before, last = _sources(session)
+
+    class NamingClient:
+        def _make_api_call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
+            try:
+                return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
+            except CALL_ERRORS as error:
+                setattr(error, PROFILE, profile)
+                setattr(error, SOURCE, last if before else "")
+                raise
+
+    def extend(base_classes: list[type], **_: object) -> None:
+        base_classes.insert(0, NamingClient)
+
+    session.events.register("creating-client-class", extend)
+
+
 def _resolver(session: botocore.session.Session, region: str) -> CredentialResolver:
     """What finds credentials as botocore does, of a role with the session that another client of its profile began."""
     resolver = create_credential_resolver(session, region_name=region)
@@ -287,12 +317,16 @@ def _no_profile(error: ProfileNotFound, profile: str, source: str) -> str:
 
 def _runs_program(session: boto3.Session) -> bool:
     """Whether the profile in use has a credential_process, or one of those from which it takes its credentials."""
-    profiles, name = session._session.full_config["profiles"], session.profile_name
-    used = set[str]()
-    while name in profiles and name not in used:
-        used.add(name)
-        name = profiles[name].get("source_profile", "")
-    return any("credential_process" in profiles[each] for each in used)
+    profiles = session._session.full_config["profiles"]
+    return any("credential_process" in profiles.get(each, {}) for each in _sources(session))
+
+
+def _sources(session: boto3.Session) -> list[str]:
+    """The profile in use, which may not exist, and those from which it takes its credentials, each from the next."""
+    profiles, used = session._session.full_config["profiles"], [session.profile_name]
+    while (name := profiles.get(used[-1], {}).get("source_profile", "")) in profiles and name not in used:
+        used.append(name)
+    return used
 
 
 def _no_configuration(error: ConfigParseError) -> str:

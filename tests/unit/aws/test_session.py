@@ -586,6 +586,54 @@ def test_a_profile_that_is_not_signed_in_is_named(
 
 
 @pytest.mark.parametrize(
+    ("profile", "variable", "way"),
+    [
+        ("qa", "", ' for profile "qa": run `aws sso login --profile qa`'),
+        ("reader", "", ' for profile "reader": run `aws sso login --profile qa`'),
+        ("", "qa", ": run `aws sso login`"),
+        ("", "reader", ": run `aws sso login --profile qa`"),
+    ],
+)
+def test_a_sign_in_that_ends_in_the_middle_of_a_run_names_the_profile_to_sign_in_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str, variable: str, way: str
+) -> None:
+    """Each read is one of the run's clients, and knows it; the profile that has the role has none to sign in with."""
+    sign_in = "sso_start_url = https://example.awsapps.com/start\nsso_region = eu-west-1\n"
+    sign_in += "sso_account_id = 123456789012\nsso_role_name = read\n"
+    configure(
+        monkeypatch, tmp_path, f"[profile qa]\n{sign_in}[profile reader]\nrole_arn = {ROLE}\nsource_profile = qa\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "nothing"))
+    if variable:
+        monkeypatch.setenv("AWS_PROFILE", variable)
+    clients = Clients(REGION, profile)
+    for read in (look, attempt):
+        with pytest.raises(CouldNotLook) as caught:
+            read(
+                "the secrets",
+                "secretsmanager:ListSecrets",
+                lambda: secretsmanager.list_secrets(clients("secretsmanager")),
+            )
+        assert str(caught.value) == f"The AWS sign-in has expired{way}, then run again."
+
+
+def test_expired_credentials_in_the_middle_of_a_run_name_their_profile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What AWS itself answers, too."""
+    configure(monkeypatch, tmp_path, "[profile qa]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    client = Clients(REGION, "qa")("ecs")
+
+    def refuse(**_: object) -> tuple[Any, dict[str, Any]]:
+        return Mock(status_code=400), {"Error": {"Code": "ExpiredTokenException", "Message": ""}}
+
+    client.meta.events.register("before-call.ecs.ListClusters", refuse)
+    with pytest.raises(CouldNotLook, match='have expired for profile "qa"'):
+        look("the clusters", "ecs:ListClusters", client.list_clusters)
+
+
+@pytest.mark.parametrize(
     ("code", "sentence"),
     [
         *(
