@@ -330,14 +330,30 @@ def list_clusters(client: ECSClient) -> tuple[str, ...]:
     return tuple(arn.rpartition("/")[2] for page in pages for arn in page["clusterArns"])
 
 
-def session_key(client: ECSClient, cluster: str) -> str:
-    """The id, ARN or alias of the KMS key that encrypts a cluster's ECS Exec sessions; "" where none does.
+@dataclass(frozen=True)
+class SessionSettings:
+    """A cluster's settings for ECS Exec's sessions, "" for none: the id, ARN or alias of the KMS key that encrypts
+    them, and the log group and bucket for their log that must be encrypted."""
+
+    key: str = ""
+    log_group: str = ""
+    bucket: str = ""
+
+
+def session_settings(client: ECSClient, cluster: str) -> SessionSettings:
+    """How a cluster's ECS Exec sessions are encrypted, and where their log must be.
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ExecuteCommandConfiguration.html
     """
     answer = client.describe_clusters(clusters=[cluster], include=["CONFIGURATIONS"])
-    configurations = [entry.get("configuration") or {} for entry in answer["clusters"]]
-    return next((str(each.get("executeCommandConfiguration", {}).get("kmsKeyId", "")) for each in configurations), "")
+    configurations = (entry.get("configuration") or {} for entry in answer["clusters"])
+    command: Any = next((each.get("executeCommandConfiguration") or {} for each in configurations), {})
+    log = (command.get("logConfiguration") or {}) if command.get("logging") == "OVERRIDE" else {}
+    return SessionSettings(
+        key=command.get("kmsKeyId", ""),
+        log_group=log.get("cloudWatchLogGroupName", "") if log.get("cloudWatchEncryptionEnabled") else "",
+        bucket=log.get("s3BucketName", "") if log.get("s3EncryptionEnabled") else "",
+    )
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
     from mypy_boto3_ecs.type_defs import ExecuteCommandResponseTypeDef
 
-FailureKind = Literal["off", "agent", "denied", "no-answer", "network", "no-shell", "no-tool", "session", "timeout"]
+FailureKind = Literal[
+    "off", "agent", "denied", "no-answer", "network", "no-shell", "no-tool", "log-group", "bucket", "session", "timeout"
+]
 """Why a command failed: ECS Exec is off for the task; its agent is not connected; the caller lacks a permission;
-ECS does not answer; the session's endpoint is not reached; the container has no shell, or lacks a program; the session
-failed; a timeout."""
+ECS does not answer; the session's endpoint is not reached; the container has no shell, or lacks a program; the agent
+does not know that the log group or the bucket for the session's log is encrypted, as it must; the session failed; a
+timeout."""
 
 _NOT_STARTED = re.compile(
     r"(?:-+ERROR-+\s+)?(?:Unable to start command: Failed to start pty|[^\n]*executable file not found in \$PATH)"
@@ -32,6 +35,13 @@ _NOT_STARTED = re.compile(
 """What an agent says, with or without its title for errors, where a container lacks the program.
 
 See https://github.com/aws/amazon-ssm-agent/blob/mainline/agent/framework/processor/executer/iohandler/iohandler.go
+"""
+_UNENCRYPTED = re.compile(
+    r"encryption (?:is not set up on the selected|on) (?:(?P<group>CloudWatch Logs log group)|Amazon S3 bucket)"
+)
+"""What an agent says where the log of sessions has to be encrypted, and it is not, or that cannot be read.
+
+See https://github.com/aws/amazon-ssm-agent/blob/mainline/agent/session/plugins/sessionplugin/sessionplugin.go
 """
 MESSAGES = "ssmmessages"
 """The service whose channels sessions go through."""
@@ -45,6 +55,8 @@ class ExecFailure:
     message: str
     permission: str = ""
     """The permission that the caller lacks; "" for other reasons."""
+    needs_plugin: bool = False
+    """Whether session-manager-plugin could have the session, which our own client cannot."""
 
 
 def run(
@@ -78,6 +90,8 @@ def run(
     output = output.replace("\r\n", "\n")
     if _NOT_STARTED.match(message or output.lstrip()):
         return ExecFailure("no-shell", message or output.strip())
+    if unencrypted := _UNENCRYPTED.search(message):
+        return ExecFailure("log-group" if unencrypted["group"] else "bucket", message)
     return ExecFailure("session", message) if message and not output else output
 
 
@@ -154,5 +168,6 @@ def _channel_failure(error: channel.ChannelFailed) -> ExecFailure:
     if isinstance(error, channel.ChannelTimeout):
         return ExecFailure("timeout", message)
     if isinstance(error, channel.ChannelUnsupported):
-        return ExecFailure("session", f"The session requires {message}: install session-manager-plugin.")
+        sentence = f"The session requires {message}: install session-manager-plugin."
+        return ExecFailure("session", sentence, needs_plugin=True)
     return ExecFailure("session", message)

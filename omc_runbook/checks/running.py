@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 
+from omc_runbook.aws.ecs import SessionSettings
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Uncertain
 from omc_runbook.checks.definition_source import source_for
 from omc_runbook.model.findings import Remedy
@@ -26,6 +27,9 @@ UNREADABLE = "unreadable"
 UNKEYED = "unkeyed"
 """Why no digest of a value was asked for."""
 
+NEEDS_PLUGIN = "plugin"
+"""Why a session that session-manager-plugin could have failed here."""
+
 REASONS: dict[str, tuple[str, str]] = {
     "off": (
         "ECS Exec is off",
@@ -41,6 +45,20 @@ REASONS: dict[str, tuple[str, str]] = {
     "no-tool": (
         "the container has no program that computes a digest",
         "Looking inside needs an image with sha256sum, openssl, python3 or perl.",
+    ),
+    "log-group": (
+        "its agent does not know that the log group for the log of sessions is encrypted, as the cluster demands",
+        "Give the log group a KMS key, and the task role logs:DescribeLogGroups; or set cloudWatchEncryptionEnabled to"
+        " false in the cluster's executeCommandConfiguration.",
+    ),
+    "bucket": (
+        "its agent does not know that the bucket for the log of sessions is encrypted, as the cluster demands",
+        "Let the bucket be encrypted, and the task role call s3:GetEncryptionConfiguration on it; or set"
+        " s3EncryptionEnabled to false in the cluster's executeCommandConfiguration.",
+    ),
+    NEEDS_PLUGIN: (
+        "the session needs session-manager-plugin, as where a KMS key encrypts it",
+        "Install session-manager-plugin on this machine, then run again.",
     ),
     "session": ("the session failed", "Run again, or run aws ecs execute-command by hand for details."),
     "timeout": ("the session took too long", "Run again when the task is less busy."),
@@ -182,13 +200,23 @@ def _unseen(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."
         else:
             fact = "Could not look into {}, because {}. {}".format(of, *REASONS[why])
-        yield Uncertain(services, (fact, "Values are derived from times instead.") if refused else (fact,))
+        more = (*_log_of(snapshot, why), "Values are derived from times instead.") if refused else ()
+        yield Uncertain(services, (fact, *more))
+
+
+def _log_of(snapshot: Snapshot, why: str | None) -> tuple[str, ...]:
+    """Where the cluster lets sessions be logged, in a sentence, where that is why none begins and it was read."""
+    settings = snapshot.session_settings or SessionSettings()
+    places = {"log-group": ("log group", settings.log_group), "bucket": ("bucket", settings.bucket)}
+    kind, name = places.get(why or "", ("", ""))
+    cluster = snapshot.environment.names.cluster
+    return (f"DescribeClusters: executeCommandConfiguration of {cluster} has {kind} {name}.",) if name else ()
 
 
 def _why_unseen(look: ExecLook) -> str | None:
     """Why values were not read inside a task, "" where its process shows none; None where they were."""
     if look.refused:
-        return look.refused.kind
+        return NEEDS_PLUGIN if look.refused.needs_plugin else look.refused.kind
     unseen = [value for value in look.values.values() if value.process == UNSEEN and value.injected != ABSENT]
     if not unseen:
         return None

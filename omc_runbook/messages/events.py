@@ -207,6 +207,14 @@ SESSIONS: tuple[Phrase, ...] = (
     ),
     aws_message(
         "",
+        "ECS Exec begins no session, because its log must be encrypted, and its agent does not know that the log group "
+        "or the bucket is. Nothing is wrong with the secret.",
+        "DescribeClusters: executeCommandConfiguration. A log group needs a KMS key, and the task role "
+        "logs:DescribeLogGroups; a bucket encryption, and the role s3:GetEncryptionConfiguration.",
+        *("encryption is not set up on the selected", "unable to validate encryption on"),
+    ),
+    aws_message(
+        "",
         "ECS Exec runs a command without a shell, so the guide's env | grep needs sh -c around it. And it would print "
         "secret values, into a session that may be logged.",
         "Run verify with look_inside instead: it compares digests in the task and prints no value.",

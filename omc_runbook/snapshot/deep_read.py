@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from omc_runbook.aws import ecs, kms
+from omc_runbook.aws.ecs import SessionSettings
 from omc_runbook.model import programs
 from omc_runbook.snapshot import exec_read, failure_logs, follow_ups, networking, roles
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -13,8 +14,8 @@ from omc_runbook.snapshot.roles import DECRYPT
 from omc_runbook.snapshot.state import Snapshot
 
 PLUGIN = "session-manager-plugin"
-SESSION_FAILURES = frozenset({"agent", "session", "timeout"})
-"""Kinds of `ExecFailure` for which the encryption of sessions may be the reason."""
+SESSION_FAILURES = frozenset({"agent", "session", "timeout", "log-group", "bucket"})
+"""Kinds of `ExecFailure` for which the encryption of sessions, or of their log, may be the reason."""
 
 
 class InsideRead:
@@ -34,17 +35,18 @@ class InsideRead:
         """Add what was found."""
         snapshot = replace(snapshot, plugin=self._plugin, exec_looks=self._values.end())
         if any(look.refused and look.refused.kind in SESSION_FAILURES for look in snapshot.exec_looks or ()):
-            snapshot = _with_session_key(self._gatherer, snapshot)
+            snapshot = _with_session_settings(self._gatherer, snapshot)
         return replace(snapshot, task_roles={arn: answer.result() for arn, answer in self._task_roles.items()})
 
 
-def _with_session_key(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
-    """Add the key that encrypts ECS Exec's sessions, and whether the task roles may use it."""
+def _with_session_settings(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Add the settings for ECS Exec's sessions, the key that encrypts them, and whether the task roles may use it."""
     cluster = gatherer.names.cluster
     configuration = gatherer.read(
-        f"the configuration of cluster {cluster}", "ecs:DescribeClusters", ecs.session_key, cluster
+        f"the configuration of cluster {cluster}", "ecs:DescribeClusters", ecs.session_settings, cluster
     )
-    key_id = gatherer.keep("session_key", configuration, "")
+    settings = gatherer.keep("session_key", configuration, SessionSettings())
+    snapshot, key_id = replace(snapshot, session_settings=settings), settings.key
     if not key_id:
         return snapshot
     described = gatherer.read(f"key {key_id}", "kms:DescribeKey", kms.describe_key, key_id)

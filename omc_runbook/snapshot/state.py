@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ec2 import Network
-from omc_runbook.aws.ecs import Deployment, Service, Task
+from omc_runbook.aws.ecs import Deployment, Service, SessionSettings, Task
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.schedules import ScheduledTask
@@ -123,6 +123,8 @@ class Snapshot:
     """Values inside running tasks; None where they were not read."""
     task_roles: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the roles of running tasks, as far as ECS Exec needs them; only with a look inside."""
+    session_settings: SessionSettings | None = None
+    """The cluster's for ECS Exec's sessions; read only where a look inside failed."""
     session_key: KmsKey | None = None
     """The key that encrypts the cluster's ECS Exec sessions; read only where a look inside failed."""
     missing_session_key: str = ""

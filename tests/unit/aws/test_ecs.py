@@ -10,6 +10,7 @@ import pytest
 from support.snapshots import NOW
 
 from omc_runbook.aws import ecs
+from omc_runbook.aws.ecs import SessionSettings
 
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
 SECRET_ARN = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123"
@@ -150,3 +151,20 @@ def test_what_a_task_was_run_with_is_read() -> None:
     client.describe_tasks.return_value = {"tasks": [{"taskArn": f"{ARN}/1", "overrides": overrides}]}
     [task] = ecs.describe_tasks(client, "ohmycoins-staging", [f"{ARN}/1"])
     assert [(each.name, each.plain_secrets) for each in task.overrides] == [("job", ("API_TOKEN",))]
+
+
+def configured(**members: Any) -> SessionSettings:
+    """The settings of a cluster whose executeCommandConfiguration has these members."""
+    answer = {"clusters": [{"configuration": {"executeCommandConfiguration": members}}]}
+    return ecs.session_settings(Mock(describe_clusters=Mock(return_value=answer)), "cluster")
+
+
+def test_where_the_log_of_sessions_must_be_encrypted_is_read() -> None:
+    """Only places that the cluster overrides what the task definition has with, and that need encryption."""
+    group = {"cloudWatchLogGroupName": "/exec", "cloudWatchEncryptionEnabled": True}
+    bucket = {"s3BucketName": "sessions", "s3EncryptionEnabled": True}
+    both = configured(kmsKeyId="key", logging="OVERRIDE", logConfiguration={**group, **bucket})
+    assert both == SessionSettings(key="key", log_group="/exec", bucket="sessions")
+    plain = {name: value for name, value in {**group, **bucket}.items() if value is not True}
+    assert configured(logging="OVERRIDE", logConfiguration=plain) == SessionSettings()
+    assert configured(logging="NONE", logConfiguration=group) == SessionSettings() == configured()

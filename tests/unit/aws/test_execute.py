@@ -48,6 +48,19 @@ def test_a_refused_role_of_the_configuration_is_no_refusal_of_the_command() -> N
         ("Unable to start command: Failed to start pty: fork/exec /bin/sh: no such file or directory", "no-shell"),
         ('OCI runtime exec failed: exec: "sh": executable file not found in $PATH', "no-shell"),
         ("Fetching data key failed", "session"),
+        (
+            "We couldn't start the session because encryption is not set up on the selected CloudWatch Logs log group.",
+            "log-group",
+        ),
+        (
+            "Couldn't start the session because we are unable to validate encryption on CloudWatch Logs log group",
+            "log-group",
+        ),
+        ("We couldn't start the session because encryption is not set up on the selected Amazon S3 bucket.", "bucket"),
+        (
+            "Couldn't start the session because we are unable to validate encryption on Amazon S3 bucket. Error",
+            "bucket",
+        ),
     ],
 )
 def test_a_container_without_a_shell_is_told(
@@ -58,3 +71,15 @@ def test_a_container_without_a_shell_is_told(
     failure = run(Client())
     assert isinstance(failure, execute.ExecFailure)
     assert failure.kind == kind
+
+
+def test_a_session_that_our_client_cannot_have_needs_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a key encrypts it."""
+
+    def refuse(*_: object) -> None:
+        raise channel.ChannelUnsupported("KMSEncryption")
+
+    monkeypatch.setattr(channel, "read_output", refuse)
+    failure = run(Client())
+    assert isinstance(failure, execute.ExecFailure)
+    assert failure.kind == "session" and failure.needs_plugin

@@ -26,11 +26,13 @@ from support.snapshots import (
     with_tasks,
 )
 
+from omc_runbook.aws.ecs import SessionSettings
+from omc_runbook.aws.execute import ExecFailure
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.checks import deployment, running
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.root_causes import diagnose
-from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, HeldValue
+from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
 from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = by_id(checks_of(running))
@@ -142,6 +144,37 @@ def test_a_process_that_cannot_be_seen_is_unknown() -> None:
     answers = [answer for check in checks_of(running) for answer in run_check(check, snapshot)]
     assert {answer.status for answer in answers} == {"unknown"}
     assert all("cannot be read" in answer.evidence[0] for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("refused", "sentences"),
+    [
+        (
+            ExecFailure("log-group", "encryption is not set up"),
+            (
+                "DescribeClusters: executeCommandConfiguration of ohmycoins-staging has log group /exec.",
+                "logs:DescribeLogGroups",
+            ),
+        ),
+        (ExecFailure("bucket", "encryption is not set up"), ("s3:GetEncryptionConfiguration",)),
+        (ExecFailure("session", "it requires KMSEncryption", needs_plugin=True), ("Install session-manager-plugin",)),
+    ],
+    ids=["log group", "bucket", "plugin"],
+)
+def test_a_session_that_the_clusters_settings_prevent_says_which(
+    refused: ExecFailure, sentences: tuple[str, ...]
+) -> None:
+    """Running the same again would not help; a bucket whose name was not read is not named."""
+    looks = tuple(
+        ExecLook(service=each.service, task_id=each.task_id, container=each.container, refused=refused)
+        for each in looked(healthy()).exec_looks or ()
+    )
+    snapshot = replace(looked(healthy()), exec_looks=looks, session_settings=SessionSettings(log_group="/exec"))
+    [finding] = run_check(CHECKS["entrypoint-override"], snapshot)
+    evidence = " ".join(finding.evidence)
+    assert finding.status == "unknown" and "Run again, or run" not in evidence
+    assert [each for each in sentences if each not in evidence] == []
+    assert ("DescribeClusters" in evidence) is (refused.kind == "log-group")
 
 
 def test_no_version_to_compare_with_is_told_as_that() -> None:

@@ -334,6 +334,11 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("exec-agent", "An error occurred (TargetNotConnectedException) when calling the ExecuteCommand operation: The"),
     ("exec-plugin", "SessionManagerPlugin is not found. Please refer to SessionManager Documentation here"),
     ("", "/usr/bin/env: ‘|’: No such file or directory"),
+    ("", "We couldn't start the session because encryption is not set up on the selected CloudWatch Logs log group."),
+    (
+        "",
+        "Couldn't start the session because we are unable to validate encryption on Amazon S3 bucket. Error: AccessDen",
+    ),
     ("exec-no-shell", 'OCI runtime exec failed: exec failed: exec: "sh": executable file not found in $PATH: unknown'),
     ("exec-no-shell", "Unable to start command: Failed to start pty: fork/exec /bin/sh: no such file or directory"),
     ("exec-no-shell", "Unable to start command: Failed to start pty: fork/exec /bin/bash: no such file or directory"),
