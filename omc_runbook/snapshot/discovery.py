@@ -147,6 +147,12 @@ class Discovery:
         )
 
     @property
+    def left_cluster(self) -> str:
+        """The expected cluster where it has services of the environment, and the names are of another; "" elsewhere."""
+        expected = self.expected.get("cluster", "")
+        return expected if expected != self.cluster else ""
+
+    @property
     def main(self) -> FoundService | None:
         """The service that has the application's secrets; None where none can be told."""
         own = sorted(self.own_services, key=lambda each: main_rank(each.name, 0))

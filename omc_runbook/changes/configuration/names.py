@@ -310,6 +310,8 @@ def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[s
         in_files = declared.names.get("secret") if declared else None
         if found.rivals and not (in_files and in_files.value == found.secret):
             yield _on_rivals(found)
+        if found.left_cluster:
+            yield _on_left_cluster(found)
 
 
 def refuse_other_projects(settings: Environment, found: Discovery) -> None:
@@ -330,6 +332,14 @@ def _on_rivals(found: Discovery) -> str:
     return (
         f"{found.environment} may also be {_rivals(found)}: if that is meant, write its secret into the file and run"
         " init again, which finds the other names."
+    )
+
+
+def _on_left_cluster(found: Discovery) -> str:
+    return (
+        f"Cluster {found.left_cluster} is in use, but no service of it gets a variable by a JSON key of {found.secret}:"
+        f" what is read in AWS is of {found.cluster}. If that is another project's, correct the names in {FILE_NAME} by"
+        " hand."
     )
 
 
