@@ -46,7 +46,8 @@ _INVISIBLE = re.compile(
 )
 # Of a value with more punctuation inside, the quotes may be two characters of a random password.
 _QUOTED = re.compile(
-    r"""(?x) \A (?: "[\w.\-+=/@:]+" | '[\w.\-+=/@:]+' | `[\w.\-+=/@:]+` | \\"[^"]+\\" | \\'[^']+\\'
+    r"""(?x) \A (?: (?P<quote>["'`]) (?=[\s{]*[^\s{"'`]) (?P<brace>\{)? [\w.\-+=/@:\s]+ (?(brace)\}) (?P=quote)
+    | \\"[^"]+\\" | \\'[^']+\\'
     | b"[^"]+" | b'[^']+'
     | "\w[\w+.-]*://[^"]+" | '\w[\w+.-]*://[^']+' | “[^”]+” | ‘[^’]+’ | „[^“”]+[“”] | «[^»]+» ) [,;]? \Z""",
     re.ASCII,

@@ -37,6 +37,9 @@ def judge(name: str, text: str) -> Defect | None:
 BAD = {
     "quotes": ("SECRET_KEY", f'"{TOKEN}"', "bad-copy", "quotes"),
     "single quotes": ("SMTP_PASSWORD", f"'{PASSWORD}'", "bad-copy", "quotes"),
+    "quotes with blanks": ("SECRET_KEY", f'" {TOKEN} "', "bad-copy", "quotes"),
+    "a quoted passphrase": ("SMTP_PASSWORD", f"'{PASSWORD[:6]} {PASSWORD[6:]}'", "bad-copy", "quotes"),
+    "quotes and braces": ("SECRET_KEY", '"{' + TOKEN + '}"', "bad-copy", "quotes"),
     "typographic quotes": ("SMTP_PASSWORD", f"“{PASSWORD}”", "bad-copy", "quotes"),
     "JSON's quotes": ("SMTP_PASSWORD", f'\\"{PASSWORD}\\"', "bad-copy", "quotes"),
     "a quoted e-mail address": ("FIRST_SUPERUSER", '"admin@ohmycoins.com"', "bad-copy", "quotes"),
