@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.families import find
 from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.model.aws_names import Names
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, check_ids
 from omc_runbook.model.handover import FAILED as FAILED_MARK
 from omc_runbook.snapshot import failure_logs
@@ -52,6 +52,8 @@ class Failure:
     rollouts: tuple[Rollout, ...]
     causes: tuple[Finding, ...]
     log_lines: tuple[str, ...]
+    refused: tuple[Finding, ...] = ()
+    """The causes of the kind that the database or a provider refuses a value: the log's lines name no key."""
 
     @property
     def spares_values(self) -> bool:
@@ -67,8 +69,13 @@ class Failure:
             title=_title(failed, keys),
             status="found",
             subject=", ".join(rollout.service for rollout in failed),
-            evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.log_lines, rollback_note),
-            remedy=_remedy(self.snapshot.environment.names, failed),
+            evidence=(
+                *(f"{rollout.service}: {rollout.reason}" for rollout in failed),
+                *(f"{cause.title}: {cause.subject}." for cause in self.refused),
+                *self.log_lines,
+                rollback_note,
+            ),
+            remedy=_remedy(self.snapshot.environment, failed, {cause.subject for cause in self.refused}),
             services=frozenset(rollout.service for rollout in failed),
             because_of=check_ids(self.causes),
         )
@@ -83,11 +90,18 @@ def _title(failed: Sequence[Rollout], keys: str) -> str:
     return f"New tasks fail with the new values of {keys}" if keys else "New tasks fail"
 
 
-def _remedy(names: Names, failed: Sequence[Rollout]) -> Remedy:
+def _remedy(environment: Environment, failed: Sequence[Rollout], refused: Collection[str]) -> Remedy:
+    """What to do next; `refused` are the keys whose values the database or a provider refuses."""
     if _is_taken_back(failed):
         return Remedy(_TAKEN_BACK)
     began = next((rollout.service for rollout in failed if rollout.deployment_id), "")
-    return remedies.logs(names, began) if began else Remedy(_REFUSED)
+    logs = remedies.logs(environment.names, began) if began else Remedy(_REFUSED)
+    in_database = [
+        key for key in sorted(refused) if key in environment.keys and environment.keys[key].effect == "database-too"
+    ]
+    if not in_database:
+        return logs
+    return replace(remedies.rotate(environment, *in_database), command=logs.command, command_needs=logs.command_needs)
 
 
 def _is_taken_back(failed: Sequence[Rollout]) -> bool:
@@ -132,7 +146,8 @@ def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollo
     context.show(rollouts, [f"{FAILED_MARK} {snapshot.taken:%H:%M:%S} UTC {line}" for line in lines])
     # What the log alone names is evidence of the failure, which has the log's lines.
     others = tuple(finding for finding in findings if finding.check not in root_causes.NAMED_BY_LOGS)
-    return Failure(snapshot, failed, others, log_lines)
+    refused = tuple(finding for finding in findings if finding.check == "store-only")
+    return Failure(snapshot, failed, others, log_lines, refused)
 
 
 def causes(snapshot: Snapshot, services: frozenset[str]) -> tuple[Finding, ...]:

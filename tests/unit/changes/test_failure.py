@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.faults.access import THROTTLED_STOP
 from support.faults.deployment import HEALTH, IMAGE, LOG, MEMORY, PULL
-from support.faults.upstream import REFUSED, REFUSED_VALUE
+from support.faults.upstream import REFUSED, REFUSED_VALUE, changed
 from support.snapshots import healthy, stuck, with_keys, without_key
 
 from omc_runbook.changes.deploy import failure
@@ -68,6 +68,28 @@ def test_services_with_the_same_log_line_say_it_once(monkeypatch: pytest.MonkeyP
     [finding] = failed.findings("SENTRY_DSN", "")
     assert finding.subject == "api, backend" and finding.evidence.count(line) == 1
     assert sum(line in each for each in progress_lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "line", "parameters"),
+    [
+        ("POSTGRES_PASSWORD", REFUSED, {"keys": "POSTGRES_PASSWORD", "database_url_from": "env:NAME"}),
+        ("OPENAI_API_KEY", "openai.AuthenticationError: Incorrect API key provided", {}),
+    ],
+)
+def test_a_value_that_its_store_does_not_have_is_named_with_the_way_to_change_both(
+    monkeypatch: pytest.MonkeyPatch, key: str, line: str, parameters: dict[str, str]
+) -> None:
+    """The log line alone names no key; a provider's value has to come from there."""
+    monkeypatch.setattr(failure, "last_words", lambda *_: (line,))
+    context: Any = SimpleNamespace(clients=None, show=lambda rollouts, lines: None)
+    rollouts = [Rollout("worker", "1", "worker:7", "failed", desired=1, reason="its tasks fail")]
+    snapshot = changed(line, key)(healthy())
+    [finding] = failure.explain(context, snapshot, rollouts, key).findings(key, "")
+    cause = f"The database or the provider refuses the tasks' value: {key}."
+    assert finding.check == "change-failed" and finding.evidence[1:3] == (cause, line)
+    assert finding.remedy.parameters == ({"environment": "staging", **parameters} if parameters else {})
+    assert finding.remedy.command.startswith("aws logs tail")
 
 
 @pytest.mark.parametrize(
