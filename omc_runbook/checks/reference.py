@@ -30,6 +30,7 @@ from omc_runbook.checks.key_demand import (
 from omc_runbook.checks.secret_owner import place_of_new_key, why_not_here
 from omc_runbook.masking.relations import is_database_address
 from omc_runbook.model import letters, value_from
+from omc_runbook.model.arn import region_in
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.findings import Remedy, Severity
@@ -181,9 +182,12 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another region."""
-    region = snapshot.environment.names.region
+    names = snapshot.environment.names
+    region = names.region
+    # A secret that is configured in another region is secret-missing: references to it may be right.
+    configured = region_in(names.secret) if ":" in names.secret else region
     for demand, ref in _arns(snapshot):
-        if ref.region != region:
+        if ref.region not in (region, configured):
             secret = snapshot.foreign_secrets.get(ref.secret_arn)
             also = f" A secret of that name is in {ref.region} too." if secret else ""
             if ref.secret_arn in snapshot.foreign_secrets and not secret:

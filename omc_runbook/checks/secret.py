@@ -11,6 +11,7 @@ from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.checks.other_names import correct, found_instead, in_doubt, is_misnamed
 from omc_runbook.checks.secret_owner import in_primary, restore_elsewhere
+from omc_runbook.model.arn import region_in
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
@@ -40,11 +41,13 @@ def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def _first_secret(environment: Environment) -> Remedy:
     """How to create the secret, unless it is named by an ARN, whose end AWS alone chooses."""
-    if ":" not in environment.names.secret:
+    names, source = environment.names, environment.source_of("secret")
+    if ":" not in names.secret:
         return remedies.create(environment)
-    return Remedy(
-        f"Correct secret in {environment.source_of('secret')}: no secret is created by an ARN, only by a name."
-    )
+    if (region := region_in(names.secret)) != names.region:
+        where = f"{environment.name} is read in {names.region}"
+        return Remedy(f"Correct secret in {source}, whose ARN is of {region}, or region: {where}.")
+    return Remedy(f"Correct secret in {source}: no secret is created by an ARN, only by a name.")
 
 
 @check("scheduled-deletion", looks_like=("not-found",), ruled_out_by="DescribeSecret: there is no DeletedDate")

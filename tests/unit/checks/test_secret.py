@@ -22,6 +22,7 @@ from support.snapshots import (
     task_definition,
     with_container,
     with_permissions,
+    with_reference,
     with_secret,
 )
 
@@ -50,6 +51,21 @@ def test_a_secret_is_found_instead_of_another_alone() -> None:
         listed = ListedSecret(name=name, arn=ARN.replace(NAME, name), tags={})
         snapshot = replace(healthy(), discovery=Discovery(environment="staging", secrets=(listed,)))
         assert [*found_instead(snapshot)] == ([] if name == NAME else [f"Found instead: secret {name}."])
+
+
+@pytest.mark.parametrize("region", [REGION, "eu-west-1"])
+def test_a_secret_that_is_configured_in_another_region_is_told_as_that(region: str) -> None:
+    """References to it, which may be right, are not to be changed to a secret that does not exist."""
+    environment, configured = healthy().environment, ARN.replace(REGION, region)
+    environment = replace(environment, names=environment.names.model_copy(update={"secret": configured}))
+    snapshot = replace(healthy(), environment=environment, secret=None, versions=(), contents={})
+    snapshot = with_reference(snapshot, "worker", "OPENAI_API_KEY", f"{configured}:OPENAI_API_KEY::")
+    [found] = run_check(CHECKS["secret-missing"], snapshot)
+    way = f"whose ARN is of {region}, or region: staging is read in {REGION}."
+    assert found.remedy.command.endswith(way) is (region != REGION)
+    wrong_region = find("wrong-region", "reference")
+    assert wrong_region
+    assert {each.status for each in run_check(wrong_region, snapshot)} == {"clear"}
 
 
 @pytest.mark.parametrize(("chosen", "used"), [("app-secret", NAME), (NAME, NAME), ("app-secret", "")])
