@@ -27,10 +27,11 @@ def install() -> None:
     kernel tracebacks, which may show variables, and the log are masked.
     """
     global _hook
-    shell = _shell()
-    if shell is None:
-        _mask_terminal(find_ipython())
-    if shell is None or (_hook is not None and _hook.session is shell.kernel.session):
+    shell = find_ipython()
+    if not hasattr(shell, "kernel"):
+        _mask_terminal(shell)
+        return
+    if _hook is not None and _hook.session is shell.kernel.session:
         return
     with _lock:
         if _hook is None or _hook.session is not shell.kernel.session:

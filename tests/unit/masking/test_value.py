@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 import pytest
+from support.call_counts import count_calls
 
 from omc_runbook.masking import registry
 from omc_runbook.masking.fingerprint import fingerprint, new_key
@@ -26,6 +27,11 @@ def test_a_value_is_masked_from_the_moment_it_exists() -> None:
     text = secrets.token_urlsafe(24)
     Masked(text, "FRESH")
     assert registry.mask(f"a {text} b") == "a ‹FRESH› b"
+
+
+def test_a_value_asks_for_ipython_once() -> None:
+    """A checkout may have tens of thousands of values, and IPython imports a module at each question."""
+    assert count_calls(lambda: Masked("x", "ANY"), named="find_ipython") == 1
 
 
 def test_reveal_yields_the_text() -> None:
