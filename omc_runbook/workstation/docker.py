@@ -292,10 +292,12 @@ def read_config(program: Sequence[str], repository: Path, env: Mapping[str, str]
     if document is None:
         return ComposeConfig({}, warnings, f"{' '.join(program)} config gives no JSON: install a newer Docker Compose.")
     plain = {service: _variables(body) for service, body in document["services"].items()}
-    pairs = [pair for variables in plain.values() for pair in variables.items()]
+    # Many services have the same variables, out of one file.
+    pairs = dict.fromkeys(pair for variables in plain.values() for pair in variables.items())
     registry.exempt({*document["services"], *find_public(pairs)})
+    masked = {(name, value): Masked(value, name) for name, value in pairs}
     environment = {
-        service: {name: Masked(value, name) for name, value in variables.items()}
+        service: {name: masked[name, value] for name, value in variables.items()}
         for service, variables in plain.items()
     }
     unset = frozenset(_UNSET.findall(process.stderr))

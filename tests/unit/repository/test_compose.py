@@ -1,7 +1,9 @@
 """Compose files as text, and Docker Compose itself: the stand-in for its engine, the real one for its configuration."""
 
+import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 from pathlib import Path
@@ -599,6 +601,21 @@ def test_what_other_files_have_is_read(tmp_path: Path) -> None:
         "deploy/more/cleaner.yml",
         "deploy/common.yml",
     ]
+
+
+def test_a_value_that_many_services_have_is_hidden_once(tmp_path: Path) -> None:
+    """Compose repeats the variables of a file for each service that has it; each service still has all of its own."""
+    variables = {f"NAME_{number}": secrets.token_hex(16) for number in range(20)}
+    services = {f"service-{number}": {"environment": {**variables, "PORT": f"80{number}"}} for number in range(50)}
+    (tmp_path / "config.json").write_text(json.dumps({"services": services}))
+    program = ("sh", "-c", f"cat '{tmp_path}/config.json'")
+    made = count_calls(lambda: docker.read_config(program, tmp_path), named="install")
+    assert made == len(variables) + len(services)
+    config = docker.read_config(program, tmp_path)
+    for name, service in services.items():
+        read = config.environment[name]
+        assert read.keys() == service["environment"].keys()
+        assert all(read[each].same_as(value) for each, value in service["environment"].items())
 
 
 @needs_compose
