@@ -109,9 +109,9 @@ def is_sentence(way: str) -> bool:
 
 def is_for_one(environment: str, way: str, runbook: str = FLEET) -> str:
     """That a remedy of a finding on several environments is for this one, and where those for the others are."""
-    own = "its own" if is_sentence(way) else "its own command"
-    others = "the record has those for the others" if runbook == AUDIT else f"each other record has {own}"
-    return f"This is for {environment}; {others}."
+    this, own = ("This", "says what to do there") if is_sentence(way) else ("This command", "has its own")
+    others = "the record has those for the others" if runbook == AUDIT else f"each other environment's record {own}"
+    return f"{this} is for {environment}; {others}."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from omc_runbook.model.findings import (
     is_for_one,
 )
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.letters import counted, listed
+from omc_runbook.model.letters import counted, listed, lower_first
 from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level, level_of
@@ -229,13 +229,24 @@ def failure(runs: Runs, unread: Sequence[str] = ()) -> str:
 
 
 def headline(runs: Runs, unread: Sequence[str] = ()) -> Banner:
-    """How all environments are, in a sentence."""
+    """How all environments are, in a sentence, first what is wrong."""
     good, count = sum(run.status == "ok" for run in runs.values()), len(runs)
-    if good == count and not unread:
+    if good == count:
         which = f"{next(iter(runs))} is" if count == 1 else f"All {count} environments are"
-        return Banner("good", f"{which} all right.")
-    style: Style = "bad" if any(run.causes for run in runs.values()) else "unsure"
-    return Banner(style, f"{good} of {count} environments {'is' if good == 1 else 'are'} all right.")
+        rest = ", but there may be others" if unread else ""
+        return Banner("unsure" if unread else "good", f"{which} all right{rest}.")
+    wrong = sum(bool(run.causes) for run in runs.values())
+    silent = sum(bool(run.why_unread) and not run.causes for run in runs.values())
+    counts = {
+        "Something is wrong in {}": wrong,
+        "{} could not be looked at": silent,
+        "Not everything could be read in {}": count - good - wrong - silent,
+        f"{{}} {'is' if good == 1 else 'are'} all right": good,
+    }
+    (first, number), *others = ((clause, each) for clause, each in counts.items() if each)
+    where = next(iter(runs)) if count == 1 else f"{number} of {count} environments"
+    clauses = (first.format(where), *(lower_first(clause.format(each)) for clause, each in others))
+    return Banner("bad" if wrong else "unsure", f"{'; '.join(clauses)}.")
 
 
 def summary(runs: Runs, unread: Sequence[str] = ()) -> Banner:

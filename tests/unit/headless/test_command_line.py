@@ -332,12 +332,12 @@ def test_equal_findings_of_several_environments_are_one_entry() -> None:
     lines = [str(line) for line in summary.summarise(outcome, "a.html", "")]
     assert [line for line in lines if CAUSE.title in line] == [f"  error    {CAUSE.check}: {CAUSE.title} — a, b"]
     assert f"{' ' * 13}a: {CAUSE.subject} and 1 more." in lines
-    assert f"{' ' * 13}This is for a; each other record has its own command." in lines
+    assert f"{' ' * 13}This command is for a; each other environment's record has its own." in lines
     by_hand = tuple(replace(each, remedy=Remedy(command="Write it anew.")) for each in findings)
     lines = [str(line) for line in summary.summarise(replace(outcome, findings=by_hand), "a.html", "")]
-    assert f"{' ' * 13}This is for a; each other record has its own." in lines
+    assert f"{' ' * 13}This is for a; each other environment's record says what to do there." in lines
     lines = [str(line) for line in summary.summarise(replace(outcome, runbook="audit"), "a.html", "")]
-    assert f"{' ' * 13}This is for a; the record has those for the others." in lines
+    assert f"{' ' * 13}This command is for a; the record has those for the others." in lines
 
 
 def test_an_entry_for_several_findings_of_an_environment_has_all_their_commands() -> None:

@@ -132,7 +132,11 @@ def test_the_commands_by_hand_are_for_every_shell() -> None:
 def test_the_answer_says_how_many_are_all_right() -> None:
     """And for each other one why not, and what to do."""
     banner = fleet.summary(RUNS)
-    assert "1 of 6 environments is all right." in banner.headline and banner.style == "bad"
+    assert banner.headline == (
+        "✗ Something is wrong in 3 of 6 environments; 1 could not be looked at; not everything could be read in 1;"
+        " 1 is all right."
+    )
+    assert banner.style == "bad"
     assert banner.lines[:3] == (
         "worst: key-missing, empty, weak",
         "bad: weak, key-missing",
@@ -141,6 +145,23 @@ def test_the_answer_says_how_many_are_all_right() -> None:
     steps = fleet.next_steps(RUNS)
     assert steps and steps.to_text().count("correct that first") == 1
     assert fleet.summary({"good": RUNS["good"]}).style == "good" and fleet.next_steps({"good": RUNS["good"]}) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "unread", "headline"),
+    [
+        ("good", (), "✓ good is all right."),
+        ("good", ("Account 1 refused.",), "? good is all right, but there may be others."),
+        ("bad", (), "✗ Something is wrong in bad."),
+        ("silent", (), "? silent could not be looked at."),
+        ("partly", (), "? Not everything could be read in partly."),
+        ("silent good", (), "? 1 of 2 environments could not be looked at; 1 is all right."),
+        ("bad warned", (), "✗ Something is wrong in 2 of 2 environments."),
+    ],
+)
+def test_no_cross_stands_before_what_is_all_right(names: str, unread: tuple[str, ...], headline: str) -> None:
+    """What is wrong comes first."""
+    assert fleet.headline({name: RUNS[name] for name in names.split()}, unread).headline == headline
 
 
 def test_of_many_environments_a_cell_names_some() -> None:
@@ -164,7 +185,8 @@ def test_what_a_command_needs_is_said_of_several_environments_too() -> None:
     remedy = Remedy("aws put", "update", {"values_from": "file:PATH"}, "PATH is a file.", "secrets.json is the secret.")
     runs = {name: _run(replace(_finding("key-missing"), remedy=remedy)) for name in "ab"}
     text = " ".join(fleet.problems(runs).to_text().split())
-    assert "PATH is a file. secrets.json is the secret. This is for a; each other record has its own command." in text
+    needs = "PATH is a file. secrets.json is the secret."
+    assert f"{needs} This command is for a; each other environment's record has its own." in text
 
 
 @pytest.mark.parametrize(
