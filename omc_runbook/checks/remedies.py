@@ -14,7 +14,7 @@ from omc_runbook.model import letters
 from omc_runbook.model.aws_names import Names
 from omc_runbook.model.catalogue import encrypts
 from omc_runbook.model.environment import PRODUCTION, Environment
-from omc_runbook.model.findings import Remedy, is_sentence
+from omc_runbook.model.findings import Remedy, as_one, is_sentence
 from omc_runbook.model.grouping import batches
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT
@@ -232,10 +232,7 @@ def combine(ways: Sequence[Remedy]) -> Remedy:
     """Several remedies, one after another, as one: a command, or sentences where one of them is a sentence."""
     commands = [*dict.fromkeys(way.command for way in ways)]
     needs = " ".join(dict.fromkeys(way.command_needs for way in ways if way.command_needs))
-    if not any(map(is_sentence, commands)):
-        return Remedy(" && ".join(commands), command_needs=needs)
-    sentences = (each if is_sentence(each) else f"Run `{each}`." for each in commands)
-    return Remedy(" ".join(sentences), command_needs=needs)
+    return Remedy(as_one(commands), command_needs=needs)
 
 
 def deploy(names: Names, service: str, revision: str) -> Remedy:

@@ -107,6 +107,13 @@ def is_sentence(way: str) -> bool:
     return _SENTENCE.fullmatch(way) is not None
 
 
+def as_one(ways: Sequence[str]) -> str:
+    """Several ways, one after another, as one: a command, or sentences where one of them is a sentence."""
+    if not any(map(is_sentence, ways)):
+        return " && ".join(ways)
+    return " ".join(each if is_sentence(each) else f"Run `{each}`." for each in ways)
+
+
 def is_for_one(environment: str, way: str, runbook: str = FLEET) -> str:
     """That a remedy of a finding on several environments is for this one, and where those for the others are."""
     this, own = ("This", "says what to do there") if is_sentence(way) else ("This command", "has its own")

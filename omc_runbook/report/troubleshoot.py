@@ -30,8 +30,6 @@ FRESHNESS: dict[Freshness, str] = {
     "undecidable": "may have the current values or older ones",
 }
 
-_OTHERS_BY_HAND = "By hand, do the same for the others."
-
 
 def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
     """The .env if it was read, the secret, each service that uses it, and the task of the complaint.
@@ -120,14 +118,13 @@ def remedies(findings: Sequence[Finding]) -> Listing:
 def _remedy(group: Sequence[Finding], more: str) -> Entry:
     """What to do about findings that one command mends, and by hand about the first of them."""
     first = group[0]
-    others = _OTHERS_BY_HAND if len({each.remedy.command for each in group}) > 1 else ""
     return Entry(
         first.check,
         like_findings.in_a_list(each.subject for each in group),
         level="unknown" if first.status == "unknown" else level_of(first.severity),
         lead="" if first.remedy.ways else "No command fixes it: the evidence says where to look.",
         lines=(*filter(None, [more]),),
-    ).with_remedy(first.remedy.needing(others))
+    ).with_remedy(first.remedy.needing(like_findings.others_by_hand(group)))
 
 
 def texts(complaint: Complaint, findings: Sequence[Finding]) -> Listing:

@@ -15,6 +15,7 @@ from omc_runbook.model.findings import (
     Finding,
     Outcome,
     TargetOutcome,
+    as_one,
     check_ids,
     is_for_one,
     is_sentence,
@@ -175,7 +176,8 @@ def _found(outcome: Outcome, command: str) -> Iterator[Line]:
         reasons.add(reason)
         # What mends several findings of a check stands below the first.
         first_way, *_ = (*_ways(finding, outcome, command), "")
-        yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)
+        ways, others = remedies.pop((finding.check, first_way), ((), ""))
+        yield from _remedy(ways, finding.remedy.needing(others).needs)
         if more:
             yield Line(more, indent=_INDENT)
 
@@ -218,8 +220,8 @@ def _by_environments(found: Sequence[Finding], outcome: Outcome) -> Iterator[Lin
         yield from _finding(merged, [])
         own = [each for each in (first, *others) if each.subject.partition(": ")[0] == names[0]]
         needs = {way: each.remedy.needs for each in reversed(own) for way in each.remedy.ways[:1]}
-        for (_, first_way), ways in _by_first_way(own, outcome, "").items():
-            yield from _remedy(ways, needs[first_way])
+        for (_, first_way), (ways, note) in _by_first_way(own, outcome, "").items():
+            yield from _remedy(ways, " ".join(filter(None, (needs[first_way], note))))
         if names[1:] and first.remedy.ways:
             yield Line(is_for_one(names[0], first.remedy.ways[0], outcome.runbook), indent=_INDENT)
 
@@ -251,20 +253,25 @@ def _ways(finding: Finding, outcome: Outcome, command: str) -> tuple[str, ...]:
     return remedy.ways
 
 
-def _by_first_way(found: Sequence[Finding], outcome: Outcome, command: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The remedies of each check by its id and the first of them; by hand, the commands of all its findings."""
-    by_hand: dict[tuple[str, str], dict[str, None]] = {}
-    for finding in found:
-        if ways := _ways(finding, outcome, command):
-            by_hand.setdefault((finding.check, ways[0]), {}).update(dict.fromkeys(ways[1:]))
-    return {(check, first): (first, *_as_one([*ways])) for (check, first), ways in by_hand.items()}
+def _by_first_way(
+    found: Sequence[Finding], outcome: Outcome, command: str
+) -> dict[tuple[str, str], tuple[tuple[str, ...], str]]:
+    """The remedies of each check by its id and the first of them, by hand for all its findings, and what to add.
 
-
-def _as_one(commands: list[str]) -> list[str]:
-    """One command that runs all; of sentences the first."""
-    if not commands or any(map(is_sentence, commands)):
-        return commands[:1]
-    return [_AND.join(_each_once(commands))]
+    Of sentences that differ in their names, there is the first, and in what to add that the others take the same.
+    """
+    pairs = ((_ways(each, outcome, command), each) for each in found)
+    own = grouped(((each.check, ways[0]), (ways[1:], each)) for ways, each in pairs if ways)
+    by_way = dict[tuple[str, str], tuple[tuple[str, ...], str]]()
+    for key, group in own.items():
+        ways_of = {id(each): ways for ways, each in group}
+        alike = like_findings.by_remedy(each for _, each in group)
+        by_hand = [*dict.fromkeys(way for first, *_ in alike for way in ways_of[id(first)])]
+        if not any(map(is_sentence, by_hand)):
+            by_hand = _each_once(by_hand)
+        others = next(filter(None, map(like_findings.others_by_hand, alike)), "") if by_hand else ""
+        by_way[key] = (key[1], *filter(None, [as_one(by_hand)])), others
+    return by_way
 
 
 def _each_once(commands: Sequence[str]) -> list[str]:

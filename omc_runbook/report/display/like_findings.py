@@ -61,6 +61,11 @@ def by_remedy(findings: Iterable[Finding]) -> list[list[Finding]]:
     return [*grouped((_remedy_of_any_subject(finding), finding) for finding in findings).values()]
 
 
+def others_by_hand(group: Iterable[Finding]) -> str:
+    """What to do about the others of such a group, by hand, in a sentence; "" where one way is for all of them."""
+    return "By hand, do the same for the others." if len({each.remedy.command for each in group}) > 1 else ""
+
+
 def _remedy_of_any_subject(finding: Finding) -> object:
     remedy = finding.remedy
     if not remedy.runbook:

@@ -360,6 +360,26 @@ def test_an_entry_for_several_findings_of_an_environment_has_all_their_commands(
     assert [line for line in lines if "aws" in line] == ["→ aws ecs start backend a", "→ aws ecs start worker a"]
 
 
+@pytest.mark.parametrize(
+    ("ways", "lines"),
+    [
+        (("Ask who owns backend.", "Write it into a file."), ["Ask who owns backend. Write it into a file."]),
+        (("Ask who owns backend.", "aws ecs start"), ["Ask who owns backend. Run `aws ecs start`."]),
+        (("Ask who owns backend.", "Ask who owns worker."), ["Ask who owns backend.", "the same for the others"]),
+    ],
+)
+def test_no_sentence_by_hand_is_left_out(ways: tuple[str, str], lines: list[str]) -> None:
+    """Of several findings that one runbook mends; those that differ in a name alone are one, as on the page."""
+    findings = tuple(
+        replace(CAUSE, subject=subject, remedy=Remedy(way, "rotate", {"environment": "staging"}))
+        for subject, way in zip(("backend", "worker"), ways, strict=True)
+    )
+    shown = [str(line).strip() for line in summary.summarise(an_outcome(findings=findings), "a.html", "")]
+    at = shown.index("→ omc-runbook run rotate -p environment staging")
+    assert shown[at + 1] == f"or by hand: {lines[0]}"
+    assert all(words in shown[at + 2] for words in lines[1:])
+
+
 def test_what_is_unknown_of_several_environments_names_them() -> None:
     """By each reason; equal reasons why environments were not read are one."""
     one = TargetOutcome(environment="a", account="", region="", endpoint="", status="unknown")
