@@ -21,13 +21,19 @@ function tagsOf(cell) {
   return cell.model.getMetadata("tags") ?? [];
 }
 
-// How a run ended: an error's message, or the first line of the last cell's answer.
+// A banner's first sentence, whole: in plain text it is broken into lines. "" for what is no banner.
+function headlineOf(output) {
+  const html = [output?.data?.["text/html"] ?? ""].flat().join("");
+  const banner = new DOMParser().parseFromString(html, "text/html").querySelector("p[style*='background'] > strong");
+  return banner?.textContent ?? "";
+}
+
+// How a run ended: an error's message, or the headline of the last banner; the index has its cards below that.
 function endOf(cells) {
   const outputs = cells.map((cell) => cell.model.sharedModel.getOutputs?.() ?? []);
   const error = outputs.flat().find((output) => output.output_type === "error");
   if (error) return `It stopped: ${error.evalue}`;
-  const text = outputs.findLast((some) => some.length)?.[0]?.data?.["text/plain"] ?? "";
-  return [text].flat().join("").split("\n").find((line) => /\w/.test(line)) ?? "";
+  return outputs.map(([first]) => headlineOf(first)).findLast(Boolean) ?? "";
 }
 
 async function plan(panel, element, parameters, say) {

@@ -1,4 +1,4 @@
-"""A record's page on paper: all of it is there, dark on white, and as wide as the paper; and a table on a screen."""
+"""A record's page on paper: all of it is there, dark on white, and as wide as the paper; and displays on a screen."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pytest
 
 from omc_runbook.report.archive.record import STYLE
 from omc_runbook.report.audit import UNFOLDED, FoldedTable
+from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.boxes import whole_page
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.rich_display import Collapsible
 from omc_runbook.report.display.table import Table
+from omc_runbook.runbooks import frontend
 
 PAPER = 703
 """A4 without its margins, in pixels of CSS."""
@@ -75,4 +77,18 @@ def test_a_table_that_ends_on_the_page_has_no_line_at_its_right(browser: Any, tm
     image = page.locator("table").screenshot()
     page.add_style_tag(content="table { background: none }")
     assert page.locator("table").screenshot() == image
+    page.close()
+
+
+def test_a_form_says_how_its_run_ended_in_a_whole_sentence(browser: Any) -> None:
+    """Which plain text breaks into lines; and not what the index has below its verdict."""
+    end = f"PLAN: nothing was changed in staging. Refused until this is fixed: {'a long reason ' * 9}& another."
+    displays = Banner("bad", end, ("More.",)), Listing("What to do", [Entry("apply the plan")])
+    outputs = [[{"data": {"text/html": each.to_html(), "text/plain": each.to_text()}}] for each in displays]
+    page = browser.new_page()
+    script = Path(frontend.__file__).with_suffix(".js").read_text(encoding="utf-8")
+    page.add_script_tag(content=script.replace("export default { render };", "window.endOf = endOf;"), type="module")
+    page.wait_for_function("!!window.endOf")
+    cells = "outputs => endOf(outputs.map(each => ({model: {sharedModel: {getOutputs: () => each}}})))"
+    assert page.evaluate(cells, outputs) == f"✗ {end}"
     page.close()
