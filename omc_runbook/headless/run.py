@@ -248,7 +248,7 @@ def _execute(
                 str(draft.notebook),
                 parameters,
                 engine_name=engine,
-                progress_bar={"file": progress} if progress else False,
+                progress_bar={"file": progress, "dynamic_ncols": True} if progress else False,
                 # Without a kernel, nothing is left to be saved of a process that died.
                 request_save_on_cell_execute=engine == ENGINE,
                 kernel_name="python3",

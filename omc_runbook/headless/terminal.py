@@ -82,7 +82,7 @@ def own_errors() -> Iterator[TextIO]:
 
 def print_event(line: str, stream: TextIO) -> None:
     """Print an event line; on a terminal instead of the line that says how far a look has come."""
-    click.echo(f"{clear() if stream.isatty() else ''}{printable(line)}", stream)
+    click.echo(f"{clear(stream) if stream.isatty() else ''}{printable(line)}", stream)
 
 
 def print_markdown(text: str) -> None:

@@ -25,11 +25,21 @@ _CLEAR = "\r\x1b[K"
 _terminal: TextIO | None = None
 
 
-def clear() -> str:
+def clear(stream: TextIO) -> str:
     """What removes the line from a terminal; from one without control sequences, as in Emacs, blanks over it."""
     if os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
         return _CLEAR
-    return f"\r{' ' * (shutil.get_terminal_size().columns - 1)}\r"
+    return f"\r{' ' * _room(stream)}\r"
+
+
+def _room(stream: TextIO) -> int:
+    """How many characters a line of a terminal has room for, before it would go on in the next one."""
+    try:
+        # Standard output, which shutil asks, is no terminal while the cells of a notebook write into their outputs.
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        columns = 0
+    return (columns or shutil.get_terminal_size().columns) - 1
 
 
 @contextmanager
@@ -134,12 +144,12 @@ class _OnTerminal:
 
     def __call__(self, waiting: Waiting) -> None:
         self._is_shown = True
-        self._stream.write(f"{clear()}{waiting.to_text()[: shutil.get_terminal_size().columns - 1]}")
+        self._stream.write(f"{clear(self._stream)}{waiting.to_text()[: _room(self._stream)]}")
         self._stream.flush()
 
     def end(self, waiting: Waiting) -> None:
         if self._is_shown:
-            self._stream.write(clear())
+            self._stream.write(clear(self._stream))
             self._stream.flush()
 
 

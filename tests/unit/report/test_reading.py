@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import struct
+import termios
 import time
 from contextlib import ExitStack
 
@@ -61,6 +65,22 @@ def test_a_terminal_has_one_line_and_is_clean_afterwards(
     assert ("\x1b" in stream.getvalue()) is (kind != "dumb")
     assert lines[0] == lines[-1] == "" and short.getvalue() == ""
     assert all(line.startswith("Reading staging: 0 of 0 calls") and len(line) < 40 for line in lines[1:-1])
+
+
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_the_line_has_room_on_its_own_terminal(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose width standard output does not know, while the cells of a notebook write into their outputs."""
+    monkeypatch.setenv("TERM", kind)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(reading, "SECONDS", 0.01)
+    screen, ours = os.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 30, 0, 0))
+    with os.fdopen(ours, "w") as stream, on_terminal(stream), follow(FleetProgress(["staging", "production"])):
+        time.sleep(0.1)
+        shown = os.read(screen, 200).decode()
+    os.close(screen)
+    lines = shown.replace("\x1b[K", "").split("\r")
+    assert "Looked at 0 of 2 environments" in lines and max(map(len, lines)) == 29
 
 
 def test_a_fleet_says_how_each_environment_ended_and_which_are_waited_for() -> None:
