@@ -115,8 +115,9 @@ def faults(as_json: bool) -> None:
     if as_json:
         _print([{"id": each.id, "family": each.family, "level": level, "breaks": each.breaks} for each, level in every])
         return
+    width = max(len(fault.id) for fault, _ in every)
     for fault, level in every:
-        click.echo(f"{fault.id:<20} {fault.family:<12} {level:<8} {fault.breaks}")
+        click.echo(f"{fault.id:<{width}} {fault.family:<12} {level:<8} {fault.breaks}")
 
 
 def _complete_faults(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
