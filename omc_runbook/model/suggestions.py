@@ -39,7 +39,8 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """The nearest of the existing names, as `nearest` says it; "" where none is near."""
     folded = {other.casefold(): other for other in _written(candidates)}
     target = letters.fold(name)
-    parts = [other for other in folded if target and (target in other or other in target)]
+    # A single letter is in most names, and means none of them.
+    parts = [each for each in folded if min(len(target), len(each)) > 1 and (target in each or each in target)]
     close = difflib.get_close_matches(target, folded, n=1, cutoff=SIMILAR) or parts
     if not close:
         return ""

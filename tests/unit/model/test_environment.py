@@ -455,6 +455,8 @@ def test_nearest_says_when_there_is_none() -> None:
     """An empty list of names gives no hint."""
     assert nearest("anything", ()) == ", nor any other."
     assert nearest("anything", ("qa",)) == ": there is only qa."
+    # One letter is in most names.
+    assert nearest("A", ("FIRST_SUPERUSER_PASSWORD",)) == ": there is only FIRST_SUPERUSER_PASSWORD."
     assert nearest("anything", map(str, range(200))) == ", and none of the 200 that exist is similar."
     assert (did_you_mean("", "ab"), did_you_mean("staging", ("did you mean: production",))) == ("", "")
     assert (did_you_mean("a:b", ("", "qa")), nearest("a:b", ("", "qa"))) == ("", ": there is only qa.")
