@@ -105,7 +105,8 @@ def print_records(record_place: RecordPlace) -> str:
     if record_place.bucket:
         lines = [(each.moment, each.title, each.end, each.page) for each in record_place.bucket.lines()]
     else:
-        _refuse_unreadable(record_place.folder)
+        if why := kept_records.why_unreadable(record_place.folder):
+            raise UsageError(f"{why} Name another with --record.")
         found_records = kept_records.read(record_place.folder, with_outcomes=False)
         notes += kept_records.notes(record_place.folder, found_records)
         lines = [(each.finished, each.title, each.end, str(each.page)) for each in found_records]
@@ -119,15 +120,6 @@ def print_records(record_place: RecordPlace) -> str:
     # One of the future is the newest only where there is no other.
     by_clock = sorted((line for line in lines if line[-1]), key=lambda line: stems.is_ahead(line[0], now))
     return next((page for *_, page in by_clock), "")
-
-
-def _refuse_unreadable(folder: Path) -> None:
-    try:
-        next(folder.iterdir(), None)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be read: {error.strerror}. Name another with --record.") from None
 
 
 def print_check(record_place: RecordPlace) -> int:

@@ -76,6 +76,17 @@ def folders(folder: Path) -> tuple[Path, ...]:
     return folder, *sorted(path.parent for path in folder.glob(f"*/{seal.NEWEST}"))
 
 
+def why_unreadable(folder: Path) -> str:
+    """Why a folder of records cannot be read, in a sentence; "" where it can, and where there is none yet."""
+    try:
+        next(folder.iterdir(), None)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"{folder} cannot be read: {error.strerror}."
+    return ""
+
+
 def read(folder: Path, of_each: int = 0, with_outcomes: bool = True, now: datetime | None = None) -> list[KeptRecord]:
     """The records in a folder and those below, the newest first; files that are no record are left out.
 

@@ -110,6 +110,13 @@ def test_a_record_of_the_future_is_not_shown_as_the_last_one(tmp_path: Path, mon
     assert text.count("verify on staging") == 2 and "left out" in note
 
 
+def test_what_is_no_folder_is_not_told_as_one_without_a_record(tmp_path: Path) -> None:
+    """Nobody would look for the mistake in the parameter; the verdict does not depend on it."""
+    (tmp_path / "a-file").touch()
+    assert f"{tmp_path}/a-file cannot be read: Not a directory." in records(f"{tmp_path}/a-file").to_text()
+    assert "There is none yet" in records(f"{tmp_path}/nowhere").to_text()
+
+
 def test_the_command_that_lists_records_in_s3_is_quoted() -> None:
     """A prefix may have what a shell would take apart or run."""
     assert "listed by `omc-runbook records 's3://logs/a b;c'`" in records("s3://logs/a b;c").to_text()
