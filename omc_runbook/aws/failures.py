@@ -40,7 +40,7 @@ from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.calls import TookTooLong
 from omc_runbook.aws.credential_process import NoCredentialsInTime
 from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR
-from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, UsageError
+from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, Interrupt, Interrupted, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 from omc_runbook.model.parameters import quoted
 from omc_runbook.model.shell import command, unset_commands
@@ -182,6 +182,11 @@ class ReadFailure:
         failed = f"Could not {verb} {self.what}: {self.permission} failed with {self.code}."
         return f"{failed} {_next_step(self.permission, self.code)}".rstrip()
 
+    @property
+    def says_next(self) -> bool:
+        """Whether its sentence says what to do before a change is made again."""
+        return _next_step(self.permission, self.code) == _GONE
+
 
 def _next_step(permission: str, code: str) -> str:
     """What to do about an error, in sentences; "" where its code alone says so."""
@@ -231,7 +236,7 @@ def changing(permission: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         doubt = f"{permission.partition(':')[2]} may still take effect: run again to continue."
-        raise KeyboardInterrupt(f"{str(interrupt) or 'Interrupted.'} {doubt}") from None
+        raise Interrupt(Interrupted(f"{str(interrupt) or 'Interrupted.'} {doubt}", says_next=True)) from None
 
 
 def attempt(what: str, permission: str, call: Callable[[], T], profile: str = "") -> T | ReadFailure:

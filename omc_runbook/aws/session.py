@@ -359,7 +359,8 @@ def require(what: str, permission: str, call: Callable[[], T], do: str = "read",
         raise CouldNotLook(f"{error}{doubt}", kind=lost) from None
     if isinstance(answer, ReadFailure):
         is_lost = answer.may_have_happened
-        raise CouldNotLook(answer.sentence_for(do) + (doubt if is_lost else ""), kind=lost if is_lost else "")
+        sentence = answer.sentence_for(do) + (doubt if is_lost else "")
+        raise CouldNotLook(sentence, lost if is_lost else "", says_next=answer.says_next)
     return answer
 
 

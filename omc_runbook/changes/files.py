@@ -105,7 +105,8 @@ def _refuse_changed(path: Path, before: bytes | None) -> None:
     if read(path) != before:
         event = "was changed" if before is not None else "was created"
         raise ConflictError(
-            f"{path} {event} since the plan was made: it was not overwritten. Run again to make a new plan."
+            f"{path} {event} since the plan was made: it was not overwritten. Run again to make a new plan.",
+            says_next=True,
         )
 
 

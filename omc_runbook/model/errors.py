@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from copy import copy
+from typing import Literal, Self
 
 from omc_runbook.model.letters import in_a_line
 
@@ -19,6 +20,14 @@ class RunbookError(Exception):
         super().__init__(message)
         self.hint = hint
         """What else helps on a command line, such as which command lists what there is."""
+        self.says_next = False
+        """Whether the message says itself what to do next, such as to run verify first."""
+
+    def followed_by(self, sentences: str) -> Self:
+        """The same error, whose message says more at its end."""
+        error = copy(self)
+        error.args = (f"{self} {sentences}",)
+        return error
 
     def _render_traceback_(self) -> list[str]:
         """IPython calls this: whoever used a runbook wrongly needs a sentence, not a traceback."""
@@ -49,9 +58,15 @@ class CannotFollow(CannotEdit):
 class CouldNotLook(RunbookError):
     """AWS could not be reached, or refused every call (exit code 2)."""
 
-    def __init__(self, message: str = "", kind: Literal["", "credentials", "no-answer", "in-doubt"] = "") -> None:
+    def __init__(
+        self,
+        message: str = "",
+        kind: Literal["", "credentials", "no-answer", "in-doubt"] = "",
+        *,
+        says_next: bool = False,
+    ) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.kind, self.says_next = kind, says_next
         """Where it counts, why: every later call with these credentials fails too; a read has no answer; a change that
         has none may be done."""
 
@@ -59,9 +74,26 @@ class CouldNotLook(RunbookError):
 class ConflictError(RunbookError):
     """Somebody else changed what was to be changed, and theirs stays (exit code 2)."""
 
+    def __init__(self, message: str = "", *, says_next: bool = False) -> None:
+        super().__init__(message)
+        self.says_next = says_next
+
 
 class Interrupted(RunbookError):
     """Somebody ended the run in the middle; the message says how far it came (exit code 2)."""
+
+    def __init__(self, message: str = "", *, says_next: bool = False, is_between_calls: bool = False) -> None:
+        super().__init__(message)
+        self.says_next, self.is_between_calls = says_next, is_between_calls
+        """`is_between_calls`: the run was interrupted where no call was under way that could still take effect."""
+
+
+class Interrupt(KeyboardInterrupt):
+    """A KeyboardInterrupt that knows the error which it becomes."""
+
+    def __init__(self, error: Interrupted) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class FindingsRemain(RunbookError):

@@ -174,7 +174,7 @@ def apply(
     try:
         return executor.apply(run.target.context(live), plan, new, on_failure == LEAVE)
     except Interrupted as error:
-        raise Interrupted(f"{error} {_after_interruption(run, plan, new)}") from None
+        raise error.followed_by(_after_interruption(run, plan, new)) from None
 
 
 def _after_interruption(run: Run, plan: SecretPlan, new: NewValues | None) -> str:

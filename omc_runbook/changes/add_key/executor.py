@@ -82,7 +82,9 @@ def _refuse(plan: AddKeyPlan) -> None:
         files.refuse_unwritable(edit.file.path)
         if files.read(edit.file.path) != edit.file.raw:
             raise ConflictError(
-                f"{edit.file.path} was changed since the plan was made: nothing was done. Run again to make a new plan."
+                f"{edit.file.path} was changed since the plan was made: nothing was done. Run again to make a new"
+                " plan.",
+                says_next=True,
             )
 
 
@@ -219,7 +221,8 @@ def _apply_terraform(folder: Path, context: ChangeContext, part: EnvironmentPlan
         if changes != part.terraform:
             raise ConflictError(
                 f"{draft.name} would now make other changes than planned, in {folder}: nothing was applied. Run again"
-                " to see them."
+                " to see them.",
+                says_next=True,
             )
         command.apply(draft)
     finally:

@@ -142,7 +142,8 @@ def _read_again(workstation: Workstation) -> bytes | None:
     known = workstation.dotenv.digest if workstation.dotenv else None
     if (None if before is None else sha256(before).digest()) != known:
         raise ConflictError(
-            f"{workstation.path} was changed since it was read: it was not overwritten. Run again from the start."
+            f"{workstation.path} was changed since it was read: it was not overwritten. Run again from the start.",
+            says_next=True,
         )
     return before
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.model.change import Change, Tell, tell_nobody
-from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupt, Interrupted
 
 _Stop = CouldNotLook | ConflictError | Interrupted
 RUN_AGAIN = "Run again to finish."
-_OWN_ADVICE = re.compile(r"\brun (again (to|from)|verify)\b", re.IGNORECASE)
-"""What to do next, as an error itself says it."""
 
 Made = Change | tuple[Change, ...]
 """A change, or several that came into force at once, of which an interruption leaves none untold."""
@@ -64,8 +61,8 @@ class Journal:
         if self._is_explained or not self.changes:
             return error
         self._is_explained = True
-        own = advice == RUN_AGAIN and _OWN_ADVICE.search(str(error))
-        return type(error)(f"{error} Done before: {', '.join(map(str, self.changes))}.{'' if own else f' {advice}'}")
+        next_step = "" if error.says_next and advice == RUN_AGAIN else f" {advice}"
+        return error.followed_by(f"Done before: {', '.join(map(str, self.changes))}.{next_step}")
 
 
 def execute(
@@ -119,4 +116,6 @@ def at_once(changes: Iterable[Change]) -> Iterator[Made]:
 
 def interrupted(interrupt: KeyboardInterrupt) -> Interrupted:
     """An interrupt as an error, in its words if it has any."""
+    if isinstance(interrupt, Interrupt):
+        return interrupt.error
     return Interrupted(str(interrupt) or "Interrupted.")

@@ -162,7 +162,9 @@ class _Fix:
         elif secret.version_at(CURRENT) != self._current:
             problem = f"got the current version {secret.version_at(CURRENT) or 'none'}"
         if problem:
-            raise ConflictError(f"{plan.secret_name} {problem} since the plan was made: run again to make a new plan.")
+            raise ConflictError(
+                f"{plan.secret_name} {problem} since the plan was made: run again to make a new plan.", says_next=True
+            )
         assert secret, "else it was deleted"
         self._state = _state_of(secret)
 
@@ -174,7 +176,8 @@ class _Fix:
             if primary and before and primary.id != before.id and service.name not in self._plan.underway:
                 raise ConflictError(
                     f"{service.name} was deployed since the plan was made, by {primary.id}: it was not deployed again."
-                    " Run again to make a new plan."
+                    " Run again to make a new plan.",
+                    says_next=True,
                 )
 
     def _undelete(self, step: RestoreSecret) -> Iterator[Change]:
@@ -202,7 +205,8 @@ class _Fix:
         if read() is not None:
             raise ConflictError(
                 f"Somebody has given role {step.role} a policy {step.policy} since the plan was made: it was not"
-                " overwritten. Run again to make a new plan."
+                " overwritten. Run again to make a new plan.",
+                says_next=True,
             )
         put_policy = partial(iam.put_inline, client, step.role, step.policy, step.document)
 
@@ -239,7 +243,8 @@ class _Fix:
                 runs = now[name].rpartition("/")[2] if name in now else "nothing"
                 raise ConflictError(
                     f"{name} runs {runs} and no longer {expected_arn.rpartition('/')[2]} of the plan: it was not"
-                    " changed. Run again to make a new plan."
+                    " changed. Run again to make a new plan.",
+                    says_next=True,
                 )
         revision = step.revision_arn
         if not revision:
@@ -265,7 +270,8 @@ class _Fix:
         if self._is_later(newest):
             raise ConflictError(
                 f"Somebody has registered {newest.label} since the plan was made: no other revision was"
-                " registered. Run again to make a new plan."
+                " registered. Run again to make a new plan.",
+                says_next=True,
             )
         if require(what, read, lambda: definitions.is_edited(client, newest.arn, definition.arn, step.edits)):
             return newest, newest
@@ -290,7 +296,8 @@ class _Fix:
         if not isinstance(other, ReadFailure) and self._is_later(other):
             raise ConflictError(
                 f"Somebody has registered {label} at the same time: {corrected.label} is not used. Run again to make a"
-                " new plan."
+                " new plan.",
+                says_next=True,
             )
 
     def _is_later(self, revision: TaskDefinition) -> bool:

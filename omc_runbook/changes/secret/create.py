@@ -147,7 +147,9 @@ def _verify_exists(clients: Clients, plan: CreatePlan, action: Literal["created"
     if secret is None or secret.deleted:
         raise CouldNotLook(f"{name} still does not exist, or is scheduled for deletion: run create again.")
     if value is None:
-        raise CouldNotLook(f"{name} was {action} but has no current version: run verify for what to do.")
+        raise CouldNotLook(
+            f"{name} was {action} but has no current version: run verify for what to do.", says_next=True
+        )
     return CreateResult(action=action, name=secret.name, arn=secret.arn, version_id=value.version_id, by=by)
 
 
@@ -182,7 +184,8 @@ def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None, is_made:
         if is_made:
             raise ConflictError(
                 f"Somebody else changed {plan.name} right after this run had created it: theirs stays. Run verify to"
-                " see the current state."
+                " see the current state.",
+                says_next=True,
             )
         raise ConflictError(
             f"Somebody else created or changed {plan.name} at the same time: theirs stays, yours was not written."

@@ -82,6 +82,6 @@ def move(client: SecretsManagerClient, secret_id: str, name: str, version: str, 
     if isinstance(answer, ReadFailure):
         if arrived() if answer.may_have_happened else current() == version:
             return True
-        raise CouldNotLook(answer.sentence_for("change"))
+        raise CouldNotLook(answer.sentence_for("change"), says_next=answer.says_next)
     # AWS refused to take it from `instead_of`, so a read that still has it there is old.
     return arrived() if answer is None else answer

@@ -125,7 +125,9 @@ class SecretWriter:
             yield
         except RunbookError as error:
             if self._is_moving and isinstance(error, Interrupted):
-                raise Interrupted(f"{error} {MOVE_UNKNOWN}") from None
+                error = error.followed_by(MOVE_UNKNOWN)
+                error.says_next = True
+                raise error from None
             if not (self._plan.is_empty or self.version_change):
                 self._clean_up(error)
             raise
@@ -165,7 +167,8 @@ class SecretWriter:
             author = self._author(plan.token, (MOVE,))
             raise ConflictError(
                 f"This plan was applied already, by another run{author}: version {plan.token} of {plan.secret_name} is"
-                " current. This run changed nothing: run verify to see how the other one ended."
+                " current. This run changed nothing: run verify to see how the other one ended.",
+                says_next=True,
             )
         self.version_change = VersionChange(plan.base, plan.token, plan.changed)
 
@@ -183,13 +186,16 @@ class SecretWriter:
             raise ConflictError(
                 f"Somebody else has made version {plan.base} current again in {plan.secret_name}: this run had made"
                 f" {plan.token} current, and they moved AWSCURRENT back{author}. Theirs stays: run verify to see the"
-                " current state."
+                " current state.",
+                says_next=True,
             )
         if value and value.version_id not in (plan.base, plan.token):
-            raise ConflictError(self._conflict(value, moved))
+            raise ConflictError(self._conflict(value, moved), says_next=True)
         is_as_written = value and value.version_id != plan.base and value.text and value.text.same_as(plan.text)
         if not is_as_written:
-            raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
+            raise CouldNotLook(
+                f"{plan.secret_name} does not read back as written: run verify before anything else.", says_next=True
+            )
 
     def _is_moved_back(self) -> bool:
         """Whether this run's version was current and is not any more: AWSPREVIOUS follows AWSCURRENT."""
@@ -279,7 +285,7 @@ class SecretWriter:
         self._lock = self._locked(rotation_plan)
         current = self._current()
         if current and current.version_id not in (self._plan.base, self._plan.token):
-            raise ConflictError(self._conflict(current, False))
+            raise ConflictError(self._conflict(current, False), says_next=True)
         self._has_reached_database = True
         rotation.set_password(rotation_plan, password)
         rotation.log_in(rotation_plan, password)
@@ -365,7 +371,7 @@ class SecretWriter:
             if not (self._is_moving or self._has_reached_database):
                 # Nothing is in force yet: the first error says why.
                 return
-            raise CouldNotLook(f"{read_error} {STATE_UNKNOWN}") from None
+            raise CouldNotLook(f"{read_error} {STATE_UNKNOWN}", says_next=True) from None
         is_overtaken = self._has_moved and isinstance(error, ConflictError)
         is_current = not is_overtaken if self._has_moved else current and current.version_id == self._plan.token
         # A killed run may have set the password. Where somebody else has changed the secret since, theirs counts.
@@ -374,7 +380,7 @@ class SecretWriter:
             try:
                 self.restore_password()
             except CouldNotLook as database_error:
-                raise CouldNotLook(f"{error} {database_error} Run again to continue.") from None
+                raise CouldNotLook(f"{error} {database_error} Run again to continue.", says_next=True) from None
         # A version that another run made current keeps its label: that run removes it at its end.
         if self._label and not is_current:
             # The next run removes a remaining label; the first error matters more.

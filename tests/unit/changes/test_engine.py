@@ -9,7 +9,7 @@ import pytest
 
 from omc_runbook.changes.engine.step import Cancelled, Journal, Step, StepFailed, at_once, execute
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupt, Interrupted, UsageError
 
 
 class Bench:
@@ -130,12 +130,21 @@ def test_a_step_gives_its_own_advice_and_where_nothing_was_done_there_is_none() 
         bench.run(bench.step("c"), Step(name="d", apply=refuse(UsageError("Wrong."))))
 
 
+def test_only_an_error_that_is_marked_so_says_what_to_do() -> None:
+    """Its text may quote another program's."""
+    error = CouldNotLook('terraform apply failed: "run again to see it".')
+    with pytest.raises(CouldNotLook, match=r"see it\"\. Done before: did a\. Run again to finish\.$"):
+        Bench().run(Bench().step("a", error=error))
+
+
 @pytest.mark.parametrize(
     "error",
     [
-        ConflictError("main.tf was changed since the plan was made. Run again to make a new plan."),
-        CouldNotLook("It does not read back as written: run verify before anything else."),
-        KeyboardInterrupt("Interrupted. PutRolePolicy may still take effect: run again to continue."),
+        ConflictError("main.tf was changed since the plan was made. Run again to make a new plan.", says_next=True),
+        CouldNotLook("It does not read back as written: run verify before anything else.", says_next=True),
+        Interrupt(
+            Interrupted("Interrupted. PutRolePolicy may still take effect: run again to continue.", says_next=True)
+        ),
     ],
 )
 def test_an_error_that_says_what_to_do_is_not_given_a_second_advice(error: BaseException) -> None:

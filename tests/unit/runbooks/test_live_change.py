@@ -203,7 +203,8 @@ def test_to_stop_watching_is_heard_at_every_step(tmp_path: Path, step: str) -> N
         (("grant",), False, CouldNotLook("AWS refused it."), False),
         (("grant",), False, ConflictError("Theirs stays."), False),
         # A wish is followed before a call, or after it.
-        (("grant",), False, Interrupted(STOPPED), False),
+        (("grant",), False, Interrupted(STOPPED, is_between_calls=True), False),
+        (("grant",), False, Interrupted(STOPPED, is_between_calls=True).followed_by("Version a is current."), False),
         (("register", "redeploy"), False, Interrupted("Interrupted."), False),
         ((), False, UsageError("Wrong."), False),
     ],
