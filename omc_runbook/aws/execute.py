@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from omc_runbook.aws import channel
 from omc_runbook.aws import plugin as session_plugin
 from omc_runbook.aws.answer import InvalidResponse
-from omc_runbook.aws.failures import DENIED, code_of, message_of, refused_action
+from omc_runbook.aws.failures import DENIED, code_of, message_of
+from omc_runbook.model.refusal import refused_action
 
 if TYPE_CHECKING:
     from botocore.signers import RequestSigner

@@ -43,6 +43,7 @@ from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR
 from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, Interrupt, Interrupted, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 from omc_runbook.model.parameters import quoted
+from omc_runbook.model.refusal import refused_action, refused_resources
 from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.model.time_limits import PROGRAM_SECONDS
 
@@ -434,8 +435,6 @@ _SETTINGS = {
     "SerialNumber": "mfa_serial",
 }
 """What a profile calls the parameters of AssumeRole."""
-_ROLE = re.compile(r"on resource: (arn:[\w:/+=,.@-]+)")
-_PERFORM = re.compile(r"is not authorized to perform: ([\w-]+:\w+)")
 _ENCRYPTING = frozenset({"CreateSecret", "PutSecretValue", "PutObject"})
 """Operations that encrypt, where KMS refuses them without saying what."""
 _EXPLICIT_DENY = re.compile(
@@ -492,8 +491,8 @@ def _refused_sign_in(failure: ReadFailure, message: str, profile: str) -> str:
         return no_credentials(profile, f"{failure.permission} failed with {failure.code}", way)
     if message.startswith(_MFA_FAILED):
         return no_credentials(profile, f"AWS does not accept the MFA code ({failure.code})", _NEW_CODE)
-    match = _ROLE.search(message)
-    role = f"role {match[1]}" if match else "the role that the AWS configuration or its variables name"
+    arn = next((each for each in refused_resources(message) if each.startswith("arn:")), "")
+    role = f"role {arn}" if arn else "the role that the AWS configuration or its variables name"
     if failure.denied_by:
         reason = f"an explicit deny in {failure.denied_by} forbids {failure.permission} on {role}"
         return no_credentials(profile, reason, "Have that deny changed, or sign in with another profile")
@@ -516,12 +515,6 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
         return ReadFailure(what, missing, code, "throttled")
     is_lost = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= FIRST_SERVER_ERROR
     return ReadFailure(what, missing, code, "failed", may_have_happened=is_lost)
-
-
-def refused_action(message: str) -> str:
-    """The action that a refusal names, "" for none: a call may need others too, such as iam:PassRole or a key's."""
-    match = _PERFORM.search(message)
-    return match[1] if match else ""
 
 
 def _unreachable(permission: str, error: BotoCoreError) -> str:

@@ -15,7 +15,6 @@ from omc_runbook.checks.stopped_tasks import WORKED, Stop, of_kind, worked_stops
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import (
     denied_role,
-    denied_source,
     is_at_rest,
     is_denied,
     is_of_network,
@@ -32,6 +31,7 @@ from omc_runbook.messages.startlog import read_log
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.letters import counted
+from omc_runbook.model.refusal import refused_action, refused_resources
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.other_references import resources_of
@@ -62,6 +62,7 @@ IMAGE_ADVICE = {
 VARIABLE = re.compile(r"\b(?!(?:AWS|ECS)_)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 """The form of names that only variables have, without those that ECS or AWS's SDKs set."""
 
+_SOURCE = re.compile(r"arn:[\w-]+:(?:secretsmanager|ssm):")
 _NOT_THERE = re.compile(r": (?:not found|404)\b|\bResourceNotFoundException\b", re.IGNORECASE)
 """That an image, a log group or an environment file does not exist."""
 NUL = re.compile("\0")
@@ -316,8 +317,8 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
         name = iam.role_name(role)
         trust = Remedy(f"Let ecs-tasks.amazonaws.com assume the task role {name} in its trust policy.")
         return remedies.combine([trust, start])
-    action, arn = denied_source(stop.reason)
-    if arn and definition and snapshot.secret_arn and not _is_named(snapshot, stop, arn):
+    action, arn = refused_action(stop.reason), next(filter(_SOURCE.match, refused_resources(stop.reason)), "")
+    if action and arn and definition and snapshot.secret_arn and not _is_named(snapshot, stop, arn):
         allow = "Remove what denies" if "explicit deny" in stop.reason else "Allow"
         own_role = iam.role_name(definition.execution_role_arn)
         if (refused_role := denied_role(stop.reason)) not in ("", own_role):

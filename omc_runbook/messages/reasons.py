@@ -17,9 +17,6 @@ NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume",
 CONTENT = frozenset({"key-missing", "single-quoted", "bom", "not-json", "truncated", "not-an-object"})
 """The likeliest faults of what a secret contains."""
 
-_DENIED_SOURCE = re.compile(
-    r"not authorized to perform: (\w+:\w+) on resource: (arn:[\w-]+:(?:secretsmanager|ssm):[\w/+=.@:!-]+)"
-)
 _ROLE = re.compile(r"assumed-role/([\w+=,.@-]+)/")
 
 NO_CONNECTION = "no-egress"
@@ -82,13 +79,6 @@ def lacks_parameter(reason: str) -> bool:
 def is_denied(reason: str) -> bool:
     """Whether any call was refused, whoever made it."""
     return plain(reason).has(("AccessDenied", "not authorized", "denied", "no basic auth credentials", "403"))
-
-
-def denied_source(reason: str) -> tuple[str, str]:
-    """The action and the ARN of a refused read of a secret or parameter; ("", "") where it names none."""
-    match = _DENIED_SOURCE.search(reason)
-    # A sentence may end after the ARN.
-    return (match[1], match[2].rstrip(".:!")) if match else ("", "")
 
 
 def denied_role(reason: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.failures import ReadFailure
+from omc_runbook.model.refusal import refused_resources
 from omc_runbook.snapshot import other_references
 from omc_runbook.snapshot.other_environments import secrets_within_reach
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -33,8 +33,6 @@ FOLLOWING: dict[str, tuple[str, ...]] = {
     ),
 }
 """The permissions needed next once one is granted, so that nobody has to ask twice."""
-
-_ON_KEY = re.compile(r"on resource: (arn:[\w-]+:kms:[\w:/-]+)")
 
 _ANYWHERE = (
     *("ec2:", "kms:ListAliases", "ssm:DescribeParameters", "organizations:", "cloudtrail:", "events:", "scheduler:"),
@@ -153,7 +151,7 @@ def _session_keys(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     refusals = [each.refused for each in snapshot.exec_looks or () if each.refused]
     messages = [each.message for each in refusals if each.permission == permission]
     messages += [each.sentence for each in snapshot.gaps.get("session_key", ()) if each.permission == permission]
-    keys = {found[1] if (found := _ON_KEY.search(message)) else "*" for message in messages}
+    keys = {next((arn for arn in refused_resources(each) if ":kms:" in arn), "*") for each in messages}
     return ("*",) if "*" in keys else tuple(sorted(keys))
 
 
