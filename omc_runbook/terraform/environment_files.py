@@ -58,7 +58,7 @@ class FileOwners:
     def __init__(
         self, files: tuple[SourceFile, ...], environment: str, environments: Collection[str], calls: Calls
     ) -> None:
-        self._environment, self._environments = environment, {*environments, environment}
+        self.environment, self._environments = environment, {*environments, environment}
         self._folders = {Path(file.name).parent for file in files if file.name.endswith(SOURCES)}
         self._values = [Path(file.name) for file in files if file.name.endswith(VALUES)]
         self.other_values, unclear_values = _values_of_others(files, environment)
@@ -85,7 +85,7 @@ class FileOwners:
         is_of_folder = path.parent in self._folders and name.endswith(VALUES) and is_automatic(path)
         is_called = not self._own_modules.isdisjoint(path.parents)
         name = f"{path.parent}/main.tf" if is_of_folder else name
-        is_named = applies_to(name, self._environment, self._environments) or path in self._shared_values
+        is_named = applies_to(name, self.environment, self._environments) or path in self._shared_values
         return is_called or is_named
 
     def may_be_of_another(self, name: str) -> bool:
@@ -98,31 +98,31 @@ class FileOwners:
     @cached_property
     def other_folders(self) -> set[Path]:
         """The folders that are another environment's, or may be; so is a module that these alone call."""
-        unclear = root_folders.unclear(self._roots, self._values, self._environment) - self._beside_own
+        unclear = root_folders.unclear(self._roots, self._values, self.environment) - self._beside_own
         modules = (each for each, callers in self._callers.items() if callers and callers <= self._other_callers)
         # What all regions call, the environment calls, whichever of them it is.
         return self._other_roots | {each for each in modules if not unclear or not unclear <= self._callers[each]}
 
     @cached_property
     def _other_roots(self) -> set[Path]:
-        return self._beside_own | root_folders.of_others(self._roots, self._values, self._environment)
+        return self._beside_own | root_folders.of_others(self._roots, self._values, self.environment)
 
     @cached_property
     def _beside_own(self) -> set[Path]:
-        return root_folders.beside_own(self._roots, self._every_root, self._environment)
+        return root_folders.beside_own(self._roots, self._every_root, self.environment)
 
     @cached_property
     def _other_callers(self) -> set[Path]:
         """The folders whose calls are other environments'; those of examples are nobody's."""
         others = {
-            root for root in self._roots if not applies_to(f"{root}/main.tf", self._environment, self._environments)
+            root for root in self._roots if not applies_to(f"{root}/main.tf", self.environment, self._environments)
         }
         return (self._other_roots | others) - self._examples
 
     @cached_property
     def _own_modules(self) -> set[Path]:
         """The modules that a folder calls which is named after the environment."""
-        own = {root for root in self._roots.keys() - self._other_callers if is_called(root, self._environment)}
+        own = {root for root in self._roots.keys() - self._other_callers if is_called(root, self.environment)}
         return {module for module, callers in self._callers.items() if callers & own}
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 
 from omc_runbook.terraform.containers import (
     DEFINITION,
@@ -56,9 +55,6 @@ _MODULE_LIST = re.compile(r"\bmodule\.([\w-]+)\.([\w-]*(?:keys|names|secrets|var
 """What an expression takes of a module that names keys or variables: the module's name, and its output's."""
 
 
-_NO_CALLS: Calls = MappingProxyType({})
-
-
 @dataclass(frozen=True)
 class TaskDefinitions:
     """The task definitions in a checkout's Terraform files."""
@@ -90,8 +86,8 @@ class TaskDefinitions:
 
         What values give that may be another environment's is unknown.
         """
-        own_files = files_of(self.files, environment, environments, self.calls)
-        unclear = self._owners(environment, environments).unclear_values
+        owners = self.owners(environment, environments)
+        own_files, unclear = files_of(self.files, owners), owners.unclear_values
         has_own_values = not unclear and {each for each in self.files if each.name.endswith(VALUES)}.issubset(own_files)
         if has_own_values and all(each.is_clear for each in self.containers):
             return self
@@ -105,11 +101,12 @@ class TaskDefinitions:
 
     def own_containers(self, environment: str, environments: Collection[str]) -> list[TerraformContainer]:
         """The containers without those whose root folder is, or may be, another environment's."""
-        owners = self._owners(environment, environments)
+        owners = self.owners(environment, environments)
         applied = (each for each in self.containers if owners.applies(each.root))
         return [each for each in applied if Path(each.root).parent not in owners.other_folders]
 
-    def _owners(self, environment: str, environments: Collection[str]) -> FileOwners:
+    def owners(self, environment: str, environments: Collection[str]) -> FileOwners:
+        """Whose its files are, for an environment."""
         return FileOwners(self.files, environment, environments, self.calls)
 
     def mention(self, variable: str) -> str:
@@ -264,14 +261,12 @@ def task_definitions_of(files: tuple[SourceFile, ...]) -> TaskDefinitions:
     return TaskDefinitions(containers, unreadable, files)
 
 
-def files_of(
-    files: tuple[SourceFile, ...], environment: str, environments: Collection[str], calls: Calls = _NO_CALLS
-) -> tuple[SourceFile, ...]:
+def files_of(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceFile, ...]:
     """The files that apply to an environment; of several folders that nobody calls, those that are named after it.
 
-    `calls` has those of files that are not among these too.
+    `owners` are of the same files, but for the references that were added to these.
     """
-    owners = FileOwners(files, environment, environments, calls)
+    environment = owners.environment
     applied = (file for file in files if file.name not in owners.other_values and owners.applies(file.name))
     own_files = tuple(applied) or files
     # A .tfvars does not make the folder that it is for another environment's.
@@ -286,13 +281,6 @@ def files_of(
         each for each in own_files if not is_sibling(each) and Path(each.name).parent not in owners.other_folders
     )
     return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
-
-
-def may_be_of_another(
-    file: SourceFile, declared: TaskDefinitions, environment: str, environments: Collection[str]
-) -> bool:
-    """Whether a file of a checkout with these task definitions is another environment's, or may be."""
-    return FileOwners(declared.files, environment, environments, declared.calls).may_be_of_another(file.name)
 
 
 def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:

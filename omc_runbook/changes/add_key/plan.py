@@ -28,7 +28,7 @@ from omc_runbook.repository.template_edit import NewEntry, add_entry
 from omc_runbook.terraform.environment_files import applies_to, without_data_of_others
 from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.secret_versions import find_rewritten
-from omc_runbook.terraform.task_definitions import files_of, may_be_of_another, task_definitions_of
+from omc_runbook.terraform.task_definitions import files_of, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference, find_left_alone
 from omc_runbook.textfile.file import Edit, SourceFile
 from omc_runbook.textfile.redaction import is_random
@@ -297,7 +297,7 @@ class KeyEdits:
             return
         for environment, container in _pairs(containers):
             secrets = {each: of for each, of in self.others.get(environment, {}).items() if of not in containers}
-            own_files = files_of(declared.files, environment, self.environments, declared.calls)
+            own_files = files_of(declared.files, declared.owners(environment, self.environments))
             own, known = self.own.get(environment, ()), task_definitions_of(own_files)
             for fact in find_left_alone(known, container, name, self.present, secrets, own):
                 yield f"For {environment}: {fact}, and gets no {name}."
@@ -319,7 +319,7 @@ class KeyEdits:
                 if refusal.found:
                     found.setdefault(environment, {})[container] = f"For {environment}: {refusal.found}"
                     continue
-                own_files = files_of(declared.files, environment, self.environments, declared.calls)
+                own_files = files_of(declared.files, declared.owners(environment, self.environments))
                 others = [
                     each for each in declared.other_files if applies_to(each.name, environment, self.environments)
                 ]
@@ -349,6 +349,7 @@ class KeyEdits:
             order = sorted(alone, key=lambda each: any(edit.file.name.endswith(VALUES) for edit in alone[each]))
             containers = {environment: containers[environment] for environment in order}
         files, descriptions = {file.name: file for file in declared.files}, dict[str, list[str]]()
+        owners = {environment: declared.owners(environment, self.environments) for environment in containers}
 
         def edit_in(own_files: tuple[SourceFile, ...], environment: str, container: str) -> Edit | None:
             found = task_definitions_of(own_files)
@@ -366,7 +367,7 @@ class KeyEdits:
 
         def next_edit(environment: str, container: str) -> Edit | None:
             """The next one for a container, which several task definitions may have."""
-            own_files = files_of(tuple(files.values()), environment, self.environments, declared.calls)
+            own_files = files_of(tuple(files.values()), owners[environment])
             now = task_definitions_of(own_files)
             try:
                 return edit_in(own_files, environment, container)
@@ -384,7 +385,7 @@ class KeyEdits:
 
         for environment, container in _pairs(containers):
             while edit := next_edit(environment, container):
-                if may_be_of_another(edit.file, declared, environment, self.environments):
+                if owners[environment].may_be_of_another(edit.file.name):
                     raise self._of_another(edit.file, environment)
                 files[edit.file.name] = replace(edit.file, raw=edit.after)
                 descriptions.setdefault(edit.file.name, []).append(edit.what)
@@ -406,7 +407,7 @@ class KeyEdits:
         if declared is None or not edited:
             return
         for environment in sorted({*self.environments} - {*targets}):
-            own_files = files_of(files, environment, self.environments, declared.calls)
+            own_files = files_of(files, declared.owners(environment, self.environments))
             for container in task_definitions_of(own_files).containers:
                 own = [each for each in container.references if each.variable == name and each.certain]
                 elements = [each.element for each in own]
@@ -424,7 +425,7 @@ class KeyEdits:
         """Why a file that may be another environment's is not edited."""
         declared, is_values = self.checkout.task_definitions, file.name.endswith(VALUES)
         own = f"the file of {environment}'s values" if is_values else f"{environment}'s Terraform"
-        known = files_of(declared.files, environment, self.environments, declared.calls) if declared else ()
+        known = files_of(declared.files, declared.owners(environment, self.environments)) if declared else ()
         is_read = any(each.name == file.name for each in known)
         how = f" Its name, or its folder's, has to say so, as {environment}.tfvars does."
         return CannotFollow(

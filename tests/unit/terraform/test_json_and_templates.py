@@ -115,7 +115,7 @@ def write(root: Path, files: Mapping[str, Any], indent: int | None = 2) -> TaskD
 
 def add(declared: TaskDefinitions, container: str = "backend") -> Edit:
     """The edit for staging, which only adds text, once."""
-    here = task_definitions_of(files_of(declared.files, "staging", KNOWN))
+    here = task_definitions_of(files_of(declared.files, declared.owners("staging", KNOWN)))
     edit = add_reference(here, container, KEY, KEY, ("SECRET_KEY", "A"))
     assert edit
     after = tuple(replace(file, raw=edit.after) if file.name == edit.file.name else file for file in here.files)

@@ -14,7 +14,6 @@ from omc_runbook.terraform.secret_versions import find_own, find_rewritten, read
 from omc_runbook.terraform.task_definitions import (
     TaskDefinitions,
     files_of,
-    may_be_of_another,
     read_task_definitions,
     task_definitions_of,
 )
@@ -211,7 +210,7 @@ def test_each_environment_gets_the_key_in_its_own_call(tmp_path: Path) -> None:
     assert len(declared.containers) == 3
     environments = ("staging", "production")
     for environment, folder in (("staging", "staging"), ("production", "prod"), ("sandbox", "sandbox")):
-        here = task_definitions_of(files_of(declared.files, environment, environments))
+        here = task_definitions_of(files_of(declared.files, declared.owners(environment, environments)))
         assert added(here)[0] == f"terraform/environments/{folder}/main.tf"
     assert [each.root for each in declared.containers] == [
         f"terraform/environments/{folder}/main.tf" for folder in ("prod", "sandbox", "staging")
@@ -331,7 +330,7 @@ def test_a_root_s_variable_is_its_tfvars_and_else_its_default(tmp_path: Path) ->
         add_reference(declared, "backend", KEY, KEY)
     (container,) = declared.of_environment("staging", ("staging", "production")).containers
     assert [ref.key for ref in container.references] == ["SECRET_KEY"]
-    here = task_definitions_of(files_of(declared.files, "production", ("staging",)))
+    here = task_definitions_of(files_of(declared.files, declared.owners("production", ("staging",))))
     assert added(here) == ("infra/env/prod.tfvars", f'  "{KEY}",\n')
 
 
@@ -386,7 +385,8 @@ def test_a_key_is_added_to_no_other_environments_values(
     root = ROOT.replace('variable "secret_keys" {', 'variable "env" {}\nvariable "secret_keys" {')
     write(tmp_path, {"infra/main.tf": root} | {f"infra/{name}.tfvars": text for name, text in files.items()})
     environments = {"staging", "production", *others}
-    own = task_definitions_of(files_of(read_task_definitions(tmp_path).files, environment, environments))
+    declared = read_task_definitions(tmp_path)
+    own = task_definitions_of(files_of(declared.files, declared.owners(environment, environments)))
     assert added(own)[0] == f"infra/{edited}"
 
 
@@ -442,13 +442,13 @@ def test_values_beside_other_environments_are_of_another(
     (container,) = found.of_environment(environment, environments).containers
     assert {ref.element.file.name for ref in container.references} == ({f"{compared}.tfvars"} if compared else set())
     assert bool(container.other_sources) == (compared is None), "what is not known is not clear"
-    own = task_definitions_of(files_of(found.files, environment, environments))
+    own = task_definitions_of(files_of(found.files, found.owners(environment, environments)))
     try:
         name = added(own)[0]
     except CannotEdit:
         name = ""
     file = next((each for each in found.files if each.name == name), None)
-    is_refused = file is None or may_be_of_another(file, found, environment, environments)
+    is_refused = file is None or found.owners(environment, environments).may_be_of_another(file.name)
     assert ("" if is_refused else name) == (f"{edited}.tfvars" if edited else "")
 
 
@@ -494,7 +494,7 @@ def test_a_module_is_of_the_environments_that_call_it(calls: str, environment: s
     containers = found.of_environment(environment, environments).own_containers(environment, environments)
     expected = [f"{each}/main.tf" for each in own.split()]
     assert sorted(each.root for each in containers) == expected
-    edited = (file for file in found.files if not may_be_of_another(file, found, environment, environments))
+    edited = (file for file in found.files if not found.owners(environment, environments).may_be_of_another(file.name))
     assert sorted(file.name for file in edited if "aws_ecs" in file.text) == expected
 
 
@@ -526,7 +526,7 @@ def test_terragrunt_and_an_address_in_git_call_a_module_too(
     own = found.of_environment(environment, environments).own_containers(environment, environments)
     assert [each.root for each in own] == ["modules/app/main.tf"] * is_own
     (module,) = (each for each in found.files if each.name == "modules/app/main.tf")
-    assert may_be_of_another(module, found, environment, environments) != is_own
+    assert found.owners(environment, environments).may_be_of_another(module.name) != is_own
 
 
 FOREIGN = {
@@ -935,7 +935,7 @@ def test_each_environment_has_its_own_list_of_one_map(chosen: str, tmp_path: Pat
         [container] = found.of_environment(name, ("staging", "production")).containers
         keys[name] = [each.key for each in container.references]
     assert keys == {"staging": ["A"], "production": ["A", "B"]}
-    own = task_definitions_of(files_of(found.files, "staging", ("staging", "production")))
+    own = task_definitions_of(files_of(found.files, found.owners("staging", ("staging", "production"))))
     edit = add_reference(own, "api", KEY, KEY, ("A",))
     assert edit and f'    staging    = ["A", "{KEY}"]\n' in edit.after.decode()
     for path in tmp_path.glob("*.tfvars"):
@@ -955,7 +955,7 @@ def test_a_root_stays_where_its_values_are_beside_it(values: str, tmp_path: Path
         (tmp_path / "root" / each).resolve().parent.mkdir(exist_ok=True)
         (tmp_path / "root" / each).write_text('region = "x"\n')
     declared = read_task_definitions(tmp_path)
-    own = task_definitions_of(files_of(declared.files, "staging", {"staging", "production"}))
+    own = task_definitions_of(files_of(declared.files, declared.owners("staging", {"staging", "production"})))
     assert [each.name for each in own.containers] == ["backend"]
     assert add_reference(own, "backend", KEY, KEY)
 
