@@ -223,38 +223,13 @@ def _missing(names: Iterable[str]) -> Iterator[None]:
 def _execute(
     source: Path, parameters: dict[str, Any], keeper: _Keeper, engine: str, progress: TextIO | None
 ) -> RunResult:
-    import papermill
+    """Execute a notebook and keep its record, however it ends."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    if engine == OWN_PROCESS:
-        from omc_runbook.masking.own_process import OwnProcessEngine
-
-        papermill.engines.papermill_engines.register(OWN_PROCESS, OwnProcessEngine)
-
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     failure, draft = "", keeper.draft
     try:
-        with (
-            _variable(OUTCOME_VARIABLE, str(draft.outcome)),
-            _variable(COMMAND_VARIABLE, keeper.command),
-            _variable(STATE_VARIABLE, str(keeper.state.resolve())),
-            _variable(PLACE_VARIABLE, keeper.bucket.address) if keeper.bucket else nullcontext(),
-            reading.in_background(partial(_prepare_page, draft.outcome), "page"),
-            reading.on_terminal(progress if engine == OWN_PROCESS else None),
-        ):
-            papermill.execute_notebook(
-                str(source),
-                str(draft.notebook),
-                parameters,
-                engine_name=engine,
-                progress_bar={"file": progress, "dynamic_ncols": True} if progress else False,
-                # Without a kernel, nothing is left to be saved of a process that died.
-                request_save_on_cell_execute=engine == ENGINE,
-                kernel_name="python3",
-                # The working folder may be a checkout whose modules have the names of libraries.
-                extra_arguments=("--IPKernelApp.ignore_cwd=True",),
-            )
+        _papermill(source, parameters, keeper, engine, progress)
     except PapermillExecutionError as error:
         if error.ename == KeyboardInterrupt.__name__:
             if not _may_have_changed(draft.notebook):
@@ -280,6 +255,38 @@ def _execute(
             known = replace(known, failure=OUT_OF_FILES)
         return keeper.unrecorded(records.mask(known), error)
     return keeper.keep(failure)
+
+
+def _papermill(source: Path, parameters: dict[str, Any], keeper: _Keeper, engine: str, progress: TextIO | None) -> None:
+    import papermill
+
+    if engine == OWN_PROCESS:
+        from omc_runbook.masking.own_process import OwnProcessEngine
+
+        papermill.engines.papermill_engines.register(OWN_PROCESS, OwnProcessEngine)
+
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    draft = keeper.draft
+    with (
+        _variable(OUTCOME_VARIABLE, str(draft.outcome)),
+        _variable(COMMAND_VARIABLE, keeper.command),
+        _variable(STATE_VARIABLE, str(keeper.state.resolve())),
+        _variable(PLACE_VARIABLE, keeper.bucket.address) if keeper.bucket else nullcontext(),
+        reading.in_background(partial(_prepare_page, draft.outcome), "page"),
+        reading.on_terminal(progress if engine == OWN_PROCESS else None),
+    ):
+        papermill.execute_notebook(
+            str(source),
+            str(draft.notebook),
+            parameters,
+            engine_name=engine,
+            progress_bar={"file": progress, "dynamic_ncols": True} if progress else False,
+            # Without a kernel, nothing is left to be saved of a process that died.
+            request_save_on_cell_execute=engine == ENGINE,
+            kernel_name="python3",
+            # The working folder may be a checkout whose modules have the names of libraries.
+            extra_arguments=("--IPKernelApp.ignore_cwd=True",),
+        )
 
 
 def _failure(name: str, text: str, notebook: Path) -> str:

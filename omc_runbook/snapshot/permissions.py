@@ -102,48 +102,62 @@ def _gaps(snapshot: Snapshot) -> Iterator[ReadFailure]:
 def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     """The ARNs that a permission is needed for, as narrow as possible."""
     names, caller = snapshot.environment.names, snapshot.caller
-    if permission.startswith(_ANYWHERE):
-        return ("*",)
     service = permission.partition(":")[0]
     base = f"arn:{caller.partition}:{service}:{names.region}:{caller.account}"
-    if service == "secretsmanager":
-        own = snapshot.secret_arn or f"{base}:secret:{snapshot.secret_name}-??????"
-        is_needed = permission in _OF_OTHER_SECRETS or other_references.FIELD in snapshot.gaps
-        others = other_references.references_of(snapshot) if is_needed else ()
-        return (own, *(each.secret_pattern for each in others if each.secret_pattern))
+    if permission.startswith(_ANYWHERE):
+        return ("*",)
+    match service:
+        case "secretsmanager":
+            return _secrets(snapshot, permission, base)
+        case "ecs":
+            return _of_ecs(snapshot, permission, base)
+        case "iam":
+            return tuple(sorted(_roles(snapshot, permission)))
+        case "kms":
+            own = snapshot.kms_key.arn if snapshot.kms_key else snapshot.kms_key_id
+            return _session_keys(snapshot, permission) or (own if own.startswith("arn:") else "*",)
+        case "logs":
+            return _log_groups(snapshot) or (f"{base}:log-group:*",)
+    return ("*",)
+
+
+def _secrets(snapshot: Snapshot, permission: str, base: str) -> tuple[str, ...]:
+    own = snapshot.secret_arn or f"{base}:secret:{snapshot.secret_name}-??????"
+    is_needed = permission in _OF_OTHER_SECRETS or other_references.FIELD in snapshot.gaps
+    others = other_references.references_of(snapshot) if is_needed else ()
+    return (own, *(each.secret_pattern for each in others if each.secret_pattern))
+
+
+def _of_ecs(snapshot: Snapshot, permission: str, base: str) -> tuple[str, ...]:
+    names = snapshot.environment.names
     if permission == "ecs:RegisterTaskDefinition":
         families = {definition.family for definition in snapshot.own_definitions} or {names.task_family}
         return tuple(f"{base}:task-definition/{family}:*" for family in sorted(families))
-    if service == "ecs":
-        more = names.clusters if permission in _OF_OTHER_CLUSTERS else ()
-        clusters = ("*",) if "*" in more else sorted({names.cluster, *more})
-        kinds = [(kind, "" if kind == "cluster" else "/*") for kind in _KINDS[permission]]
-        # The ARN of a service of before 2021 may lack its cluster's name.
-        short = (each.arn for each in snapshot.services if each.arn.count("/") == 1 and "service" in _KINDS[permission])
-        return (*(f"{base}:{kind}/{cluster}{end}" for kind, end in kinds for cluster in clusters), *short)
+    more = names.clusters if permission in _OF_OTHER_CLUSTERS else ()
+    clusters = ("*",) if "*" in more else sorted({names.cluster, *more})
+    kinds = [(kind, "" if kind == "cluster" else "/*") for kind in _KINDS[permission]]
+    # The ARN of a service of before 2021 may lack its cluster's name.
+    short = (each.arn for each in snapshot.services if each.arn.count("/") == 1 and "service" in _KINDS[permission])
+    return (*(f"{base}:{kind}/{cluster}{end}" for kind, end in kinds for cluster in clusters), *short)
+
+
+def _roles(snapshot: Snapshot, permission: str) -> set[str]:
     if permission == "iam:PassRole":
         definitions = snapshot.own_definitions
         passed = {arn for each in definitions for arn in (each.execution_role_arn, each.task_role_arn) if arn}
-        return tuple(sorted(passed or _roles_by_name(snapshot)))
-    if service == "iam":
-        roles = {*snapshot.permissions, *snapshot.task_roles}
-        if not roles or snapshot.gaps.get("services"):
-            # Which roles the task definitions name is seen once they can be read.
-            roles |= _roles_by_name(snapshot)
-        return tuple(sorted(roles))
-    if service == "kms" and (keys := _session_keys(snapshot, permission)):
-        return keys
-    if service == "kms" and snapshot.kms_key:
-        return (snapshot.kms_key.arn,)
-    if service == "kms" and snapshot.kms_key_id.startswith("arn:"):
-        return (snapshot.kms_key_id,)
-    if service == "logs":
-        containers = [each for known in snapshot.own_definitions for each in known.containers]
-        groups = {(each.log_region or names.region, each.log_group) for each in containers if each.log_group}
-        start = f"arn:{caller.partition}:logs"
-        arns = tuple(f"{start}:{region}:{caller.account}:log-group:{group}:*" for region, group in sorted(groups))
-        return arns or (f"{base}:log-group:*",)
-    return ("*",)
+        return passed or _roles_by_name(snapshot)
+    roles = {*snapshot.permissions, *snapshot.task_roles}
+    # Which roles the task definitions name is seen once they can be read.
+    is_known = roles and not snapshot.gaps.get("services")
+    return roles if is_known else roles | _roles_by_name(snapshot)
+
+
+def _log_groups(snapshot: Snapshot) -> tuple[str, ...]:
+    names, caller = snapshot.environment.names, snapshot.caller
+    containers = [each for known in snapshot.own_definitions for each in known.containers]
+    groups = {(each.log_region or names.region, each.log_group) for each in containers if each.log_group}
+    start = f"arn:{caller.partition}:logs"
+    return tuple(f"{start}:{region}:{caller.account}:log-group:{group}:*" for region, group in sorted(groups))
 
 
 def _session_keys(snapshot: Snapshot, permission: str) -> tuple[str, ...]:

@@ -144,17 +144,8 @@ def plan_rotation(
     login_in_url = database_connection.login_of(url)
     is_own = login_in_url is not None and (not login or login_in_url.user in ("", login))
     own_passwords = tuple(password for password in fallback_passwords if is_own and not password.matches(UNFIT))
-    server_state = database_connection.run(
-        url, own_passwords, lambda connection: login_roles.read_state(connection, login)
-    )
-    if isinstance(server_state, Refusal):
-        at = f" at {login_in_url.host}" if login_in_url and login_in_url.host else ""
-        raise CouldNotLook(f"Could not connect to the database{at} of database_url_from: {server_state.reason}.")
-    address = f"{server_state.host}:{server_state.port}/{server_state.dbname}"
-    if server_state.is_replica:
-        raise UsageError(f"{address} is a read-only replica: set database_url_from to the primary.")
-    if server_state.is_pooled:
-        raise UsageError(f"{address} is a connection pooler: set database_url_from to the database server itself.")
+    server_state = _read_server(url, own_passwords, login)
+    address = _address_of(server_state)
     former_role = login or server_state.user
     if former_role not in server_state.roles:
         raise UsageError(f'{address} has no role "{former_role}"{nearest(former_role, server_state.roles)}')
@@ -181,6 +172,26 @@ def plan_rotation(
         sessions=existing_role.sessions if existing_role and not reason else 0,
         fallback_passwords=own_passwords,
     )
+
+
+def _read_server(url: Masked, own_passwords: tuple[Masked, ...], login: str) -> ServerState:
+    """The server's state as far as it concerns a login; raises UsageError for one that takes no change of a role."""
+    state = database_connection.run(url, own_passwords, lambda connection: login_roles.read_state(connection, login))
+    if isinstance(state, Refusal):
+        login_in_url = database_connection.login_of(url)
+        at = f" at {login_in_url.host}" if login_in_url and login_in_url.host else ""
+        raise CouldNotLook(f"Could not connect to the database{at} of database_url_from: {state.reason}.")
+    if state.is_replica:
+        raise UsageError(f"{_address_of(state)} is a read-only replica: set database_url_from to the primary.")
+    if state.is_pooled:
+        raise UsageError(
+            f"{_address_of(state)} is a connection pooler: set database_url_from to the database server itself."
+        )
+    return state
+
+
+def _address_of(state: ServerState) -> str:
+    return f"{state.host}:{state.port}/{state.dbname}"
 
 
 def lock(rotation: PasswordRotation, passwords: Sequence[Masked] = ()) -> Connection:
