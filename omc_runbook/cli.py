@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import click
 
 from omc_runbook import __name__ as package
-from omc_runbook.masking import coredump, left_over
+from omc_runbook.masking import cell_threads, coredump
 from omc_runbook.model import ending, streams
 from omc_runbook.model.commands import StrictGroup
 from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, RunbookError, UsageError
@@ -528,7 +528,7 @@ def main(arguments: list[str] | None = None) -> None:
             from omc_runbook.masking import registry
 
             sys.stderr.write(registry.mask(traceback.format_exc()))
-        left_over.end(CANNOT_FINISH if code is None else code)
+        cell_threads.end(CANNOT_FINISH if code is None else code)
 
 
 def _open_streams() -> None:

@@ -219,7 +219,7 @@ class Reversal:
         """Remove an inline policy, where it is as it was put, and say so in `sentence`."""
         client, what = self._contexts[undo.environment].clients("iam"), f"policy {undo.new} of role {undo.subject}"
         read = partial(require, what, "iam:GetRolePolicy", partial(iam.find_inline, client, undo.subject, undo.new))
-        policy = current_version.settled(
+        policy = current_version.read_after_write(
             read,
             lambda policy: policy is None and (undo.environment, undo.new) in self._changed,
         )
@@ -241,7 +241,7 @@ class Reversal:
 
     def _withdraw(self, undo: Undo) -> Iterator[Change]:
         client = self._contexts[undo.environment].clients("secretsmanager")
-        current = current_version.settled(
+        current = current_version.read_after_write(
             partial(current_version.read, client, undo.subject, undo.subject),
             lambda id: id == undo.former and (undo.environment, undo.new) in self._changed,
         )

@@ -346,7 +346,9 @@ def _is_newer(name: str, former: Open, outcome: Outcome, present: datetime | Non
     """Whether another run found it after this one looked; a clock that was ahead says nothing."""
     last_found = former.last_found.get(name)
     return (
-        last_found is not None and present is not None and outcome.looked < last_found <= max(present, outcome.finished)
+        last_found is not None
+        and present is not None
+        and outcome.known_since < last_found <= max(present, outcome.finished)
     )
 
 

@@ -154,7 +154,7 @@ def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:
         for name, since in news.open_after(reversed(own)).items():
             last = next((each.finished for each in own if name in _problem_identities(each)), since)
             known = problems.get(name)
-            if any(each.looked >= last and _is_over(name, each) for each in others):
+            if any(each.known_since >= last and _is_over(name, each) for each in others):
                 continue
             since, last = min(since, known.since if known else since), max(last, known.last_seen if known else last)
             problems[name] = Problem(name, titles.get(name, ""), since, last)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from IPython.core.error import StdinNotImplementedError
 
-from omc_runbook.masking import cell_shell, left_over, terminal_prompt, wire
+from omc_runbook.masking import cell_shell, cell_threads, terminal_prompt, wire
 from omc_runbook.masking.cell_outputs import CellOutputs
 from omc_runbook.masking.cell_shell import CellStream
 from omc_runbook.masking.descriptors import NAMES, Descriptors
@@ -96,7 +96,7 @@ class OwnProcessEngine(MaskingEngine):
         outputs, interruption = CellOutputs(nb_man.autosave_cell), Interruption()
         has_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
         with (
-            left_over.noticed(),
+            cell_threads.watch(),
             # Before the streams are a cell's, in which nobody would see that the run was interrupted.
             ending.handled_by(interruption.take),
             _surroundings(has_terminal),

@@ -288,7 +288,7 @@ class Outcome:
         return replace(self, failure="", findings=findings, targets=targets, where=where)
 
     @property
-    def looked(self) -> datetime:
+    def known_since(self) -> datetime:
         """From when on what it found is known to be so: since its beginning, or its end where it changed something."""
         return self.finished if self.applied else self.started
 

@@ -25,7 +25,7 @@ stagingeu is less like staging than the third.
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """The nearest of the existing names, else a list of them, as the end of a sentence: ": did you mean …?"."""
-    names = _written(candidates)
+    names = _showable(candidates)
     if near := did_you_mean(name, names):
         return near
     if len(names) > MOST_LISTED:
@@ -37,7 +37,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """The nearest of the existing names, as `nearest` says it; "" where none is near."""
-    folded = {other.casefold(): other for other in _written(candidates)}
+    folded = {other.casefold(): other for other in _showable(candidates)}
     target = letters.fold(name)
     # A single letter is in most names, and means none of them.
     parts = [each for each in folded if min(len(target), len(each)) > 1 and (target in each or each in target)]
@@ -48,7 +48,7 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     return f": did you mean {folded[close[0]]}?" + (f" The name has {odd_characters}." if odd_characters else "")
 
 
-def _written(names: Iterable[str]) -> list[str]:
+def _showable(names: Iterable[str]) -> list[str]:
     """The names that a sentence can show, each once: a JSON member's may be empty."""
     return sorted({*names} - {""})
 

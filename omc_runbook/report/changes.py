@@ -131,7 +131,7 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
         version = f"{plan.secret_name} is at version {result.version_change.version_id}"
         lines = (f"{version}; the version before is {before}.", *lines)
     is_written = bool(result.version_change and result.version_change.changes)
-    lines = (*reasons(result), *(plan.left_to_deploy if is_written else ()), *lines)
+    lines = (*reasons(result), *(plan.deployments_by_hand if is_written else ()), *lines)
     if not result.is_proved:
         return Banner("unsure", f"Written, but not verified everywhere: {what}.", lines)
     services = services_done(result)

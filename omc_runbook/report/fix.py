@@ -43,7 +43,7 @@ def plan(plan: FixPlan) -> Listing:
 def manual_fixes(plan: FixPlan) -> Listing:
     """The root causes that the plan does not fix, why, and how to fix each by hand; then what it does not deploy."""
     entries = [Entry.of(each.finding, each.why).with_remedy(each.remedy) for each in plan.unfixed]
-    entries += [Entry(sentence).with_remedy(remedy) for sentence, remedy in plan.left_to_deploy.items()]
+    entries += [Entry(sentence).with_remedy(remedy) for sentence, remedy in plan.deployments_by_hand.items()]
     none = "No root cause was found." if plan.doubt else "There is no root cause."
     empty = "Nothing: the plan fixes every root cause." if plan.because else none
     return Listing("What is left to you", entries, empty)
@@ -57,7 +57,7 @@ def result(plan: FixPlan, result: FixResult | None) -> Banner:
     if not result.changes and not result.rollouts:
         style: Style = "plain" if plan.unfixed or plan.doubt else "good"
         return Banner(style, f"Nothing was changed. {_why_nothing(plan)}")
-    lines = (*(f"Done: {step.title}." for step in result.steps), *changes.reasons(result), *plan.left_to_deploy)
+    lines = (*(f"Done: {step.title}." for step in result.steps), *changes.reasons(result), *plan.deployments_by_hand)
     if result.is_cancelled:
         return changes.stopped(result)
     if result.rollback_note:

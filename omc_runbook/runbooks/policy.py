@@ -115,7 +115,7 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
 def _as_caller(role: str, is_searched_for: bool, runbook_toml: str) -> Iterator[dict[str, Any]]:
     """What the caller does who assumes a role, beside it: it searches the own account where each has another role."""
     yield {"Action": ["sts:AssumeRole"], "Resource": [role]}
-    if is_searched_for and not environments.searched_at_home(runbook_toml).names.role_arn:
+    if is_searched_for and not environments.home_environment(runbook_toml).names.role_arn:
         yield {"Action": [_SEARCH], "Resource": ["*"]}
 
 

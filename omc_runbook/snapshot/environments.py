@@ -58,7 +58,7 @@ def find_environments(runbook_toml: str = "") -> Environments:
     rule = configured.rule
     if rule is None:
         return Environments(own or (load(STAGING, runbook_toml), load(PRODUCTION, runbook_toml)))
-    home = searched_at_home(runbook_toml)
+    home = home_environment(runbook_toml)
     sign_ins = {_sign_in(each): each for each in reversed((home, *own))}
     with ThreadPoolExecutor(PARALLEL, "discover") as pool:
         answers = dict(zip(sign_ins, pool.map(lambda each: _search(each, rule), sign_ins.values()), strict=True))
@@ -80,7 +80,7 @@ def find_environments(runbook_toml: str = "") -> Environments:
     return Environments((*own, *others), tuple(dict.fromkeys(unread)))
 
 
-def searched_at_home(runbook_toml: str = "") -> Environment:
+def home_environment(runbook_toml: str = "") -> Environment:
     """Stands for what discovery searches without a table: the caller's account, or that of the role of all."""
     home = replace(load("*", runbook_toml, may_be_new=True), name="discovery")
     if "*" in home.names.role_arn:
@@ -92,7 +92,7 @@ def searched_at_home(runbook_toml: str = "") -> Environment:
 def searching_roles(runbook_toml: str = "") -> frozenset[str]:
     """The ARNs of the roles as which discovery searches, those of tables too; "" for the caller without one."""
     tables = (load(name, runbook_toml) for name in read_configured(runbook_toml).environments)
-    return frozenset(each.names.role_arn for each in (searched_at_home(runbook_toml), *tables))
+    return frozenset(each.names.role_arn for each in (home_environment(runbook_toml), *tables))
 
 
 def is_searched_for(environment: str, runbook_toml: str = "") -> bool:

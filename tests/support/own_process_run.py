@@ -7,11 +7,11 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from omc_runbook.headless.run import OWN_PROCESS
-from omc_runbook.masking import left_over
+from omc_runbook.masking import cell_threads
 from omc_runbook.masking.own_process import OwnProcessEngine
 
 papermill.engines.papermill_engines.register(OWN_PROCESS, OwnProcessEngine)
 with suppress(PapermillExecutionError):
     papermill.execute_notebook(*sys.argv[1:], engine_name=OWN_PROCESS, progress_bar=False)
 print("end")  # noqa: T201
-left_over.end(0)
+cell_threads.end(0)

@@ -151,7 +151,7 @@ class _Fix:
         if not plan.secret_arn:
             return
         # A read may still show what was there before a step of this run.
-        secret = current_version.settled(
+        secret = current_version.read_after_write(
             partial(current_version.describe, self._clients("secretsmanager"), plan.secret_arn, plan.secret_arn),
             lambda secret: secret is not None and _state_of(secret) in self._former_states,
         )

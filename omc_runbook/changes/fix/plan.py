@@ -101,10 +101,10 @@ class FixPlan:
         """What would be done: each step, and the services that get new tasks."""
         redeployed = [redeploy.service for redeploy in self.redeploys if not redeploy.blocker]
         tasks = start_sentences(redeployed, self.underway)
-        return (*(as_sentence(step.title) for step in self.steps), *tasks, *self.left_to_deploy)
+        return (*(as_sentence(step.title) for step in self.steps), *tasks, *self.deployments_by_hand)
 
     @property
-    def left_to_deploy(self) -> dict[str, Remedy]:
+    def deployments_by_hand(self) -> dict[str, Remedy]:
         """Sentences on what ECS rolled back, with how a person deploys that afterwards."""
         return {
             not_deployed(each.service.name, each.rolled_back): each.afterwards

@@ -128,7 +128,7 @@ def _verify_draft(clients: Clients, plan: CreatePlan, draft: SavedPlan, outputs:
     # Without an output of this region and account, nothing tells that there is a secret to wait for.
     is_here = any((region_in(each.arn), account_in(each.arn)) == (plan.region, plan.account) for each in outputs)
     describe = partial(current_version.describe, clients("secretsmanager"), plan.name, plan.name)
-    secret = current_version.settled(describe, lambda secret: secret is None and is_here)
+    secret = current_version.read_after_write(describe, lambda secret: secret is None and is_here)
     stray = next((output for output in outputs if secret is None or output.arn != secret.arn), None)
     if stray:
         raise CouldNotLook(
@@ -158,10 +158,10 @@ def _read(
 ) -> tuple[Secret | None, Value | None]:
     """The secret and its current version, once they do not show any more what was there before this run's write."""
     client = clients("secretsmanager")
-    secret = current_version.settled(partial(current_version.describe, client, name, name), is_former)
+    secret = current_version.read_after_write(partial(current_version.describe, client, name, name), is_former)
     is_readable = secret is not None and not secret.deleted and bool(secret.version_at(CURRENT))
     get_value = partial(secretsmanager.get_value, client, name, CURRENT)
-    value = current_version.settled(
+    value = current_version.read_after_write(
         lambda: require(f"the value of {name}", GET_SECRET_VALUE, get_value),
         lambda value: value is None and is_readable,
     )

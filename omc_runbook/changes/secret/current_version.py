@@ -31,7 +31,7 @@ class InterruptedAfterMove(KeyboardInterrupt):
     """Interrupted in the call that makes a version current, which took effect."""
 
 
-def settled(read: Callable[[], T], is_old: Callable[[T], bool], since: float | None = None) -> T:
+def read_after_write(read: Callable[[], T], is_old: Callable[[T], bool], since: float | None = None) -> T:
     """Read until the answer is not of the time before a write, for SETTLE_SECONDS from it at most.
 
     `since` is when that was, by `time.monotonic`; None for now. See
@@ -64,7 +64,7 @@ def move(client: SecretsManagerClient, secret_id: str, name: str, version: str, 
     what, current = f"secret {name}", partial(read, client, secret_id, name)
 
     def arrived() -> bool:
-        return settled(current, lambda id: id == instead_of) == version
+        return read_after_write(current, lambda id: id == instead_of) == version
 
     call = partial(secretsmanager.move_current, client, secret_id, version, instead_of)
     try:

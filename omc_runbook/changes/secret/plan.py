@@ -123,7 +123,7 @@ class SecretPlan:
     """References to keys that change, each named as in the findings, that name another version than the new one."""
     unreferenced: frozenset[str] = frozenset()
     """Keys that get values, and to which no revision in force refers: no task that this starts has them."""
-    left_to_deploy: tuple[str, ...] = ()
+    deployments_by_hand: tuple[str, ...] = ()
     """What ECS rolled back, and alone refers to keys that get values, with how a person deploys it, in sentences."""
     encrypting: tuple[str, ...] = ()
     """Keys that change, and whose former value cannot read what new tasks encrypt."""
@@ -175,7 +175,7 @@ class SecretPlan:
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and the services that get new tasks."""
         keys = (*(change.sentence for change in self.changed), *self.trials)
-        return keys + start_sentences(self.consumers, self.underway) + self.left_to_deploy
+        return keys + start_sentences(self.consumers, self.underway) + self.deployments_by_hand
 
     def is_against(self, finding: Finding) -> bool:
         """Whether the plan should fix an error: of a key that changes, of the secret, or of a service it redeploys.
@@ -378,7 +378,7 @@ def make_plan(
         is_untried=bool(outdated),
         pinned=frozenset(delivery.pinned_references(snapshot, changed, token)),
         unreferenced=delivery.unreferenced_keys(snapshot, written),
-        left_to_deploy=tuple(delivery.ways_to_deploy(snapshot, written)),
+        deployments_by_hand=tuple(delivery.ways_to_deploy(snapshot, written)),
         encrypting=tuple(_encrypting(snapshot, changed, text)) if is_change else (),
         versions=tuple(each.id for each in snapshot.versions),
     )

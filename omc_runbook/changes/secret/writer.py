@@ -175,7 +175,7 @@ class SecretWriter:
     def prove(self, moved: bool = True) -> None:
         """Verify that the plan's version is current; `moved` says whether this run moved it. Raises as `move` does."""
         plan = self._plan
-        value = current_version.settled(
+        value = current_version.read_after_write(
             self._current,
             lambda value: (value.version_id if value else "") == plan.base and not (moved and self._is_moved_back()),
             self._moved_at,
@@ -206,7 +206,7 @@ class SecretWriter:
 
     def is_current(self, version: str, instead_of: str | None = None) -> bool:
         """Whether a version is current now; a read may still show the one that it has become current `instead_of`."""
-        value = current_version.settled(
+        value = current_version.read_after_write(
             self._current, lambda value: value is not None and value.version_id == instead_of
         )
         return value is not None and value.version_id == version
@@ -335,7 +335,7 @@ class SecretWriter:
             return
         # That the labels are gone is AWS's answer already: where they cannot be read, the change is no less done.
         with suppress(CouldNotLook):
-            current_version.settled(self._labels, lambda labels: not labels.isdisjoint(dropped))
+            current_version.read_after_write(self._labels, lambda labels: not labels.isdisjoint(dropped))
 
     @property
     def _taken_back(self) -> tuple[tuple[str, str], ...]:

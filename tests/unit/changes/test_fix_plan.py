@@ -727,13 +727,13 @@ def test_a_fix_says_that_it_does_not_deploy_what_ecs_rolled_back() -> None:
     snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
     plan = planned(snapshot)
     assert [type(step) for step in plan.steps] == [RestoreVersion] and redeployed(plan) == ["backend", "worker"]
-    [sentence] = plan.left_to_deploy
+    [sentence] = plan.deployments_by_hand
     assert sentence.startswith("ECS rolled ohmycoins-staging-worker:8 of worker back") and sentence in plan.sentences
     assert "--task-definition ohmycoins-staging-worker:8 --force" in report.manual_fixes(plan).to_text()
     [finding] = [each for each in follow(root_causes.diagnose(snapshot), plan, snapshot) if each.check == "key-missing"]
     assert "--service worker --task-definition ohmycoins-staging-worker:8 --force" in finding.remedy.command
     assert "--service backend --force-new-deployment" in finding.remedy.command
-    assert not planned(former).left_to_deploy
+    assert not planned(former).deployments_by_hand
     # The percentages may leave no room for its tasks, and the revision may be gone since.
     gone = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: replace(new, status="INACTIVE")})
     full = planned(with_service(gone, "worker", minimum_healthy_percent=100, maximum_percent=100))
@@ -741,5 +741,5 @@ def test_a_fix_says_that_it_does_not_deploy_what_ecs_rolled_back() -> None:
         "--task-definition ohmycoins-staging-worker:8 --deployment-configuration" in report.manual_fixes(full).to_text()
     )
     [finding] = [each for each in follow(root_causes.diagnose(gone), full, gone) if each.check == "key-missing"]
-    for remedy in (finding.remedy, *full.left_to_deploy.values()):
+    for remedy in (finding.remedy, *full.deployments_by_hand.values()):
         assert "ohmycoins-staging-worker:8, which is INACTIVE: register it again" in remedy.needs

@@ -745,9 +745,9 @@ def test_a_revision_that_waited_for_a_key_is_left_to_deploy(status: str) -> None
 def test_only_what_waited_for_a_changed_key_is_left_to_deploy() -> None:
     """Another key is in force there, and so are its new values."""
     plan = written(rolled_back(healthy()), "SECRET_KEY")
-    assert not plan.left_to_deploy and "worker have it." in done(plan)
+    assert not plan.deployments_by_hand and "worker have it." in done(plan)
     both = written(rolled_back(healthy()), "SECRET_KEY", "NEWRELIC_KEY")
-    assert both.left_to_deploy and "have the rest, and no revision in force refers to NEWRELIC_KEY." in done(both)
+    assert both.deployments_by_hand and "have the rest, and no revision in force refers to NEWRELIC_KEY." in done(both)
 
 
 def test_new_tasks_are_not_said_to_have_a_key_that_none_refers_to() -> None:

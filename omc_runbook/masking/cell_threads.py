@@ -12,7 +12,7 @@ _threads: set[threading.Thread] = set()
 
 
 @contextmanager
-def noticed() -> Iterator[None]:
+def watch() -> Iterator[None]:
     """Notice the threads that begin within the context and go on; what they print when this process ends is lost."""
     before = {*threading.enumerate()}
     try:
