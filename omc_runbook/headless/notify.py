@@ -97,7 +97,7 @@ def _delivery(notice: Notice, receiver: str, profile: str) -> Callable[[], str]:
     return call
 
 
-def sender(receiver: str, profile: str = "") -> Send:
+def sender(receiver: str, profile: str) -> Send:
     """What delivers messages to a receiver, as runbook.toml spells it; raises UsageError where that cannot work."""
     kind, _, rest = receiver.partition(":")
     if kind == "sns":

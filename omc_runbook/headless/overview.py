@@ -39,7 +39,7 @@ def after_run(folder: Path, runbook_toml: str = "") -> tuple[Line, ...]:
     return (Line(f"Not kept any longer, as runbook.toml says: {names}.", "note"),) if removals else ()
 
 
-def prune(folder: Path, applies: bool, runbook_toml: str = "") -> Iterator[str]:
+def prune(folder: Path, applies: bool, runbook_toml: str) -> Iterator[str]:
     """List the records that a runbook.toml does not keep, and if it is to be applied remove them, in sentences.
 
     Raises UsageError where runbook.toml keeps all, or there is no such folder, and OSError.

@@ -235,7 +235,7 @@ class Configured:
     rule: DiscoveryRule | None
 
 
-def read_configured(runbook_toml: str = "") -> Configured:
+def read_configured(runbook_toml: str) -> Configured:
     """Which environments in AWS have a table in runbook.toml, and its `[discovery]`; raises UsageError as `load`."""
     path = find_file(runbook_toml)
     with _explained(path):

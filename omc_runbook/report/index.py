@@ -64,7 +64,7 @@ def cards(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = "") -
     )
 
 
-def more_cards(snapshot: Snapshot, purposes: Mapping[str, str], runbook_toml: str = "") -> tuple[Card, ...]:
+def more_cards(snapshot: Snapshot, purposes: Mapping[str, str], runbook_toml: str) -> tuple[Card, ...]:
     """A card for each runbook by what its notebook says it is for."""
     parameters = _parameters(snapshot, runbook_toml)
     return tuple(Card(f"{text[:1].upper()}{text[1:]}", "", name, parameters) for name, text in purposes.items())

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import DotenvPlan, diff_lines
 from omc_runbook.changes.dotenv.values import RANDOM
+from omc_runbook.checks.dotenv import workstation_of
 from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
 from omc_runbook.report import changes
@@ -31,7 +32,7 @@ SHORT = 60
 
 def inventory(snapshot: Snapshot) -> Table:
     """The checkout, its .env, and which checks this machine allows."""
-    workstation = _workstation_of(snapshot)
+    workstation = workstation_of(snapshot)
     file, git, settings = workstation.dotenv, workstation.git, workstation.checkout.settings
     template, compose = workstation.checkout.template, workstation.checkout.compose
     entries = counted(len(template.entries), "variable") if template else "missing"
@@ -88,7 +89,7 @@ def variables(snapshot: Snapshot) -> Table:
 
     Variables whose value in the template works on any machine are only counted.
     """
-    workstation = _workstation_of(snapshot)
+    workstation = workstation_of(snapshot)
     entries = workstation.checkout.template_entries
     required = workstation.required
     active = [entry for entry in entries if not entry.commented_out or entry.name in required]
@@ -172,7 +173,7 @@ def result(setup: DotenvPlan, result: DotenvResult | None) -> Banner:
 
 def start(result: DotenvResult | None, snapshot: Snapshot) -> Listing:
     """What the application rejected at its start, by variable; without a start, what loading Settings rejected."""
-    workstation = _workstation_of(snapshot)
+    workstation = workstation_of(snapshot)
     from_log = result.start.problems if result else None
     loaded = workstation.settings_result
     rejections = from_log if from_log is not None else loaded.messages if loaded else ()
@@ -230,7 +231,7 @@ def undo(setup: DotenvPlan, result: DotenvResult | None) -> Listing:
 
 def by_hand(snapshot: Snapshot) -> Listing:
     """The guide's commands for the same."""
-    workstation = _workstation_of(snapshot)
+    workstation = workstation_of(snapshot)
     checkout, compose = workstation.checkout, workstation.compose_program
     template = checkout.template.file.name if checkout.template else NAMES[0]
     application = checkout.application
@@ -246,11 +247,6 @@ def by_hand(snapshot: Snapshot) -> Listing:
         ["read the log", command(*compose, "logs", *([application.name] if application else []))],
     ]
     return Listing("By hand", [Entry(what, command=how) for what, how in rows])
-
-
-def _workstation_of(snapshot: Snapshot) -> Workstation:
-    assert snapshot.workstation is not None, "local_setup always reads the workstation"
-    return snapshot.workstation
 
 
 def _lines(setup: DotenvPlan) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from omc_runbook.runbooks.run import Target, find_settings, reach, sign_in
 T = TypeVar("T")
 
 
-def reach_each(runbook: str, environments: Sequence[str], runbook_toml: str = "") -> tuple[Target, ...]:
+def reach_each(runbook: str, environments: Sequence[str], runbook_toml: str) -> tuple[Target, ...]:
     """`reach` each environment, `naming` it; raises as `reach` does."""
     targets = []
     for name in environments:
@@ -27,7 +27,7 @@ def reach_each(runbook: str, environments: Sequence[str], runbook_toml: str = ""
 
 
 def reach_some(
-    runbook: str, environments: Sequence[str], runbook_toml: str = ""
+    runbook: str, environments: Sequence[str], runbook_toml: str
 ) -> tuple[tuple[Target, ...], tuple[UnreadTarget, ...]]:
     """`reach` those environments that can be, and say why the others cannot.
 

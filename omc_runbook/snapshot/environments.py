@@ -80,7 +80,7 @@ def find_environments(runbook_toml: str = "") -> Environments:
     return Environments((*own, *others), tuple(dict.fromkeys(unread)))
 
 
-def home_environment(runbook_toml: str = "") -> Environment:
+def home_environment(runbook_toml: str) -> Environment:
     """Stands for what discovery searches without a table: the caller's account, or that of the role of all."""
     home = replace(load("*", runbook_toml, may_be_new=True), name="discovery")
     if "*" in home.names.role_arn:
@@ -89,7 +89,7 @@ def home_environment(runbook_toml: str = "") -> Environment:
     return home
 
 
-def searching_roles(runbook_toml: str = "") -> frozenset[str]:
+def searching_roles(runbook_toml: str) -> frozenset[str]:
     """The ARNs of the roles as which discovery searches, those of tables too; "" for the caller without one."""
     tables = (load(name, runbook_toml) for name in read_configured(runbook_toml).environments)
     return frozenset(each.names.role_arn for each in (home_environment(runbook_toml), *tables))

@@ -44,7 +44,7 @@ def is_alone(line: str, known: Collection[str]) -> bool:
     return match is not None and is_name(match[1], known) and (match[1].isupper() or match[1].casefold() in known)
 
 
-def match_assignment(line: str, known: Collection[str] = ()) -> re.Match[str] | None:
+def match_assignment(line: str, known: Collection[str]) -> re.Match[str] | None:
     """A line that looks like an assignment, as its name, separator, blanks, quote and rest; None for any other.
 
     A word with nothing but = after it may be a piece of a value, as of one in base64; and so may one before a colon.
