@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -103,11 +103,7 @@ class KeyInEnvironment:
             foreign = ownership.why_not_family(snapshot, definition.family)
             own = () if foreign else tuple(service for service in users if ownership.may_redeploy(snapshot, service))
             notes += [foreign] if foreign else []
-            for service in users:
-                if service.controller != "ECS":
-                    notes.append(f"{service.name} is deployed by {service.controller}: deploy the new revision there.")
-                elif why := ownership.why_not_service(snapshot, service.name):
-                    notes.append(why)
+            notes += _deployed_by_others(snapshot, users)
             if edits and terraform_dir is None and not foreign:
                 corrections.append(Correction(definition, edits, own, (), source_of(snapshot, [definition])))
             without_reference += [service.name for service in own if edits]
@@ -255,6 +251,15 @@ def refuse_same(values: Mapping[str, Mapping[str, NewValue]]) -> None:
             raise UsageError(
                 f"{key} would be the same in {one} and {other}: give each a value of its own. Nothing was written."
             )
+
+
+def _deployed_by_others(snapshot: Snapshot, services: Iterable[Service]) -> Iterator[str]:
+    """Why some services are not redeployed by this run, in sentences."""
+    for service in services:
+        if service.controller != "ECS":
+            yield f"{service.name} is deployed by {service.controller}: deploy the new revision there."
+        elif why := ownership.why_not_service(snapshot, service.name):
+            yield why
 
 
 def _is_filled(member: Member | None) -> bool:
