@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omc_runbook.model import regular_file
-from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError, UsageError, outdated_plan
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 from omc_runbook.textfile import private_file
@@ -104,10 +104,7 @@ def _refuse_changed(path: Path, before: bytes | None) -> None:
     """Raise ConflictError where a file has another content than the plan was made on."""
     if read(path) != before:
         event = "was changed" if before is not None else "was created"
-        raise ConflictError(
-            f"{path} {event} since the plan was made: it was not overwritten. Run again to make a new plan.",
-            says_next=True,
-        )
+        raise outdated_plan(f"{path} {event} since the plan was made: it was not overwritten.")
 
 
 def remove(path: Path, content: bytes) -> None:

@@ -11,6 +11,9 @@ OUT_OF_MEMORY = "Memory ran out: let this process have more, then run again."
 OUT_OF_FILES = "Too many files are open: let this process open more (ulimit -n), then run again."
 
 
+FailureKind = Literal["", "credentials", "no-answer", "in-doubt"]
+
+
 class RunbookError(Exception):
     """A runbook cannot go on; the message is one sentence for the person who ran it (exit code 2)."""
 
@@ -58,13 +61,7 @@ class CannotFollow(CannotEdit):
 class CouldNotLook(RunbookError):
     """AWS could not be reached, or refused every call (exit code 2)."""
 
-    def __init__(
-        self,
-        message: str = "",
-        kind: Literal["", "credentials", "no-answer", "in-doubt"] = "",
-        *,
-        says_next: bool = False,
-    ) -> None:
+    def __init__(self, message: str = "", kind: FailureKind = "", *, says_next: bool = False) -> None:
         super().__init__(message)
         self.kind, self.says_next = kind, says_next
         """Where it counts, why: every later call with these credentials fails too; a read has no answer; a change that
@@ -77,6 +74,11 @@ class ConflictError(RunbookError):
     def __init__(self, message: str = "", *, says_next: bool = False) -> None:
         super().__init__(message)
         self.says_next = says_next
+
+
+def outdated_plan(fact: str) -> ConflictError:
+    """The error where a plan does not fit any more what it was made for, in a sentence."""
+    return ConflictError(f"{fact} Run again to make a new plan.", says_next=True)
 
 
 class Interrupted(RunbookError):

@@ -24,7 +24,7 @@ from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.changes.take_back import Reversal
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError, outdated_plan
 from omc_runbook.repository import git
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import command, plan_json
@@ -81,11 +81,7 @@ def _refuse(plan: AddKeyPlan) -> None:
     for edit in plan.edits:
         files.refuse_unwritable(edit.file.path)
         if files.read(edit.file.path) != edit.file.raw:
-            raise ConflictError(
-                f"{edit.file.path} was changed since the plan was made: nothing was done. Run again to make a new"
-                " plan.",
-                says_next=True,
-            )
+            raise outdated_plan(f"{edit.file.path} was changed since the plan was made: nothing was done.")
 
 
 class _KeyAddition:

@@ -27,7 +27,7 @@ from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.changes.take_back import Reversal
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, CouldNotLook
+from omc_runbook.model.errors import ConflictError, CouldNotLook, outdated_plan
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.grouping import batches
 from omc_runbook.snapshot.roles import DECRYPT
@@ -174,10 +174,8 @@ class _Fix:
         for service in self._describe([*planned]):
             primary, before = service.primary, planned[service.name].primary
             if primary and before and primary.id != before.id and service.name not in self._plan.underway:
-                raise ConflictError(
+                raise outdated_plan(
                     f"{service.name} was deployed since the plan was made, by {primary.id}: it was not deployed again."
-                    " Run again to make a new plan.",
-                    says_next=True,
                 )
 
     def _undelete(self, step: RestoreSecret) -> Iterator[Change]:
@@ -203,10 +201,9 @@ class _Fix:
         client, what = self._clients("iam"), f"policy {step.policy} of role {step.role}"
         read = partial(require, what, "iam:GetRolePolicy", partial(iam.find_inline, client, step.role, step.policy))
         if read() is not None:
-            raise ConflictError(
+            raise outdated_plan(
                 f"Somebody has given role {step.role} a policy {step.policy} since the plan was made: it was not"
-                " overwritten. Run again to make a new plan.",
-                says_next=True,
+                " overwritten."
             )
         put_policy = partial(iam.put_inline, client, step.role, step.policy, step.document)
 
@@ -241,10 +238,9 @@ class _Fix:
             expected_arn = step.revision_arn or step.definition.arn
             if now.get(name) != expected_arn:
                 runs = now[name].rpartition("/")[2] if name in now else "nothing"
-                raise ConflictError(
+                raise outdated_plan(
                     f"{name} runs {runs} and no longer {expected_arn.rpartition('/')[2]} of the plan: it was not"
-                    " changed. Run again to make a new plan.",
-                    says_next=True,
+                    " changed."
                 )
         revision = step.revision_arn
         if not revision:
@@ -268,10 +264,8 @@ class _Fix:
         what, read = f"task definition {definition.family}", "ecs:DescribeTaskDefinition"
         newest = require(what, read, lambda: definitions.describe_task_definition(client, definition.family))
         if self._is_later(newest):
-            raise ConflictError(
-                f"Somebody has registered {newest.label} since the plan was made: no other revision was"
-                " registered. Run again to make a new plan.",
-                says_next=True,
+            raise outdated_plan(
+                f"Somebody has registered {newest.label} since the plan was made: no other revision was registered."
             )
         if require(what, read, lambda: definitions.is_edited(client, newest.arn, definition.arn, step.edits)):
             return newest, newest
@@ -294,11 +288,7 @@ class _Fix:
         other = attempt(f"task definition {label}", "ecs:DescribeTaskDefinition", describe)
         # One that was deregistered before the plan was made is not the newest, but its number is not used again.
         if not isinstance(other, ReadFailure) and self._is_later(other):
-            raise ConflictError(
-                f"Somebody has registered {label} at the same time: {corrected.label} is not used. Run again to make a"
-                " new plan.",
-                says_next=True,
-            )
+            raise outdated_plan(f"Somebody has registered {label} at the same time: {corrected.label} is not used.")
 
     def _is_later(self, revision: TaskDefinition) -> bool:
         """Whether somebody else has registered a revision since the plan was made."""
