@@ -15,7 +15,7 @@ from omc_runbook.checks.self_grants import administers_iam
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
 from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
-from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity
+from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity, Judge, ResourceCall
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -437,12 +437,18 @@ def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocum
     siblings = [names.secret for names in snapshot.environment.others.values() if not names.secret.startswith("arn:")]
     probes = [f"{name}-AbCdEf" for name in (_ANOTHER, *siblings) if name != snapshot.secret_name]
     matched: dict[str, list[str]] = {}
+    found = snapshot.audit.identities
+    judge = secret_calls.judge_of(snapshot, found) if found else Judge()
     for name in probes:
         if any(name.startswith(each.rpartition("-")[0]) for each in needed):
             continue
         # Which tags another secret has is not known.
-        keys = {"aws:PrincipalArn": identity.arn, **request_keys.of_secret(f"{base}:{name}")}
-        request = PolicyRequest(GET_SECRET_VALUE, f"{base}:{name}", keys)
+        other_keys = request_keys.of_secret(f"{base}:{name}")
+        call = ResourceCall(action=GET_SECRET_VALUE, resource=f"{base}:{name}", keys=other_keys)
+        if judge.verdict(identity, call).decision == "denied":
+            # A permissions boundary, a Deny or the organization keeps the role from it.
+            continue
+        request = PolicyRequest(call.action, call.resource, {"aws:PrincipalArn": identity.arn, **other_keys})
         for applied in apply([policy], request):
             if _may_allow(applied):
                 matched.setdefault(applied.label, []).append(name.rpartition("-")[0])

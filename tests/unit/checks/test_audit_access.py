@@ -202,6 +202,25 @@ def test_a_doubt_names_the_call_that_failed() -> None:
         assert "the secret's resource policy (secretsmanager:GetResourcePolicy: AccessDeniedException)" in evidence
 
 
+@pytest.mark.parametrize("way", ["boundary", "deny", "organization"])
+def test_what_a_wide_statement_allows_may_be_forbidden_elsewhere(way: str) -> None:
+    """A role that a boundary, a Deny or the organization keeps from other secrets may not read them."""
+    wide, exact = (
+        policy("wide", allowing(GET_SECRET_VALUE, "*")),
+        policy("exact", allowing("*", PATTERN), kind="boundary"),
+    )
+    others = policy("others", {"Effect": "Deny", "Action": "secretsmanager:*", "NotResource": PATTERN}, kind="scp")
+    level = (policy("all", allowing("*", "*"), kind="scp"), others)
+    limited = {
+        "boundary": audited(own=(replace(execution_role(wide), boundary=exact),)),
+        "deny": audited(own=(execution_role(wide, replace(others, kind="inline")),)),
+        "organization": audited(own=(execution_role(wide),), levels=(level,), organization=OURS),
+    }
+    assert not found_in(limited[way])
+    is_no_limit = replace(execution_role(wide), boundary=policy("all", allowing("*", "*"), kind="boundary"))
+    assert set(found_in(audited(own=(is_no_limit,)))) == {"wildcard-secret"}
+
+
 def test_a_statement_is_as_wide_as_its_condition_lets_it_be() -> None:
     """A Condition on the secret's ARN or region decides; one on tags is told, since other secrets may have them."""
     for key, value, is_wide in (
