@@ -143,6 +143,11 @@ def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Seque
         _covers(pattern, GET_SECRET_VALUE) for each in remaining for pattern in texts(each["Action"]) or ()
     ):
         grants_json = json.dumps(list(grants), separators=(",", ":"))
+        if _AWS_MANAGED in policy.origin:
+            return Remedy(
+                f"AWS manages {policy.name}: attach a policy of your own to {identity.name} in its place, with what the"
+                f" role needs, of secrets only: {grants_json}."
+            )
         return Remedy(f"Replace {label} of {identity.name} with what the role needs, of secrets only: {grants_json}.")
     replaced = [*grants, *remaining]
     statements = [each for other, own in policy.statements for each in (replaced if other == label else [own])]
@@ -164,7 +169,15 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str], 
     for policy in identity.policies:
         own = [label for label, each in policy.statements if label in labels and _may_name(each, is_gone)]
         remaining = {label: _without_actions(policy, label, is_gone, keeping) for label in own}
-        if None in remaining.values():
+        if None in remaining.values() and _AWS_MANAGED in policy.origin:
+            holder = f"group {policy.group.rpartition('/')[2]}" if policy.group else identity.name
+            ways.append(
+                Remedy(
+                    f"AWS manages {policy.name}: deny {', '.join(actions)} to {identity.name} in an inline policy, or"
+                    f" attach a policy of your own to {holder} in its place."
+                )
+            )
+        elif None in remaining.values():
             ways.append(Remedy(f"Take {', '.join(actions)} out of {', '.join(own)} of {identity.name}."))
         elif own:
             wide += (pattern for label in own for pattern in _wide_patterns(policy, label, is_gone))

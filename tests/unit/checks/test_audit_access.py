@@ -684,6 +684,29 @@ def test_an_execution_role_is_never_unused() -> None:
     assert found_in(audited(last_accesses={ROLE: last_access(None)})) == {}
 
 
+def test_the_statements_of_what_is_certain_alone_are_named() -> None:
+    """Who may write for certain, and perhaps delete, is named by the statement that lets it write."""
+    perhaps = policy("perhaps", allowing("secretsmanager:DeleteSecret", Condition={"StringEquals": {"x:y": "z"}}))
+    deployer = role("deployer", policy("w", allowing("secretsmanager:PutSecretValue")), perhaps)
+    [finding] = found_in(audited(None, deployer))["can-write-secret"]
+    assert finding.evidence[0].endswith("deployer may call secretsmanager:PutSecretValue by w statement 1.")
+
+
+@pytest.mark.parametrize("group", ["", f"arn:aws:iam::{ACCOUNT}:group/developers"])
+def test_a_policy_that_aws_manages_is_replaced_or_outdone(group: str) -> None:
+    """Nobody can take an action out of it: the remedy says what can be done instead."""
+    statement = {"NotAction": ["iam:*", "organizations:*"], "Resource": "*"}
+    origin = "arn:aws:iam::aws:policy/PowerUserAccess"
+    power = replace(policy("PowerUserAccess", statement, kind="managed", origin=origin), group=group)
+    [finding] = found_in(audited(None, user("dev", power)))["human-may-read"]
+    assert finding.remedy.command == (
+        "AWS manages PowerUserAccess: deny secretsmanager:GetSecretValue to dev in an inline policy, or attach a policy"
+        f" of your own to {'group developers' if group else 'dev'} in its place."
+    )
+    [finding] = found_in(audited(own=(execution_role(power),)))["wildcard-secret"]
+    assert finding.remedy.command.startswith("AWS manages PowerUserAccess: attach a policy of your own to ")
+
+
 def test_those_who_may_write_are_a_remark() -> None:
     """A deployment's role that may write the secret is listed, and is no problem."""
     writer = role("deploys", policy("w", allowing("secretsmanager:PutSecretValue")), trusts=CODE_HOST)
