@@ -227,7 +227,8 @@ def _reads_others(snapshot: Snapshot, identity: Identity, last: LastAccess, sinc
 )
 def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Principals may change the secret."""
-    found, access, others = snapshot.audit.identities, secret_access.of(snapshot), list[PrincipalAccess]()
+    found, access = snapshot.audit.identities, secret_access.of(snapshot)
+    others = list[tuple[PrincipalAccess, list[AccessVerdict]]]()
     for each in access.principals:
         certain = [verdict for verdict in each.changes if verdict.is_possible]
         if certain and secret_access.is_of_tasks(snapshot, each.identity):
@@ -240,7 +241,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             remedy = access_remedies.withdraw(each.identity, _labels(certain), _actions(certain), still_allowed)
             yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), "error")
         elif certain:
-            others.append(each)
+            others.append((each, certain))
         elif each.changes and secret_access.is_of_tasks(snapshot, each.identity):
             yield Uncertain(
                 each.identity.name, (f"Whether it may change the secret: {conditions_of(snapshot, each.changes)}",)
@@ -249,8 +250,8 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         lines = (
             *(
                 f"{_SOURCE}: {each.identity.name} may call"
-                f" {', '.join(v.action for v in each.changes if v.is_possible)} by {statements_of(each.changes)}."
-                for each in others
+                f" {', '.join(v.action for v in certain)} by {statements_of(certain)}."
+                for each, certain in others
             ),
             *([secret_access.unless_forbidden(snapshot)] if found and found.levels is None else []),
         )
