@@ -90,7 +90,10 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another account may read the secret."""
-    for outsider in secret_access.of(snapshot).outsiders:
+    access = secret_access.of(snapshot)
+    by_arn = {each.identity.arn: each for each in (*access.principals, *access.administrators)}
+    administrators = {each.identity.arn for each in access.administrators}
+    for outsider in access.outsiders:
         doubt = outsider.doubt
         if outsider.kind == "account" and outsider.way == "resource policy":
             facts = [f"GetResourcePolicy: {outsider.allows} {GET_SECRET_VALUE} to {outsider.principal}.{doubt}"]
@@ -111,9 +114,15 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
             role = outsider.role.rpartition("/")[2]
             is_open = outsider.kind == "everybody"
             whom = "everybody, in any account," if is_open else outsider.principal
-            facts = [f"{_SOURCE}: the trust policy of {role}, which may read the secret, lets {whom} assume it.{doubt}"]
+            way = by_arn[outsider.role]
+            gets_in = "may read the secret" if way.read.is_possible else way.reach
+            facts = [f"{_SOURCE}: the trust policy of {role}, which {gets_in}, lets {whom} assume it.{doubt}"]
             severity: Severity = "error" if is_open and not doubt else "warning"
             remedy = access_remedies.distrust(snapshot, outsider)
+            if outsider.role in administrators and not is_open:
+                # Each account that an organization made has such a role.
+                whose = f"{outsider.principal} is meant to administer this account, as an organization's management is"
+                severity, remedy = "info", access_remedies.leave(whose, remedy)
             yield Evidence(outsider.principal, tuple(facts), remedy, severity=severity)
 
 
@@ -347,7 +356,8 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
     """Anybody whom an identity provider knows may read the secret."""
     access, identities = secret_access.of(snapshot), snapshot.audit.identities
     controls = identities.resource_controls if identities else ()
-    for each in (*access.readers, *access.administrators):
+    entering = [each for each in access.principals if each.reads_somehow or each.lets_itself_in]
+    for each in (*entering, *access.administrators):
         role = each.identity
         if role.trust is None or access_remedies.is_managed_elsewhere(role):
             continue
@@ -361,7 +371,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
             facts = (
                 f"{_SOURCE}: {found.statement} lets {found.issuer} begin sessions by {action}, without a Condition on"
                 f" {found.claim} that says whose.",
-                f"{who} {role.name} may read the secret by {each.read_by}.",
+                f"{who} {role.name} {each.reach}.",
             )
             remedy = remedies.trust(role.name, limited(role.trust, found))
             needs = f"Restrict {found.claim} to the subject that is meant, instead of {found.subject}."

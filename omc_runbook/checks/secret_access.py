@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -88,6 +88,16 @@ class PrincipalAccess:
     def lets_itself_in(self) -> bool:
         """Whether it may read the secret only once it has let itself in, itself or as another role."""
         return any(verdict.is_possible for verdict in self.becomes) or bool(self.steps)
+
+    @property
+    def reach(self) -> str:
+        """How a role gets at the values that may read the secret, let itself in or do everything, after its name."""
+        if self.reads_somehow:
+            return f"may read the secret by {self.read_by}"
+        if self.steps:
+            return f"may assume {roles_of(self.steps)}, and so let itself in"
+        possible = [verdict for verdict in self.becomes if verdict.is_possible]
+        return f"may {f'call {actions_of(possible)}' if possible else 'do everything'}, and so let itself in"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -279,11 +289,17 @@ def of(snapshot: Snapshot) -> SecretAccess:
             by_label = _by_label(snapshot, found, judge, identity)
             access = replace(access, becomes=tuple(grants.of(identity)), by_label=by_label)
         principals.append(access)
-    return SecretAccess(
-        principals=tuple(each for each in _with_steps(judge, found.identities, principals) if _may_something(each)),
-        administrators=tuple(administrators),
-        outsiders=tuple(_outsiders(snapshot, found, targets)),
+    principals = [each for each in _with_steps(judge, found.identities, principals) if _may_something(each)]
+    # Who lets itself in is a finding of its own.
+    becoming = [each.identity for each in principals if each.chain]
+    becoming += [each.identity for each in administrators]
+    other_ways = [each.identity for each in principals if each.lets_itself_in and not each.chain]
+    entering = (
+        *_outsiders(snapshot, found, targets),
+        *_entering(becoming, snapshot.account, found.resource_controls, ("account", "everybody")),
+        *_entering(other_ways, snapshot.account, found.resource_controls, ("everybody",)),
     )
+    return SecretAccess(principals=tuple(principals), administrators=tuple(administrators), outsiders=entering)
 
 
 def _may_something(each: PrincipalAccess) -> bool:
@@ -511,6 +527,16 @@ def _as_account(account: str) -> dict[str, str | Sequence[str]]:
         "aws:SourceVpce": (),
         "kms:CallerAccount": account,
     }
+
+
+def _entering(
+    roles: Iterable[Identity], own: str, controls: Sequence[PolicyDocument], kinds: Collection[str]
+) -> Iterator[Outsider]:
+    """Who of these kinds may assume roles that get at the secret, without being readers of it themselves."""
+    for role in roles:
+        if role.trust is not None and not role.is_service_linked:
+            outside = _let_in(role.trust, ASSUME_ROLE, role.arn, own, controls, "trust policy", role.arn)
+            yield from (each for each in outside if each.kind in kinds)
 
 
 def _trusted_outside(role: Identity, own: str, controls: Sequence[PolicyDocument]) -> Iterator[Outsider]:

@@ -1155,6 +1155,36 @@ def test_an_administrator_that_strangers_may_become_is_found() -> None:
     assert finding.severity == "error" and "by sts:AssumeRoleWithWebIdentity, " in finding.evidence[0]
 
 
+def test_who_lets_itself_in_and_whom_strangers_may_become_is_found() -> None:
+    """A provider's strangers read what the role gives itself; a Deny for an administrator gives nothing."""
+    grants = policy("grants", allowing("iam:PutRolePolicy", "*"))
+    [finding] = found_in(audited(None, replace(federated("ci"), policies=(grants,))))["federated-any-subject"]
+    assert "ci may call iam:PutRolePolicy, and so let itself in." in finding.evidence[1]
+    denied = replace(federated("admin"), policies=(EVERYTHING, policy("no", DENIES)))
+    [finding] = found_in(audited(None, denied))["federated-any-subject"]
+    assert "admin may do everything, and so let itself in." in finding.evidence[1]
+
+
+@pytest.mark.parametrize(
+    ("identity", "severity"),
+    [
+        (role("admin", EVERYTHING, trusts={"AWS": STRANGER}), "info"),
+        (role("admin", EVERYTHING, trusts={"AWS": "*"}), "error"),
+        (role("hop", policy("hop", allowing("sts:AssumeRole", ROLE)), trusts={"AWS": STRANGER}), "warning"),
+        (role("eve", policy("iam", allowing("iam:*", "*")), trusts={"AWS": "*"}), "error"),
+    ],
+    ids=["administrator", "everybody's administrator", "chain", "everybody's own grant"],
+)
+def test_another_account_may_read_over_a_role_that_is_no_reader(identity: Identity, severity: str) -> None:
+    """Whoever may become an administrator, or a role that becomes a reader, may read, too."""
+    own = replace(
+        execution_role(), trust=policy("t", {"Action": "sts:AssumeRole", "Principal": ANYBODY_HERE}, kind="trust")
+    )
+    [finding] = found_in(audited(None, identity, own=(own,)))["other-account-reads"]
+    assert finding.severity == severity and f"the trust policy of {identity.name}, which may" in finding.evidence[0]
+    assert finding.remedy.command.startswith("Leave it if") is (severity == "info")
+
+
 OWN = f"arn:aws:iam::{ACCOUNT}"
 DENIES = {"Effect": "Deny", "Action": GET_SECRET_VALUE, "Resource": "*"}
 
