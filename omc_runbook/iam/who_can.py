@@ -40,6 +40,7 @@ ORGANIZATION = "the organization's policies"
 GRANTS = "the key's grants"
 """The doubt about a call that only grants of the key could still allow, which were not read."""
 ASSUME_ROLE = "sts:AssumeRole"
+_TAG_SESSION, _PRINCIPAL_TAG = "sts:TagSession", "aws:PrincipalTag/"
 
 _CHOSEN = frozenset(
     name.lower()
@@ -109,6 +110,14 @@ class Identity:
     def session_prefix(self) -> str:
         """What the ARNs of its sessions begin with: "arn:PARTITION:sts::ACCOUNT"."""
         return f"arn:{partition_in(self.arn)}:sts::{self.account}"
+
+    @cached_property
+    def takes_session_tags(self) -> bool:
+        """Whether a role's sessions may bring tags of their own, in the place of the role's.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+        """
+        return not self.session and self.trust is not None and leaves_open([self.trust], _TAG_SESSION)
 
     @cached_property
     def is_administrator(self) -> bool:
@@ -197,8 +206,16 @@ class Judge:
     time: datetime | None = None
 
     def verdict(self, identity: Identity, call: ResourceCall) -> AccessVerdict:
-        """Judge one call of one identity of the resource's own account."""
-        request = self._request(identity, call)
+        """Judge one call of one identity of the resource's own account.
+
+        A role is judged by its own tags; where these deny the call, by whatever tags its sessions may bring.
+        """
+        verdict = self._verdict(identity, call, self._request(identity, call))
+        if verdict.decision == "denied" and identity.takes_session_tags:
+            return self._verdict(identity, call, self._request(identity, call, has_own_tags=False))
+        return verdict
+
+    def _verdict(self, identity: Identity, call: ResourceCall, request: PolicyRequest) -> AccessVerdict:
         own = apply(identity.policies, request)
         direct = apply(call.policies, replace(request, principals=identity.names))
         granted = True if identity.arn in call.granted else None if call.has_unread_grants else False
@@ -285,8 +302,10 @@ class Judge:
         verdicts = [self.verdict(identity, replace(call, resource=each)) for each in dict.fromkeys(resources)]
         return max(verdicts, key=lambda verdict: _ORDER[verdict.decision] + 0.5 * verdict.is_conditional)
 
-    def _request(self, identity: Identity, call: ResourceCall) -> PolicyRequest:
+    def _request(self, identity: Identity, call: ResourceCall, *, has_own_tags: bool = True) -> PolicyRequest:
         keys = {**self._keys(identity), **call.keys}
+        if not has_own_tags:
+            keys = {name: value for name, value in keys.items() if not name.startswith(_PRINCIPAL_TAG)}
         policies = (
             *(*identity.policies, *call.policies, *((identity.boundary,) if identity.boundary else ())),
             *(policy for level in self.levels or () for policy in level),

@@ -182,6 +182,36 @@ def test_who_may_assume_a_role(account: str) -> None:
     assert [*assumptions(JUDGE, everybody, role("tasks"))] == []
 
 
+@pytest.mark.parametrize(
+    ("tags", "trusts", "decision"),
+    [
+        ({}, ["sts:AssumeRole", "sts:TagSession"], "unknown"),
+        ({"team": "other"}, "sts:*", "unknown"),
+        ({"team": "core"}, ["sts:AssumeRole", "sts:TagSession"], "allowed"),
+        ({}, "sts:AssumeRole", "denied"),
+    ],
+)
+def test_a_session_may_bring_tags_of_its_own(tags: dict[str, str], trusts: object, decision: str) -> None:
+    """They stand in the place of the role's, where its trust policy lets them: by which, nobody knows here."""
+    by_tag = {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "core"}}}
+    reader = replace(role("reader", policy({"Action": "x:Read", **by_tag})), tags=tags)
+    reader = replace(reader, trust=policy({"Action": trusts, "Principal": {"AWS": ROOT}}, kind="trust"))
+    verdict = JUDGE.verdict(reader, ResourceCall(action="x:Read", resource="*"))
+    assert verdict.decision == decision
+    assert verdict.doubts == (("aws:PrincipalTag/team",) if decision == "unknown" else ())
+    never = replace(reader, policies=(*reader.policies, policy({"Effect": "Deny", "Action": "x:*"})))
+    assert JUDGE.verdict(never, ResourceCall(action="x:Read", resource="*")).decision == "denied"
+
+
+def test_the_doubt_is_the_variable_that_is_not_known() -> None:
+    """What it is compared with is known, and says nothing of what to look at."""
+    by_owner = {"Condition": {"StringEquals": {"aws:ResourceTag/owner": ["${aws:SourceIdentity}", "nobody"]}}}
+    call = replace(CALL, keys={"aws:ResourceTag/owner": "alice"})
+    verdict = JUDGE.verdict(role("reader", policy({**by_owner})), call)
+    assert verdict.doubts == ("aws:SourceIdentity",) and verdict.is_conditional
+    assert JUDGE.verdict(role("reader", policy({**by_owner})), CALL).doubts == ("aws:ResourceTag/owner",)
+
+
 def test_chains_go_as_far_as_they_are_certain() -> None:
     """The shortest way is found; behind a step that depends on the call, nobody is followed."""
     target = role("reader", trusts={"AWS": ROOT})
