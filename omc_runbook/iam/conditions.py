@@ -124,7 +124,10 @@ def _expression(pieces: tuple[str | None, ...], glob: bool, fold: bool) -> re.Pa
 
 
 def evaluate_condition(block: Any, keys: ConditionKeys) -> Iterator[tuple[str, Truth]]:
-    """Evaluate a Condition element: yields (condition key or operator, truth) for each test; all must be true."""
+    """Evaluate a Condition element: yields (condition key or operator, truth) for each test; all must be true.
+
+    Where the key is known and a policy variable that it is compared with is not, the variable is named instead.
+    """
     if not isinstance(block, Mapping):
         yield "Condition", None
         return
@@ -133,7 +136,9 @@ def evaluate_condition(block: Any, keys: ConditionKeys) -> Iterator[tuple[str, T
             yield name, None
             continue
         for key, patterns in tests.items():
-            yield key, _test(name, texts(patterns), keys.get(key), keys)
+            truth = _test(name, texts(patterns), keys.get(key), keys)
+            unknown = _unknown_variables(patterns, keys) if truth is None and keys.get(key) is not None else ()
+            yield from ((each, truth) for each in unknown or (key,))
 
 
 def keys_in(block: Any) -> Iterator[str]:
@@ -141,9 +146,19 @@ def keys_in(block: Any) -> Iterator[str]:
     for tests in block.values() if isinstance(block, Mapping) else ():
         for key, patterns in tests.items() if isinstance(tests, Mapping) else ():
             yield key
-            for variable in _VARIABLE.findall(" ".join(texts(patterns) or ())):
-                if variable not in _LITERALS:
-                    yield variable.partition(",")[0].strip()
+            yield from _variables_in(patterns)
+
+
+def _variables_in(patterns: Any) -> Iterator[str]:
+    """The condition keys of the policy variables in what a test compares with."""
+    for variable in _VARIABLE.findall(" ".join(texts(patterns) or ())):
+        if variable not in _LITERALS:
+            yield variable.partition(",")[0].strip()
+
+
+def _unknown_variables(patterns: Any, keys: ConditionKeys) -> list[str]:
+    names = _variables_in(patterns) if keys.variables else ()
+    return [name for name in dict.fromkeys(names) if keys.get(name) is None]
 
 
 def _test(name: str, patterns: list[str] | None, actual: tuple[str, ...] | None, keys: ConditionKeys) -> Truth:
