@@ -53,7 +53,11 @@ def _withdraw_everywhere(
 ) -> Remedy:
     """Take an action out of an identity's own policies, and the identity out of a policy that names it or everybody."""
     own_labels = [label for label, _ in policy.statements if label in labels] if policy else []
-    document = _without_principal(snapshot, policy, own_labels, identity.arn) if policy and own_labels else None
+    document = None
+    if policy and own_labels:
+        sessions = identity.sessions_among(trusted(policy, "AWS"))
+        names = [identity.arn, *(replace(identity, session=each).session_arn for each in sessions)]
+        document = _without_principal(snapshot, policy, own_labels, *names)
     if document is None or (not document and policy and policy.kind == "trust"):
         return withdraw(identity, labels, (action,))
     others = [label for label in labels if label not in own_labels]
@@ -106,8 +110,8 @@ def distrust(snapshot: Snapshot, outsider: Outsider) -> Remedy:
     return remedies.trust(name, document)
 
 
-def _without_principal(snapshot: Snapshot, policy: PolicyDocument, labels: Sequence[str], principal: str) -> str | None:
-    """A policy's JSON without a principal; where Principal * lets it in, the account stands in its place.
+def _without_principal(snapshot: Snapshot, policy: PolicyDocument, labels: Sequence[str], *names: str) -> str | None:
+    """A policy's JSON without a principal by its names; where Principal * lets it in, the account stands in its place.
 
     None where neither changes it, since it names the principal in another way.
     """
@@ -115,7 +119,7 @@ def _without_principal(snapshot: Snapshot, policy: PolicyDocument, labels: Seque
     if "*" in trusted(PolicyDocument(policy.name, policy.kind, {"Statement": own}), "AWS"):
         return _for_account(policy, labels, _account(snapshot))
     members = (texts(each) or () for _, statement in policy.statements for each in _principals(statement).values())
-    return _without_name(policy, principal) if principal in chain.from_iterable(members) else None
+    return None if {*names}.isdisjoint(chain.from_iterable(members)) else _without_names(policy, names)
 
 
 def _principals(statement: Any) -> Mapping[str, Any]:
@@ -199,8 +203,8 @@ def is_managed_elsewhere(identity: Identity) -> bool:
     return SINGLE_SIGN_ON in identity.arn or identity.is_service_linked
 
 
-def _without_name(policy: PolicyDocument, name: str) -> str:
-    """A resource or trust policy's JSON without one principal; "" where no statement remains."""
+def _without_names(policy: PolicyDocument, names: Collection[str]) -> str:
+    """A resource or trust policy's JSON without these principals; "" where no statement remains."""
     statements = list[Any]()
     for _, statement in policy.statements:
         principals = _principals(statement)
@@ -208,7 +212,7 @@ def _without_name(policy: PolicyDocument, name: str) -> str:
             statements.append(statement)
             continue
         remaining = {
-            kind: [each for each in texts(members) or () if each != name] for kind, members in principals.items()
+            kind: [each for each in texts(members) or () if each not in names] for kind, members in principals.items()
         }
         remaining = {kind: members for kind, members in remaining.items() if members}
         statements += [{**statement, "Principal": remaining}] if remaining else []

@@ -421,6 +421,10 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
         elif each.becomes:
             yield Uncertain(identity.name, (f"Whether it can let itself in: {conditions_of(snapshot, each.becomes)}",))
+        elif each.unjudged_steps:
+            whom, doubts = secret_access.roles_of(each.unjudged_steps), [each.unjudged_steps[0].verdict]
+            reason = f"Whether it can let itself in by assuming {whom}: {conditions_of(snapshot, doubts)}"
+            yield Uncertain(identity.name, (reason,))
     if administrators or assuming:
         allowed = f"{', '.join(administrators)} may call iam:* on everything"
         facts = tuple(f"{_SOURCE}: {fact}." for fact in (*([allowed] if administrators else []), *assuming))
@@ -540,7 +544,8 @@ def _sentences(snapshot: Snapshot, verdicts: Sequence[AccessVerdict]) -> tuple[s
 
 
 def _doubts(snapshot: Snapshot, access: PrincipalAccess) -> tuple[str, ...]:
-    return (f"Whether it may read the secret cannot be judged here: {conditions_of(snapshot, [access.read])}",)
+    by = "" if access.read.is_unjudged else f" by assuming {secret_access.roles_of(access.unjudged_chain)}"
+    return (f"Whether it may read the secret{by} cannot be judged here: {conditions_of(snapshot, [access.way])}",)
 
 
 def _kind(identity: Identity) -> str:

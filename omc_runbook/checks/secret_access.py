@@ -54,6 +54,7 @@ class PrincipalAccess:
     itself in, where it may not read the secret. `chain` is how it may become a role that reads the secret, that role
     last; empty where it may not, or reads the secret itself. `steps` is how it may become an administrator, or a role
     that can let itself in, that role last; empty where it reads the secret or can let itself in without that.
+    `unjudged_chain` and `unjudged_steps` are the same where it cannot be told whether it may take the first of them.
     `sessions` are those that it may begin in tasks that have the secret's values. `by_label` are the verdicts on
     reading versions by other labels than AWSCURRENT, where it may not read by that one.
     """
@@ -65,6 +66,8 @@ class PrincipalAccess:
     chain: tuple[Assumption, ...] = ()
     becomes: tuple[AccessVerdict, ...] = ()
     steps: tuple[Assumption, ...] = ()
+    unjudged_chain: tuple[Assumption, ...] = ()
+    unjudged_steps: tuple[Assumption, ...] = ()
     sessions: tuple[TaskSession, ...] = ()
     by_label: Mapping[str, AccessVerdict] = field(default_factory=dict)
 
@@ -76,13 +79,18 @@ class PrincipalAccess:
     @property
     def way(self) -> AccessVerdict:
         """The verdict by which it reads the secret: its own, or that on the first role that it assumes."""
-        return self.chain[0].verdict if self.chain else self.read
+        return self._roles[0].verdict if self._roles else self.read
+
+    @property
+    def _roles(self) -> tuple[Assumption, ...]:
+        """How it becomes a role that reads the secret, as far as its own verdict does not tell more."""
+        return self.chain or (self.unjudged_chain if self.read.decision == "denied" else ())
 
     @property
     def read_by(self) -> str:
         """By which statements it may read the secret, and over which roles."""
         by = statements_of([self.way])
-        return f"assuming {roles_of(self.chain)}: {by or self.way.action}" if self.chain else by
+        return f"assuming {roles_of(self._roles)}: {by or self.way.action}" if self._roles else by
 
     @property
     def lets_itself_in(self) -> bool:
@@ -168,7 +176,11 @@ class SecretAccess:
     @property
     def unjudged(self) -> tuple[PrincipalAccess, ...]:
         """Those of which it cannot be told whether they may read the secret."""
-        return tuple(each for each in self.principals if each.read.is_unjudged and not each.chain)
+        return tuple(
+            each
+            for each in self.principals
+            if (each.read.is_unjudged or each.unjudged_chain) and not each.reads_somehow
+        )
 
 
 def statements_of(verdicts: Sequence[AccessVerdict]) -> str:
@@ -277,12 +289,14 @@ def of(snapshot: Snapshot) -> SecretAccess:
         if identity.is_administrator:
             administrators.append(PrincipalAccess(identity=identity, read=read))
             continue
+        chain, unjudged = _by_certainty(() if read.is_possible else ways.get(identity.arn, ()))
         access = PrincipalAccess(
             identity=identity,
             read=read,
             changes=tuple(_changes(snapshot, found, judge, identity)),
             passes=_passes(snapshot, judge, identity, passed),
-            chain=() if read.is_possible else ways.get(identity.arn, ()),
+            chain=chain,
+            unjudged_chain=unjudged,
             sessions=tuple(sessions_of(snapshot, judge, identity, open_tasks)),
         )
         if not access.reads_somehow:
@@ -304,7 +318,14 @@ def of(snapshot: Snapshot) -> SecretAccess:
 
 def _may_something(each: PrincipalAccess) -> bool:
     is_open = each.read.decision != "denied"
-    return bool(is_open or each.powers or each.chain or each.becomes or each.steps or each.sessions or each.by_label)
+    unjudged = each.unjudged_chain or each.unjudged_steps
+    ways = each.powers or each.chain or each.becomes or each.steps or each.sessions or each.by_label
+    return bool(is_open or ways or unjudged)
+
+
+def _by_certainty(way: tuple[Assumption, ...]) -> tuple[tuple[Assumption, ...], tuple[Assumption, ...]]:
+    """A chain, and one whose first step cannot be judged: one of the two is empty."""
+    return ((), way) if way and way[0].verdict.is_unjudged else (way, ())
 
 
 def _by_label(snapshot: Snapshot, found: Identities, judge: Judge, identity: Identity) -> dict[str, AccessVerdict]:
@@ -326,7 +347,8 @@ def _with_steps(
     ways = chains(judge, identities, targets)
     for each in principals:
         has_need = not (each.reads_somehow or each.lets_itself_in)
-        yield replace(each, steps=ways.get(each.identity.arn, ())) if has_need else each
+        steps, unjudged = _by_certainty(ways.get(each.identity.arn, ()) if has_need else ())
+        yield replace(each, steps=steps, unjudged_steps=unjudged)
 
 
 def _changes(snapshot: Snapshot, found: Identities, judge: Judge, identity: Identity) -> Iterator[AccessVerdict]:

@@ -106,6 +106,11 @@ class Identity:
         """The ARN of the session that is known."""
         return f"{self.session_prefix}:assumed-role/{self.name}/{self.session}"
 
+    def sessions_among(self, principals: Iterable[str]) -> list[str]:
+        """The names of its sessions that are among the principals of a policy."""
+        prefix = f"{self.session_prefix}:assumed-role/{self.name}/"
+        return sorted({each.removeprefix(prefix) for each in principals if each.startswith(prefix)})
+
     @property
     def session_prefix(self) -> str:
         """What the ARNs of its sessions begin with: "arn:PARTITION:sts::ACCOUNT"."""
@@ -300,7 +305,7 @@ class Judge:
         ]
         resources = [call.resource, *(pattern.replace("*", "x").replace("?", "x") for pattern in patterns)]
         verdicts = [self.verdict(identity, replace(call, resource=each)) for each in dict.fromkeys(resources)]
-        return max(verdicts, key=lambda verdict: _ORDER[verdict.decision] + 0.5 * verdict.is_conditional)
+        return max(verdicts, key=_rank)
 
     def _request(self, identity: Identity, call: ResourceCall, *, has_own_tags: bool = True) -> PolicyRequest:
         keys = {**self._keys(identity), **call.keys}
@@ -372,7 +377,9 @@ def assumptions(
         )
         if identity is role or not is_candidate:
             continue
-        verdict = judge.verdict(identity, call)
+        # Who begins a session names it.
+        sessions = [replace(identity, session=name) for name in identity.sessions_among(principals)]
+        verdict = max((judge.verdict(each, call) for each in (identity, *sessions)), key=_rank)
         if verdict.decision != "denied":
             yield Assumption(identity=identity, role=role, verdict=verdict)
 
@@ -382,10 +389,11 @@ def chains(
 ) -> dict[str, tuple[Assumption, ...]]:
     """Who may assume one of some roles, over other roles too: the shortest chain of each, by ARN, the target last.
 
-    A chain goes on only where each step but the first is certain. Administrators and service-linked roles, of whom
+    A chain goes on only where each step but the first is certain. One whose first step cannot be judged is among them
+    only of who has no other. Administrators and service-linked roles, of whom
     that is known without it, begin none, and the targets themselves neither.
     """
-    found: dict[str, tuple[Assumption, ...]] = {}
+    found, unjudged = dict[str, tuple[Assumption, ...]](), dict[str, tuple[Assumption, ...]]()
     reached = {target.arn for target in targets}
     frontier: list[tuple[Identity, tuple[Assumption, ...]]] = [(target, ()) for target in targets]
     others = [
@@ -396,13 +404,15 @@ def chains(
         following: list[tuple[Identity, tuple[Assumption, ...]]] = []
         for role, chain in frontier:
             for step in assumptions(judge, others, role, speakers):
+                if step.verdict.is_unjudged:
+                    unjudged.setdefault(step.identity.arn, (step, *chain))
                 if not step.verdict.is_possible or step.identity.arn in found:
                     continue
                 found[step.identity.arn] = (step, *chain)
                 if step.verdict.decision == "allowed":
                     following.append((step.identity, (step, *chain)))
         frontier = following
-    return found
+    return unjudged | found
 
 
 def combine(action: str, verdicts: Sequence[AccessVerdict]) -> AccessVerdict:
@@ -432,6 +442,11 @@ def trusted(policy: PolicyDocument, kind: Literal["AWS", "Service", "Federated"]
 def is_assumed_by(role: Identity, service: str) -> bool:
     """Whether a role's trust policy lets a service assume it, as far as that can be judged."""
     return role.trust is not None and trusts(role.trust, service).decision in ("allowed", "unknown")
+
+
+def _rank(verdict: AccessVerdict) -> float:
+    """How much a verdict allows."""
+    return _ORDER[verdict.decision] + 0.5 * verdict.is_conditional
 
 
 def _is_chosen(doubt: str) -> bool:
@@ -480,6 +495,4 @@ def _is_account(name: str, account: str) -> bool:
 
 
 def _is_named(identity: Identity, principals: Collection[str]) -> bool:
-    return identity.arn in principals or any(
-        name.startswith(f"{identity.session_prefix}:assumed-role/{identity.name}/") for name in principals
-    )
+    return identity.arn in principals or bool(identity.sessions_among(principals))

@@ -621,6 +621,36 @@ def test_a_person_who_may_assume_a_reader_reads() -> None:
     assert "assuming between and then reports: assumes statement 1" in found[0].evidence[0]
 
 
+@pytest.mark.parametrize(("reader", "id"), [(READS, "human-may-read"), (EVERYTHING, "can-become-reader")])
+def test_who_perhaps_may_become_a_reader_is_not_clear(reader: PolicyDocument, id: str) -> None:
+    """Whether a trust policy's Condition lets somebody in may be unknown; a certain way is told instead."""
+    of_some_units = {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": [f"{OURS}/r-ab12/ou-ab12-11111111/*"]}}
+    statement = {"Action": "sts:AssumeRole", "Principal": ANYBODY_HERE}
+    unsure = replace(
+        role("reader", reader),
+        trust=policy("trust policy of reader", {**statement, "Condition": of_some_units}, kind="trust"),
+    )
+    bob = user("bob", policy("hop", allowing("sts:AssumeRole", unsure.arn)))
+    snapshot = in_production(audited(None, unsure, bob, organization=OURS))
+    assert "by assuming reader" in unknown_in(snapshot)[id] and "aws:PrincipalOrgPaths" in unknown_in(snapshot)[id]
+    assert id not in found_in(snapshot)
+    if id == "human-may-read":
+        assert ["bob", "user", "unknown"] in [row[:3] for row in tables.readers(snapshot).rows]
+    certain = replace(unsure, trust=policy("trust policy of reader", statement, kind="trust"))
+    assert id in found_in(in_production(audited(None, certain, bob, organization=OURS)))
+
+
+def test_whose_session_a_trust_policy_names_reads() -> None:
+    """Who begins a session names it; the remedy takes it out of the trust policy, and leaves others."""
+    person = role("AWSReservedSSO_ops_1", trusts=SAML, path=SSO)
+    sessions = f"arn:aws:sts::{ACCOUNT}:assumed-role/{person.name}"
+    reader = role("reader", READS, trusts={"AWS": [f"{sessions}/alice", f"{sessions}/bob", f"{OWN}:role/robot"]})
+    [finding] = found_in(in_production(audited(None, reader, person)))["human-may-read"]
+    assert "may read it by assuming reader: trust policy of reader statement 1" in finding.evidence[0]
+    [statement] = document_of(finding, "--policy-document")["Statement"]
+    assert statement["Principal"] == {"AWS": [f"{OWN}:role/robot"]}
+
+
 def test_what_depends_on_how_a_call_is_made_is_said() -> None:
     """A person who may read only with MFA may read; the condition is in the finding."""
     careful = policy("careful", allowing(GET_SECRET_VALUE, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}))
