@@ -356,7 +356,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
     """Anybody whom an identity provider knows may read the secret."""
     access, identities = secret_access.of(snapshot), snapshot.audit.identities
     controls = identities.resource_controls if identities else ()
-    entering = [each for each in access.principals if each.reads_somehow or each.lets_itself_in]
+    entering = [each for each in access.principals if each.gets_values]
     for each in (*entering, *access.administrators):
         role = each.identity
         if role.trust is None or access_remedies.is_managed_elsewhere(role):

@@ -99,13 +99,28 @@ class PrincipalAccess:
 
     @property
     def reach(self) -> str:
-        """How a role gets at the values that may read the secret, let itself in or do everything, after its name."""
+        """How a role gets at the values, if it does (`gets_values`) or is an administrator, after its name."""
         if self.reads_somehow:
             return f"may read the secret by {self.read_by}"
         if self.steps:
             return f"may assume {roles_of(self.steps)}, and so let itself in"
         possible = [verdict for verdict in self.becomes if verdict.is_possible]
+        if not possible and self.runs_tasks and self.passes:
+            return f"may call {self.passes.action}, and so run a task that has the values"
+        if not possible and self.possible_sessions:
+            begins = actions_of([each.verdict for each in self.possible_sessions[:1]])
+            return f"may call {begins}, and so read the values inside a task"
         return f"may {f'call {actions_of(possible)}' if possible else 'do everything'}, and so let itself in"
+
+    @property
+    def runs_tasks(self) -> bool:
+        """Whether it may run tasks of its own with a role that reads the secret, at least in some way."""
+        return self.passes is not None and self.passes.is_possible
+
+    @property
+    def gets_values(self) -> bool:
+        """Whether it gets at the values in any way: reading, letting itself in, or by a task."""
+        return self.reads_somehow or self.lets_itself_in or self.runs_tasks or bool(self.possible_sessions)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -304,10 +319,10 @@ def of(snapshot: Snapshot) -> SecretAccess:
             access = replace(access, becomes=tuple(grants.of(identity)), by_label=by_label)
         principals.append(access)
     principals = [each for each in _with_steps(judge, found.identities, principals) if _may_something(each)]
-    # Who lets itself in is a finding of its own.
+    # Who lets itself in, or gets the values by a task, is a finding of its own.
     becoming = [each.identity for each in principals if each.chain]
     becoming += [each.identity for each in administrators]
-    other_ways = [each.identity for each in principals if each.lets_itself_in and not each.chain]
+    other_ways = [each.identity for each in principals if each.gets_values and not each.reads_somehow]
     entering = (
         *_outsiders(snapshot, found, targets),
         *_entering(becoming, snapshot.account, found.resource_controls, ("account", "everybody")),

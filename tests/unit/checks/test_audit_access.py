@@ -1196,6 +1196,28 @@ def test_who_lets_itself_in_and_whom_strangers_may_become_is_found() -> None:
 
 
 @pytest.mark.parametrize(
+    ("powers", "reach"),
+    [
+        (RUNS_TASKS, "may call iam:PassRole and ecs:RunTask, and so run a task that has the values."),
+        (
+            policy("enters", allowing("ecs:ExecuteCommand", "*")),
+            "may call ecs:ExecuteCommand, and so read the values inside a task.",
+        ),
+    ],
+)
+def test_strangers_who_may_deploy_or_enter_a_task_get_the_values(powers: PolicyDocument, reach: str) -> None:
+    """A pipeline's role that a code host's strangers may become is open, though it reads no secret itself."""
+    snapshot = audited(with_exec(healthy()), replace(federated("ci"), policies=(powers,)))
+    [finding] = found_in(snapshot)["federated-any-subject"]
+    assert finding.severity == "error" and finding.evidence[1].endswith(f"ci {reach}")
+    of_one = federated("ci", {"StringEquals": {f"{HOST}:sub": "repo:company/platform:ref:refs/heads/main"}})
+    narrow = audited(with_exec(healthy()), replace(of_one, policies=(powers,)))
+    assert "federated-any-subject" not in found_in(narrow)
+    everybody = audited(with_exec(healthy()), role("ci", powers, trusts={"AWS": "*"}))
+    assert found_in(everybody)["other-account-reads"][0].severity == "error"
+
+
+@pytest.mark.parametrize(
     ("identity", "severity"),
     [
         (role("admin", EVERYTHING, trusts={"AWS": STRANGER}), "info"),
