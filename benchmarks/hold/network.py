@@ -229,6 +229,7 @@ def _run(workplace: Workplace, way: str, endpoint: str = "") -> tuple[int, dict[
     file.unlink(missing_ok=True)
     more = {"AWS_ENDPOINT_URL": endpoint} if endpoint else {}
     fleet = ("environments=staging",) if runbook == "fleet" else ()
-    ended = workplace.run(runbook, (*words.get(how, ()), *fleet), more)
+    # What takes longer than it may is a failure of its own, told in seconds.
+    ended = workplace.run(runbook, (*words.get(how, ()), *fleet), more, 1.2 * BOUND)
     outcome = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return ended.returncode, outcome, last_line(ended)

@@ -73,9 +73,11 @@ class Workplace:
         self.new_value = secrets.token_hex(24)
         return self.new_value
 
-    def run(self, runbook: str, words: Sequence[str], more: Mapping[str, str] | None = None) -> Any:
-        """`omc-runbook run` to its end; raises subprocess.TimeoutExpired where it has none."""
-        return forked.run(self.command(runbook, words), self.variables | dict(more or {}), self.work, SECONDS)
+    def run(
+        self, runbook: str, words: Sequence[str], more: Mapping[str, str] | None = None, seconds: float = SECONDS
+    ) -> Any:
+        """`omc-runbook run` to its end; raises subprocess.TimeoutExpired where it has none in so many seconds."""
+        return forked.run(self.command(runbook, words), self.variables | dict(more or {}), self.work, seconds)
 
     def call(self, *words: str) -> Any:
         """Another command of omc-runbook, to its end."""
