@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.audit import AuditSettings
@@ -433,19 +439,24 @@ def _explained(path: Path | None) -> Iterator[None]:
     except ValidationError as error:
         # Without the input, which may be a misplaced secret.
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        location = tuple(map(str, first["loc"]))
-        full_name = "__".join(location)
-        variable = _variable_of(location) or _variable_of((full_name,), is_parent=True)
-        if variable and first["type"] == "tuple_type":
-            sentence = f"{'.'.join(location)} must be a list: set {_PREFIX}{full_name.upper()} to one as JSON."
+        kind, location = first["type"], tuple(map(str, first["loc"]))
+        variable = _variable_of(location) if path is None or _is_set_by_variables(location, kind) else ""
+        own_variable = _PREFIX + "__".join(location).upper()
+        what = {"tuple_type": "a list: set {} to one as JSON", "string_type": "a text: set {} to one"}.get(kind)
+        if what and variable.upper().startswith(own_variable):
+            sentence = f"{'.'.join(location)} must be {what.format(own_variable)}."
         else:
-            sentence = _sentence(first["type"], location, first["msg"])
+            sentence = _sentence(kind, location, first["msg"])
         raise UsageError(f"{variable or path} is invalid: {sentence}") from None
     except SettingsError as error:
         field_name = "".join(re.findall(r'field "(\w+)"', str(error)))
+        # Of several in a table, that with the text which is not JSON.
+        text = getattr(error.__cause__, "doc", "")
+        named = [name for name in os.environ if re.fullmatch(rf"{_PREFIX}{field_name}(__.+)?", name, re.IGNORECASE)]
+        variable = next((name for name in named if os.environ[name] == text), named[0])
         raise UsageError(
-            f"{_variable_of((field_name,), is_parent=True)} is invalid: {field_name} is not JSON, such as"
-            ' ["one", "two"] for a list or {"name": "value"} for a table.'
+            f'{variable} is invalid: {field_name} is not JSON, such as ["one", "two"] for a list or'
+            ' {"name": "value"} for a table.'
         ) from None
 
 
@@ -465,15 +476,25 @@ def _variables_of(environment: str) -> dict[str, str]:
     return {field: by_text[text] for field, text in texts if text in by_text}
 
 
-def _variable_of(location: Sequence[str], is_parent: bool = False) -> str:
-    """The OMC_ variable that sets a name, or a table with it, whatever the environment; "" where none does.
-
-    With `is_parent` also one that sets something in it.
-    """
-    tables = ["__".join(location[:length]) for length in range(len(location), 0, -1)]
-    patterns = (rf"OMC_(ENVIRONMENTS__.+__)?{re.escape(table)}{'(__.+)?' if is_parent else ''}" for table in tables)
+def _variable_of(location: Sequence[str]) -> str:
+    """The OMC_ variable that sets a location, something in it, or a table with it; "" where none does."""
+    own, *tables = (_PREFIX + "__".join(location[:length]) for length in range(len(location), 0, -1))
+    patterns = (re.escape(own), rf"{re.escape(own)}__.*", *map(re.escape, tables))
     found = (name for pattern in patterns for name in os.environ if re.fullmatch(pattern, name, re.IGNORECASE))
     return next(found, "")
+
+
+def _is_set_by_variables(location: Sequence[str], kind: str) -> bool:
+    """Whether what is wrong at a location, by pydantic's kind of error, is set by variables and not by the file."""
+    value: Any = EnvSettingsSource(_AllVariables)() | EnvSettingsSource(_Settings)()
+    for part in location[:-1] if kind == "missing" or location[-1] == "[key]" else location:
+        if isinstance(value, list) and part.isdecimal():
+            value = dict(enumerate(value)).get(int(part))
+        elif isinstance(value, dict) and part in value:
+            value = value[part]
+        else:
+            return False
+    return True
 
 
 def _homes_of(name: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -249,6 +250,14 @@ def test_a_variable_for_one_environment_keeps_the_files_other_names(
         ("OMC_SCHEDULES__0__CRON", "@daily", "^OMC_SCHEDULES__0__CRON is .* a list: set OMC_SCHEDULES to one as JSON"),
         ("OMC_ENVIRONMENTS__STAGING__CLUSTERS", '{"other": 1}', "clusters must be a list: set OMC_ENV.*__CLUSTERS to"),
         ("OMC_ENVIRONMENTS__STAGING__SERVCE__X", "api", "^OMC_ENV.*__X is invalid: .* did you mean service"),
+        (
+            "OMC_ENVIRONMENTS__STAGING__SERVICE__",
+            "api",
+            "^OMC_.*__SERVICE__ is invalid: .*service must be a text: set OMC_ENVIRONMENTS__STAGING__SERVICE to one",
+        ),
+        ("OMC_NOTIFY__FINDINGS", "env:HOOK", "^OMC_NOTIFY__FINDINGS is invalid: notify is not JSON"),
+        ("OMC_NOTIFY", '{"findings": "env:HOOK"}', "^OMC_NOTIFY is invalid: notify.findings must be a list, such as"),
+        ("OMC_ACCEPTED", '[{"check": "weak", "reason": 5}]', "^OMC_ACCEPTED is .*reason must be a text, in quotes"),
     ],
 )
 def test_a_bad_variable_is_one_sentence(name: str, value: str, field: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,6 +268,35 @@ def test_a_bad_variable_is_one_sentence(name: str, value: str, field: str, monke
     assert "OMC_" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ('service = "a{b"', "OMC_ENVIRONMENTS__PRODUCTION__SERVICE", "api"),
+        ('clusters = "blue"', "OMC_ENVIRONMENTS__PRODUCTION__CLUSTERS", '["blue"]'),
+        ('[environments.staging]\nclusters = "blue"', "OMC_ENVIRONMENTS", '{"production": {"cluster": "blue"}}'),
+        ('[notify]\npinq = "env:HOOK"', "OMC_NOTIFY", '{"timeout": 5}'),
+        ('[keys.A]\nsecret = "a"', "OMC_KEYS", '{"B": {"required": true}}'),
+        ('[environments."a b"]', "OMC_ENVIRONMENTS", '{"preview": {}}'),
+    ],
+)
+def test_a_variable_is_not_blamed_for_the_file(
+    text: str, name: str, value: str, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that sets something else in the same table, or the same name for another environment, is right."""
+    path = write(bare, text)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=f"^{re.escape(path)} is invalid: "):
+        load("staging", path)
+
+
+def test_of_several_variables_of_a_table_that_which_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their order is."""
+    for name, value in (("TIMEOUT", "5"), ("FINDINGS", "env:HOOK"), ("REMIND_DAYS", "[1]")):
+        monkeypatch.setenv(f"OMC_NOTIFY__{name}", value)
+    with pytest.raises(UsageError, match=r"^OMC_NOTIFY__FINDINGS is invalid: notify is not JSON"):
+        load("staging")
 
 
 @pytest.mark.parametrize(
