@@ -45,6 +45,15 @@ GUIDE = "the guide"
 _PREFIX = "OMC_"
 _NEAR = 0.82
 """Least likeness, of 1, of a variable and the one that may be meant: more than of another program's."""
+_FOLDED = (
+    ("key", rf"(?P<table>(?i:{_PREFIX}KEYS))__.*", '{"NEW_API_KEY": {"required": true}}'),
+    (
+        "tag",
+        rf"(?P<table>(?i:{_PREFIX}(DISCOVERY__TAGS|ENVIRONMENTS__.+__SECRET_TAGS)))__.*[A-Z].*",
+        '{"Project": "coins"}',
+    ),
+)
+"""What has a name in that of a variable, as a pattern, and how it looks as JSON."""
 _PARSED = 16
 """How many texts of runbook.toml are remembered with what they say."""
 
@@ -408,8 +417,9 @@ def _misspelt(variables: Iterable[str]) -> Iterator[str]:
     known = [name.upper() for name in (*_Settings.model_fields, *Names.model_fields)]
     for variable in variables:
         name, *fields = variable.upper().removeprefix(_PREFIX).split("__")
-        if name not in known and (near := closest(name, known, _NEAR)):
-            right_name = "__".join((f"{_PREFIX}{near}", *fields))
+        near = name if name in known else closest(name, known, _NEAR)
+        right_name = "__".join((f"{_PREFIX}{near}", *(fields if near.lower() in _TABLES else ())))
+        if near and right_name != variable.upper():
             yield f"{variable} is not a variable of omc-runbook, and is ignored: did you mean {right_name}?"
 
 
@@ -423,12 +433,31 @@ def _parse_content(path: Path | None, content: bytes, variables: frozenset[tuple
         if not text and re.fullmatch(rf"{_PREFIX}(ENVIRONMENTS__.+__)?ACCOUNT_ID", name.upper()):
             right = _FORMS["account_id"]
             raise UsageError(f"{name} is invalid: account_id must be {right}, and it is empty. Set it, or unset it.")
-        if name.upper().startswith(f"{_PREFIX}KEYS__"):
-            way = f'Set {_PREFIX}KEYS to JSON, such as {{"NEW_API_KEY": {{"required": true}}}}'
-            raise UsageError(f"{name} is invalid: a key's name in it would lose its capitals. {way}.")
     table = table_of(path, content) if path else {}
+    _refuse_folded([name for name, _ in sorted(variables)], table.get("environments"))
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
     return _File(_Settings(**table), shared, _AllVariables().model_dump(exclude_none=True))
+
+
+def _refuse_folded(variables: Iterable[str], tables: object) -> None:
+    """Raise UsageError for variables with a name that pydantic-settings would fold to small letters, to set another.
+
+    `tables` is what the file has of environments, by their names.
+    """
+    names = tuple(tables) if isinstance(tables, dict) else ()
+    for variable in variables:
+        for what, pattern, example in _FOLDED:
+            if folded := re.fullmatch(pattern, variable):
+                way = f"Set {folded['table'].upper()} to JSON, such as {example}"
+                raise UsageError(f"{variable} is invalid: a {what}'s name in it would lose its capitals. {way}.")
+        environment = re.match(rf"{_PREFIX}ENVIRONMENTS__(.+?)(__|$)", variable, re.IGNORECASE)
+        small = environment[1].lower() if environment else ""
+        table = next((name for name in names if name.lower() == small), "")
+        if table and small not in names:
+            way = f'Set {_PREFIX}ENVIRONMENTS to JSON, such as {{"{table}": {{"cluster": "blue"}}}}'
+            raise UsageError(
+                f"{variable} is invalid: it would set {small}, and {FILE_NAME} has [environments.{table}]. {way}."
+            )
 
 
 @contextmanager

@@ -216,6 +216,36 @@ def test_a_variable_reaches_one_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert load("production").names.cluster == "ohmycoins-production"
 
 
+@pytest.mark.parametrize(
+    ("table", "name", "value"),
+    [
+        ("EU", "OMC_ENVIRONMENTS__EU__CLUSTER", "blue"),
+        ("EU", "OMC_ENVIRONMENTS__EU", '{"cluster": "blue"}'),
+        ("Staging", "OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID", "123456789012"),
+    ],
+)
+def test_a_variable_that_would_reach_another_environment_is_refused(
+    table: str, name: str, value: str, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pydantic-settings folds EU in it to eu, which would be an environment beside the file's."""
+    path = write(bare, f"[environments.{table}]\n")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=f"^{name} is invalid: it would set {table.lower()}, and runbook.toml has"):
+        load(table, path)
+    monkeypatch.delenv(name)
+    monkeypatch.setenv("OMC_ENVIRONMENTS", json.dumps({table: {"cluster": "blue"}}))
+    assert load(table, path).names.cluster == "blue"
+
+
+@pytest.mark.parametrize("tables", ["[environments.eu]", "[environments.EU]\n[environments.eu]", ""])
+def test_a_variable_reaches_an_environment_in_small_letters(
+    tables: str, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the file has it, another too, or none."""
+    monkeypatch.setenv("OMC_ENVIRONMENTS__EU__CLUSTER", "blue")
+    assert load("eu", write(bare, tables)).names.cluster == "blue"
+
+
 @pytest.mark.parametrize("variable", ["OMC_ACCOUNT_ID", "omc_environments__staging__account_id"])
 def test_an_empty_variable_takes_no_guard_away(variable: str, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A script may set it from a variable of its own that is not there."""
@@ -246,6 +276,12 @@ def test_a_variable_for_one_environment_keeps_the_files_other_names(
             "OMC_KEYS__NEW_API_KEY__REQUIRED",
             "yes",
             "^OMC_KEYS__NEW_API_KEY__REQUIRED is invalid: .* Set OMC_KEYS to JSON",
+        ),
+        ("OMC_DISCOVERY__TAGS__Project", "pennies", "^OMC_.*Project is invalid: .* Set OMC_DISCOVERY__TAGS to JSON"),
+        (
+            "OMC_ENVIRONMENTS__STAGING__SECRET_TAGS__Project",
+            "pennies",
+            "a tag's name in it would lose its capitals. Set OMC_ENVIRONMENTS__STAGING__SECRET_TAGS to JSON",
         ),
         ("OMC_SCHEDULES__0__CRON", "@daily", "^OMC_SCHEDULES__0__CRON is .* a list: set OMC_SCHEDULES to one as JSON"),
         ("OMC_ENVIRONMENTS__STAGING__CLUSTERS", '{"other": 1}', "clusters must be a list: set OMC_ENV.*__CLUSTERS to"),
@@ -306,6 +342,9 @@ def test_of_several_variables_of_a_table_that_which_is_not_json_is_named(monkeyp
         ("OMC_CLUSTRE", "OMC_CLUSTER"),
         ("OMC_ACCOUNT", "OMC_ACCOUNT_ID"),
         ("OMC_ENVIRONMENT__STAGING__ACCOUNT_ID", "OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID"),
+        ("OMC_CLUSTER__X", "OMC_CLUSTER"),
+        ("OMC_CLUSTRE__X", "OMC_CLUSTER"),
+        ("OMC_SECRET_TAGS__Project", "OMC_SECRET_TAGS"),
         *(
             (each, "")
             for each in ("OMC_CLUSTERS", "OMC_RECORDS__KMS_KEY", "OMC_SECRET_KEY", "OMC_MAPS_KEY", "OMC_CACHE")
