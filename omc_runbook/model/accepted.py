@@ -9,14 +9,16 @@ from fnmatch import fnmatchcase
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from omc_runbook.model.non_empty import NonEmpty
+
 
 class Accepted(BaseModel):
     """One `[[accepted]]` entry: the findings of a check about a subject, in which * stands for any characters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    check: str = Field(min_length=1)
-    subject: str = Field(default="*", min_length=1)
+    check: NonEmpty
+    subject: NonEmpty = "*"
     reason: str = Field(pattern=r"\S")
     until: date | None = None
     """The last day on which it holds, in UTC; None for no end."""

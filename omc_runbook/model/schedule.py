@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict, Field
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.non_empty import NonEmpty
 from omc_runbook.model.whole_number import MOST_MINUTES, WholeNumber
 
 
@@ -25,8 +26,8 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    runbook: str = Field(min_length=1)
-    environment: str = Field(default="staging", min_length=1)
+    runbook: NonEmpty
+    environment: NonEmpty = "staging"
     cron: str = Field(pattern=r"\S")
     """When it runs, in this machine's time zone."""
     grace_minutes: WholeNumber = Field(default=60, gt=0, le=MOST_MINUTES)

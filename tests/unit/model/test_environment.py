@@ -646,6 +646,8 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
             '[[accepted]]\ncheck = "weak"\nreason = "Meant"\nsubject = ""',
             "accepted.0.subject must be a text that is not empty.",
         ),
+        ('[[accepted]]\ncheck = " "\nreason = "Meant"', "accepted.0.check must be a text that is not empty."),
+        ('[[schedules]]\nrunbook = " "\ncron = "0 7 * * *"', "schedules.0.runbook must be a text that is not empty."),
         (
             '[[schedules]]\nrunbook = "verify"\nenvironment = ""\ncron = "0 7 * * *"',
             "schedules.0.environment must be a text that is not empty.",
@@ -778,6 +780,13 @@ def test_accepted_findings_belong_to_an_environment_or_to_all(bare: Path) -> Non
     assert [entry.title for entry in load("staging", path).accepted] == ["desired-zero", "weak SMTP_*"]
     (entry,) = load("production", path).accepted
     assert entry.sentence == "Accepted until 2027-01-31: legacy."
+
+
+def test_spaces_around_an_accepted_check_are_no_part_of_it(bare: Path) -> None:
+    """With them, it would accept nothing."""
+    path = write(bare, '[[accepted]]\ncheck = "weak "\nsubject = " SMTP_*"\nreason = "legacy"\n')
+    (entry,) = load("staging", path).accepted
+    assert entry.covers("weak", "SMTP_PASSWORD")
 
 
 @pytest.mark.parametrize(
