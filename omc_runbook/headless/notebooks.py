@@ -62,7 +62,7 @@ class Description:
     def markdown(self) -> str:
         """All of it in Markdown, for a terminal."""
         lines = [f"- `{each.name}={each.default}` — {each.meaning}" for each in self.parameters]
-        times = " ".join(time_limits.sentences(self.deploys))
+        times = " ".join(time_limits.sentences(self.can_change, self.deploys))
         parts = [f"# {self.title}", self.text, "## Time", times, "## Parameters", "\n".join(lines), self.notes]
         return "\n\n".join(filter(None, parts))
 

@@ -14,11 +14,12 @@ ROLLOUT_SECONDS = 900.0
 _MINUTES = round((LOOK_SECONDS + CALL_SECONDS) / 60 + 0.5)
 
 
-def sentences(deploys: bool) -> tuple[str, ...]:
+def sentences(can_change: bool, deploys: bool) -> tuple[str, ...]:
     """How long a runbook takes at most, which may start new tasks, and what becomes of what was not read by then."""
+    again = ", and again after a change" if can_change else ""
     looks = (
-        f"AWS is read for {_MINUTES} minutes at most at a time, whatever the network does: once a run, and again"
-        " after a change. What was not read by then is reported as unknown."
+        f"AWS is read for {_MINUTES} minutes at most at a time, whatever the network does: once a run{again}."
+        " What was not read by then is reported as unknown."
     )
     changes = (
         f"A change waits {ROLLOUT_SECONDS / 60:.0f} minutes at most, and the bake time, for the new tasks of its"

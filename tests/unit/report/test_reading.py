@@ -143,3 +143,5 @@ def test_how_long_a_run_may_take_is_said_before() -> None:
     assert "A change waits 15 minutes at most" in notebooks.describe("rotate").markdown
     waits = {name for name in notebooks.paths() if "A change waits" in notebooks.describe(name).markdown}
     assert waits == {"add_key", "restore", "rotate", "troubleshoot", "update"}
+    assert "once a run, and again after a change. What" in notebooks.describe("create").markdown
+    assert "once a run. What was not read" in notebooks.describe("verify").markdown
