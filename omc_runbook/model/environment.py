@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -291,7 +291,7 @@ def load(
         for schedule in settings.schedules:
             schedule.refuse_malformed()
         if calls_aws and not may_be_new and found is None:
-            _refuse_other_spelling(environment, settings.environments)
+            _refuse_other_spelling(environment, file.tables)
         filled = {name: file.names(name, found if name == environment else None) for name in all_names}
         productions = dict(file.productions(all_names))
         keys = catalogue(settings.keys)
@@ -380,6 +380,14 @@ class _File:
     settings: _Settings
     shared: Mapping[str, Any]
     variables: Mapping[str, Any]
+    own_tables: frozenset[str]
+    """The environments of which the file itself has a table."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The environments with a table of the file's, or one of variables that names their account."""
+        environments = self.settings.model_dump(include={"environments"})["environments"]
+        return tuple(name for name, names in environments.items() if names["account_id"] or name in self.own_tables)
 
     def chosen(self, environment: str) -> dict[str, Any]:
         """The names that are set for an environment, as they are written."""
@@ -434,17 +442,18 @@ def _parse_content(path: Path | None, content: bytes, variables: frozenset[tuple
             right = _FORMS["account_id"]
             raise UsageError(f"{name} is invalid: account_id must be {right}, and it is empty. Set it, or unset it.")
     table = table_of(path, content) if path else {}
-    _refuse_folded([name for name, _ in sorted(variables)], table.get("environments"))
+    environments = table.get("environments")
+    own = frozenset(environments if isinstance(environments, dict) else ())
+    _refuse_folded([name for name, _ in sorted(variables)], own)
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
-    return _File(_Settings(**table), shared, _AllVariables().model_dump(exclude_none=True))
+    return _File(_Settings(**table), shared, _AllVariables().model_dump(exclude_none=True), own)
 
 
-def _refuse_folded(variables: Iterable[str], tables: object) -> None:
+def _refuse_folded(variables: Iterable[str], tables: Collection[str]) -> None:
     """Raise UsageError for variables with a name that pydantic-settings would fold to small letters, to set another.
 
-    `tables` is what the file has of environments, by their names.
+    `tables` are the environments of which the file has a table.
     """
-    names = tuple(tables) if isinstance(tables, dict) else ()
     for variable in variables:
         for what, pattern, example in _FOLDED:
             if folded := re.fullmatch(pattern, variable):
@@ -452,8 +461,8 @@ def _refuse_folded(variables: Iterable[str], tables: object) -> None:
                 raise UsageError(f"{variable} is invalid: a {what}'s name in it would lose its capitals. {way}.")
         environment = re.match(rf"{_PREFIX}ENVIRONMENTS__(.+?)(__|$)", variable, re.IGNORECASE)
         small = environment[1].lower() if environment else ""
-        table = next((name for name in names if name.lower() == small), "")
-        if table and small not in names:
+        table = next((name for name in sorted(tables) if name.lower() == small), "")
+        if table and small not in tables:
             way = f'Set {_PREFIX}ENVIRONMENTS to JSON, such as {{"{table}": {{"cluster": "blue"}}}}'
             raise UsageError(
                 f"{variable} is invalid: it would set {small}, and {FILE_NAME} has [environments.{table}]. {way}."

@@ -176,6 +176,15 @@ def test_a_table_in_another_spelling_is_no_missing_guard(
         assert not load(environment, write(bare, text)).names.account
 
 
+def test_a_variable_for_another_spelling_takes_no_guard_away(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an environment, a variable is no table of runbook.toml; one that names the account is a guard itself."""
+    text = '[environments.prod]\naccount_id = "123456789012"\n'
+    monkeypatch.setenv("OMC_ENVIRONMENTS__PRODUCTION__SERVICE", "api")
+    assert "but prod has: did you mean prod?" in refusal(text, bare, "production")
+    monkeypatch.setenv("OMC_ENVIRONMENTS__PRODUCTION__ACCOUNT_ID", "210987654321")
+    assert load("production", write(bare, text)).names.account == "210987654321"
+
+
 def test_a_table_of_one_environment_leaves_the_others(bare: Path) -> None:
     """A name set for staging is staging's alone; one set at the top is everybody's."""
     path = write(
