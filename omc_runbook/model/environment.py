@@ -535,11 +535,12 @@ def _is_set_by_variables(location: Sequence[str], kind: str) -> bool:
     return True
 
 
-def _homes_of(name: str) -> tuple[str, ...]:
-    """Where a name may stand: TOML takes what follows a table's heading for the table's own."""
+def _homes_of(name: str) -> str:
+    """Where a name may stand, "" for nowhere: TOML takes what follows a table's heading for the table's own."""
     is_shared = name in Names.model_fields or (name in _Settings.model_fields and name not in _TABLES)
-    tables = tuple(f"in {heading}" for heading, fields in _TABLES.values() if name in fields)
-    return ("above all tables", *tables) if is_shared else tables
+    tables = [f"in {heading}" for heading, fields in _TABLES.values() if name in fields]
+    homes = ["above all tables", *tables] if is_shared else tables
+    return " or ".join(filter(None, (", ".join(homes[:-1]), *homes[-1:])))
 
 
 def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
@@ -550,8 +551,8 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
         if len(parts) == 1 and environment_in(location):
             return f"{location} is not a known name: the table of an environment is [environments.{location}]."
         _, fields = _TABLES.get(parts[0], ("", [*_Settings.model_fields, *Names.model_fields]))
-        homes = () if closest(parts[-1], fields) else _homes_of(parts[-1])
-        way = f": {parts[-1]} belongs {' or '.join(homes)}." if homes else nearest(parts[-1], fields)
+        homes = "" if closest(parts[-1], fields) else _homes_of(parts[-1])
+        way = f": {parts[-1]} belongs {homes}." if homes else nearest(parts[-1], fields)
         return f"{location} is not a known name{way}"
     if parts[-1] == "[key]" and parts[0] == "keys":
         return "keys has a table without a name: that is the key's, as in [keys.NEW_API_KEY]."

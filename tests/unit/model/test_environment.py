@@ -648,6 +648,10 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
         ('check = "smtp"', "check is not a known name: check belongs in [keys.NAME] or in [[accepted]]."),
         ('[notify]\nrepository = "~"', "notify.repository is not a known name: repository belongs above all tables."),
         (
+            '[notify]\nprefix = "sk-"',
+            "notify.prefix is not a known name: prefix belongs above all tables, in [environments.NAME] or in [keys.",
+        ),
+        (
             '[[accepted]]\ncheck = "weak"\nreason = "a"\nregion = "eu-west-1"',
             "accepted.0.region is not a known name: region belongs above all tables or in [environments.NAME].",
         ),
