@@ -455,10 +455,6 @@ def _refuse_folded(variables: Iterable[str], tables: Collection[str]) -> None:
     `tables` are the environments of which the file has a table.
     """
     for variable in variables:
-        for what, pattern, example in _FOLDED:
-            if folded := re.fullmatch(pattern, variable):
-                way = f"Set {folded['table'].upper()} to JSON, such as {example}"
-                raise UsageError(f"{variable} is invalid: a {what}'s name in it would lose its capitals. {way}.")
         environment = re.match(rf"{_PREFIX}ENVIRONMENTS__(.+?)(__|$)", variable, re.IGNORECASE)
         small = environment[1].lower() if environment else ""
         table = next((name for name in sorted(tables) if name.lower() == small), "")
@@ -467,6 +463,10 @@ def _refuse_folded(variables: Iterable[str], tables: Collection[str]) -> None:
             raise UsageError(
                 f"{variable} is invalid: it would set {small}, and {FILE_NAME} has [environments.{table}]. {way}."
             )
+        for what, pattern, example in _FOLDED:
+            if folded := re.fullmatch(pattern, variable):
+                way = f"Set {folded['table'].upper()} to JSON, such as {example}"
+                raise UsageError(f"{variable} is invalid: a {what}'s name in it would lose its capitals. {way}.")
 
 
 @contextmanager
@@ -551,9 +551,10 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
         if len(parts) == 1 and environment_in(location):
             return f"{location} is not a known name: the table of an environment is [environments.{location}]."
         _, fields = _TABLES.get(parts[0], ("", [*_Settings.model_fields, *Names.model_fields]))
-        homes = "" if closest(parts[-1], fields) else _homes_of(parts[-1])
-        way = f": {parts[-1]} belongs {homes}." if homes else nearest(parts[-1], fields)
-        return f"{location} is not a known name{way}"
+        homes = _homes_of(parts[-1])
+        home = f"{parts[-1]} belongs {homes}." if homes else ""
+        way = nearest(parts[-1], fields) if not homes or closest(parts[-1], fields) else ":"
+        return f"{location} is not a known name{way} {home}".rstrip()
     if parts[-1] == "[key]" and parts[0] == "keys":
         return "keys has a table without a name: that is the key's, as in [keys.NEW_API_KEY]."
     if parts[-1] == "[key]":

@@ -230,6 +230,7 @@ def test_a_variable_reaches_one_environment(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("EU", "OMC_ENVIRONMENTS__EU__CLUSTER", "blue"),
         ("EU", "OMC_ENVIRONMENTS__EU", '{"cluster": "blue"}'),
+        ("EU", "OMC_ENVIRONMENTS__EU__SECRET_TAGS__Project", "pennies"),
         ("Staging", "OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID", "123456789012"),
     ],
 )
@@ -647,6 +648,10 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
         ),
         ('check = "smtp"', "check is not a known name: check belongs in [keys.NAME] or in [[accepted]]."),
         ('[notify]\nrepository = "~"', "notify.repository is not a known name: repository belongs above all tables."),
+        (
+            'environment_tag = "Stage"',
+            "not a known name: did you mean environments? environment_tag belongs in [discovery].",
+        ),
         (
             '[notify]\nprefix = "sk-"',
             "notify.prefix is not a known name: prefix belongs above all tables, in [environments.NAME] or in [keys.",
