@@ -220,8 +220,9 @@ def _secret_of_other(container: TerraformContainer, others: Mapping[str, str], o
     known = {*others, *own}
     name = named_among(known, parse_value_from(text).secret_name or text)
     if text.endswith(_ANY_ID):
-        prefix = text.removesuffix(_ANY_ID)
-        name = next((each for each in sorted(known) if re.fullmatch(f"{re.escape(prefix)}{_ID}", each)), "")
+        named = re.compile(f"{re.escape(text.removesuffix(_ANY_ID))}{_ID}")
+        # The environment's own secret may have the same prefix.
+        name = "" if any(map(named.fullmatch, own)) else next(filter(named.fullmatch, sorted(others)), "")
     return name if name in others else ""
 
 

@@ -1429,6 +1429,20 @@ def test_an_environment_s_own_secret_is_not_another_s_with_a_suffix(
         assert [edit.file.name for edit in edits.plan({"production": ("api",)})][-1] == "main.tf"
 
 
+@pytest.mark.parametrize("count", ["0", "2"])
+def test_a_prefix_that_two_environments_secrets_have_tells_nothing(count: str, tmp_path: Path) -> None:
+    """One folder makes a secret for each environment; whose is the older one does not matter."""
+    terraform = (
+        f'{PREFIXED.replace("staging-web-", "")}resource "aws_ecs_task_definition" "api" {{\n  container_definitions ='
+        f' jsonencode([{{ name = "api", secrets = [{{ name = "SECRET_KEY", valueFrom = {BY_MADE} }}] }}])\n}}\n'
+    )
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform})
+    key, name = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), GENERATED.replace("staging-web-", "")
+    others = {"production": {f"{name[:-1]}{count}": "staging"}}
+    edits = KeyEdits(read_checkout(tmp_path), key, others=others, own={"production": (name, f"{name}-AbCdEf")})
+    assert [edit.file.name for edit in edits.plan({"production": ("api",)})][-1] == "main.tf"
+
+
 @pytest.mark.parametrize("files", [("main.tf", "main.tf"), ("main.tf", "prod/main.tf")])
 def test_a_key_is_added_beside_the_task_definition_of_another_environment(
     files: tuple[str, str], tmp_path: Path
