@@ -232,7 +232,9 @@ def _secret_in(expression: Node, folder: Folder, depth: int = 0) -> str:
     It may be that of a resource, or of a data source, also of a secret's version.
     """
     resolved = folder.follow(expression)
-    scope, text = folder.scope(resolved), read_text(resolved, folder) or f"${{{resolved.source}}}"
+    # The resource's each.key is its own, not that of the task definition.
+    scope = replace(folder.scope(resolved), each=None)
+    text = read_text(resolved, folder) or f"${{{resolved.source}}}"
     match = _SECRET.fullmatch(_INDEX.sub("", text))
     if match is None or depth > DEEPEST:
         known = "" if folder.is_open(resolved) else resolve_fully(text, resolved, folder)

@@ -1429,6 +1429,20 @@ def test_an_environment_s_own_secret_is_not_another_s_with_a_suffix(
         assert [edit.file.name for edit in edits.plan({"production": ("api",)})][-1] == "main.tf"
 
 
+@pytest.mark.parametrize("key", ["each.key", '"production"'])
+def test_the_each_key_of_a_task_definition_is_not_that_of_its_secret(key: str, tmp_path: Path) -> None:
+    """Which instance of the secret the reference names, its index says alone."""
+    terraform = (
+        f'{MADE.replace("staging", "${each.key}")}resource "aws_ecs_task_definition" "api" {{\n  for_each ='
+        ' toset(["staging", "production"])\n  container_definitions = jsonencode([{ name = "api", secrets = [{ name ='
+        f' "SECRET_KEY", valueFrom = {BY_MADE.replace("app.", f"app[{key}].")} }}] }}])\n}}\n'
+    )
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform})
+    new, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"production": {"shop-staging-app": "staging"}}
+    (*_, edit), notes = KeyEdits(read_checkout(tmp_path), new, others=others).plan_with_notes({"production": ("api",)})
+    assert (edit.file.name, notes) == ("main.tf", ())
+
+
 @pytest.mark.parametrize("count", ["0", "2"])
 def test_a_prefix_that_two_environments_secrets_have_tells_nothing(count: str, tmp_path: Path) -> None:
     """One folder makes a secret for each environment; whose is the older one does not matter."""
