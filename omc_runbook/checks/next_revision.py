@@ -188,7 +188,7 @@ def _texts(locations: VariableLocations, container: TerraformContainer) -> list[
     arns, texts = _arns(container, in_force), list[tuple[str, ContainerVariable]]()
     for each in container.references:
         now, head, value_from = in_force.get(each.variable), _head(each.value_from), each.value_from
-        if (arn := resolve_fully(head, each.element, container.folder)).startswith("arn:"):
+        if (arn := resolve_fully(head, each.origin, container.folder)).startswith("arn:"):
             value_from = value_from.replace(head, arn, 1)
         other = of_others.get((name, each.variable), "")
         own = {head: f"{now.secret_arn.rpartition(':')[0]}:{other}"} if now and other else {}

@@ -76,6 +76,12 @@ class ContainerVariable:
         """The key of the secret's JSON in the valueFrom; "" if it has none."""
         return split_value_from(self.value_from)[1]
 
+    @cached_property
+    def origin(self) -> Node:
+        """The expression in whose folder its base means something: a for expression that has it, else its element."""
+        base = self.base.removeprefix("${").removesuffix("}")
+        return self.list if self.list.is_loop and base and base in self.list.source else self.element
+
 
 @dataclass(frozen=True, kw_only=True)
 class TerraformContainer:

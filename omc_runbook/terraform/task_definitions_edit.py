@@ -211,11 +211,11 @@ def _secret_of_other(container: TerraformContainer, others: Mapping[str, str], o
     """Which of other environments' secrets the container's references have; "" for none, or where nothing shows it."""
     ref = next((each for each in container.references if each.base == container.base), None)
     folder, text = container.folder, container.base
-    text = resolve_fully(text, ref.element, folder) if ref else text
+    text = resolve_fully(text, ref.origin, folder) if ref else text
     # All instances of a resource whose name is certain have that one.
     resource = _INDEX.sub("", text)
     if ref and (expression := _ONLY_PATH.fullmatch(resource if _SECRET.fullmatch(resource) else text)):
-        path = Node(kind="path", file=folder.scope(ref.element).files[0], start=0, end=0, name=expression[1])
+        path = Node(kind="path", file=folder.scope(ref.origin).files[0], start=0, end=0, name=expression[1])
         text = _secret_in(path, folder)
     known = {*others, *own}
     name = named_among(known, parse_value_from(text).secret_name or text)

@@ -1308,6 +1308,10 @@ def test_a_template_that_another_environment_s_values_choose_is_not_said_to_be_m
         edits.plan({"production": ("api",)})
 
 
+OF_KEYS = (
+    'variable "keys" {}\nresource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name ='
+    ' "api", secrets = [for key in var.keys : { name = key, valueFrom = "${var.arn}:${key}::" }] }])\n}\n'
+)
 TWO_LISTS = (
     'variable "all" {\n  default = ["SECRET_KEY"]\n}\nvariable "own" {\n  default = []\n}\n'
     'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
@@ -1441,6 +1445,24 @@ def test_the_each_key_of_a_task_definition_is_not_that_of_its_secret(key: str, t
     new, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"production": {"shop-staging-app": "staging"}}
     (*_, edit), notes = KeyEdits(read_checkout(tmp_path), new, others=others).plan_with_notes({"production": ("api",)})
     assert (edit.file.name, notes) == ("main.tf", ())
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_module_s_calls_have_the_secrets_that_they_are_given(is_shared: bool, tmp_path: Path) -> None:
+    """Of two calls, production's alone gets the key, unless both are given one list."""
+    module = f'variable "arn" {{}}\n{OF_KEYS}'
+    keys = "local.keys" if is_shared else '["SECRET_KEY"]'
+    calls = "".join(
+        f'module "{each}" {{\n  source = "./m"\n  arn = "{IN_ARN.replace("staging", each)}"\n  keys = {keys}\n}}\n'
+        for each in ("staging", "production")
+    )
+    files = {"m/main.tf": module, "main.tf": f'locals {{\n  keys = ["SECRET_KEY"]\n}}\n{calls}'}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | files)
+    key, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"production": {"shop-staging-app": "staging"}}
+    edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"), ("SECRET_KEY",), others)
+    edit = edits.plan({"production": ("api",)})[-1]
+    added = [number for number, line in enumerate(edit.after.decode().split("\n"), 1) if "NEWS_API_KEY" in line]
+    assert (edit.file.name, added) == ("main.tf", [2] if is_shared else [12])
 
 
 @pytest.mark.parametrize("count", ["0", "2"])

@@ -237,6 +237,35 @@ def test_a_template_that_values_choose_is_read_for_their_environment_alone(
     assert all("main.tf, line 3: its container" in each.evidence[1] for each in found if each.status == "unknown")
 
 
+@pytest.mark.parametrize(
+    ("base", "in_module", "of_root", "is_theirs"),
+    [
+        ("var.arn", 'variable "arn" {}', f'arn = "{PRODUCTION}"', True),
+        ("var.arn", 'variable "arn" {}', f'arn = "{ARN}"', False),
+        ("local.arn", f'locals {{\n  arn = "{ARN}"\n}}', "", False),
+        ("local.arn", f'locals {{\n  arn = "{PRODUCTION}"\n}}', "", True),
+    ],
+)
+def test_a_for_expression_s_secret_is_that_of_its_own_folder(
+    base: str, in_module: str, of_root: str, is_theirs: bool, tmp_path: Path
+) -> None:
+    """Its keys may be in the folder that calls it, which has other values of the same names."""
+    module = (
+        f'{in_module}\nvariable "keys" {{}}\nresource "aws_ecs_task_definition" "a" {{\n  container_definitions ='
+        f' jsonencode([{{ name = "backend", secrets = [for key in var.keys : {{ name = key, valueFrom ='
+        f' "${{{base}}}:${{key}}::" }}] }}])\n}}\n'
+    )
+    other = ARN if is_theirs else PRODUCTION
+    arguments = f'source = "./m"\n  keys = {json.dumps(KEYS)}\n  {of_root}'
+    call = f'locals {{\n  arn = "{other}"\n}}\nmodule "a" {{\n  {arguments}\n}}\n'
+    one_root(tmp_path / "a", ARN, "")
+    write_files(tmp_path / "a", {"main.tf": "", "staging/main.tf": call, "staging/m/main.tf": module})
+    snapshot = replace(snapshots.healthy(), checkout=read_checkout(tmp_path / "a"))
+    found = [evidence for each in problems_of(snapshot) for evidence in each.evidence]
+    assert all(f"from {base}. That is the secret of production; this is staging." in each for each in found)
+    assert bool(found) is is_theirs
+
+
 @pytest.mark.parametrize("value", [ARN.removesuffix("-AbC123"), ARN.replace("staging", "${var.environment}")[:-7]])
 def test_a_local_value_without_the_suffix_is_one_cause(value: str, tmp_path: Path) -> None:
     snapshot = one_root(tmp_path / "a", "${local.arn}", f'locals {{\n  arn = "{value}"\n}}')
