@@ -135,6 +135,7 @@ def add_reference(
 
 def find_left_alone(
     task_definitions: TaskDefinitions,
+    edited: TaskDefinitions,
     container: str,
     variable: str,
     secret_keys: Collection[str],
@@ -143,14 +144,16 @@ def find_left_alone(
 ) -> tuple[str, ...]:
     """A clause on each container of a name that `add_reference` leaves without a variable, beside those that get it.
 
-    Its references name one of the secrets of other environments, `others`.
+    Its references name one of the secrets of other environments, `others`. `edited` are the task definitions as the
+    edits leave them: one of a list that several share is all of theirs.
     """
-    named = [each for each in task_definitions.containers if each.name == container]
-    secrets = [_secret_of_other(_with_secret(each, secret_keys), others, own) for each in named]
+    pairs = zip(task_definitions.containers, edited.containers, strict=False)
+    named = [(each, after) for each, after in pairs if each.name == container]
+    secrets = [_secret_of_other(_with_secret(each, secret_keys), others, own) for each, _ in named]
     return tuple(
-        f"{_describe(each)} has its references from {name}, the secret of {others[name]}"
-        for each, name in zip(named, secrets, strict=True)
-        if name and not all(secrets) and all(ref.variable != variable for ref in each.references)
+        f"{_describe(_with_call(each))} has its references from {name}, the secret of {others[name]}"
+        for (each, after), name in zip(named, secrets, strict=True)
+        if name and not all(secrets) and all(ref.variable != variable for ref in after.references)
     )
 
 
@@ -275,6 +278,12 @@ def _name_taken(container: TerraformContainer, owner: ContainerVariable, source:
 
 def _refusal(container: TerraformContainer, variable: str, reason: str, advice: str = BY_HAND) -> CannotFollow:
     return CannotFollow(f"{variable} was not added to {_describe(container)}: {reason}.{advice}")
+
+
+def _with_call(container: TerraformContainer) -> TerraformContainer:
+    """The container, with its module's address in that of its definition, as Terraform has it: another call differs."""
+    call = container.folder.call
+    return replace(container, definition=f"{call.address}.{container.definition}") if call else container
 
 
 def _describe(container: TerraformContainer) -> str:

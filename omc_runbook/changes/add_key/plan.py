@@ -282,24 +282,30 @@ class KeyEdits:
 
         So on one from another environment's secret, and on a task definition that gets none since it has that secret.
         """
+        by_hand: dict[str, dict[str, str]] = {}
+        rest = containers
         try:
-            return self.plan(containers), tuple(self._left_alone(containers))
+            edits = self.plan(containers)
         except CannotFollow as error:
             by_hand = self.find_by_hand(containers, error)
-        rest = {name: [each for each in own if each not in by_hand.get(name, {})] for name, own in containers.items()}
+            rest = {each: [name for name in own if name not in by_hand.get(each, {})] for each, own in rest.items()}
+            edits = self.plan(rest)
         facts = dict.fromkeys(fact for found in by_hand.values() for fact in found.values())
-        return self.plan(rest), tuple(facts)
+        return edits, (*facts, *self._left_alone(rest, edits))
 
-    def _left_alone(self, containers: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Yield a sentence on each task definition of an environment that the run is not for."""
+    def _left_alone(self, containers: Mapping[str, Sequence[str]], edits: Collection[Edit]) -> Iterator[str]:
+        """Yield a sentence on each task definition of an environment that the run is not for, and no edit is."""
         declared, name = self.checkout.task_definitions, self.key.name
         if declared is None:
             return
+        edited = {edit.file: replace(edit.file, raw=edit.after) for edit in edits}
         for environment, container in _pairs(containers):
             secrets = {each: of for each, of in self.others.get(environment, {}).items() if of not in containers}
             own_files = files_of(declared.files, declared.owners(environment, self.environments))
-            own, known = self.own.get(environment, ()), task_definitions_of(own_files)
-            for fact in find_left_alone(known, container, name, self.present, secrets, own):
+            before = task_definitions_of(own_files)
+            after = task_definitions_of(tuple(edited.get(file, file) for file in own_files))
+            own = self.own.get(environment, ())
+            for fact in find_left_alone(before, after, container, name, self.present, secrets, own):
                 yield f"For {environment}: {fact}, and gets no {name}."
 
     def find_by_hand(self, containers: Mapping[str, Sequence[str]], error: CannotFollow) -> dict[str, dict[str, str]]:

@@ -1460,9 +1460,31 @@ def test_a_module_s_calls_have_the_secrets_that_they_are_given(is_shared: bool, 
     write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | files)
     key, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"production": {"shop-staging-app": "staging"}}
     edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"), ("SECRET_KEY",), others)
-    edit = edits.plan({"production": ("api",)})[-1]
+    (*_, edit), notes = edits.plan_with_notes({"production": ("api",)})
+    start = "For production: container api of module.staging.aws_ecs_task_definition.api (m/main.tf, line 4) has its"
+    assert [note[: len(start)] for note in notes] == ([] if is_shared else [start])
     added = [number for number, line in enumerate(edit.after.decode().split("\n"), 1) if "NEWS_API_KEY" in line]
     assert (edit.file.name, added) == ("main.tf", [2] if is_shared else [12])
+
+
+def test_a_note_of_a_task_definition_left_alone_stands_beside_one_of_a_key_added_by_hand(tmp_path: Path) -> None:
+    """Of qa Terraform is not followed, and production's folder has a task definition of staging too."""
+    definition = (
+        'resource "aws_ecs_task_definition" "{0}" {{\n  container_definitions = jsonencode([{{ name = "api", secrets ='
+        ' [{{ name = "SECRET_KEY", valueFrom = "{1}:SECRET_KEY::" }}] }}])\n}}\n'
+    )
+    production = definition.format("own", IN_ARN.replace("staging", "production")) + definition.format("other", IN_ARN)
+    qa = f'{OF_KEYS.replace("in var.keys", "in data.http.keys.body")}locals {{\n  more = ["NEWS_API_KEY"]\n}}\n'
+    files = {"envs/production/main.tf": production, "envs/qa/main.tf": qa}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | files)
+    key, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"production": {"shop-staging-app": "staging"}}
+    edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production", "qa"), ("SECRET_KEY",), others)
+    _, notes = edits.plan_with_notes({"qa": ("api",), "production": ("api",)})
+    by_hand, left = notes
+    assert by_hand.startswith("envs/qa/main.tf, line 6 has NEWS_API_KEY already.")
+    assert left.startswith(
+        "For production: container api of aws_ecs_task_definition.other (envs/production/main.tf, line 5)"
+    )
 
 
 @pytest.mark.parametrize("count", ["0", "2"])
