@@ -590,6 +590,14 @@ def _read_variables(node: Node, folder: Folder) -> _VariableList:
     return variable_list
 
 
+def are_one(references: Sequence[ContainerVariable], folder: Folder) -> bool:
+    """Whether Terraform makes one reference of several to a variable: they are merged, or in a list without repeats."""
+    first, *others = {each.list.position: each.list for each in references}.values()
+    if others:
+        return all(each.kind in MAPS for each in (first, *others))
+    return not first.is_loop or folder.has_each_once(first.parts[0])
+
+
 def loop_over_secret(container: TerraformContainer, key: str) -> Node | None:
     """The for expression that makes a container's reference to a key, as to each one of a secret's value, or None."""
     folder, secrets = container.folder, container.node.member("secrets")

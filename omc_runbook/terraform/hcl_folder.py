@@ -29,6 +29,9 @@ VALUES = (".tfvars", ".tfvars.json")
 _SAME_ELEMENTS = ("distinct", "tolist", "toset", "sort", "nonsensitive", "sensitive")
 """Functions of one list that leave its elements as they are."""
 
+_ONCE = ("distinct", "toset", "setunion", "keys", "merge")
+"""Functions whose result has nothing twice."""
+
 _READERS = ("file", "templatefile", "fileset")
 """Functions of a path."""
 
@@ -331,6 +334,14 @@ class Folder:
                     yield from self.parts(branch, False)
             case _:
                 yield ListPart(resolved, certain)
+
+    def has_each_once(self, node: Node) -> bool:
+        """Whether nothing is twice in a collection, however it is made: it is a map, or a set, or was one."""
+        resolved = self.follow(node)
+        is_once = resolved.kind == "object" or (resolved.kind == "call" and resolved.name in _ONCE)
+        # A map that is made of a list with a name twice is an error to Terraform.
+        inner = resolved.parts[0] if resolved.kind == "object-for" else resolved.argument_of(*_SAME_ELEMENTS)
+        return is_once or (inner is not None and self.has_each_once(inner))
 
     def objects(self, node: Node) -> tuple[Node, ...]:
         """The objects that an object is merged from, in order, including expressions that cannot be resolved."""

@@ -25,6 +25,7 @@ from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template import NAMES, advise_folder
 from omc_runbook.repository.template_edit import NewEntry, add_entry
+from omc_runbook.terraform.containers import are_one
 from omc_runbook.terraform.environment_files import applies_to, without_data_of_others
 from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.secret_versions import find_rewritten
@@ -413,18 +414,19 @@ class KeyEdits:
         if declared is None or not edited:
             return
         for environment in sorted({*self.environments} - {*targets}):
-            own_files = files_of(files, declared.owners(environment, self.environments))
-            for container in task_definitions_of(own_files).containers:
-                own = [each for each in container.references if each.variable == name and each.certain]
-                elements = [each.element for each in own]
-                added = [each for each in elements if each.file.name in edited]
-                there = next((each for each in elements if each.file.name not in edited), None)
-                if added and there:
-                    file, line = added[0].file.name, f"{there.file.name}, line {there.line}"
+            owners = declared.owners(environment, self.environments)
+            before, after = (task_definitions_of(files_of(each, owners)).containers for each in (declared.files, files))
+            for old, new in zip(before, after, strict=False):
+                there, now = (
+                    [ref for ref in each.references if ref.variable == name and ref.certain] for each in (old, new)
+                )
+                if there and len(now) > len(there) and not are_one(now, new.folder):
+                    element = there[0].element
+                    file = next(ref.element.file.name for ref in now if ref.element.file.name in edited)
                     raise CannotEdit(
-                        f"{name} was not added to {file}, which {environment} uses too and has {name} from {line}: its"
-                        f" next apply would have it twice. Take it out there first: {environment} then gets it from"
-                        f" {file} as well. Nothing was written."
+                        f"{name} was not added to {file}, which {environment} uses too and has {name} from"
+                        f" {element.file.name}, line {element.line}: its next apply would have it twice. Take it out"
+                        f" there first: {environment} then gets it from {file} as well. Nothing was written."
                     )
 
     def _of_another(self, file: SourceFile, environment: str) -> CannotFollow:

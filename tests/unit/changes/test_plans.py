@@ -1335,6 +1335,46 @@ def test_a_list_of_all_gets_no_key_that_another_environment_has_in_its_own(tmp_p
         assert [each.file.name for each in edits.plan(dict.fromkeys(order, ("api",)))][2:] == ["main.tf"]
 
 
+@pytest.mark.parametrize(
+    ("collection", "is_twice"),
+    [
+        ("concat(LISTS)", True),
+        ("concat(ONE_FILE)", True),
+        ("distinct(concat(ONE_FILE))", False),
+        ("sort(concat(LISTS))", True),
+        ("{ for name in concat(LISTS) : name => name }", True),
+        ("distinct(concat(LISTS))", False),
+        ("sort(toset(concat(LISTS)))", False),
+        ("setunion(LISTS)", False),
+        ("{ for name in toset(concat(LISTS)) : name => name }", False),
+    ],
+)
+def test_a_list_that_drops_what_is_twice_gets_the_key_beside_another_environment_s_own(
+    collection: str, is_twice: bool, tmp_path: Path
+) -> None:
+    """The other one's own list is in its values, or beside the list of all, where its name chooses it."""
+    names = "name, key" if collection.startswith("{") else "key"
+    collection = collection.replace("LISTS", "local.all, var.own").replace("ONE_FILE", "local.all, local.own[var.env]")
+    terraform = (
+        'variable "env" {}\nvariable "own" {}\nlocals {\n  all = ["SECRET_KEY"]\n'
+        '  own = { staging = [], production = ["NEWS_API_KEY"] }\n}\n'
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
+        f' [for {names} in {collection} : {{ name = key, valueFrom = "${{var.arn}}:${{key}}::" }}] }}])\n}}\n'
+    )
+    own = {"staging": "[]", "production": '["NEWS_API_KEY"]'}
+    values = {f"{name}.tfvars": f'env = "{name}"\nown = {keys}\n' for name, keys in own.items()}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform} | values)
+    key, environments = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), ("staging", "production")
+    edits = KeyEdits(read_checkout(tmp_path), key, environments, ("SECRET_KEY",))
+    if is_twice:
+        with pytest.raises(
+            CannotEdit, match=r"production uses too and has NEWS_API_KEY from [a-z.]+, line \d: its next"
+        ):
+            edits.plan({"staging": ("api",)})
+    else:
+        assert edits.plan({"staging": ("api",)})[-1].file.name == "main.tf"
+
+
 IN_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-staging-app-AbCdEf"
 GENERATED = "shop-staging-web-20260102030405678900000001"
 STAGING_S = ("", "shop-staging-app", "shop-staging-config", "shop-staging-api-AbCdEf", GENERATED)
