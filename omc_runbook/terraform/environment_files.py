@@ -37,14 +37,20 @@ def without_data_of_others(
 ) -> tuple[SourceFile, ...]:
     """The files without those of data and the templates that are another environment's by their names.
 
-    So is env/prod.yaml where env/staging.yaml is the environment's own, whatever expression reads one of them.
+    So is env/prod.yaml where env/staging.yaml is the environment's own, whatever expression reads one of them, or
+    env/qa/keys.yaml where env/staging/keys.yaml is.
     """
+
+    def names_in(path: Path) -> set[str]:
+        return variable_files.named_after(path, {*environments, environment})
+
     paths = {file: Path(file.name) for file in files if not is_terraform(file.name)}
-    names = {file: variable_files.named_after(path, {*environments, environment}) for file, path in paths.items()}
-    own = {paths[file].parent for file, named in names.items() if environment in named}
+    names = {file: names_in(path) for file, path in paths.items()}
+    places = {file: path.parent if names_in(Path(path.name)) else path.parent.parent for file, path in paths.items()}
+    own = {places[file] for file, named in names.items() if environment in named}
 
     def is_of_another(file: SourceFile) -> bool:
-        return bool(names.get(file)) and environment not in names[file] and paths[file].parent in own
+        return bool(names.get(file)) and environment not in names[file] and places[file] in own
 
     return tuple(file for file in files if not is_of_another(file))
 

@@ -24,7 +24,7 @@ _DATA = (".yaml", ".yml", ".csv", ".txt")
 """The endings of other files whose text expressions read, as yamldecode(), csvdecode() and split() do."""
 
 _READS_FILE = re.compile(r'\b(?:template)?file\(\s*\\?"([^"\\]*)')
-_INTERPOLATION = re.compile(r"\$\{[^}]*\}")
+_INTERPOLATION = re.compile(r"(?:\$\{[^}]*\})+")
 _CALLED = re.compile(r'(?:^[ \t]*|[{,]\s*)"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
 _SOURCE = re.compile(r'^[ \t]*"?source"?\s*[=:]\s*"(.*)"', re.MULTILINE)
 _WITHIN = re.compile(r"//|\}/")
@@ -120,11 +120,19 @@ class TerraformFiles:
             for text in _READS_FILE.findall(file.text):
                 own, pattern = OWN_PATH.match(text), Path(_INTERPOLATION.sub("*", OWN_PATH.sub("", text)))
                 bases = {directory} if own and own[1] == "module" else with_callers(self.calls, {directory})
-                folders = {Path(os.path.normpath(base / pattern.parent)) for base in bases}
+                paths = {Path(os.path.normpath(base / pattern.parent)) for base in bases}
+                folders = (folder for path in paths for folder in self._like(path))
                 for folder in folders if pattern.suffix in (*TEMPLATES, *_DATA) else ():
                     inside = self.matching(folder, pattern.name) if self.contains(folder) else ()
                     found |= {each.name: each for each in inside if not is_terraform(each.name)}
         return tuple(found[name] for name in sorted(found))
+
+    def _like(self, path: Path) -> Iterable[Path]:
+        """The folders that a path may be, in which * stands for any name; one without it itself."""
+        if "*" not in str(path):
+            return (path,)
+        found = self.root.glob(str(path.relative_to(self.root))) if path.is_relative_to(self.root) else ()
+        return sorted(each for each in found if SKIPPED.isdisjoint(each.parts))
 
     def contains(self, path: Path) -> bool:
         """Whether a path is in the checkout."""

@@ -1264,6 +1264,8 @@ def test_one_environment_s_reference_is_not_another_s(environments: tuple[str, .
         ("env/staging.yaml", "env/prod.yaml", True),
         ("env/app-stg.json", "env/app-prod.json", True),
         ("env/secrets.yaml", "env/prod.yaml", False),
+        ("env/staging/keys.yaml", "env/prod/keys.yaml", True),
+        ("env/staging/keys.yaml", "env/qa/keys.yaml", True),
         (".aws/task-definition-staging.json", ".aws/task-definition-prod.json", True),
     ],
 )

@@ -280,6 +280,27 @@ def test_an_environment_s_template_is_its_own_and_a_shared_one_all_s(tmp_path: P
     assert TerraformFiles(tmp_path).roots_of("tf/templates/api.json") == ("tf/production", "tf/staging")
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("env/${var.env}/keys.yaml", ["env/qa/keys.yaml", "env/staging/keys.yaml"]),
+        ("${path.module}/../tf/env/${var.a}${var.b}/keys.yaml", ["env/qa/keys.yaml", "env/staging/keys.yaml"]),
+        ("env/${var.a}${var.b}.yaml", ["env/prod.yaml"]),
+        ("${var.env}/keys.yaml", []),
+        ("../../${var.env}/keys.yaml", []),
+        ("/etc/${var.env}/keys.yaml", []),
+    ],
+)
+def test_an_interpolation_in_a_path_stands_for_any_name(path: str, found: list[str], tmp_path: Path) -> None:
+    """That of a folder too, but for no path of several."""
+    data = ("env/prod.yaml", "env/qa/keys.yaml", "env/staging/keys.yaml", "env/a/b/keys.yaml", "node_modules/keys.yaml")
+    files = {f"tf/{name}": "" for name in data} | {"tf/main.tf": f'locals {{\n  keys = file("{path}")\n}}\n'}
+    write_files(tmp_path, files)
+    terraform = TerraformFiles(tmp_path)
+    templates = terraform.templates(terraform.folder(tmp_path / "tf").files)
+    assert [each.name for each in templates] == [f"tf/{name}" for name in found]
+
+
 SECOND = (CALL % f'templatefile("t.json", {VARIABLES})').partition("\n\n")[2].replace('"api"', '"worker"')
 REFUSED = {
     "loops": (
