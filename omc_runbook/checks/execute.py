@@ -134,7 +134,8 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
     """AWS keys in the container's environment take the place of the task role, which ECS Exec needs."""
-    refused = _refused_containers(snapshot, ("agent", "session", "timeout"))
+    # With other keys the agent cannot read whether the log of sessions is encrypted, either.
+    refused = _refused_containers(snapshot, ("agent", "session", "timeout", "log-group", "bucket"))
     for service, tasks in _tasks(snapshot, lambda task: task.execute):
         for definition in _definitions(snapshot, tasks):
             own = [task for task in tasks if task.task_definition_arn == definition.arn]

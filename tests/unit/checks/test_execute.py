@@ -150,10 +150,17 @@ def test_a_sidecar_is_not_why_another_container_fails(edit: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"), [("no-shell", "clear"), ("denied", "clear"), ("agent", "found"), ("session", "found")]
+    ("kind", "status"),
+    [
+        *(("no-shell", "clear"), ("denied", "clear"), ("agent", "found"), ("session", "found")),
+        *(("log-group", "found"), ("bucket", "found")),
+    ],
 )
 def test_aws_keys_are_not_why_a_container_has_no_shell(kind: FailureKind, status: str) -> None:
-    """The session began there, and who may not begin one at all shows nothing of the container."""
+    """The session began there, and who may not begin one at all shows nothing of the container.
+
+    That the session's log is encrypted, the agent reads with these keys too.
+    """
     snapshot = with_container(looked(healthy()), "worker", lambda old: replace(old, environment=STATIC_KEYS))
     refused = with_refusal(snapshot, "worker", kind)
     assert [answer.status for answer in run_check(CHECKS["exec-static-keys"], refused)] == [status]
