@@ -324,9 +324,15 @@ def _runs_program(session: boto3.Session) -> bool:
 def _sources(session: boto3.Session) -> list[str]:
     """The profile in use, which may not exist, and those from which it takes its credentials, each from the next."""
     profiles, used = session._session.full_config["profiles"], [session.profile_name]
-    while (name := profiles.get(used[-1], {}).get("source_profile", "")) in profiles and name not in used:
+    while (name := _source_of(profiles.get(used[-1], {}))) in profiles and name not in used:
         used.append(name)
     return used
+
+
+def _source_of(profile: Mapping[str, Any]) -> str:
+    """The profile from which one takes its credentials; "" where it assumes no role, or names none with a text."""
+    source = profile.get("source_profile") if "role_arn" in profile else None
+    return source if isinstance(source, str) else ""
 
 
 def _no_configuration(error: ConfigParseError) -> str:

@@ -586,20 +586,25 @@ def test_a_profile_that_is_not_signed_in_is_named(
 
 
 @pytest.mark.parametrize(
-    ("profile", "variable", "way"),
+    ("profile", "variable", "rest", "way"),
     [
-        ("qa", "", ' for profile "qa": run `aws sso login --profile qa`'),
-        ("reader", "", ' for profile "reader": run `aws sso login --profile qa`'),
-        ("", "qa", ": run `aws sso login`"),
-        ("", "reader", ": run `aws sso login --profile qa`"),
+        ("qa", "", "", ' for profile "qa": run `aws sso login --profile qa`'),
+        ("qa", "", "source_profile = reader\n", ' for profile "qa": run `aws sso login --profile qa`'),
+        ("qa", "", "source_profile =\n  name = reader\n", ' for profile "qa": run `aws sso login --profile qa`'),
+        ("reader", "", "", ' for profile "reader": run `aws sso login --profile qa`'),
+        ("", "qa", "", ": run `aws sso login`"),
+        ("", "reader", "", ": run `aws sso login --profile qa`"),
     ],
 )
 def test_a_sign_in_that_ends_in_the_middle_of_a_run_names_the_profile_to_sign_in_with(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str, variable: str, way: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str, variable: str, rest: str, way: str
 ) -> None:
-    """Each read is one of the run's clients, and knows it; the profile that has the role has none to sign in with."""
+    """Each read is one of the run's clients, and knows it; the profile that has the role has none to sign in with.
+
+    One without a role takes its credentials from no other.
+    """
     sign_in = "sso_start_url = https://example.awsapps.com/start\nsso_region = eu-west-1\n"
-    sign_in += "sso_account_id = 123456789012\nsso_role_name = read\n"
+    sign_in += f"sso_account_id = 123456789012\nsso_role_name = read\n{rest}"
     configure(
         monkeypatch, tmp_path, f"[profile qa]\n{sign_in}[profile reader]\nrole_arn = {ROLE}\nsource_profile = qa\n"
     )
