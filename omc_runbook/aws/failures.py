@@ -263,7 +263,8 @@ def _explained(what: str, permission: str, error: Exception, profile: str) -> Re
         raise error
     except ClientError as error:
         service = "" if permission.endswith(f":{error.operation_name}") else _SIGN_IN.get(error.operation_name, "")
-        if sentence := _refused_credentials(error, profile):
+        # Keys in variables come before a profile that another variable names.
+        if sentence := _refused_credentials(error, profile and signs_in):
             raise CouldNotLook(sentence, kind="credentials") from None
         # botocore asks that service, whichever the call was for.
         failure = _failure(what, f"{service}:{error.operation_name}" if service else permission, error)
@@ -444,7 +445,10 @@ _EXPLICIT_DENY = re.compile(
 
 
 def _refused_credentials(error: ClientError, profile: str) -> str:
-    """What to do where AWS refuses credentials, or this machine's time, so; "" for what it says of anything else."""
+    """What to do where AWS refuses credentials, or this machine's time, so; "" for what it says of anything else.
+
+    `profile` is the one that has them: where another assumes a role with them, that one is right.
+    """
     code, message = code_of(error), message_of(error)
     if error.operation_name == "AssumeRoleWithWebIdentity" and code in _TOKEN_REFUSED:
         return no_credentials(profile, f"AWS does not accept the web identity token ({code})", _NEW_TOKEN)

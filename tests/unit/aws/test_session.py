@@ -623,18 +623,33 @@ def test_a_sign_in_that_ends_in_the_middle_of_a_run_names_the_profile_to_sign_in
         assert str(caught.value) == f"The AWS sign-in has expired{way}, then run again."
 
 
-def test_expired_credentials_in_the_middle_of_a_run_name_their_profile(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("profile", "code", "sentence"),
+    [
+        ("qa", "ExpiredTokenException", 'have expired for profile "qa"'),
+        ("reader", "ExpiredTokenException", 'have expired for profile "qa"'),
+        ("reader", "UnrecognizedClientException", 'correct profile "qa"'),
+        ("", "UnrecognizedClientException", "check AWS_PROFILE or AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_refused_credentials_in_the_middle_of_a_run_name_their_profile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str, code: str, sentence: str
 ) -> None:
-    """What AWS itself answers, too."""
-    configure(monkeypatch, tmp_path, "[profile qa]\naws_access_key_id = a\naws_secret_access_key = b\n")
-    client = Clients(REGION, "qa")("ecs")
+    """What AWS itself answers, too; a profile that assumes a role with another's has none to correct.
+
+    Where the profile is a variable's, the keys may be, too.
+    """
+    monkeypatch.setenv("AWS_PROFILE", "reader")
+    keys = "aws_access_key_id = a\naws_secret_access_key = b\n"
+    configure(monkeypatch, tmp_path, f"[profile qa]\n{keys}[profile reader]\nrole_arn = {ROLE}\nsource_profile = qa\n")
+    client = Clients(REGION, profile)("ecs")
 
     def refuse(**_: object) -> tuple[Any, dict[str, Any]]:
-        return Mock(status_code=400), {"Error": {"Code": "ExpiredTokenException", "Message": ""}}
+        return Mock(status_code=400), {"Error": {"Code": code, "Message": ""}}
 
-    client.meta.events.register("before-call.ecs.ListClusters", refuse)
-    with pytest.raises(CouldNotLook, match='have expired for profile "qa"'):
+    for call in ("sts.AssumeRole", "ecs.ListClusters"):
+        client.meta.events.register(f"before-call.{call}", refuse)
+    with pytest.raises(CouldNotLook, match=sentence):
         look("the clusters", "ecs:ListClusters", client.list_clusters)
 
 
