@@ -122,8 +122,8 @@ _NEXT = {
     ),
 }
 """What to do about errors whose code alone does not say so, by action ("" for any) and code."""
-_REFUSED_STATUS = re.compile(r"(?:HTTP )?4\d\d")
-"""What stands in place of a code where a refusal has none: the answer's status."""
+_REFUSED_STATUS = re.compile(r"(?:HTTP )?[34]\d\d")
+"""What stands in place of a code where a refusal has none: the answer's status, also of a way to a page to sign in."""
 _NO_CODE = (
     "AWS's refusals have a code, which this one lacks: a proxy may have answered in its place. Check the network, then"
     " run again."

@@ -199,6 +199,7 @@ def test_a_sign_in_that_aws_refuses_says_what_next(operation: str, code: str, re
         ("AssumeRoleWithWebIdentity", "IDPCommunicationError", "the web identity token: run again in a minute."),
         ("AssumeRole", "RegionDisabledException", "STS is not activated in this region: have it activated"),
         ("AssumeRole", "", "failed with HTTP 403. AWS's refusals have a code, which this one lacks: a proxy may have"),
+        ("GetRoleCredentials", "302", "failed with 302. AWS's refusals have a code, which this one lacks: a proxy may"),
         ("GetRoleCredentials", "403", "failed with 403. AWS's refusals have a code, which this one lacks: a proxy may"),
     ],
 )
