@@ -10,9 +10,10 @@ from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.checks import remedies
 from omc_runbook.checks.families import find
+from omc_runbook.checks.secret_owner import why_not_here
 from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.model.environment import Environment
+from omc_runbook.messages.refusals import find_lack
 from omc_runbook.model.findings import Finding, Remedy, check_ids
 from omc_runbook.model.handover import FAILED as FAILED_MARK
 from omc_runbook.snapshot import failure_logs
@@ -53,7 +54,8 @@ class Failure:
     causes: tuple[Finding, ...]
     log_lines: tuple[str, ...]
     refused: tuple[Finding, ...] = ()
-    """The causes of the kind that the database or a provider refuses a value: the log's lines name no key."""
+    """The causes of the kind that the database or a provider refuses a value, not that it got none: the log's lines
+    name no key."""
 
     @property
     def spares_values(self) -> bool:
@@ -75,7 +77,7 @@ class Failure:
                 *self.log_lines,
                 rollback_note,
             ),
-            remedy=_remedy(self.snapshot.environment, failed, {cause.subject for cause in self.refused}),
+            remedy=_remedy(self.snapshot, failed, {cause.subject for cause in self.refused}),
             services=frozenset(rollout.service for rollout in failed),
             because_of=check_ids(self.causes),
         )
@@ -90,16 +92,20 @@ def _title(failed: Sequence[Rollout], keys: str) -> str:
     return f"New tasks fail with the new values of {keys}" if keys else "New tasks fail"
 
 
-def _remedy(environment: Environment, failed: Sequence[Rollout], refused: Collection[str]) -> Remedy:
+def _remedy(snapshot: Snapshot, failed: Sequence[Rollout], refused: Collection[str]) -> Remedy:
     """What to do next; `refused` are the keys whose values the database or a provider refuses."""
     if _is_taken_back(failed):
         return Remedy(_TAKEN_BACK)
+    environment, secret = snapshot.environment, snapshot.secret
     began = next((rollout.service for rollout in failed if rollout.deployment_id), "")
-    logs = remedies.logs(environment.names, began) if began else Remedy(_REFUSED)
+    if not began:
+        return Remedy(_REFUSED)
+    logs = remedies.logs(environment.names, began)
     in_database = [
         key for key in sorted(refused) if key in environment.keys and environment.keys[key].effect == "database-too"
     ]
-    if not in_database:
+    # What a database's service or a replica's primary writes, no runbook rotates.
+    if not in_database or (secret and why_not_here(secret)):
         return logs
     return replace(remedies.rotate(environment, *in_database), command=logs.command, command_needs=logs.command_needs)
 
@@ -146,7 +152,9 @@ def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollo
     context.show(rollouts, [f"{FAILED_MARK} {snapshot.taken:%H:%M:%S} UTC {line}" for line in lines])
     # What the log alone names is evidence of the failure, which has the log's lines.
     others = tuple(finding for finding in findings if finding.check not in root_causes.NAMED_BY_LOGS)
-    refused = tuple(finding for finding in findings if finding.check == "store-only")
+    refused = tuple(
+        finding for finding in findings if finding.check == "store-only" and not any(map(find_lack, finding.evidence))
+    )
     return Failure(snapshot, failed, others, log_lines, refused)
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.faults.access import THROTTLED_STOP
 from support.faults.deployment import HEALTH, IMAGE, LOG, MEMORY, PULL
 from support.faults.upstream import REFUSED, REFUSED_VALUE, changed
-from support.snapshots import healthy, stuck, with_keys, without_key
+from support.snapshots import healthy, stuck, with_keys, with_secret, without_key
 
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
@@ -90,6 +90,24 @@ def test_a_value_that_its_store_does_not_have_is_named_with_the_way_to_change_bo
     assert finding.check == "change-failed" and finding.evidence[1:3] == (cause, line)
     assert finding.remedy.parameters == ({"environment": "staging", **parameters} if parameters else {})
     assert finding.remedy.command.startswith("aws logs tail")
+
+
+@pytest.mark.parametrize(
+    ("line", "owner", "deployment"),
+    [("connection failed: fe_sendauth: no password supplied", "", "1"), (REFUSED, "rds", "1"), (REFUSED, "", "")],
+    ids=["nothing was refused", "RDS writes the secret", "no task was started"],
+)
+def test_no_rotation_is_advised_where_it_would_not_help(
+    monkeypatch: pytest.MonkeyPatch, line: str, owner: str, deployment: str
+) -> None:
+    """A password that never reached the database is not refused by it, either."""
+    monkeypatch.setattr(failure, "last_words", lambda *_: (line,))
+    context: Any = SimpleNamespace(clients=None, show=lambda rollouts, lines: None)
+    rollouts = [Rollout("worker", deployment, "worker:7", "failed", desired=1, reason="its tasks fail")]
+    snapshot = with_secret(changed(line)(healthy()), owning_service=owner)
+    [finding] = failure.explain(context, snapshot, rollouts, "").findings("", "")
+    assert finding.remedy and not finding.remedy.runbook
+    assert any("refuses" in each for each in finding.evidence) is (line == REFUSED)
 
 
 @pytest.mark.parametrize(
