@@ -148,9 +148,13 @@ class Discovery:
 
     @property
     def left_cluster(self) -> str:
-        """The expected cluster where it has services of the environment, and the names are of another; "" elsewhere."""
+        """The expected cluster where it has services of the environment, and the names are of another; "" elsewhere.
+
+        The expected secret is no other project's, and what rivals it is told as that.
+        """
         expected = self.expected.get("cluster", "")
-        return expected if expected != self.cluster else ""
+        is_told = self.expected.get("secret") == self.secret or any(each.cluster == expected for each in self.rivals)
+        return expected if expected != self.cluster and not is_told else ""
 
     @property
     def main(self) -> FoundService | None:
