@@ -30,10 +30,10 @@ from omc_runbook.checks.key_demand import (
 from omc_runbook.checks.secret_owner import place_of_new_key, why_not_here
 from omc_runbook.masking.relations import is_database_address
 from omc_runbook.model import letters, value_from
-from omc_runbook.model.arn import region_in
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.same_secret import region_of
 from omc_runbook.model.shell import command
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.once import once
@@ -183,11 +183,10 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
 def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another region."""
     names = snapshot.environment.names
-    region = names.region
-    # A secret that is configured in another region is secret-missing: references to it may be right.
-    configured = region_in(names.secret) if ":" in names.secret else region
+    region = region_of(names)
     for demand, ref in _arns(snapshot):
-        if ref.region not in (region, configured):
+        # A secret that is configured in another region is secret-missing: references to it may be right.
+        if ref.region not in (names.region, region):
             secret = snapshot.foreign_secrets.get(ref.secret_arn)
             also = f" A secret of that name is in {ref.region} too." if secret else ""
             if ref.secret_arn in snapshot.foreign_secrets and not secret:

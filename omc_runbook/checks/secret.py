@@ -11,9 +11,9 @@ from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.checks.other_names import correct, found_instead, in_doubt, is_misnamed
 from omc_runbook.checks.secret_owner import in_primary, restore_elsewhere
-from omc_runbook.model.arn import region_in
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.same_secret import region_of
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("secret", needs=("secret",), hinders="secret")
@@ -44,7 +44,7 @@ def _first_secret(environment: Environment) -> Remedy:
     names, source = environment.names, environment.source_of("secret")
     if ":" not in names.secret:
         return remedies.create(environment)
-    if (region := region_in(names.secret)) != names.region:
+    if (region := region_of(names)) != names.region:
         where = f"{environment.name} is read in {names.region}"
         return Remedy(f"Correct secret in {source}, whose ARN is of {region}, or region: {where}.")
     return Remedy(f"Correct secret in {source}: no secret is created by an ARN, only by a name.")

@@ -25,7 +25,7 @@ def may_be_one_secret(one: Names, other: Names) -> bool:
     is_by_id = all(ids) or other.secret.startswith("arn:")
     pairs = [ids] if is_by_id else zip(_sign_in(one), _sign_in(other), strict=True)
     is_another = any(mine and theirs and mine != theirs for mine, theirs in pairs)
-    return not is_another and _region_of(one) == _region_of(other) and bool(_secret_names(one) & _secret_names(other))
+    return not is_another and region_of(one) == region_of(other) and bool(_secret_names(one) & _secret_names(other))
 
 
 def is_named_after(production: str, names: Names) -> bool:
@@ -40,7 +40,8 @@ def _account_id(names: Names) -> str:
     return account_in(names.secret) if names.secret.startswith("arn:") else names.account
 
 
-def _region_of(names: Names) -> str:
+def region_of(names: Names) -> str:
+    """The region of the secret: by its ARN, or else that of the environment."""
     return region_in(names.secret) if names.secret.startswith("arn:") else names.region
 
 

@@ -66,6 +66,9 @@ def test_a_secret_that_is_configured_in_another_region_is_told_as_that(region: s
     wrong_region = find("wrong-region", "reference")
     assert wrong_region
     assert {each.status for each in run_check(wrong_region, snapshot)} == {"clear"}
+    elsewhere = with_reference(snapshot, "worker", "SECRET_KEY", f"{ARN.replace(REGION, 'us-east-1')}:SECRET_KEY::")
+    [wrong] = run_check(wrong_region, elsewhere)
+    assert wrong.evidence[1] == f"The ARN's region is us-east-1; the secret is in {region}."
 
 
 @pytest.mark.parametrize(("chosen", "used"), [("app-secret", NAME), (NAME, NAME), ("app-secret", "")])
