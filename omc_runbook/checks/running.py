@@ -58,7 +58,8 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     NEEDS_PLUGIN: (
         "the session needs session-manager-plugin, as where a KMS key encrypts it",
-        "Install session-manager-plugin on this machine, then run again.",
+        "Install session-manager-plugin on this machine, in a version after 1.2.497 if it has an older one, then run"
+        " again.",
     ),
     "session": ("the session failed", "Run again, or run aws ecs execute-command by hand for details."),
     "timeout": ("the session took too long", "Run again when the task is less busy."),

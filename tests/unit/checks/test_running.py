@@ -157,7 +157,10 @@ def test_a_process_that_cannot_be_seen_is_unknown() -> None:
             ),
         ),
         (ExecFailure("bucket", "encryption is not set up"), ("s3:GetEncryptionConfiguration",)),
-        (ExecFailure("session", "it requires KMSEncryption", needs_plugin=True), ("Install session-manager-plugin",)),
+        (
+            ExecFailure("session", "it requires KMSEncryption", needs_plugin=True),
+            ("Install session-manager-plugin", "in a version after 1.2.497"),
+        ),
     ],
     ids=["log group", "bucket", "plugin"],
 )
