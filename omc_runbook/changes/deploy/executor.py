@@ -149,7 +149,8 @@ class _SecretChange:
 
     def _findings(self, note: str) -> tuple[Finding, ...]:
         if self._failure:
-            return tuple(map(self._as_withdrawn, self._failure.findings(self._tried_keys, note)))
+            has_rotated = self._alternates or self._rotates_in_place
+            return tuple(map(self._as_withdrawn, self._failure.findings(self._tried_keys, note, has_rotated)))
         if self._journal.is_cancelled:
             return (failure.cancelled(self._plan.secret_name, note, self._is_withdrawn),)
         not_redeployed = failure.find_not_redeployed(self._plan.not_redeployed) if self._writer.version_change else ()

@@ -62,8 +62,11 @@ class Failure:
         """Whether tasks would fail with any value, for example without an image."""
         return bool(self.causes) and all(map(_spares_values, self.causes))
 
-    def findings(self, keys: str, rollback_note: str) -> tuple[Finding, ...]:
-        """The causes, and the finding of the failed change, with reasons, log lines and the rollback."""
+    def findings(self, keys: str, rollback_note: str, has_rotated: bool = False) -> tuple[Finding, ...]:
+        """The causes, and the finding of the failed change, with reasons, log lines and the rollback.
+
+        `has_rotated` is whether the change gave the database the same password: doing so again would not help.
+        """
         failed = self.rollouts
         finding = Finding(
             check=FAILED,
@@ -77,7 +80,7 @@ class Failure:
                 *self.log_lines,
                 rollback_note,
             ),
-            remedy=_remedy(self.snapshot, failed, {cause.subject for cause in self.refused}),
+            remedy=_remedy(self.snapshot, failed, () if has_rotated else {cause.subject for cause in self.refused}),
             services=frozenset(rollout.service for rollout in failed),
             because_of=check_ids(self.causes),
         )

@@ -93,19 +93,24 @@ def test_a_value_that_its_store_does_not_have_is_named_with_the_way_to_change_bo
 
 
 @pytest.mark.parametrize(
-    ("line", "owner", "deployment"),
-    [("connection failed: fe_sendauth: no password supplied", "", "1"), (REFUSED, "rds", "1"), (REFUSED, "", "")],
-    ids=["nothing was refused", "RDS writes the secret", "no task was started"],
+    ("line", "owner", "deployment", "has_rotated"),
+    [
+        ("connection failed: fe_sendauth: no password supplied", "", "1", False),
+        (REFUSED, "rds", "1", False),
+        (REFUSED, "", "", False),
+        (REFUSED, "", "1", True),
+    ],
+    ids=["nothing was refused", "RDS writes the secret", "no task was started", "the database has the new password"],
 )
 def test_no_rotation_is_advised_where_it_would_not_help(
-    monkeypatch: pytest.MonkeyPatch, line: str, owner: str, deployment: str
+    monkeypatch: pytest.MonkeyPatch, line: str, owner: str, deployment: str, has_rotated: bool
 ) -> None:
     """A password that never reached the database is not refused by it, either."""
     monkeypatch.setattr(failure, "last_words", lambda *_: (line,))
     context: Any = SimpleNamespace(clients=None, show=lambda rollouts, lines: None)
     rollouts = [Rollout("worker", deployment, "worker:7", "failed", desired=1, reason="its tasks fail")]
     snapshot = with_secret(changed(line)(healthy()), owning_service=owner)
-    [finding] = failure.explain(context, snapshot, rollouts, "").findings("", "")
+    [finding] = failure.explain(context, snapshot, rollouts, "").findings("", "", has_rotated)
     assert finding.remedy and not finding.remedy.runbook
     assert any("refuses" in each for each in finding.evidence) is (line == REFUSED)
 
