@@ -153,6 +153,9 @@ _OTHER_ACTIONS: Mapping[str, Phrase] = {
     ),
 }
 
+_OF_EXEC = "logs:describeloggroups"
+"""What the agent of ECS Exec calls as the task role before a session; a container's log needs it for nothing."""
+
 _CALLER = aws_message(
     "",
     "This refusal is yours: the text names a person or a program, not the tasks' role. The tasks may still be able to "
@@ -211,7 +214,7 @@ def _judge(principal: re.Match[str] | None, action: str, reason: Phrase, owner: 
         return _CALLER
     action = action.lower()
     for prefix, phrase in _OTHER_ACTIONS.items():
-        if action.startswith(prefix):
+        if action.startswith(prefix) and action != _OF_EXEC:
             return phrase
     if action and not action.startswith("secretsmanager:"):
         return _APPLICATION if principal or of_task else _CALLER

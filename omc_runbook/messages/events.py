@@ -211,7 +211,8 @@ SESSIONS: tuple[Phrase, ...] = (
         "or the bucket is. Nothing is wrong with the secret.",
         "DescribeClusters: executeCommandConfiguration. A log group needs a KMS key, and the task role "
         "logs:DescribeLogGroups; a bucket encryption, and the role s3:GetEncryptionConfiguration.",
-        *("encryption is not set up on the selected", "unable to validate encryption on"),
+        *("encryption is not set up on the selected CloudWatch", "encryption is not set up on the selected Amazon S3"),
+        *("unable to validate encryption on CloudWatch", "unable to validate encryption on Amazon S3"),
     ),
     aws_message(
         "",

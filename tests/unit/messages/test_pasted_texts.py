@@ -532,11 +532,23 @@ def test_several_texts_are_told_in_their_order() -> None:
         "FileNotFoundError: [Errno 2] No such file or directory: 'data.csv'",
         "The lifecycle hook ecs-pause-1 is not in AWAITING_ACTION status.",
         "The target group could not be used because it was deleted.",
+        "Encryption is not set up on the selected disk: unable to validate encryption on volume data.",
     ],
 )
 def test_other_texts_say_nothing(text: str) -> None:
     """What is no known message is not made one."""
     assert recognise(text) == ()
+
+
+def test_a_call_of_ecs_execs_agent_is_the_task_roles() -> None:
+    """As which it asks whether the log group is encrypted; no log of a container needs that."""
+    role = f"arn:aws:sts::123456789012:assumed-role/ohmycoins-staging-ecs-task-role/{secrets.token_hex(16)}"
+    told = recognise(
+        "Couldn't start the session because we are unable to validate encryption on CloudWatch Logs log group. Error:"
+        f" AccessDeniedException: User: {role} is not authorized to perform: logs:DescribeLogGroups on resource: *"
+    )
+    assert [each.checks for each in told] == [(), ()]
+    assert "its task role lacks the permission" in told[1].meaning
 
 
 def test_names_are_taken_from_the_text() -> None:
