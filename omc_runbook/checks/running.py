@@ -47,12 +47,14 @@ REASONS: dict[str, tuple[str, str]] = {
         "Looking inside needs an image with sha256sum, openssl, python3 or perl.",
     ),
     "log-group": (
-        "its agent does not know that the log group for the log of sessions is encrypted, as the cluster demands",
+        "the agent of ECS Exec does not know that the log group for the log of sessions is encrypted, as the cluster"
+        " demands",
         "Give the log group a KMS key, and the task role logs:DescribeLogGroups; or set cloudWatchEncryptionEnabled to"
         " false in the cluster's executeCommandConfiguration.",
     ),
     "bucket": (
-        "its agent does not know that the bucket for the log of sessions is encrypted, as the cluster demands",
+        "the agent of ECS Exec does not know that the bucket for the log of sessions is encrypted, as the cluster"
+        " demands",
         "Let the bucket be encrypted, and the task role call s3:GetEncryptionConfiguration on it; or set"
         " s3EncryptionEnabled to false in the cluster's executeCommandConfiguration.",
     ),

@@ -176,6 +176,7 @@ def test_a_session_that_the_clusters_settings_prevent_says_which(
     [finding] = run_check(CHECKS["entrypoint-override"], snapshot)
     evidence = " ".join(finding.evidence)
     assert finding.status == "unknown" and "Run again, or run" not in evidence
+    assert "because the agent of ECS Exec does" in evidence or refused.needs_plugin
     assert [each for each in sentences if each not in evidence] == []
     assert ("DescribeClusters" in evidence) is (refused.kind == "log-group")
 
