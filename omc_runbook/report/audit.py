@@ -273,20 +273,26 @@ class Pictures:
 
 
 def of_each(snapshots: Snapshots, table: Callable[[Snapshot], Table]) -> FoldedTable:
-    """One table of all environments: where there are several, their rows under a line with each one's name."""
+    """One table of all environments: where there are several, their rows under a line with each one's name.
+
+    What stands for the rows of one without any is said by its name: it may not have been read.
+    """
     tables = {name: table(snapshot) for name, snapshot in snapshots.items()}
     first = next(iter(tables.values()))
     is_one = not snapshots.are_several
     unread = [not_looked_at([each.environment.name for each in snapshots.unread])] if snapshots.unread else []
     notes = dict.fromkeys((*unread, *(note for each in tables.values() for note in each.notes)))
+    rows = [row if is_one else [name, *row] for name, each in tables.items() for row in each.rows]
+    without_rows = grouped((each.empty, name) for name, each in tables.items() if not each.rows)
+    named = [f"{', '.join(names)}: {text}" for text, names in without_rows.items()]
     return FoldedTable(
         first.title,
         first.columns if is_one else ["environment", *first.columns],
-        [row if is_one else [name, *row] for name, each in tables.items() for row in each.rows],
+        rows,
         {text: level for each in tables.values() for text, level in each.levels.items()},
-        " ".join((*unread, first.empty)),
+        first.empty if len(named) == 1 else " ".join(named),
         first.group + (not is_one),
-        tuple(notes),
+        (*notes, *(named if rows else ())),
     )
 
 

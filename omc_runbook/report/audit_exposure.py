@@ -26,8 +26,8 @@ def exposure(snapshot: Snapshot) -> Table:
     where = " in what was searched" if unread and not rows else ""
     title = f"What lies open of {snapshot.secret_name}: {len(rows) or 'nothing'} found{where}"
     columns = ["key", "what", "where", "place"]
-    notes = (searched(found), *unread)
-    return Table(title, columns, rows, _LEVELS, " ".join(notes), notes=notes)
+    extent = searched(found)
+    return Table(title, columns, rows, _LEVELS, extent, notes=(extent, *unread) if rows else unread)
 
 
 def _searches(found: Exposure) -> Iterator[tuple[str, Search]]:

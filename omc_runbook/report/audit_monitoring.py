@@ -29,7 +29,8 @@ def monitoring(snapshot: Snapshot) -> Table:
     rows = [["trail", trail.name, WORDS[trail.is_logging], _of_trail(trail)] for trail in found.trails]
     rows += [[route.kind, route.name, WORDS[works(route)], _of_route(route)] for route in routes_of(snapshot)]
     unread = snapshot.unread(TRAILS, GAP)
-    return Table(title, columns, rows, _LEVELS, " ".join(unread) or "No trail, no alarm and no rule.", notes=unread)
+    empty = "Not everything was read." if unread else "No trail, no alarm and no rule."
+    return Table(title, columns, rows, _LEVELS, empty, notes=unread)
 
 
 def _of_trail(trail: Trail) -> str:

@@ -28,8 +28,9 @@ class Table(RichDisplay):
     """Rows of texts under headings.
 
     `levels` maps a cell's text to its level. Rows that agree in their first `group` cells are grouped under a line
-    with these cells. `notes` are sentences below the table. `links` maps a cell's text to an address for browsers.
-    `full` is the table of which this one is a short form: what programs get.
+    with these cells. `notes` are sentences below the table, or below `empty`, which stands for the rows of one without
+    any. `links` maps a cell's text to an address for browsers. `full` is the table of which this one is a short form:
+    what programs get.
     """
 
     def __init__(
@@ -64,7 +65,8 @@ class Table(RichDisplay):
 
     def to_html(self) -> str:
         if not self.rows:
-            return f"<p><strong>{html.escape(self.title)}</strong><br>{html.escape(self.empty)}</p>"
+            text = f"<p><strong>{html.escape(self.title)}</strong><br>{html.escape(self.empty)}</p>"
+            return "\n".join((text, *_paragraphs(self.notes)))
         columns, lines = self.columns[self.group :], []
         for heading, rows in self._groups():
             if heading:
@@ -76,7 +78,7 @@ class Table(RichDisplay):
     def to_text(self) -> str:
         """Render the table as plain text; long cells are wrapped so that it fits into WIDTH."""
         if not self.rows:
-            return f"{self.title}\n{self.empty}"
+            return "\n".join((self.title, self.empty, *self._note_lines()))
         groups = [(heading, [[*map(self._mark, row)] for row in rows]) for heading, rows in self._groups()]
         columns = self.columns[self.group :]
         widths = _widths([columns, *(row for _, rows in groups for row in rows)])
@@ -84,9 +86,11 @@ class Table(RichDisplay):
         for number, (heading, rows) in enumerate(groups):
             lines += ["", heading] if number else [heading] if heading else []
             lines += [line for row in rows for line in _fold(row, widths)]
+        return "\n".join((*lines, *self._note_lines()))
+
+    def _note_lines(self) -> Iterator[str]:
         for note in self.notes:
-            lines += ["", *textwrap.wrap(note, WIDTH, break_on_hyphens=False)]
-        return "\n".join(lines)
+            yield from ("", *textwrap.wrap(note, WIDTH, break_on_hyphens=False))
 
     def _groups(self) -> Iterator[tuple[str, list[list[str]]]]:
         """Each group's heading ("" where rows are not grouped) and its rows without the cells of the heading."""
@@ -115,8 +119,12 @@ def table_html(title: str, heads: Iterable[str], rows: Iterable[str], notes: Ite
     """The HTML of a table from that of its rows: title, headings, the rows in a box that scrolls, notes below."""
     cells = "".join(f'<th style="{CELL}">{html.escape(head)}</th>' for head in heads)
     lines = ("", "<table>", f"<thead><tr>{cells}</tr></thead>", "<tbody>", *rows, "</tbody>", "</table>", "")
-    paragraphs = (f"<p>{html.escape(note)}</p>" for note in notes)
-    return "\n".join((f"<p><strong>{html.escape(title)}</strong></p>", scrolling(title, "\n".join(lines)), *paragraphs))
+    box = scrolling(title, "\n".join(lines))
+    return "\n".join((f"<p><strong>{html.escape(title)}</strong></p>", box, *_paragraphs(notes)))
+
+
+def _paragraphs(notes: Iterable[str]) -> list[str]:
+    return [f"<p>{html.escape(note)}</p>" for note in notes]
 
 
 def wrap(text: str, first_indent: str = "", indent: str = "") -> list[str]:

@@ -189,6 +189,29 @@ def test_tables_of_several_environments_are_one() -> None:
     assert audit.of_each(Snapshots({"staging": SNAPSHOT}), table).columns == ["who"]
 
 
+@pytest.mark.parametrize(
+    ("tables", "empty", "notes"),
+    [
+        ({"a": "Nobody.", "b": "Not read."}, "a: Nobody. b: Not read.", ()),
+        ({"a": "Nobody.", "b": ""}, "", ("a: Nobody.",)),
+        ({"a": "Not read.", "b": "", "c": "Not read."}, "", ("a, c: Not read.",)),
+        ({"a": "Nobody.", "b": "Nobody."}, "Nobody.", ()),
+        ({"a": "Nobody."}, "Nobody.", ()),
+        ({"a": "", "b": ""}, "", ()),
+    ],
+)
+def test_an_environment_without_rows_says_why(tables: dict[str, str], empty: str, notes: tuple[str, ...]) -> None:
+    """Of one that was not read, another's rows or its answer say nothing."""
+
+    def table(snapshot: Snapshot) -> Table:
+        sentence = tables[snapshot.environment.name]
+        return Table("Readers", ["who"], [] if sentence else [["somebody"]], empty=sentence)
+
+    of = {name: replace(SNAPSHOT, environment=replace(SNAPSHOT.environment, name=name)) for name in tables}
+    merged = audit.of_each(Snapshots(of), table)
+    assert merged.notes == notes and (merged.rows or merged.empty == empty)
+
+
 @pytest.mark.long
 def test_a_long_table_is_folded_and_whole() -> None:
     """On a page it opens at a click; as text and as a frame it has every row."""

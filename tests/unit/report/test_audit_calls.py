@@ -55,6 +55,12 @@ def test_calls_that_are_not_counted_are_told() -> None:
     """Where CloudTrail has more than was read."""
     cut = audited(healthy(), cut={"GetSecretValue": NOW - timedelta(days=60)})
     assert "GetSecretValue before 2025-12-31" in audit_accesses.accesses(cut).notes[-1]
+    # Nobody is known to have called it since then: that is said of these calls alone.
+    nobody = replace(cut, audit=replace(cut.audit, accesses=replace(cut.audit.accesses, calls=())))
+    for table in (audit_accesses.accesses(nobody), audit_accesses.changes_log(nobody)):
+        assert not table.rows
+        for text in (table.to_text(), table.to_html()):
+            assert "Nobody" in text and "GetSecretValue before 2025-12-31" in " ".join(text.split())
 
 
 def test_what_was_not_read_is_no_empty_answer() -> None:
