@@ -176,8 +176,7 @@ def _found(outcome: Outcome, command: str) -> Iterator[Line]:
         reasons.add(reason)
         # What mends several findings of a check stands below the first.
         first_way, *_ = (*_ways(finding, outcome, command), "")
-        ways, others = remedies.pop((finding.check, first_way), ((), ""))
-        yield from _remedy(ways, finding.remedy.needing(others).needs)
+        yield from _remedy(*remedies.pop((finding.check, first_way), ((), "")))
         if more:
             yield Line(more, indent=_INDENT)
 
@@ -219,9 +218,8 @@ def _by_environments(found: Sequence[Finding], outcome: Outcome) -> Iterator[Lin
         merged = replace(first, subject=", ".join(names), evidence=(which, *first.evidence)) if others else first
         yield from _finding(merged, [])
         own = [each for each in (first, *others) if each.subject.partition(": ")[0] == names[0]]
-        needs = {way: each.remedy.needs for each in reversed(own) for way in each.remedy.ways[:1]}
-        for (_, first_way), (ways, note) in _by_first_way(own, outcome, "").items():
-            yield from _remedy(ways, " ".join(filter(None, (needs[first_way], note))))
+        for ways, needs in _by_first_way(own, outcome, "").values():
+            yield from _remedy(ways, needs)
         if names[1:] and first.remedy.ways:
             yield Line(is_for_one(names[0], first.remedy.ways[0], outcome.runbook), indent=_INDENT)
 
@@ -256,9 +254,9 @@ def _ways(finding: Finding, outcome: Outcome, command: str) -> tuple[str, ...]:
 def _by_first_way(
     found: Sequence[Finding], outcome: Outcome, command: str
 ) -> dict[tuple[str, str], tuple[tuple[str, ...], str]]:
-    """The remedies of each check by its id and the first of them, by hand for all its findings, and what to add.
+    """The remedies of each check by its id and the first of them, by hand for all its findings, and what they need.
 
-    Of sentences that differ in their names, there is the first, and in what to add that the others take the same.
+    Of sentences that differ in their names, there is the first, and in what they need that the others take the same.
     """
     pairs = ((_ways(each, outcome, command), each) for each in found)
     own = grouped(((each.check, ways[0]), (ways[1:], each)) for ways, each in pairs if ways)
@@ -269,8 +267,11 @@ def _by_first_way(
         by_hand = [*dict.fromkeys(way for first, *_ in alike for way in ways_of[id(first)])]
         if not any(map(is_sentence, by_hand)):
             by_hand = _each_once(by_hand)
-        others = next(filter(None, map(like_findings.others_by_hand, alike)), "") if by_hand else ""
-        by_way[key] = (key[1], *filter(None, [as_one(by_hand)])), others
+        others = map(like_findings.others_by_hand, alike) if by_hand else ()
+        remedies = [each.remedy for _, each in group]
+        needs = (part for each in remedies for part in (each.runbook_needs, each.command_needs))
+        sentences = filter(None, (*needs, *others, *(each.order for each in remedies)))
+        by_way[key] = (key[1], *filter(None, [as_one(by_hand)])), " ".join(dict.fromkeys(sentences))
     return by_way
 
 

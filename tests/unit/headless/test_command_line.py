@@ -380,6 +380,18 @@ def test_no_sentence_by_hand_is_left_out(ways: tuple[str, str], lines: list[str]
     assert all(words in shown[at + 2] for words in lines[1:])
 
 
+def test_what_the_remedy_of_several_findings_needs_is_told_of_all() -> None:
+    """Their commands stand in one line, and each may need something else; what all need is told once."""
+    ways = {"backend": ("aws put file://a.json", "a.json has A."), "worker": ("aws put file://b.json", "b.json has B.")}
+    findings = tuple(
+        replace(CAUSE, subject=subject, remedy=Remedy(way, "rotate", {}, command_needs=needs, order="Then deploy."))
+        for subject, (way, needs) in ways.items()
+    )
+    lines = [str(line).strip() for line in summary.summarise(an_outcome(findings=findings), "a.html", "")]
+    at = lines.index("or aws put file://a.json && aws put file://b.json")
+    assert lines[at + 1] == "a.json has A. b.json has B. Then deploy."
+
+
 def test_what_is_unknown_of_several_environments_names_them() -> None:
     """By each reason; equal reasons why environments were not read are one."""
     one = TargetOutcome(environment="a", account="", region="", endpoint="", status="unknown")
