@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -33,14 +34,18 @@ _STYLES: dict[Style, str] = {
     "error": "red",
     "warning": "yellow",
     "command": "cyan",
+    "sentence": "",
     "note": "dim",
 }
+_IN_BACKTICKS = re.compile("`[^`]+`")
+_GLUE = "\0"
 
 
 def print_lines(lines: Iterable[Line], warnings_alone: bool = False) -> None:
     """Print lines, or the warnings among them alone, on standard output.
 
-    A terminal wraps sentences below their beginning. Commands and names stay in one piece, so that they can be copied.
+    A terminal wraps sentences below their beginning. Commands, also those in a sentence, and names stay in one piece,
+    so that they can be copied.
     """
     if warnings_alone:
         lines = (line for line in lines if line.style == "warning")
@@ -60,7 +65,9 @@ def print_lines(lines: Iterable[Line], warnings_alone: bool = False) -> None:
             style = "bold" if line.style in ("error", "warning") else ""
         width, rows = columns - len(head), [line.text]
         if line.style != "command" and width >= 20:
-            rows = textwrap.wrap(line.text, width, break_long_words=False, break_on_hyphens=False)
+            text = _IN_BACKTICKS.sub(lambda match: match[0].replace(" ", _GLUE), line.text)
+            rows = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+            rows = [row.replace(_GLUE, " ") for row in rows]
         for number, row in enumerate(rows or [""]):
             console.print((head if number == 0 else Text(" " * len(head))) + Text(row, style), soft_wrap=True)
 

@@ -27,7 +27,7 @@ from omc_runbook.model.letters import counted, in_a_line, listed, on_one_line
 from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import PLAN
 
-Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "note"]
+Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "sentence", "note"]
 
 NOT_FINISHED = "A change is not finished: the record's page says how to finish it or take it back."
 NOTHING_PLANNED_FOR = "The plan does not fix what is wrong: what to do is below. Nothing was changed."
@@ -62,9 +62,9 @@ def mask(lines: tuple[Line, ...]) -> tuple[Line, ...]:
 
 
 def _for_terminal(line: Line) -> Line:
-    if line.style != "command":
+    if line.style not in ("command", "sentence"):
         return replace(line, text=on_one_line(line.text), label=on_one_line(line.label))
-    # Only a name can have a line end; the command stays in one piece, and says that the name cannot be pasted.
+    # Only a name can have a line end; the command stays whole, and says that the name cannot be pasted.
     return replace(line, text=in_a_line(line.text))
 
 
@@ -294,6 +294,6 @@ def _each_once(commands: Sequence[str]) -> list[str]:
 def _remedy(ways: Sequence[str], needs: str) -> Iterator[Line]:
     marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
     for mark, way in zip(marks, ways, strict=False):
-        yield Line(f"{mark} {way}", "command", indent=_INDENT)
+        yield Line(f"{mark} {way}", "sentence" if is_sentence(way) else "command", indent=_INDENT)
     if ways and needs:
         yield Line(needs, indent=_INDENT)

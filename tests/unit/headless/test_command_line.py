@@ -200,6 +200,22 @@ def test_a_terminal_cuts_no_name(kind: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert f"{arn}." in lines and all(len(line) <= 60 for line in lines if arn not in line)
 
 
+def test_a_terminal_wraps_a_sentence_by_hand_but_no_command_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is none to paste, and has not its colour; what is to be pasted of it stays in one piece."""
+    screen, line = Terminal(), "aws ecs update-service --cluster ohmycoins-staging --service backend"
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    by_hand = f"Delete the other secret of that name in us-east-1, then run `{line}`, and ask who has used it."
+    finding = replace(CAUSE, remedy=Remedy(by_hand, "rotate", {"environment": "staging"}))
+    terminal.print_lines(summary.summarise(an_outcome(findings=(finding,)), "a.html", ""))
+    lines = screen.getvalue().splitlines()
+    at = next(number for number, text in enumerate(lines) if "or by hand: Delete" in text)
+    assert len(lines[at]) <= 60 and lines[at].startswith(" " * 13 + "or by hand") and "\x1b" not in lines[at]
+    assert any(f"`{line}`" in text for text in lines[at:]) and "\x1b" in lines[at - 1]
+
+
 def test_the_runbooks_are_listed_with_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:
     """Each notebook is there, and whether it can change something."""
     code, out, _ = ended_with(capsys, "list")
