@@ -120,8 +120,9 @@ class Records(Group):
         rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in record_list]
         columns = ["ended (UTC)", "runbook", "how it ended", "page"]
         listing = command("omc-runbook", "records", folder)
-        none = kept_records.why_unreadable(expand(folder)) or NONE
-        empty = f"Those in S3 are listed by `{listing}`" if "://" in folder else none
+        none = "None can be shown." if notes else NONE
+        why = kept_records.why_unreadable(expand(folder))
+        empty = f"Those in S3 are listed by `{listing}`" if "://" in folder else why or none
         super().__init__(Table(f"The last records in {folder}", columns, rows, empty=empty, notes=notes))
         self._records = tuple(record_list)
 

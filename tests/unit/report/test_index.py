@@ -101,6 +101,15 @@ def test_records_that_were_renamed_are_shown_and_those_that_were_cut_hide_no_oth
     assert number and note.count("verify on staging") == 1
 
 
+def test_records_that_cannot_be_shown_are_not_none(tmp_path: Path) -> None:
+    """Where nothing else is left, too, it is told below."""
+    record = keep(tmp_path, ended(1))
+    for path in (record.notebook, record.notebook.with_suffix(".json")):
+        path.write_text("{")
+    text = records(str(tmp_path)).to_text()
+    assert "None can be shown." in text and "is damaged" in text and "There is none yet" not in text
+
+
 def test_a_record_of_the_future_is_not_shown_as_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told below, as on the page of all records."""
     for number in (1, 2, 48):
