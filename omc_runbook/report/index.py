@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import age
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.letters import counted
@@ -94,5 +95,8 @@ def _old(snapshot: Snapshot, ages: Sequence[age.Age], parameters: Mapping[str, s
 def _last(history: VersionHistory) -> str:
     if not history.versions:
         return "A former version becomes current again."
+    last, *others = history.versions
+    if not others and CURRENT in last.version.stages:
+        return f"There is no former version; the current one: {versions.written(last)}."
     are_kept = counted(len(history.versions), "version is kept", "versions are kept")
-    return f"{are_kept}; the last: {versions.written(history.versions[0])}."
+    return f"{are_kept}; the last: {versions.written(last)}."

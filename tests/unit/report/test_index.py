@@ -60,7 +60,12 @@ def test_as_text_each_card_is_a_command() -> None:
 
 
 def test_versions_are_counted_with_their_last_author() -> None:
-    """Without any, the card says what it is for."""
+    """Without any, the card says what it is for, and with the current one alone that there is none to go back to."""
+    snapshot, history = with_history(2)
+    current, former = history.versions
+    for versions, start in (((current,), "There is no former version; "), ((former,), "1 version is kept; the last:")):
+        (card,) = (each for each in index.cards(snapshot, VersionHistory(versions)) if each.runbook == "restore")
+        assert card.text.startswith(start)
     (card,) = (card for card in index.cards(*with_history(2)) if card.runbook == "restore")
     assert card.text.startswith("2 versions are kept; the last:") and card.text.endswith("by ana.")
     (card,) = (card for card in index.cards(healthy(), VersionHistory(())) if card.runbook == "restore")
