@@ -70,7 +70,7 @@ def pickers(
     compared = {**{name: name for name in sorted({peer.name, *peer.others} - {LOCAL})}, LOCAL: "none: local"}
     return (
         Picker("repository", repository, hint=peer.repository or "path of the platform's checkout"),
-        choices.new_values_from(values_from, **{"": "generated; the rest is listed", KEEP: "kept: the template's"}),
+        choices.new_values_from(values_from, **{"": "generated; the rest is listed", KEEP: "the template's"}),
         Picker("environment", environment, compared),
         Picker("python", python, hint="the checkout's own"),
         Picker("backup", backup),

@@ -22,7 +22,7 @@ SYMPTOMS = {
 }
 """The symptoms that troubleshoot knows, in words."""
 
-SOURCES = {PROMPT: "typed, hidden", GENERATE: "generated", KEEP: "kept: only new tasks"}
+SOURCES = {PROMPT: "typed, hidden", GENERATE: "made at random", KEEP: "only new tasks"}
 """Sources of values that need no name of a file or variable."""
 
 
@@ -90,13 +90,19 @@ def keys_by_age(snapshot: Snapshot, history: VersionHistory, chosen: str) -> Pic
 
 def values_from(chosen: str, **others: str) -> Picker:
     """The sources of values, and `others` before them."""
-    return Picker("values_from", chosen, {**others, **SOURCES})
+    return _of_sources(chosen, {**others, **SOURCES})
 
 
 def new_values_from(chosen: str, **others: str) -> Picker:
     """The sources of values that did not exist before, and `others` around them."""
     general = {PROMPT: SOURCES[PROMPT], GENERATE: SOURCES[GENERATE]}
-    return Picker("values_from", chosen, {"": "none yet", **general, **others})
+    return _of_sources(chosen, {"": "none yet", **general, **others})
+
+
+def _of_sources(chosen: str, words: Mapping[str, str]) -> Picker:
+    """Sources of values with what they mean; each begins with the word that an error asks for."""
+    labels = {source: f"{source}: {text}" if source else text for source, text in words.items()}
+    return Picker("values_from", chosen, labels)
 
 
 def on_failure(chosen: str) -> Picker:

@@ -75,6 +75,11 @@ def test_each_form_has_parameters_of_its_notebook(run: Run) -> None:
         declared = {each.name for each in notebooks.describe(name).parameters}
         assert (name, {picker.parameter for picker in found} - declared) == (name, set())
         assert all(set(picker.chosen) <= picker.options.keys() for picker in found)
+        # An error asks for a source by this word.
+        sources = {
+            value: label for each in found if each.parameter == "values_from" for value, label in each.labels.items()
+        }
+        assert all(label.startswith(f"{value}: ") for value, label in sources.items() if value)
 
 
 def test_texts_and_boxes_are_as_the_parameters() -> None:
