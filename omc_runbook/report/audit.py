@@ -104,6 +104,9 @@ _LEVELS: Mapping[str, Level] = {word: level for level, word in WORDS.items()}
 UNFOLDED = 12
 """How many rows of a table are shown unfolded."""
 
+TITLED = 3
+"""How many environments' titles a table of several has."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Light:
@@ -275,7 +278,8 @@ class Pictures:
 def of_each(snapshots: Snapshots, table: Callable[[Snapshot], Table]) -> FoldedTable:
     """One table of all environments: where there are several, their rows under a line with each one's name.
 
-    What stands for the rows of one without any is said by its name: it may not have been read.
+    What stands for the rows of one without any is said by its name: it may not have been read. Titles that name a
+    secret, or say how much was found, are of one environment each.
     """
     tables = {name: table(snapshot) for name, snapshot in snapshots.items()}
     first = next(iter(tables.values()))
@@ -285,8 +289,9 @@ def of_each(snapshots: Snapshots, table: Callable[[Snapshot], Table]) -> FoldedT
     rows = [row if is_one else [name, *row] for name, each in tables.items() for row in each.rows]
     without_rows = grouped((each.empty, name) for name, each in tables.items() if not each.rows)
     named = [f"{', '.join(names)}: {text}" for text, names in without_rows.items()]
+    titles = dict.fromkeys(each.title for each in tables.values())
     return FoldedTable(
-        first.title,
+        listed([*titles], TITLED, "; "),
         first.columns if is_one else ["environment", *first.columns],
         rows,
         {text: level for each in tables.values() for text, level in each.levels.items()},

@@ -189,6 +189,18 @@ def test_tables_of_several_environments_are_one() -> None:
     assert audit.of_each(Snapshots({"staging": SNAPSHOT}), table).columns == ["who"]
 
 
+@pytest.mark.parametrize(("number", "rest"), [(1, ""), (2, "; b: 2 found"), (5, "; b: 2 found; c: 2 found and 2 more")])
+def test_a_title_is_of_its_own_environment_alone(number: int, rest: str) -> None:
+    """That of the first said of the others, too, that nothing was found."""
+
+    def table(snapshot: Snapshot) -> Table:
+        name = snapshot.environment.name
+        return Table(f"{name}: {'nothing' if name == 'a' else 2} found", ["where"], [] if name == "a" else [["here"]])
+
+    of = {name: replace(SNAPSHOT, environment=replace(SNAPSHOT.environment, name=name)) for name in "abcde"[:number]}
+    assert audit.of_each(Snapshots(of), table).title == f"a: nothing found{rest}"
+
+
 @pytest.mark.parametrize(
     ("tables", "empty", "notes"),
     [
