@@ -19,6 +19,10 @@ UNKNOWN = "unknown"
 BY_ITSELF = "can let itself in"
 IN_A_TASK = "inside a task"
 NEVER, NONE = "never", "—"
+_LAST_USE = (
+    "Last use is the last read of this secret that CloudTrail has; without one, when IAM last saw the principal use any"
+    " secret."
+)
 
 
 def readers(snapshot: Snapshot) -> Table:
@@ -36,7 +40,7 @@ def readers(snapshot: Snapshot) -> Table:
     columns = ["principal", "kind", "may read", "by", "on condition", "last use"]
     warned: dict[str, Level] = dict.fromkeys((NEVER, BY_ITSELF, IN_A_TASK), "warning")
     levels: dict[str, Level] = {UNKNOWN: "unknown", "everybody": "error", **warned}
-    return Table(READERS, columns, rows, levels, NOT_READ, notes=tuple(_notes(snapshot)))
+    return Table(READERS, columns, rows, levels, NOT_READ, notes=(*_notes(snapshot), *([_LAST_USE] if rows else ())))
 
 
 def writers(snapshot: Snapshot) -> Table:
@@ -143,10 +147,6 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
         yield from snapshot.unread("identities")
         return
     yield "The account's root user may do everything, and IAM does not list it."
-    yield (
-        "Last use is the last read of this secret that CloudTrail has; without one, when IAM last saw the principal use"
-        " any secret."
-    )
     if found.levels is None:
         gaps = " ".join(snapshot.unread("organization_policies"))
         yield (

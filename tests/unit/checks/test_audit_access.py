@@ -1095,6 +1095,8 @@ def test_the_tables_name_everybody_with_statement_and_condition() -> None:
     assert rows[STRANGER][1] == "account" and rows["admin"][1] == "administrator"
     assert "<img" not in readers.to_html() and "&lt;img" in readers.to_html()
     assert [row[0] for row in writers.rows] == ["deploys", "admin"] and "DeleteSecret" in writers.rows[0][2]
+    # Each note is about a column that its table has.
+    assert [any("Last use is" in note for note in each.notes) for each in (readers, writers)] == [True, False]
     assert tables.readers(healthy()).to_text().endswith("The account's identities were not read.")
 
 
