@@ -40,7 +40,7 @@ from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.calls import TookTooLong
 from omc_runbook.aws.credential_process import NoCredentialsInTime
 from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR
-from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, Interrupt, Interrupted, UsageError
+from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 from omc_runbook.model.parameters import quoted
 from omc_runbook.model.refusal import refused_action, refused_resources
@@ -237,7 +237,7 @@ def changing(permission: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         doubt = f"{permission.partition(':')[2]} may still take effect: run again to continue."
-        raise Interrupt(Interrupted(f"{str(interrupt) or 'Interrupted.'} {doubt}", says_next=True)) from None
+        raise KeyboardInterrupt(Interrupted(f"{str(interrupt) or 'Interrupted.'} {doubt}", says_next=True)) from None
 
 
 def attempt(what: str, permission: str, call: Callable[[], T], profile: str = "") -> T | ReadFailure:

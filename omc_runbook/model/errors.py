@@ -90,14 +90,6 @@ class Interrupted(RunbookError):
         """`is_between_calls`: the run was interrupted where no call was under way that could still take effect."""
 
 
-class Interrupt(KeyboardInterrupt):
-    """A KeyboardInterrupt that knows the error which it becomes."""
-
-    def __init__(self, error: Interrupted) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
 class FindingsRemain(RunbookError):
     """The runbook read everything and something is wrong (exit code 1)."""
 

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from omc_runbook.changes.deploy.rollout import Rollout, Show
 from omc_runbook.changes.engine.step import Cancelled
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupt, Interrupted, RunbookError, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.report.archive.state import ChangeState, StateFile, Wish
 from omc_runbook.report.display.progress import Progress
 
@@ -155,7 +155,7 @@ class LiveChange:
         if wish == "back" and can_go_back and step in FORWARD:
             raise Cancelled
         if wish == "leave" or (wish == "back" and step in (BEFORE if can_go_back else BEFORE | FORWARD)):
-            raise Interrupt(Interrupted(STOPPED, is_between_calls=True))
+            raise KeyboardInterrupt(Interrupted(STOPPED, is_between_calls=True))
         if wish == "back" and can_go_back and step:
             # A step that cannot be stopped in its middle is followed by one that can.
             self._wishes.put(wish)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.model.change import Change, Tell, tell_nobody
-from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupt, Interrupted
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted
 
 _Stop = CouldNotLook | ConflictError | Interrupted
 RUN_AGAIN = "Run again to finish."
@@ -115,7 +115,6 @@ def at_once(changes: Iterable[Change]) -> Iterator[Made]:
 
 
 def interrupted(interrupt: KeyboardInterrupt) -> Interrupted:
-    """An interrupt as an error, in its words if it has any."""
-    if isinstance(interrupt, Interrupt):
-        return interrupt.error
-    return Interrupted(str(interrupt) or "Interrupted.")
+    """An interrupt as an error: the one that it carries, or one in its words if it has any."""
+    carried = next(iter(interrupt.args), None)
+    return carried if isinstance(carried, Interrupted) else Interrupted(str(interrupt) or "Interrupted.")

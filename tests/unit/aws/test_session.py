@@ -896,7 +896,7 @@ def test_a_write_that_aws_refused_has_not_taken_effect(code: str, status: int) -
 
 
 def test_a_write_that_is_interrupted_says_that_it_may_still_take_effect() -> None:
-    """A read does not; the words of who asked to stop stay."""
+    """A read does not; the words of who asked to stop stay. A record tells an interruption by the name of its class."""
 
     def interrupt(*words: str) -> Callable[[], None]:
         def call() -> None:
@@ -905,8 +905,9 @@ def test_a_write_that_is_interrupted_says_that_it_may_still_take_effect() -> Non
         return call
 
     doubt = r"PutRolePolicy may still take effect: run again to continue\.$"
-    with pytest.raises(KeyboardInterrupt, match=rf"^Interrupted\. {doubt}"):
+    with pytest.raises(KeyboardInterrupt, match=rf"^Interrupted\. {doubt}") as caught:
         require("policy read", "iam:PutRolePolicy", interrupt(), "change")
+    assert caught.type is KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt, match=rf"^Stopped, as you asked\. {doubt}"):
         make_change("policy read", "iam:PutRolePolicy", interrupt("Stopped, as you asked."), lambda: True)
     with pytest.raises(KeyboardInterrupt, match=r"^$"):

@@ -9,7 +9,7 @@ import pytest
 
 from omc_runbook.changes.engine.step import Cancelled, Journal, Step, StepFailed, at_once, execute
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupt, Interrupted, UsageError
+from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 
 
 class Bench:
@@ -142,7 +142,7 @@ def test_only_an_error_that_is_marked_so_says_what_to_do() -> None:
     [
         ConflictError("main.tf was changed since the plan was made. Run again to make a new plan.", says_next=True),
         CouldNotLook("It does not read back as written: run verify before anything else.", says_next=True),
-        Interrupt(
+        KeyboardInterrupt(
             Interrupted("Interrupted. PutRolePolicy may still take effect: run again to continue.", says_next=True)
         ),
     ],
