@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from omc_runbook.aws.answer import InvalidResponse, pages, parse_object
 from omc_runbook.model.arn import log_group_in
 from omc_runbook.model.handover import is_on_this_machine
-from omc_runbook.model.refusal import refused_resources
+from omc_runbook.model.refusal import refusals
 from omc_runbook.model.truth import all_of, any_of
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ def concerns(record: Mapping[str, Any], secret: Collection[str]) -> bool:
     """Whether a recorded call is about a secret, by its request or its refusal; or may be, where it has filters."""
     request = record.get("requestParameters") or {}
     ids = [request.get("secretId"), request.get("name"), *_texts(request.get("secretIdList"))]
-    ids += refused_resources(record.get("errorMessage") or "")
+    ids += [resource for _, resource in refusals(record.get("errorMessage") or "")]
     ids += [each.get("ARN") for each in record.get("resources") or ()]
     return any(each in secret for each in ids) or bool(_filters(record))
 

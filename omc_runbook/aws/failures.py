@@ -43,7 +43,7 @@ from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR
 from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 from omc_runbook.model.parameters import quoted
-from omc_runbook.model.refusal import refused_action, refused_resources
+from omc_runbook.model.refusal import refusals, refused_action
 from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.model.time_limits import PROGRAM_SECONDS
 
@@ -495,7 +495,7 @@ def _refused_sign_in(failure: ReadFailure, message: str, profile: str) -> str:
         return no_credentials(profile, f"{failure.permission} failed with {failure.code}", way)
     if message.startswith(_MFA_FAILED):
         return no_credentials(profile, f"AWS does not accept the MFA code ({failure.code})", _NEW_CODE)
-    arn = next((each for each in refused_resources(message) if each.startswith("arn:")), "")
+    arn = next((each for _, each in refusals(message) if each.startswith("arn:")), "")
     role = f"role {arn}" if arn else "the role that the AWS configuration or its variables name"
     if failure.denied_by:
         reason = f"an explicit deny in {failure.denied_by} forbids {failure.permission} on {role}"

@@ -31,7 +31,7 @@ from omc_runbook.messages.startlog import read_log
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.letters import counted
-from omc_runbook.model.refusal import refused_action, refused_resources
+from omc_runbook.model.refusal import refusals
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.other_references import resources_of
@@ -317,7 +317,7 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
         name = iam.role_name(role)
         trust = Remedy(f"Let ecs-tasks.amazonaws.com assume the task role {name} in its trust policy.")
         return remedies.combine([trust, start])
-    action, arn = refused_action(stop.reason), next(filter(_SOURCE.match, refused_resources(stop.reason)), "")
+    action, arn = next((each for each in refusals(stop.reason) if _SOURCE.match(each[1])), ("", ""))
     if action and arn and definition and snapshot.secret_arn and not _is_named(snapshot, stop, arn):
         allow = "Remove what denies" if "explicit deny" in stop.reason else "Allow"
         own_role = iam.role_name(definition.execution_role_arn)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.aws.failures import ReadFailure
-from omc_runbook.model.refusal import refused_resources
+from omc_runbook.model.refusal import refusals
 from omc_runbook.snapshot import other_references
 from omc_runbook.snapshot.other_environments import secrets_within_reach
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -162,10 +162,10 @@ def _log_groups(snapshot: Snapshot) -> tuple[str, ...]:
 
 def _session_keys(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     """The key of ECS Exec's sessions, if a permission is missing for it; "*" where no message has its ARN."""
-    refusals = [each.refused for each in snapshot.exec_looks or () if each.refused]
-    messages = [each.message for each in refusals if each.permission == permission]
+    refused = [each.refused for each in snapshot.exec_looks or () if each.refused]
+    messages = [each.message for each in refused if each.permission == permission]
     messages += [each.sentence for each in snapshot.gaps.get("session_key", ()) if each.permission == permission]
-    keys = {next((arn for arn in refused_resources(each) if ":kms:" in arn), "*") for each in messages}
+    keys = {next((arn for _, arn in refusals(each) if ":kms:" in arn), "*") for each in messages}
     return ("*",) if "*" in keys else tuple(sorted(keys))
 
 

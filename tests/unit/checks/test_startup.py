@@ -57,6 +57,7 @@ MANIFEST = "CannotPullContainerError: pull image manifest: image Manifest does n
 LOGGER = "ResourceInitializationError: failed to validate logger args: "
 FILES = "ResourceInitializationError: failed to download env files: "
 DENIED = "api error AccessDeniedException: it is not authorized to perform: secretsmanager:GetSecretValue on resource:"
+KEY_DENIED = f"it is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b"
 STRANGE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:domain-login-Zz12Yy"
 MANAGED = STRANGE.replace("domain-login", "ecs-sc!tls")
 TLS_ROLE = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/connect-tls/9f1c"
@@ -224,6 +225,11 @@ THIN_POOL = "devmapper: Thin Pool has 4350 free data blocks which is less than m
         ("pull-failed", f"{PULL}{DENIED} {STRANGE} because", f"GetSecretValue on {STRANGE}, or correct that ARN: ohmy"),
         ("pull-failed", f"{PULL}{DENIED} {STRANGE} with an explicit deny", "Remove what denies the execution role"),
         ("pull-failed", f"{PULL}{DENIED} {MANAGED} because", f"GetSecretValue on {MANAGED}, or correct that ARN: ohmy"),
+        (
+            "pull-failed",
+            f"{PULL}{KEY_DENIED}. {DENIED} {STRANGE}",
+            f"secretsmanager:GetSecretValue on {STRANGE}, or co",
+        ),
         ("pull-failed", f"{PULL}{TLS_ROLE} {DENIED} {MANAGED}", "Allow the role connect-tls secretsmanager:GetSecret"),
         ("pull-failed", f"{PULL}{DENIED} {ARN} because", "aws ecs update-service"),
         ("pull-failed", f"{PULL}{DENIED} {STRANGE}.", f"GetSecretValue on {STRANGE}, or correct that ARN"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from omc_runbook.model.refusal import refused_action, refused_resources
+from omc_runbook.model.refusal import refusals, refused_action
 
 BY = "User: arn:aws:sts::123456789012:assumed-role/deploy/jane@example.com is not authorized to perform: "
 SECRET = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:app-AbC123"
@@ -17,45 +17,46 @@ GET, DECRYPT, ASSUME, PUT = "secretsmanager:GetSecretValue", "kms:Decrypt", "sts
 
 
 @pytest.mark.parametrize(
-    ("message", "action", "resources"),
+    ("message", "expected"),
     [
-        (f"{BY}{GET} on resource: {SECRET} because no identity-based policy allows the {GET} action", GET, [SECRET]),
-        (f"{BY}{GET} on resource: {SECRET} with an explicit deny in a resource-based policy", GET, [SECRET]),
+        (f"{BY}{GET} on resource: {SECRET} because no identity-based policy allows the {GET} action", [(GET, SECRET)]),
+        (f"{BY}{GET} on resource: {SECRET} with an explicit deny in a resource-based policy", [(GET, SECRET)]),
         (
             f"{BY}{GET} on resource: {SECRET} with an explicit deny in a service control policy:"
             " arn:aws:organizations::123456789012:policy/o-1/service_control_policy/p-1",
-            GET,
-            [SECRET],
+            [(GET, SECRET)],
         ),
-        (f"{BY}{GET} on resource: {OF_RDS}.", GET, [OF_RDS]),
-        (f"AccessDeniedException: {BY}{GET} on resource: {SECRET}: status code: 400", GET, [SECRET]),
-        (f'{{"message": "{BY}{GET} on resource: {SECRET}"}}', GET, [SECRET]),
-        (f"{BY}ssm:GetParameters on resource: {PARAMETER}", "ssm:GetParameters", [PARAMETER]),
-        (f"{BY}{DECRYPT} on resource: {KEY} because no identity-based policy allows the action", DECRYPT, [KEY]),
-        (f"{BY}{DECRYPT} on resource: * because no identity-based policy allows the action", DECRYPT, ["*"]),
-        (f"{BY}{DECRYPT} on the resource associated with this ciphertext because the resource", DECRYPT, []),
-        ("Access to KMS is not allowed", "", []),
-        (f"{BY}{ASSUME} on resource: {ROLE}", ASSUME, [ROLE]),
-        (f'{BY}{PUT} on resource: "{OBJECT}" because no identity-based policy allows the action', PUT, [OBJECT]),
-        (rf"{BY}{PUT} on resource: \"{OBJECT}\" because no identity-based policy allows it", PUT, [OBJECT]),
-        (f"{BY}iam:GetRolePolicy on resource: role deploy because no", "iam:GetRolePolicy", ["role"]),
-        (f"{BY}ecs:ListServices because no identity-based policy allows the action", "ecs:ListServices", []),
+        (f"{BY}{GET} on resource: {OF_RDS}.", [(GET, OF_RDS)]),
+        (f"AccessDeniedException: {BY}{GET} on resource: {SECRET}: status code: 400", [(GET, SECRET)]),
+        (f'{{"message": "{BY}{GET} on resource: {SECRET}"}}', [(GET, SECRET)]),
+        (f"{BY}ssm:GetParameters on resource: {PARAMETER}", [("ssm:GetParameters", PARAMETER)]),
+        (f"{BY}{DECRYPT} on resource: {KEY} because no identity-based policy allows the action", [(DECRYPT, KEY)]),
+        (f"{BY}{DECRYPT} on resource: * because no identity-based policy allows the action", [(DECRYPT, "*")]),
+        (f"{BY}{DECRYPT} on the resource associated with this ciphertext because the resource", [(DECRYPT, "")]),
+        ("Access to KMS is not allowed", []),
+        (f"{BY}{ASSUME} on resource: {ROLE}", [(ASSUME, ROLE)]),
+        (f'{BY}{PUT} on resource: "{OBJECT}" because no identity-based policy allows the action', [(PUT, OBJECT)]),
+        (rf"{BY}{PUT} on resource: \"{OBJECT}\" because no identity-based policy allows it", [(PUT, OBJECT)]),
+        (f"{BY}iam:GetRolePolicy on resource: role deploy because no", [("iam:GetRolePolicy", "role")]),
+        (f"{BY}ecs:ListServices because no identity-based policy allows the action", [("ecs:ListServices", "")]),
         (
             "You are not authorized to perform this operation. Encoded authorization failure message: 4Rvp-EXAMPLE",
-            "",
             [],
         ),
         (
             f"{BY}ec2:DescribeSubnets because no identity-based policy allows the ec2:DescribeSubnets action. Encoded"
             " authorization failure message: 4Rvp-EXAMPLE",
-            "ec2:DescribeSubnets",
-            [],
+            [("ec2:DescribeSubnets", "")],
         ),
-        (f"{BY}sso-directory:DescribeUser on resource: {ROLE}", "sso-directory:DescribeUser", [ROLE]),
-        (f"{BY}{DECRYPT} on resource: {KEY}. {BY}{GET} on resource: {SECRET}.", DECRYPT, [KEY, SECRET]),
-        ("Access Denied", "", []),
+        (f"{BY}sso-directory:DescribeUser on resource: {ROLE}", [("sso-directory:DescribeUser", ROLE)]),
+        (f"{BY}{DECRYPT} on resource: {KEY}. {BY}{GET} on resource: {SECRET}.", [(DECRYPT, KEY), (GET, SECRET)]),
+        (f"{BY}{DECRYPT} because no. {BY}{GET} on resource: {SECRET}", [(DECRYPT, ""), (GET, SECRET)]),
+        (f"no such permission on resource: {SECRET}, ({BY}{GET} on resource: {SECRET})", [("", SECRET), (GET, SECRET)]),
+        (f"`ClientError('{BY}{GET} on resource: {SECRET}')`", [(GET, SECRET)]),
+        ("Access Denied", []),
     ],
 )
-def test_a_refusal_names_its_action_and_its_resource(message: str, action: str, resources: list[str]) -> None:
+def test_a_refusal_names_its_action_and_its_resource(message: str, expected: list[tuple[str, str]]) -> None:
     """Whatever stands after the ARN; a service that names none has none."""
-    assert (refused_action(message), refused_resources(message)) == (action, resources)
+    assert refusals(message) == expected
+    assert refused_action(message) == next((action for action, _ in expected if action), "")
