@@ -41,9 +41,9 @@ SECRET_ARN = re.compile(r"\Aarn:[\w-]+:secretsmanager:[\w-]+:\d{12}:secret:\S+\Z
 LOCKED = "acquiring the state lock"
 BEGUN = re.compile(r"^\S.*: (Creating|Modifying|Destroying)\.\.\.", re.MULTILINE)
 """What apply prints as it begins to change a resource."""
-STALE = "Saved plan is stale"
+PLAN_AGAIN = "Somebody applied since the plan was made: run again to plan on top."
 ADVICE: tuple[tuple[str, str], ...] = (
-    (STALE, "Somebody applied since the plan was made: run again to plan on top."),
+    (r"Saved plan is stale", PLAN_AGAIN),
     (
         r"Provider dependency changes detected|Inconsistent dependency lock file",
         f"{LOCK_FILE} does not fit the configuration: run `{{program}} init` there and commit the file.",
@@ -284,7 +284,7 @@ def _run(saved: SavedPlan, verb: str, *arguments: str, interactive: bool = True)
     if process.returncode:
         failure = registry.mask(_failure(saved, verb, stderr or stdout, process.returncode))
         is_begun = verb == "apply" and BEGUN.search(stdout)
-        raise CouldNotLook(failure, "in-doubt" if is_begun else "", says_next=STALE in stderr)
+        raise CouldNotLook(failure, "in-doubt" if is_begun else "", says_next=failure.endswith(PLAN_AGAIN))
     return stdout
 
 

@@ -11,9 +11,22 @@ from omc_runbook.terraform.command import SavedPlan, apply, find_program
 from omc_runbook.terraform.program import name_of
 
 
-def install(folder: Path, name: str) -> None:
+def failure_of(folder: Path, script: str) -> CouldNotLook:
+    """The error where an apply of a program with this script fails."""
+    install(folder, "terraform", f"{script}\nexit 1\n")
+    variables = {"PATH": "/usr/bin:/bin"}
+    plan = SavedPlan(
+        program=str(folder / "terraform"), folder=folder, directory=TemporaryDirectory(), variables=variables
+    )
+    plan.file.touch()
+    with pytest.raises(CouldNotLook, match=r"terraform apply in .* failed: ") as failed:
+        apply(plan)
+    return failed.value
+
+
+def install(folder: Path, name: str, script: str = "") -> None:
     folder.mkdir(exist_ok=True)
-    (folder / name).write_text("#!/bin/sh\n")
+    (folder / name).write_text(f"#!/bin/sh\n{script}")
     (folder / name).chmod(0o755)
 
 
@@ -45,15 +58,24 @@ def test_a_folder_with_tofu_files_is_for_tofu(
 )
 def test_an_apply_that_fails_as_it_changes_something_is_in_doubt(tmp_path: Path, printed: str, kind: str) -> None:
     """One that fails before, as where the state is locked, has changed nothing."""
-    program = tmp_path / "terraform"
-    program.write_text(f"#!/bin/sh\necho '{printed}'\necho 'Error: It failed' >&2\nexit 1\n")
-    program.chmod(0o755)
-    directory = TemporaryDirectory()
-    plan = SavedPlan(program=str(program), folder=tmp_path, directory=directory, variables={"PATH": "/usr/bin:/bin"})
-    plan.file.touch()
-    with pytest.raises(CouldNotLook, match=r"terraform apply in .* failed: It failed") as failed:
-        apply(plan)
-    assert failed.value.kind == kind
+    error = failure_of(tmp_path, f"echo '{printed}'\necho 'Error: It failed' >&2")
+    assert "failed: It failed" in str(error) and error.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("script", "says_next"),
+    [
+        ("echo 'Error: Saved plan is stale' >&2", True),
+        ("echo 'Error: Saved plan is stale'", True),
+        ("echo 'Error: Inconsistent dependency lock file' >&2", False),
+        ("echo 'Error: Run again to see it' >&2", False),
+        ("echo 'Error: Error acquiring the state lock: Saved plan is stale' >&2", False),
+    ],
+)
+def test_a_plan_that_is_outdated_is_to_be_made_again(tmp_path: Path, script: str, says_next: bool) -> None:
+    """On whichever stream it is said; the other advice is what to do before a change is continued."""
+    error = failure_of(tmp_path, script)
+    assert str(error).endswith("run again to plan on top.") is says_next and error.says_next is says_next
 
 
 LOCK = 'provider "registry.{}/hashicorp/aws" {{\n  version = "5.80.0"\n}}\n'
