@@ -10,7 +10,6 @@ from omc_runbook.model.letters import in_a_line
 OUT_OF_MEMORY = "Memory ran out: let this process have more, then run again."
 OUT_OF_FILES = "Too many files are open: let this process open more (ulimit -n), then run again."
 
-
 FailureKind = Literal["", "credentials", "no-answer", "in-doubt"]
 
 
@@ -19,11 +18,11 @@ class RunbookError(Exception):
 
     exit_code = 2
 
-    def __init__(self, message: str = "", hint: str = "") -> None:
+    def __init__(self, message: str = "", hint: str = "", *, says_next: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
         """What else helps on a command line, such as which command lists what there is."""
-        self.says_next = False
+        self.says_next = says_next
         """Whether the message says itself what to do next, such as to run verify first."""
 
     def followed_by(self, sentences: str) -> Self:
@@ -62,18 +61,14 @@ class CouldNotLook(RunbookError):
     """AWS could not be reached, or refused every call (exit code 2)."""
 
     def __init__(self, message: str = "", kind: FailureKind = "", *, says_next: bool = False) -> None:
-        super().__init__(message)
-        self.kind, self.says_next = kind, says_next
+        super().__init__(message, says_next=says_next)
+        self.kind = kind
         """Where it counts, why: every later call with these credentials fails too; a read has no answer; a change that
         has none may be done."""
 
 
 class ConflictError(RunbookError):
     """Somebody else changed what was to be changed, and theirs stays (exit code 2)."""
-
-    def __init__(self, message: str = "", *, says_next: bool = False) -> None:
-        super().__init__(message)
-        self.says_next = says_next
 
 
 def outdated_plan(fact: str) -> ConflictError:
@@ -85,9 +80,9 @@ class Interrupted(RunbookError):
     """Somebody ended the run in the middle; the message says how far it came (exit code 2)."""
 
     def __init__(self, message: str = "", *, says_next: bool = False, is_between_calls: bool = False) -> None:
-        super().__init__(message)
-        self.says_next, self.is_between_calls = says_next, is_between_calls
-        """`is_between_calls`: the run was interrupted where no call was under way that could still take effect."""
+        super().__init__(message, says_next=says_next)
+        self.is_between_calls = is_between_calls
+        """Whether the run was interrupted where no call was under way that could still take effect."""
 
 
 class FindingsRemain(RunbookError):

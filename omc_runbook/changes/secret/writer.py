@@ -125,9 +125,7 @@ class SecretWriter:
             yield
         except RunbookError as error:
             if self._is_moving and isinstance(error, Interrupted):
-                error = error.followed_by(MOVE_UNKNOWN)
-                error.says_next = True
-                raise error from None
+                raise error.followed_by(MOVE_UNKNOWN) from None
             if not (self._plan.is_empty or self.version_change):
                 self._clean_up(error)
             raise
