@@ -27,7 +27,7 @@ from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.changes.take_back import Reversal
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.change import Change
-from omc_runbook.model.errors import ConflictError, CouldNotLook, outdated_plan
+from omc_runbook.model.errors import CouldNotLook, outdated_plan
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.grouping import batches
 from omc_runbook.snapshot.roles import DECRYPT
@@ -162,9 +162,7 @@ class _Fix:
         elif secret.version_at(CURRENT) != self._current:
             problem = f"got the current version {secret.version_at(CURRENT) or 'none'}"
         if problem:
-            raise ConflictError(
-                f"{plan.secret_name} {problem} since the plan was made: run again to make a new plan.", says_next=True
-            )
+            raise outdated_plan(f"{plan.secret_name} {problem} since the plan was made.")
         assert secret, "else it was deleted"
         self._state = _state_of(secret)
 
