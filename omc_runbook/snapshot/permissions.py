@@ -142,14 +142,14 @@ def _of_ecs(snapshot: Snapshot, permission: str, base: str) -> tuple[str, ...]:
 
 
 def _roles(snapshot: Snapshot, permission: str) -> set[str]:
+    names, caller, definitions = snapshot.environment.names, snapshot.caller, snapshot.own_definitions
+    base = f"arn:{caller.partition}:iam::{caller.account}:role"
+    by_name = {f"{base}/{name}" for name in (names.execution_role, names.task_role)}
     if permission == "iam:PassRole":
-        definitions = snapshot.own_definitions
-        passed = {arn for each in definitions for arn in (each.execution_role_arn, each.task_role_arn) if arn}
-        return passed or _roles_by_name(snapshot)
+        return {arn for each in definitions for arn in (each.execution_role_arn, each.task_role_arn) if arn} or by_name
     roles = {*snapshot.permissions, *snapshot.task_roles}
     # Which roles the task definitions name is seen once they can be read.
-    is_known = roles and not snapshot.gaps.get("services")
-    return roles if is_known else roles | _roles_by_name(snapshot)
+    return roles if roles and not snapshot.gaps.get("services") else roles | by_name
 
 
 def _log_groups(snapshot: Snapshot) -> tuple[str, ...]:
@@ -167,12 +167,6 @@ def _session_keys(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     messages += [each.sentence for each in snapshot.gaps.get("session_key", ()) if each.permission == permission]
     keys = {next((arn for _, arn in refusals(each) if ":kms:" in arn), "*") for each in messages}
     return ("*",) if "*" in keys else tuple(sorted(keys))
-
-
-def _roles_by_name(snapshot: Snapshot) -> set[str]:
-    names, caller = snapshot.environment.names, snapshot.caller
-    base = f"arn:{caller.partition}:iam::{caller.account}:role"
-    return {f"{base}/{name}" for name in (names.execution_role, names.task_role)}
 
 
 def _searched(snapshot: Snapshot, permission: str) -> tuple[str, ...]:

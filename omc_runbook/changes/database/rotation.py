@@ -144,8 +144,7 @@ def plan_rotation(
     login_in_url = database_connection.login_of(url)
     is_own = login_in_url is not None and (not login or login_in_url.user in ("", login))
     own_passwords = tuple(password for password in fallback_passwords if is_own and not password.matches(UNFIT))
-    server_state = _read_server(url, own_passwords, login)
-    address = _address_of(server_state)
+    server_state, address = _read_server(url, own_passwords, login)
     former_role = login or server_state.user
     if former_role not in server_state.roles:
         raise UsageError(f'{address} has no role "{former_role}"{nearest(former_role, server_state.roles)}')
@@ -174,24 +173,22 @@ def plan_rotation(
     )
 
 
-def _read_server(url: Masked, own_passwords: tuple[Masked, ...], login: str) -> ServerState:
-    """The server's state as far as it concerns a login; raises UsageError for one that takes no change of a role."""
+def _read_server(url: Masked, own_passwords: tuple[Masked, ...], login: str) -> tuple[ServerState, str]:
+    """The server's state for a login, and its address; raises UsageError for a server that takes no change of a role.
+
+    Raises CouldNotLook where the connection fails.
+    """
     state = database_connection.run(url, own_passwords, lambda connection: login_roles.read_state(connection, login))
     if isinstance(state, Refusal):
         login_in_url = database_connection.login_of(url)
         at = f" at {login_in_url.host}" if login_in_url and login_in_url.host else ""
         raise CouldNotLook(f"Could not connect to the database{at} of database_url_from: {state.reason}.")
+    address = f"{state.host}:{state.port}/{state.dbname}"
     if state.is_replica:
-        raise UsageError(f"{_address_of(state)} is a read-only replica: set database_url_from to the primary.")
+        raise UsageError(f"{address} is a read-only replica: set database_url_from to the primary.")
     if state.is_pooled:
-        raise UsageError(
-            f"{_address_of(state)} is a connection pooler: set database_url_from to the database server itself."
-        )
-    return state
-
-
-def _address_of(state: ServerState) -> str:
-    return f"{state.host}:{state.port}/{state.dbname}"
+        raise UsageError(f"{address} is a connection pooler: set database_url_from to the database server itself.")
+    return state, address
 
 
 def lock(rotation: PasswordRotation, passwords: Sequence[Masked] = ()) -> Connection:
