@@ -8,6 +8,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
@@ -15,17 +16,24 @@ from support.outcomes import NOW, an_outcome
 from support.snapshots import healthy, rotated, with_keys, without_key
 
 from omc_runbook import cli
+from omc_runbook.aws.session import Clients
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
+from omc_runbook.changes.secret import create_plan
+from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import KeyChange, SecretPlan, plan_update
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Outcome, PlanReference
+from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import changes, verify
 from omc_runbook.report.archive.summary import end, summarise
-from omc_runbook.runbooks import key_addition, secret_change
+from omc_runbook.runbooks import create, key_addition, secret_change
+from omc_runbook.runbooks.closing import Closing
+from omc_runbook.runbooks.run import Run, Target
+from omc_runbook.runbooks.secret_change import Source
 
 DRY = an_outcome(
     runbook="rotate",
@@ -247,3 +255,24 @@ def test_the_lack_of_a_key_stays_an_error_until_add_key_has_added_it() -> None:
 
     assert judged(plan("OPENAI_API_KEY")) == [("key-missing", "OPENAI_API_KEY")]
     assert judged(None) == []
+
+
+@pytest.mark.parametrize("runbook", ["rotate", "restore", "create"])
+def test_a_plan_is_judged_by_the_look_that_it_was_made_from(
+    runbook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was written, so that no second look is taken: it would make the same calls for the same answer."""
+    monkeypatch.setenv(OUTCOME_VARIABLE, str(tmp_path / "outcome.json"))
+    monkeypatch.setattr(Run, "look", Mock(side_effect=AssertionError("The environment was read again.")))
+    snapshot = healthy()
+    target = Target(snapshot.environment, Clients("ap-southeast-2"), snapshot.caller)
+    run = Run(runbook=runbook, started=NOW, targets=(target,))
+
+    def close() -> Closing:
+        if runbook == "create":
+            return create.closing(run, create_plan.plan_create(snapshot), False, "", before=snapshot)
+        source = Source(new=NewValues({})) if runbook == "rotate" else Source()
+        return secret_change.closing(run, snapshot, plan("SECRET_KEY"), False, "", source)
+
+    close().show("answer")
+    assert json.loads((tmp_path / "outcome.json").read_text())["status"] == "ok"
