@@ -137,11 +137,10 @@ def print_check(record_place: RecordPlace) -> int:
     try:
         states = record_place.bucket.check() if record_place.bucket else kept_records.check(record_place.folder)
     except OSError as error:
-        raise UsageError(f"{record_place.folder} cannot be read: {error.strerror}.") from None
+        raise UsageError(f"{record_place.folder} cannot be read: {error.strerror}. Name another with --record.") from None
     if not states:
-        raise UsageError(
-            f"There is no record in {record_place.bucket.address if record_place.bucket else record_place.folder}."
-        )
+        place = record_place.bucket.address if record_place.bucket else record_place.folder
+        raise UsageError(f"There is no record in {place}: name its folder with --record.")
     for state in states:
         click.echo(str(state))
     counts = Counter(state.state for state in states)

@@ -29,8 +29,13 @@ def test_a_changed_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     code, out, _ = ended_with(capsys, "records", "--check", "--record", str(tmp_path))
     lines[1:] = [f"changed     {older.stem}: {older.page.name}", "1 intact, 1 changed."]
     assert (code, out.splitlines()) == (1, lines)
-    code, _, error = ended_with(capsys, "records", "--check", str(tmp_path / "none"))
-    assert (code, error) == (3, f"error: {tmp_path / 'none'} cannot be read: No such file or directory.\n")
+    none, empty = tmp_path / "none", tmp_path / "empty"
+    empty.mkdir()
+    code, _, error = ended_with(capsys, "records", "--check", str(none))
+    reason = "No such file or directory. Name another with --record."
+    assert (code, error) == (3, f"error: {none} cannot be read: {reason}\n")
+    code, _, error = ended_with(capsys, "records", "--check", str(empty))
+    assert (code, error) == (3, f"error: There is no record in {empty}: name its folder with --record.\n")
 
 
 @pytest.fixture
