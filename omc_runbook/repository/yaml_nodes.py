@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import yaml
+from yaml.events import CollectionEndEvent, CollectionStartEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from omc_runbook.model.errors import UsageError
@@ -14,17 +15,60 @@ from omc_runbook.textfile.file import SourceFile
 
 _LARGEST, _DEEPEST = 200_000, 100
 """How many nodes a document may have with its aliases written out, and how deep they may nest."""
+_DEEPEST_PARSED = 1000
+
+
+@lru_cache(maxsize=4)
+def _parse(text: str) -> tuple[tuple[yaml.Event, ...], yaml.YAMLError | RecursionError | None]:
+    """The events of a text, up to the error in it: of them, first a file's tree and then its nodes are made.
+
+    One nested deeper than Python can follow is not parsed to its end, which would take the square of its depth.
+    """
+    parser, events, depth = yaml.SafeLoader(text), list[yaml.Event](), 0
+    try:
+        while event := parser.get_event():  # type: ignore[no-untyped-call]
+            events.append(event)
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > _DEEPEST_PARSED:
+                return tuple(events), RecursionError()
+    except yaml.YAMLError as error:
+        return tuple(events), error
+    return tuple(events), None
 
 
 class YamlLoader(yaml.SafeLoader):
     """A loader to which the last anchor of a name counts, and of a list after << the first mapping.
 
-    PyYAML refuses an anchor that is there twice, and some versions take the last mapping.
+    PyYAML refuses an anchor that is there twice, and some versions take the last mapping. Its parser in C is not used:
+    it accepts other texts, and names other lines in its errors.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        (self._events, self._error), self._next = _parse(text), 0
+
+    def peek_event(self) -> yaml.Event | None:
+        """The next event, None after the last one; raises as reading the text up to there did."""
+        if self._next < len(self._events):
+            return self._events[self._next]
+        if self._error:
+            raise self._error
+        return None
+
+    def get_event(self) -> yaml.Event | None:
+        """The same event, after which the next one is another."""
+        event = self.peek_event()
+        self._next += 1
+        return event
+
+    def check_event(self, *choices: Any) -> bool:
+        """Whether there is a next event, of one of these types if there are any."""
+        event = self.peek_event()
+        return event is not None and (not choices or isinstance(event, choices))
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Compose a node, whose anchor may have been another one's."""
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        event: Any = self.peek_event()
         if not isinstance(event, yaml.AliasEvent):
             self.anchors.pop(event.anchor, None)
         return super().compose_node(parent, index)

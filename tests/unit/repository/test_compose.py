@@ -18,7 +18,9 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.repository.compose import Compose, find_references, names_missing_file, read_compose
-from omc_runbook.repository.compose_tree import OptionalPath
+from omc_runbook.repository.compose_tree import OptionalPath, read_tree
+from omc_runbook.repository.yaml_nodes import read_mapping
+from omc_runbook.textfile.file import SourceFile
 from omc_runbook.workstation import docker
 
 STANDIN = SUPPORT / "standin_docker.sh"
@@ -461,6 +463,34 @@ def test_a_dotenv_that_names_no_compose_file_is_not_parsed_for_one(tmp_path: Pat
     """Most name none, and python-dotenv's parser takes its time."""
     write_files(tmp_path, {"compose.yml": "services: {s: {}}", ".env": "A=1\nB='2'\n"})
     assert count_calls(lambda: read_compose(tmp_path), "parse_binding") == 0
+
+
+def in_memory(text: str) -> SourceFile:
+    """A compose file that is on no disk."""
+    return SourceFile(Path("compose.yaml"), "compose.yaml", text.encode())
+
+
+def test_a_file_is_parsed_once_for_its_tree_and_its_nodes() -> None:
+    """With a thousand services each pass takes long; what is wrong in it has the same line in both."""
+    services = "".join(f"  {name}:\n    image: app\n" for name in ("api", "worker"))
+    file = in_memory(f"services:\n{services}")
+    assert [*read_tree(file)["services"]] == ["api", "worker"]
+    assert count_calls(lambda: read_mapping(file), "fetch_more_tokens") == 0
+    broken = in_memory(f"services:\n{services}  db: [\n")
+    for read, error in ((read_tree, r"compose\.yaml line 7 is"), (read_mapping, r"compose\.yaml, line 7 is")):
+        with pytest.raises(UsageError, match=f"^{error} not valid YAML: fix it first"):
+            read(broken)
+
+
+def test_a_file_that_nests_too_deeply_is_not_parsed_to_its_end() -> None:
+    """That would take the square of its depth."""
+    file = in_memory("[" * 5000)
+
+    def read() -> None:
+        with pytest.raises(UsageError, match="nested too deeply"):
+            read_mapping(file)
+
+    assert count_calls(read, "fetch_flow_collection_start") < 2500
 
 
 @pytest.mark.parametrize(
