@@ -134,12 +134,12 @@ def print_check(record_place: RecordPlace) -> int:
 
     Raises UsageError where there is no record, or a folder cannot be read, and as `print_records` does.
     """
+    place = record_place.bucket.address if record_place.bucket else record_place.folder
     try:
         states = record_place.bucket.check() if record_place.bucket else kept_records.check(record_place.folder)
     except OSError as error:
-        raise UsageError(f"{record_place.folder} cannot be read: {error.strerror}. Name another with --record.") from None
+        raise UsageError(f"{place} cannot be read: {error.strerror}. Name another with --record.") from None
     if not states:
-        place = record_place.bucket.address if record_place.bucket else record_place.folder
         raise UsageError(f"There is no record in {place}: name its folder with --record.")
     for state in states:
         click.echo(str(state))
