@@ -58,11 +58,14 @@ def _withdraw_everywhere(
         sessions = identity.sessions_among(trusted(policy, "AWS"))
         names = [identity.arn, *(replace(identity, session=each).session_arn for each in sessions)]
         document = _without_principal(snapshot, policy, own_labels, *names)
-    if document is None or (not document and policy and policy.kind == "trust"):
+    if document is None:
         return withdraw(identity, labels, (action,))
     others = [label for label in labels if label not in own_labels]
     own = {label for each in identity.policies for label, _ in each.statements}
     ways = [withdraw(identity, others, (action,))] if own.intersection(others) else []
+    if not document and policy and policy.kind == "trust":
+        # A role has to have a trust policy.
+        return remedies.combine([*ways, Remedy(f"Take {action} from {identity.name}: see {', '.join(own_labels)}.")])
     return remedies.combine([*ways, set_policy(document)])
 
 

@@ -412,6 +412,21 @@ def test_who_may_assume_a_role_by_its_trust_policy_alone_is_told_where() -> None
     assert "may read it by assuming reports: trust statement 1." in found["alice"].evidence[0]
 
 
+def test_whom_a_trust_policy_alone_names_is_taken_out_of_that_too() -> None:
+    """Without a policy of its own, or of its permission set, whom a trust policy names may still assume it."""
+    person = role("AWSReservedSSO_ops_1", trusts=SAML, path=SSO)
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{person.name}/alice"
+    hop = user("hop", policy("hop", allowing("sts:AssumeRole", f"{OWN}:role/reports")))
+    for principal, identity, before in (
+        (session, person, ""),
+        (hop.arn, hop, "Run `aws iam delete-user-policy --user-name hop --policy-name hop`. "),
+    ):
+        snapshot = audited(None, identity, role("reports", READS, trusts={"AWS": principal}))
+        found = {each.subject: each.remedy.command for each in found_in(snapshot)["human-may-read"]}
+        way = f"Take sts:AssumeRole from {identity.name}: see trust policy of reports statement 1."
+        assert found[identity.name] == f"{before}{way}"
+
+
 def test_who_may_assume_a_role_by_its_trust_policy_alone_is_taken_out_of_it() -> None:
     """Others stay; where it names everybody, the account decides instead, and that everybody may is an error."""
     alice = user("alice")
