@@ -192,7 +192,9 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             yield Evidence(identity.name, facts, access_remedies.withdraw_read(snapshot, each))
     for each in access.unjudged:
-        if not secret_access.is_human(each.identity) or not snapshot.environment.is_production:
+        # Whoever reads over another role is not judged here either.
+        is_own = each.read.is_unjudged
+        if is_own and not (secret_access.is_human(each.identity) and snapshot.environment.is_production):
             yield Uncertain(each.identity.name, _doubts(snapshot, each))
 
 
@@ -389,7 +391,7 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A principal that may not read the secret can give itself access."""
     access = secret_access.of(snapshot)
     ways = {each.identity.arn: each for each in access.principals}
-    administrators, assuming = list[str](), list[str]()
+    administrators, assuming, open_ways = list[str](), list[str](), list[str]()
     for each in access.principals:
         identity, severity = each.identity, _severity(snapshot, each.identity)
         certain = [verdict for verdict in each.becomes if verdict.is_possible]
@@ -422,12 +424,17 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif each.becomes:
             yield Uncertain(identity.name, (f"Whether it can let itself in: {conditions_of(snapshot, each.becomes)}",))
         elif each.unjudged_steps:
-            whom, doubts = secret_access.roles_of(each.unjudged_steps), [each.unjudged_steps[0].verdict]
-            reason = f"Whether it can let itself in by assuming {whom}: {conditions_of(snapshot, doubts)}"
-            yield Uncertain(identity.name, (reason,))
-    if administrators or assuming:
+            whom = secret_access.roles_of(each.unjudged_steps)
+            doubts = conditions_of(snapshot, [each.unjudged_steps[0].verdict])
+            if _is_for_administrators(each.unjudged_steps) and severity != "error":
+                # If it may, that is a remark.
+                open_ways.append(f"Whether {identity.name} may assume {whom} is unknown. {doubts}")
+            else:
+                yield Uncertain(identity.name, (f"Whether it can let itself in by assuming {whom}: {doubts}",))
+    if administrators or assuming or open_ways:
         allowed = f"{', '.join(administrators)} may call iam:* on everything"
-        facts = tuple(f"{_SOURCE}: {fact}." for fact in (*([allowed] if administrators else []), *assuming))
+        certain_ways = (f"{_SOURCE}: {fact}." for fact in (*([allowed] if administrators else []), *assuming))
+        facts = (*certain_ways, *open_ways)
         remedy = Remedy("See whether each of them has to administer IAM as a whole.")
         yield Evidence("administrators of IAM", facts, remedy, severity="info")
 

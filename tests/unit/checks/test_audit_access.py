@@ -636,23 +636,49 @@ def test_a_person_who_may_assume_a_reader_reads() -> None:
     assert "assuming between and then reports: assumes statement 1" in found[0].evidence[0]
 
 
-@pytest.mark.parametrize(("reader", "id"), [(READS, "human-may-read"), (EVERYTHING, "can-become-reader")])
+def of_some_units(reader: PolicyDocument) -> Identity:
+    """A role whose trust policy lets in whoever is of some units of the organization, which nobody knows here."""
+    condition = {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": [f"{OURS}/r-ab12/ou-ab12-11111111/*"]}}
+    statement = {"Action": "sts:AssumeRole", "Principal": ANYBODY_HERE, "Condition": condition}
+    return replace(role("reader", reader), trust=policy("trust policy of reader", statement, kind="trust"))
+
+
+@pytest.mark.parametrize(
+    ("reader", "id"),
+    [
+        (READS, "human-may-read"),
+        (policy("grants", allowing("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/reader")), "can-become-reader"),
+    ],
+)
 def test_who_perhaps_may_become_a_reader_is_not_clear(reader: PolicyDocument, id: str) -> None:
     """Whether a trust policy's Condition lets somebody in may be unknown; a certain way is told instead."""
-    of_some_units = {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": [f"{OURS}/r-ab12/ou-ab12-11111111/*"]}}
-    statement = {"Action": "sts:AssumeRole", "Principal": ANYBODY_HERE}
-    unsure = replace(
-        role("reader", reader),
-        trust=policy("trust policy of reader", {**statement, "Condition": of_some_units}, kind="trust"),
-    )
+    unsure = of_some_units(reader)
     bob = user("bob", policy("hop", allowing("sts:AssumeRole", unsure.arn)))
     snapshot = in_production(audited(None, unsure, bob, organization=OURS))
     assert "by assuming reader" in unknown_in(snapshot)[id] and "aws:PrincipalOrgPaths" in unknown_in(snapshot)[id]
-    assert id not in found_in(snapshot)
+    assert "bob" not in {each.subject for each in found_in(snapshot).get(id, [])}
     if id == "human-may-read":
         assert ["bob", "user", "unknown"] in [row[:3] for row in tables.readers(snapshot).rows]
-    certain = replace(unsure, trust=policy("trust policy of reader", statement, kind="trust"))
-    assert id in found_in(in_production(audited(None, certain, bob, organization=OURS)))
+    certain = role("reader", reader, trusts=ANYBODY_HERE)
+    found = found_in(in_production(audited(None, certain, bob, organization=OURS)))[id]
+    assert "bob" in {each.subject for each in found}
+
+
+def test_what_is_a_remark_if_it_is_so_leaves_no_audit_unknown() -> None:
+    """Who may become an administrator is a remark, and so is who perhaps may; a machine that perhaps reads is none."""
+    admin = of_some_units(EVERYTHING)
+    bob = user("bob", policy("hop", allowing("sts:AssumeRole", admin.arn)))
+    snapshot = in_production(audited(None, admin, bob, organization=OURS))
+    [finding] = found_in(snapshot)["can-become-reader"]
+    assert finding.severity == "info" and not unknown_in(snapshot)
+    assert finding.evidence == ("Whether bob may assume reader is unknown. Depends on aws:PrincipalOrgPaths.",)
+    machine = role("builds", *bob.policies)
+    snapshot = in_production(audited(None, of_some_units(READS), machine, organization=OURS))
+    assert not found_in(snapshot) and not unknown_in(snapshot)
+    assert ["builds", "role", "unknown"] in [row[:3] for row in tables.readers(snapshot).rows]
+    of_tasks = role(TASK_ROLE.rpartition("/")[2], *bob.policies)
+    snapshot = audited(None, admin, own=(execution_role(), of_tasks), organization=OURS)
+    assert "by assuming reader" in unknown_in(snapshot)["can-become-reader"]
 
 
 def test_whose_session_a_trust_policy_names_reads() -> None:
