@@ -119,8 +119,9 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
             facts = [f"{_SOURCE}: the trust policy of {role}, which {gets_in}, lets {whom} assume it.{doubt}"]
             severity: Severity = "error" if is_open and not doubt else "warning"
             remedy = access_remedies.distrust(snapshot, outsider)
-            if outsider.role in administrators and not is_open:
-                # Each account that an organization made has such a role.
+            is_whole = outsider.is_organization and not doubt
+            if outsider.role in administrators and not is_open and not is_whole:
+                # Each account that an organization made has such a role, for its management alone.
                 whose = f"{outsider.principal} is meant to administer this account, as an organization's management is"
                 severity, remedy = "info", access_remedies.leave(whose, remedy)
             yield Evidence(outsider.principal, tuple(facts), remedy, severity=severity)

@@ -39,6 +39,8 @@ _LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.faceb
 _STRANGER = "000000000000"
 """An account that is nobody's, to ask whether a policy lets everybody in."""
 _NO_ORGANIZATION = "o-0000000000"
+_ANY_OF = "organization "
+"""What the name of an organization begins with, as a principal."""
 _IN_NO_ORGANIZATION: Context = {"aws:PrincipalOrgID": (), "aws:PrincipalOrgPaths": ()}
 _AS_SERVICE: Context = {"aws:PrincipalAccount": (), "aws:PrincipalIsAWSService": "true", **_IN_NO_ORGANIZATION}
 """The condition keys of a call that an AWS service makes for itself."""
@@ -156,6 +158,11 @@ class Outsider:
     """The ARN of the role that it may assume, where that is the way."""
     denials: tuple[str, ...] = ()
     """The statements of which it is unknown whether they deny it."""
+
+    @property
+    def is_organization(self) -> bool:
+        """Whether it is an organization, with whatever account is in it."""
+        return self.principal.startswith(_ANY_OF)
 
     @property
     def statements(self) -> list[str]:
@@ -515,7 +522,7 @@ def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[st
         if organization:
             context = {**_as_account(_STRANGER), "aws:PrincipalOrgID": organization[0]}
             del context["aws:PrincipalOrgPaths"]
-            yield f"organization {organization[0]}", stranger, _STRANGER, context
+            yield f"{_ANY_OF}{organization[0]}", stranger, _STRANGER, context
         elif account.isdecimal() and len(account) == len(_STRANGER) and account != own:
             arn = text if ":" in text else f"arn:aws:iam::{account}:role/stranger"
             arn = arn.replace("*", "x").replace("?", "x")

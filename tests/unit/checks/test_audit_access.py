@@ -1280,6 +1280,16 @@ def test_another_account_may_read_over_a_role_that_is_no_reader(identity: Identi
     assert finding.remedy.command.startswith("Leave it if") is (severity == "info")
 
 
+def test_an_administrator_of_a_whole_organization_is_no_remark() -> None:
+    """Its management administers each account; that each account administers the others is meant nowhere."""
+    of_all = {"StringEquals": {"aws:PrincipalOrgID": OURS}}
+    of_one = {**of_all, "ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OTHER}:role/*"}}
+    for condition, severity in ((of_all, "warning"), (of_one, "info")):
+        admin = replace(trusting_anybody(condition), policies=(EVERYTHING,))
+        [finding] = found_in(audited(None, admin, organization=OURS))["other-account-reads"]
+        assert finding.subject == f"organization {OURS}" and finding.severity == severity
+
+
 OWN = f"arn:aws:iam::{ACCOUNT}"
 DENIES = {"Effect": "Deny", "Action": GET_SECRET_VALUE, "Resource": "*"}
 
