@@ -91,7 +91,6 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
 def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another account may read the secret."""
     access = secret_access.of(snapshot)
-    by_arn = {each.identity.arn: each for each in (*access.principals, *access.administrators)}
     administrators = {each.identity.arn for each in access.administrators}
     for outsider in access.outsiders:
         doubt = outsider.doubt
@@ -114,8 +113,8 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
             role = outsider.role.rpartition("/")[2]
             is_open = outsider.kind == "everybody"
             whom = "everybody, in any account," if is_open else outsider.principal
-            way = by_arn[outsider.role]
-            gets_in = "may read the secret" if way.read.is_possible else way.reach
+            way = access.role_of(outsider)
+            gets_in = "may read the secret" if way is None or way.read.is_possible else way.reach
             facts = [f"{_SOURCE}: the trust policy of {role}, which {gets_in}, lets {whom} assume it.{doubt}"]
             severity: Severity = "error" if is_open and not doubt else "warning"
             remedy = access_remedies.distrust(snapshot, outsider)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from omc_runbook.aws.kms import KmsKey
@@ -109,7 +110,7 @@ class PrincipalAccess:
         possible = [verdict for verdict in self.becomes if verdict.is_possible]
         if not possible and self.runs_tasks and self.passes:
             return f"may call {self.passes.action}, and so run a task that has the values"
-        if not possible and self.possible_sessions:
+        if self.is_by_task:
             begins = actions_of([each.verdict for each in self.possible_sessions[:1]])
             return f"may call {begins}, and so read the values inside a task"
         return f"may {f'call {actions_of(possible)}' if possible else 'do everything'}, and so let itself in"
@@ -120,9 +121,15 @@ class PrincipalAccess:
         return self.passes is not None and self.passes.is_possible
 
     @property
+    def is_by_task(self) -> bool:
+        """Whether it gets at the values by a task alone: one of its own, or a session in one that has them."""
+        by_task = self.runs_tasks or bool(self.possible_sessions)
+        return by_task and not (self.reads_somehow or self.lets_itself_in)
+
+    @property
     def gets_values(self) -> bool:
         """Whether it gets at the values in any way: reading, letting itself in, or by a task."""
-        return self.reads_somehow or self.lets_itself_in or self.runs_tasks or bool(self.possible_sessions)
+        return self.reads_somehow or self.lets_itself_in or self.is_by_task
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -194,6 +201,14 @@ class SecretAccess:
     def readers(self) -> tuple[PrincipalAccess, ...]:
         """Those that may read the secret, at least in some way, and are no administrators."""
         return tuple(each for each in self.principals if each.reads_somehow)
+
+    def role_of(self, outsider: Outsider) -> PrincipalAccess | None:
+        """What the role may do that an outsider may assume; None where it needs none."""
+        return self._by_arn.get(outsider.role)
+
+    @cached_property
+    def _by_arn(self) -> Mapping[str, PrincipalAccess]:
+        return {each.identity.arn: each for each in (*self.principals, *self.administrators)}
 
     @property
     def unjudged(self) -> tuple[PrincipalAccess, ...]:

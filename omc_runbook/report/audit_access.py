@@ -35,7 +35,7 @@ def readers(snapshot: Snapshot) -> Table:
     rows += [_by_label(snapshot, each) for each in access.principals if each.labels]
     rows += [_becoming(snapshot, each) for each in access.principals if each.becomes or each.steps]
     rows += [_entering(snapshot, each) for each in access.principals if each.sessions]
-    rows += [_outside(each) for each in access.outsiders if not _is_ordinary(snapshot, each)]
+    rows += [_outside(each, access.role_of(each)) for each in access.outsiders if not _is_ordinary(snapshot, each)]
     rows += [_reader(snapshot, each, EVERYTHING) for each in access.administrators]
     columns = ["principal", "kind", "may read", "by", "on condition", "last use"]
     warned: dict[str, Level] = dict.fromkeys((NEVER, BY_ITSELF, IN_A_TASK), "warning")
@@ -114,8 +114,10 @@ def _entering(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
     )
 
 
-def _outside(outsider: Outsider) -> list[str]:
-    decision = UNKNOWN if outsider.decision == "unknown" else "yes"
+def _outside(outsider: Outsider, role: PrincipalAccess | None) -> list[str]:
+    decision = UNKNOWN
+    if outsider.decision == "allowed":
+        decision = "yes" if role is None or role.reads_somehow else IN_A_TASK if role.is_by_task else BY_ITSELF
     way = f"assuming {outsider.role.rpartition('/')[2]}: " if outsider.role else ""
     return [outsider.principal, outsider.kind, decision, f"{way}{outsider.statement}", NONE, NONE]
 

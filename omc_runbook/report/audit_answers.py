@@ -45,10 +45,15 @@ def who_can_read(snapshot: Snapshot) -> str:
         if secret_access.is_human(each.identity) and not secret_access.is_of_tasks(snapshot, each.identity)
     ]
     roles = [each for each in access.readers if each not in people]
-    outside = {each.principal for each in access.outsiders if each.kind != "service"}
+    outsiders = [(each.principal, access.role_of(each)) for each in access.outsiders if each.kind != "service"]
+    outside = {principal for principal, way in outsiders if way is None or way.reads_somehow}
+    around = {principal for principal, _ in outsiders} - outside
     but = f"Except for {counted(len(access.administrators), 'administrator')}, " if access.administrators else ""
     sentence = f"{but}{_people(people)} can read it; {counted(len(roles), 'role')} can{_used(snapshot, roles)}"
     others = f", and so can {counted(len(outside), 'principal')} from outside the account" if outside else ""
+    other_ways = (
+        f"; {counted(len(around), 'principal')} from outside the account can get at it another way" if around else ""
+    )
     becoming = sum(each.lets_itself_in for each in access.principals)
     themselves = "itself" if becoming == 1 else "themselves"
     more = f"; {counted(becoming, 'more principal')} can let {themselves} in" if becoming else ""
@@ -56,7 +61,7 @@ def who_can_read(snapshot: Snapshot) -> str:
     inside = f"; {counted(entering, 'more principal')} can read it inside a task" if entering else ""
     older = sum(bool(each.labels) for each in access.principals)
     former = f"; {counted(older, 'more principal')} can read another version" if older else ""
-    return f"{sentence[0].upper()}{sentence[1:]}{others}{more}{inside}{former}."
+    return f"{sentence[0].upper()}{sentence[1:]}{others}{other_ways}{more}{inside}{former}."
 
 
 def _people(people: Sequence[PrincipalAccess]) -> str:

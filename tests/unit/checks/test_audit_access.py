@@ -1290,6 +1290,23 @@ def test_an_administrator_of_a_whole_organization_is_no_remark() -> None:
         assert finding.subject == f"organization {OURS}" and finding.severity == severity
 
 
+def test_a_row_says_how_outsiders_get_at_the_secret() -> None:
+    """Over a role that reads nothing itself, they read nothing at once either."""
+    for identity, may_read in (
+        (role("ci", RUNS_TASKS, trusts={"AWS": "*"}), "inside a task"),
+        (role("admin", EVERYTHING, policy("no", DENIES), trusts={"AWS": STRANGER}), "can let itself in"),
+        (role("admin", EVERYTHING, trusts={"AWS": STRANGER}), "yes"),
+    ):
+        snapshot = audited(None, identity)
+        [row] = [row for row in tables.readers(snapshot).rows if row[1] in ("everybody", "account")]
+        assert row[2] == may_read and row[3].startswith(f"assuming {identity.name}: ")
+        answer = audit_answers.who_can_read(snapshot)
+        way = (
+            ", and so can" if may_read == "yes" else "; 1 principal from outside the account can get at it another way"
+        )
+        assert way in answer and ("and so can" in answer) is (may_read == "yes")
+
+
 OWN = f"arn:aws:iam::{ACCOUNT}"
 DENIES = {"Effect": "Deny", "Action": GET_SECRET_VALUE, "Resource": "*"}
 
