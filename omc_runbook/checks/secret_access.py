@@ -113,6 +113,9 @@ class PrincipalAccess:
         if self.is_by_task:
             begins = actions_of([each.verdict for each in self.possible_sessions[:1]])
             return f"may call {begins}, and so read the values inside a task"
+        if not possible and self.labels:
+            verdicts = [self.by_label[label] for label in self.labels]
+            return f"may read {' and '.join(self.labels)} by {statements_of(verdicts)}"
         return f"may {f'call {actions_of(possible)}' if possible else 'do everything'}, and so let itself in"
 
     @property
@@ -128,8 +131,8 @@ class PrincipalAccess:
 
     @property
     def gets_values(self) -> bool:
-        """Whether it gets at the values in any way: reading, letting itself in, or by a task."""
-        return self.reads_somehow or self.lets_itself_in or self.is_by_task
+        """Whether it gets at the values in any way: reading, former ones too, letting itself in, or by a task."""
+        return self.reads_somehow or self.lets_itself_in or self.is_by_task or bool(self.labels)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -342,9 +345,9 @@ def of(snapshot: Snapshot) -> SecretAccess:
         principals.append(access)
     principals = [each for each in _with_steps(judge, found.identities, principals) if _may_something(each)]
     # Who lets itself in, or gets the values by a task, is a finding of its own.
-    becoming = [each.identity for each in principals if each.chain]
+    becoming = [each.identity for each in principals if each.chain or each.labels]
     becoming += [each.identity for each in administrators]
-    other_ways = [each.identity for each in principals if each.gets_values and not each.reads_somehow]
+    other_ways = [each.identity for each in principals if each.gets_values and not (each.reads_somehow or each.labels)]
     entering = (
         *_outsiders(snapshot, found, targets),
         *_entering(becoming, snapshot.account, found.resource_controls, ("account", "everybody")),

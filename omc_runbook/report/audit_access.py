@@ -99,7 +99,11 @@ def _becoming(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
 def _by_label(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
     """The row of a principal that may read versions of other labels than AWSCURRENT alone."""
     verdicts = [access.by_label[label] for label in access.labels]
-    return _row(access, f"only {', '.join(access.labels)}", statements_of(verdicts), conditions_of(snapshot, verdicts))
+    return _row(access, _only(access), statements_of(verdicts), conditions_of(snapshot, verdicts))
+
+
+def _only(access: PrincipalAccess) -> str:
+    return f"only {', '.join(access.labels)}"
 
 
 def _entering(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
@@ -115,9 +119,14 @@ def _entering(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
 
 
 def _outside(outsider: Outsider, role: PrincipalAccess | None) -> list[str]:
-    decision = UNKNOWN
-    if outsider.decision == "allowed":
-        decision = "yes" if role is None or role.reads_somehow else IN_A_TASK if role.is_by_task else BY_ITSELF
+    if outsider.decision == "unknown":
+        decision = UNKNOWN
+    elif role is None or role.reads_somehow:
+        decision = "yes"
+    elif role.is_by_task:
+        decision = IN_A_TASK
+    else:
+        decision = _only(role) if role.labels and not role.lets_itself_in else BY_ITSELF
     way = f"assuming {outsider.role.rpartition('/')[2]}: " if outsider.role else ""
     return [outsider.principal, outsider.kind, decision, f"{way}{outsider.statement}", NONE, NONE]
 

@@ -1290,6 +1290,23 @@ def test_an_administrator_of_a_whole_organization_is_no_remark() -> None:
         assert finding.subject == f"organization {OURS}" and finding.severity == severity
 
 
+def test_outsiders_behind_a_reader_of_former_values_are_found() -> None:
+    """A former version may have values that are still valid, whoever reads it."""
+    of_former = policy(
+        "former", allowing(GET_SECRET_VALUE, Condition={"StringEquals": {"secretsmanager:VersionStage": "AWSPREVIOUS"}})
+    )
+    reads = "may read AWSPREVIOUS by former statement 1"
+    for trusts, severity in ({"AWS": "*"}, "error"), ({"AWS": STRANGER}, "warning"):
+        snapshot = audited(None, role("former", of_former, trusts=trusts))
+        [finding] = found_in(snapshot)["other-account-reads"]
+        assert finding.severity == severity and f"former, which {reads}, lets" in finding.evidence[0]
+        [row] = [row for row in tables.readers(snapshot).rows if row[1] in ("everybody", "account")]
+        assert row[2] == "only AWSPREVIOUS"
+    [finding] = found_in(audited(None, replace(federated("ci"), policies=(of_former,))))["federated-any-subject"]
+    assert finding.evidence[1].endswith(f"ci {reads}.")
+    assert found_in(audited(None, role("former", of_former, trusts=ANYBODY_HERE))) == {}
+
+
 def test_a_row_says_how_outsiders_get_at_the_secret() -> None:
     """Over a role that reads nothing itself, they read nothing at once either."""
     for identity, may_read in (
