@@ -774,6 +774,9 @@ def test_a_policy_that_aws_manages_is_replaced_or_outdone(group: str) -> None:
         "AWS manages PowerUserAccess: deny secretsmanager:GetSecretValue to dev in an inline policy, or attach a policy"
         f" of your own to {'group developers' if group else 'dev'} in its place."
     )
+    assert is_sentence(finding.remedy.command)
+    [finding] = found_in(audited(None, user("dev", power, READS)))["human-may-read"]
+    assert finding.remedy.command.endswith(" Run `aws iam delete-user-policy --user-name dev --policy-name reads`.")
     [finding] = found_in(audited(own=(execution_role(power),)))["wildcard-secret"]
     assert finding.remedy.command.startswith("AWS manages PowerUserAccess: attach a policy of your own to ")
 
