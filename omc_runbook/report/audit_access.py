@@ -33,7 +33,9 @@ def readers(snapshot: Snapshot) -> Table:
     access = secret_access.of(snapshot)
     rows = [_reader(snapshot, each) for each in (*access.readers, *access.unjudged)]
     rows += [_by_label(snapshot, each) for each in access.principals if each.labels]
-    rows += [_becoming(snapshot, each) for each in access.principals if each.becomes or each.steps]
+    rows += [
+        _becoming(snapshot, each) for each in access.principals if each.becomes or each.steps or each.unjudged_steps
+    ]
     rows += [_entering(snapshot, each) for each in access.principals if each.sessions]
     rows += [_outside(each, access.role_of(each)) for each in access.outsiders if not _is_ordinary(snapshot, each)]
     rows += [_reader(snapshot, each, EVERYTHING) for each in access.administrators]
@@ -88,9 +90,10 @@ def _everything(access: PrincipalAccess) -> tuple[str, str]:
 
 
 def _becoming(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
-    """The row of a principal that can let itself in."""
-    verdicts = [access.steps[0].verdict] if access.steps else access.becomes
-    what = f"assuming {secret_access.roles_of(access.steps)}" if access.steps else actions_of(verdicts)
+    """The row of a principal that can let itself in, or perhaps can."""
+    steps = access.steps or (() if access.becomes else access.unjudged_steps)
+    verdicts = [steps[0].verdict] if steps else access.becomes
+    what = f"assuming {secret_access.roles_of(steps)}" if steps else actions_of(verdicts)
     decision = BY_ITSELF if access.lets_itself_in else UNKNOWN
     by = f"{what}: {statements_of(verdicts) or verdicts[0].action}"
     return _row(access, decision, by, conditions_of(snapshot, verdicts))

@@ -672,6 +672,8 @@ def test_what_is_a_remark_if_it_is_so_leaves_no_audit_unknown() -> None:
     [finding] = found_in(snapshot)["can-become-reader"]
     assert finding.severity == "info" and not unknown_in(snapshot)
     assert finding.evidence == ("Whether bob may assume reader is unknown. Depends on aws:PrincipalOrgPaths.",)
+    [row] = [row for row in tables.readers(snapshot).rows if row[0] == "bob"]
+    assert row[2:4] == ["unknown", "assuming reader: hop statement 1"]
     machine = role("builds", *bob.policies)
     snapshot = in_production(audited(None, of_some_units(READS), machine, organization=OURS))
     assert not found_in(snapshot) and not unknown_in(snapshot)
