@@ -155,7 +155,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             remedy = access_remedies.withdraw(each.identity, _labels(verdicts), (GET_SECRET_VALUE,))
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
-        elif each.by_label and is_production and secret_access.is_human(each.identity):
+        elif each.by_label and is_production and secret_access.is_human(each.identity) and not each.read.is_unjudged:
             doubts = conditions_of(snapshot, [*each.by_label.values()])
             yield Uncertain(each.identity.name, (f"Whether it may read {' and '.join(each.by_label)}: {doubts}",))
     for each in access.unjudged:

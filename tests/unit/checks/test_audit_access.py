@@ -683,6 +683,16 @@ def test_what_is_a_remark_if_it_is_so_leaves_no_audit_unknown() -> None:
     assert "by assuming reader" in unknown_in(snapshot)["can-become-reader"]
 
 
+def test_a_doubt_about_the_current_version_is_told_once() -> None:
+    """What leaves open whether somebody may read the secret leaves it open of its former versions, too."""
+    by_tag = policy("tagged", allowing(GET_SECRET_VALUE, Condition={"StringEquals": {"aws:PrincipalTag/team": "core"}}))
+    statement = {"Action": ["sts:AssumeRoleWithSAML", "sts:TagSession"], "Principal": SAML}
+    person = replace(role("ops", by_tag, path=SSO), trust=policy("trust policy of ops", statement, kind="trust"))
+    answers = run_check(CHECKS["human-may-read"], in_production(audited(None, person)))
+    [answer] = [answer for answer in answers if answer.status == "unknown"]
+    assert answer.evidence[0].startswith("Whether it may read the secret cannot be judged here: ")
+
+
 def test_whose_session_a_trust_policy_names_reads() -> None:
     """Who begins a session names it; the remedy takes it out of the trust policy, and leaves others."""
     person = role("AWSReservedSSO_ops_1", trusts=SAML, path=SSO)
