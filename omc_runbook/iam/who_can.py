@@ -389,9 +389,9 @@ def chains(
 ) -> dict[str, tuple[Assumption, ...]]:
     """Who may assume one of some roles, over other roles too: the shortest chain of each, by ARN, the target last.
 
-    A chain goes on only where each step but the first is certain. One whose first step cannot be judged is among them
-    only of who has no other. Administrators and service-linked roles, of whom
-    that is known without it, begin none, and the targets themselves neither.
+    A chain goes on only where each step but the first is certain. One whose first step cannot be judged is given only
+    of who has no other. Administrators and service-linked roles, of whom that is known without it, begin none, and the
+    targets themselves neither.
     """
     found, unjudged = dict[str, tuple[Assumption, ...]](), dict[str, tuple[Assumption, ...]]()
     reached = {target.arn for target in targets}
