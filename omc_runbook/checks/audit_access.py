@@ -40,12 +40,14 @@ _ANOTHER = "another-secret"
 def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
     """A role of the tasks may read more secrets than they need."""
     found = snapshot.audit.identities
-    own = {*snapshot.execution_roles, *secret_access.task_roles(snapshot)}
-    for identity in found.identities if found else ():
-        if identity.arn not in own:
+    if found is None:
+        return
+    judge = secret_calls.judge_of(snapshot, found)
+    for identity in found.identities:
+        if not secret_access.is_of_tasks(snapshot, identity):
             continue
         for policy in identity.policies:
-            for label, others in _wide_statements(snapshot, identity, policy):
+            for label, others in _wide_statements(snapshot, judge, identity, policy):
                 statement = dict(policy.statements)[label]
                 facts = (
                     f"{_SOURCE}: {label} of {identity.name} allows {_listed(statement, 'Action')} on"
@@ -454,15 +456,15 @@ def _is_for_administrators(steps: Sequence[Assumption]) -> bool:
     return role.is_administrator or administers_iam(role)
 
 
-def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocument) -> Iterator[tuple[str, list[str]]]:
+def _wide_statements(
+    snapshot: Snapshot, judge: Judge, identity: Identity, policy: PolicyDocument
+) -> Iterator[tuple[str, list[str]]]:
     """The labels of statements that allow reading secrets which no consumer refers to, each once with the secrets."""
     base = snapshot.secret_arn.rpartition(":")[0]
     needed = {ref.rpartition(":")[2] for ref in _secrets_of(snapshot, identity)}
     siblings = [names.secret for names in snapshot.environment.others.values() if not names.secret.startswith("arn:")]
     probes = [f"{name}-AbCdEf" for name in (_ANOTHER, *siblings) if name != snapshot.secret_name]
     matched: dict[str, list[str]] = {}
-    found = snapshot.audit.identities
-    judge = secret_calls.judge_of(snapshot, found) if found else Judge()
     for name in probes:
         if any(name.startswith(each.rpartition("-")[0]) for each in needed):
             continue
