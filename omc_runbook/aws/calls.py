@@ -1,12 +1,13 @@
-"""The calls of one set of clients: how many were made, how many have been answered, and how long they may take."""
+"""The calls of clients: how many were made, how many have been answered, and how long they may take in all."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError
@@ -18,27 +19,40 @@ class TookTooLong(BotoCoreError):
     fmt = "AWS did not answer all calls within {seconds:.0f} seconds."
 
 
-class Calls:
-    """A count of calls, by botocore's events; thread-safe.
+class ReadingTime:
+    """How long AWS may keep a run waiting, by the calls of all clients that share it; thread-safe.
 
-    See https://boto3.amazonaws.com/v1/documentation/api/latest/guide/events.html
+    Without `limit` only `within` sets an end. What counts is the time in which a call is out, from its first request to
+    its last repetition, or a look lasts: not that in which a person types a value, or another program runs.
     """
 
-    def __init__(self, events: Any) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting = Counter[str]()
-        self._limits: list[tuple[float, float]] = []
-        self.made = self.answered = 0
-        events.register("before-parameter-build", self._begin)
-        events.register("after-call", self._finish)
-        events.register("after-call-error", self._finish)
-        events.register("before-send", self._refuse_late)
+        self._looks: list[tuple[float, float]] = []
+        self._seconds, self._spent = math.inf, 0.0
+        self._since, self._out = 0.0, 0
+        self._changes = 0
 
-    @property
-    def waiting(self) -> str:
-        """The operation of a call that has no answer yet; "" for none."""
+    def limit(self, seconds: float) -> None:
+        """Let calls from now on keep the run waiting for so long in all; after that each raises TookTooLong."""
         with self._lock:
-            return next((name for name, count in self._waiting.items() if count > 0), "")
+            self._seconds = seconds
+            self._begin_anew()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Limit nothing while a change is made, which would stay half done; what is read afterwards has its own time.
+
+        What it looks at within itself, by `within`, still ends.
+        """
+        with self._lock:
+            self._changes += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._changes -= 1
+                self._begin_anew()
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -48,18 +62,84 @@ class Calls:
         """
         limit = time.monotonic() + seconds, seconds
         with self._lock:
-            self._limits.append(limit)
+            self._looks.append(limit)
+        try:
+            with self.counted():
+                yield
+        finally:
+            with self._lock:
+                self._looks.remove(limit)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the time of a call or a look, and that of several at once as one."""
+        with self._lock:
+            if not self._out:
+                self._since = time.monotonic()
+            self._out += 1
         try:
             yield
         finally:
             with self._lock:
-                self._limits.remove(limit)
+                self._out -= 1
+                if not self._out:
+                    self._spent += time.monotonic() - self._since
+
+    def check(self) -> None:
+        """Raise TookTooLong where the time is over."""
+        now = time.monotonic()
+        with self._lock:
+            deadline, seconds = max(self._looks, default=(math.inf, 0.0))
+            spent = self._spent + (now - self._since if self._out else 0.0)
+            if spent > self._seconds and not self._changes:
+                deadline, seconds = -math.inf, self._seconds
+        if now > deadline:
+            raise TookTooLong(seconds=seconds)
+
+    def _begin_anew(self) -> None:
+        self._spent, self._since = 0.0, time.monotonic()
+
+
+class Calls:
+    """A count of calls, by botocore's events, and their time, which other clients may share; thread-safe.
+
+    See https://boto3.amazonaws.com/v1/documentation/api/latest/guide/events.html
+    """
+
+    def __init__(self, events: Any, time: ReadingTime | None = None) -> None:
+        self._lock = threading.Lock()
+        self._waiting = Counter[str]()
+        self.time = time or ReadingTime()
+        self.made = self.answered = 0
+        events.register("before-parameter-build", self._begin)
+        events.register("after-call", self._finish)
+        events.register("after-call-error", self._finish)
+        events.register("before-send", self._refuse_late)
+        events.register("creating-client-class", self._count_time)
+
+    @property
+    def waiting(self) -> str:
+        """The operation of a call that has no answer yet; "" for none."""
+        with self._lock:
+            return next((name for name, count in self._waiting.items() if count > 0), "")
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """As `ReadingTime.within`."""
+        return self.time.within(seconds)
 
     def _refuse_late(self, **_: object) -> None:
-        with self._lock:
-            deadline, seconds = max(self._limits, default=(float("inf"), 0.0))
-        if time.monotonic() > deadline:
-            raise TookTooLong(seconds=seconds)
+        self.time.check()
+
+    def _count_time(self, base_classes: list[type], **_: object) -> None:
+        """Count each call's time by its client: botocore has no event for the end of one that fails early."""
+        reading_time = self.time
+
+        class CountedClient:
+            def _make_api_call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
+                with reading_time.counted():
+                    return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
+
+        base_classes.insert(0, CountedClient)
 
     def _begin(self, model: Any, **_: object) -> None:
         with self._lock:

@@ -30,7 +30,7 @@ from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws import credential_process, endpoint, sts
 from omc_runbook.aws.answer import ParserFactory, validate_responses
-from omc_runbook.aws.calls import Calls
+from omc_runbook.aws.calls import Calls, ReadingTime
 from omc_runbook.aws.failures import (
     CALL_ERRORS,
     PROCESS_FAILS,
@@ -50,7 +50,7 @@ from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE
 from omc_runbook.model.parameters import quoted
 from omc_runbook.model.suggestions import nearest
-from omc_runbook.model.time_limits import CALL_SECONDS
+from omc_runbook.model.time_limits import CALL_SECONDS, TRIES
 
 if TYPE_CHECKING:
     from omc_runbook.model.environment import Environment
@@ -67,7 +67,7 @@ _CONFIG = Config(
     user_agent_extra=USER_AGENT,
     connect_timeout=_CONNECT_SECONDS,
     read_timeout=_READ_SECONDS,
-    retries={"mode": "standard", "total_max_attempts": 4},
+    retries={"mode": "standard", "total_max_attempts": TRIES},
     max_pool_connections=32,
 )
 
@@ -79,19 +79,26 @@ class Clients:
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html
     With `role_arn` they serve to assume that role, whose credentials botocore renews while a run lasts; a call then
     raises CouldNotLook where the role cannot be assumed. From the first instance on, boto3 and the libraries below it
-    do not log their traffic, whatever the logging configuration. Raises UsageError for a profile that does not exist,
+    do not log their traffic, whatever the logging configuration. `time` is what they share with other clients of a run;
+    None is a time of their own. Raises UsageError for a profile that does not exist,
     which names where it is set (`profile_source`), and for a configuration that cannot be parsed.
     """
 
     def __init__(
-        self, region: str, profile: str = "", role_arn: str = "", external_id: str = "", profile_source: str = ""
+        self,
+        region: str,
+        profile: str = "",
+        role_arn: str = "",
+        external_id: str = "",
+        profile_source: str = "",
+        time: ReadingTime | None = None,
     ) -> None:
         wire.silence()
         wire.silence_connections(AWSHTTPConnection, AWSHTTPSConnection)
         TimedResponse.bound(_READ_SECONDS, AWSHTTPConnection, AWSHTTPSConnection)
-        self.region, self.profile = region, profile
+        self.region, self.profile, time = region, profile, time or ReadingTime()
         self.role = (
-            AssumedRole(Clients(region, profile, profile_source=profile_source), role_arn, external_id)
+            AssumedRole(Clients(region, profile, profile_source=profile_source, time=time), role_arn, external_id)
             if role_arn
             else None
         )
@@ -112,13 +119,13 @@ class Clients:
         validate_responses(self._session.events)
         _name_profile(self._session, profile)
         refuse_repetition(self._session.events)
-        self.calls = Calls(self._session.events)
+        self.calls = Calls(self._session.events, time)
 
     @classmethod
-    def of(cls, environment: Environment, region: str = "") -> Clients:
-        """The clients for an environment, in its region or another."""
+    def of(cls, environment: Environment, region: str = "", time: ReadingTime | None = None) -> Clients:
+        """The clients for an environment, in its region or another; `time` is shared with other clients of a run."""
         names, source = environment.names, environment.source_of("profile")
-        return cls(region or names.region, names.profile, names.role_arn, names.external_id, source)
+        return cls(region or names.region, names.profile, names.role_arn, names.external_id, source, time)
 
     def __call__(self, service: str, region: str = "") -> Any:
         """The client for a service, named as boto3 names it, in this region or another.

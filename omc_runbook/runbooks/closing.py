@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from omc_runbook.changes.engine.result import ChangeResult, Plan
@@ -183,7 +184,7 @@ class Closing:
         try:
             while True:
                 try:
-                    name, display = next(displays)
+                    name, display = self._next(displays, is_change=not by_name)
                 except StopIteration as last:
                     own_record.end(live, self._run, by_name)
                     if is_outdated:
@@ -227,7 +228,7 @@ class Closing:
                 if self._is_applied:
                     self._begin(self._live)
                 self._generator = self._make(self._is_applied, self._confirm, self._live)
-            name, display = next(self._generator)
+            name, display = self._next(self._generator, is_change=self._is_applied and not self._displays)
         except StopIteration:
             raise UsageError(INTERRUPTED) from None
         except RunbookError as error:
@@ -241,6 +242,11 @@ class Closing:
         self._displays[name] = display
         if name == ANSWER and self._is_applied:
             own_record.end(self._live, self._run, self._displays)
+
+    def _next(self, displays: Displays, is_change: bool) -> tuple[str, object]:
+        """The next display; the first of an applied plan is made of the change itself."""
+        with self._run.changing() if is_change else nullcontext():
+            return next(displays)
 
     def _break_off(self, error: RunbookError) -> None:
         """Leave the record of a change of the cells that broke off, and show the buttons that go on with it."""

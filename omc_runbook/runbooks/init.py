@@ -18,6 +18,7 @@ from omc_runbook.model.environment_names import STAGING, canonical, numbered_env
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.runbook_file import FILE_NAME, find_file
 from omc_runbook.model.suggestions import did_you_mean, expand
+from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.report import init as report
 from omc_runbook.repository.checkout import find_root
 from omc_runbook.repository.infrastructure import other_tools
@@ -129,8 +130,9 @@ def _ask(settings: Environment, region: str) -> AwsAnswer:
         clients = Clients.of(settings, region)
         # A wrong account is told where names are used.
         anywhere = replace(settings, names=settings.names.model_copy(update={"account_id": ""}))
-        caller = identify(clients, anywhere)
-        return AwsAnswer(caller=caller, discovery=discover(clients, settings, caller))
+        with clients.calls.within(LOOK_SECONDS):
+            caller = identify(clients, anywhere)
+            return AwsAnswer(caller=caller, discovery=discover(clients, settings, caller))
     except RunbookError as error:
         return AwsAnswer(why_not=f"AWS was not read: {error}")
 

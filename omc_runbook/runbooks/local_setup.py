@@ -30,7 +30,7 @@ from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, now, public_words
+from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, new_reading_time, now, public_words
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.snapshot.state import Snapshot
@@ -204,7 +204,7 @@ def _compare_with(peer: Environment, target: LocalTarget, runbook_toml: str) -> 
     """The local target with the environment to compare values with, or with the reason why there is none."""
     if peer.name == LOCAL:
         return replace(target, why_alone="environment is local, so AWS was not called.")
-    clients = Clients.of(peer)
+    clients = Clients.of(peer, time=new_reading_time())
     try:
         if not clients.has_credentials:
             return replace(target, why_alone="there are no AWS credentials here.")

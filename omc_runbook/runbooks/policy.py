@@ -18,6 +18,7 @@ from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import FLEET
 from omc_runbook.model.parameters import split_names
+from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.report.archive.bucket import S3Folder
 from omc_runbook.runbooks.actions import BY_DISCOVERY, Actions
 from omc_runbook.snapshot import environments, permissions
@@ -85,7 +86,8 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     clients = Clients.of(settings)
     unread = ""
     try:
-        snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
+        with clients.calls.within(LOOK_SECONDS):
+            snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     except CouldNotLook as error:
         snapshot, unread = _of_names(settings), str(error)
     does_apply = needed.apply and (needed.mostly_applies if applies is None else applies)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.aws import endpoint, secretsmanager
+from omc_runbook.aws.calls import ReadingTime
 from omc_runbook.aws.failures import look, or_none
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.aws.session import Clients
@@ -323,6 +325,14 @@ class Run:
             )
         return apply
 
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Limit the time of no call while a change is made; what is read after it has the time of a run again."""
+        with ExitStack() as stack:
+            for each in self.targets:
+                stack.enter_context(each.clients.calls.time.changing())
+            yield
+
     def conclude(
         self,
         findings: Sequence[Finding],
@@ -459,13 +469,27 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     Raises UsageError for a wrong environment, file, schedule or account, CouldNotLook where AWS is silent. In AWS,
     only the caller's identity is read.
     """
-    return sign_in(runbook, find_settings(runbook, environment, runbook_toml, service))
+    time = new_reading_time()
+    return sign_in(runbook, find_settings(runbook, environment, runbook_toml, service, time), time)
 
 
-def find_settings(runbook: str, environment: str, runbook_toml: str, service: str = "") -> Environment:
+def new_reading_time() -> ReadingTime:
+    """How long AWS may keep a run on one environment waiting, from the first call on.
+
+    It ends where nobody could end the run: a person at a notebook can interrupt each cell, and run it again.
+    """
+    time = ReadingTime()
+    if reading.is_headless():
+        time.limit(LOOK_SECONDS)
+    return time
+
+
+def find_settings(
+    runbook: str, environment: str, runbook_toml: str, service: str = "", time: ReadingTime | None = None
+) -> Environment:
     """An environment's names, before AWS is asked for the caller; raises as `reach` does."""
     known = known_environment.get()
-    settings = known if known and known.name == environment else find_environment(environment, runbook_toml)
+    settings = known if known and known.name == environment else find_environment(environment, runbook_toml, time)
     if settings.schedules:
         # Few have schedules; without one, the notebooks need not be read.
         from omc_runbook.headless.schedules import refuse_unsuitable
@@ -484,10 +508,13 @@ def find_settings(runbook: str, environment: str, runbook_toml: str, service: st
     return settings
 
 
-def sign_in(runbook: str, settings: Environment) -> Target:
-    """Sign in to an environment, and check whose account it is; raises as `reach` does."""
+def sign_in(runbook: str, settings: Environment, time: ReadingTime | None = None) -> Target:
+    """Sign in to an environment, and check whose account it is; raises as `reach` does.
+
+    `time` is what its names were found in; None is a new one.
+    """
     registry.exempt(public_words(settings))
-    clients = Clients.of(settings)
+    clients = Clients.of(settings, time=time or new_reading_time())
     caller = identify(clients, settings)
     registry.exempt({caller.account, *re.split(r"[:/]", f"{caller.arn}:{caller.source}")} - {""})
     return Target(settings, clients, caller, LEFT_OUT.get(runbook, frozenset()))

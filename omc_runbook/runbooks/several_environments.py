@@ -12,7 +12,7 @@ from omc_runbook.masking import kernel
 from omc_runbook.model.environment import Environment, load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.unread_target import UnreadTarget
-from omc_runbook.runbooks.run import Target, find_settings, reach, sign_in
+from omc_runbook.runbooks.run import Target, find_settings, new_reading_time, reach, sign_in
 
 T = TypeVar("T")
 
@@ -35,11 +35,11 @@ def reach_some(
     be asked for MFA codes. Raises as `reach` does for what is wrong before AWS is asked for the caller, and where none
     can be reached.
     """
-    unfound = dict[str, CouldNotLook]()
+    unfound, times = dict[str, CouldNotLook](), {name: new_reading_time() for name in environments}
 
     def find(name: str) -> Environment:
         try:
-            return find_settings(runbook, name, runbook_toml)
+            return find_settings(runbook, name, runbook_toml, time=times[name])
         except CouldNotLook as error:
             # Its account may be one that could not be searched.
             unfound[name] = error
@@ -48,7 +48,7 @@ def reach_some(
     def reach_found(settings: Environment) -> Target:
         if settings.name in unfound:
             raise unfound[settings.name]
-        return sign_in(runbook, settings)
+        return sign_in(runbook, settings, times.get(settings.name))
 
     found = dict(enumerate(map(find, environments)))
     if kernel.allows_prompt():

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.calls import ReadingTime
 from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.aws.session import Clients, require
 from omc_runbook.model.arn import account_in, region_in
@@ -25,6 +26,7 @@ from omc_runbook.model.environment_names import STAGING, canonical, means_produc
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.parameters import quoted, split_names
+from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.snapshot.reading import identify
 
 PARALLEL = 8
@@ -41,7 +43,7 @@ class Environments:
     unread: tuple[str, ...] = ()
 
 
-def find_environments(runbook_toml: str = "") -> Environments:
+def find_environments(runbook_toml: str = "", time: ReadingTime | None = None) -> Environments:
     """Every environment of runbook.toml, then those that its `[discovery]` finds, by name.
 
     Without tables and without discovery these are staging and production by the guide's names. Discovery lists secrets
@@ -50,7 +52,8 @@ def find_environments(runbook_toml: str = "") -> Environments:
     secret's name or tag has; prod is then known as production, and where several have one name, each has its region or
     its account added. Its account_id is the account in which it was found, so that another is refused later.
 
-    What could not be searched, such as an account that refuses, is in `unread`. Raises UsageError for a runbook.toml
+    What could not be searched, such as an account that refuses, is in `unread`. `time` is that of the run which asks;
+    without it, the search has its own. Raises UsageError for a runbook.toml
     that cannot be read. Makes no call without `[discovery]`.
     """
     configured = read_configured(runbook_toml)
@@ -59,9 +62,9 @@ def find_environments(runbook_toml: str = "") -> Environments:
     if rule is None:
         return Environments(own or (load(STAGING, runbook_toml), load(PRODUCTION, runbook_toml)))
     home = home_environment(runbook_toml)
-    sign_ins = {_sign_in(each): each for each in reversed((home, *own))}
-    with ThreadPoolExecutor(PARALLEL, "discover") as pool:
-        answers = dict(zip(sign_ins, pool.map(lambda each: _search(each, rule), sign_ins.values()), strict=True))
+    sign_ins, time = {_sign_in(each): each for each in reversed((home, *own))}, time or ReadingTime()
+    with time.within(LOOK_SECONDS), ThreadPoolExecutor(PARALLEL, "discover") as pool:
+        answers = dict(zip(sign_ins, pool.map(lambda each: _search(each, rule, time), sign_ins.values()), strict=True))
     unread = [answer for answer in answers.values() if isinstance(answer, str)]
     found: dict[str, FoundEnvironment] = {}
     known = {secret.arn for each in own for secret in _listed(answers[_sign_in(each)]) if _is_secret_of(secret, each)}
@@ -101,15 +104,17 @@ def is_searched_for(environment: str, runbook_toml: str = "") -> bool:
     return configured.rule is not None and environment not in (LOCAL, *configured.environments)
 
 
-def find_environment(environment: str, runbook_toml: str = "") -> Environment:
+def find_environment(environment: str, runbook_toml: str = "", time: ReadingTime | None = None) -> Environment:
     """The environment of this name, as `load` gives it; one without a table in runbook.toml is looked for first.
+
+    `time` is as for `find_environments`.
 
     Raises UsageError as `load` does, with the nearest name that discovery has found, and CouldNotLook where it was not
     found and not everything could be searched.
     """
     if not is_searched_for(environment, runbook_toml):
         return load(environment, runbook_toml)
-    found = find_environments(runbook_toml)
+    found = find_environments(runbook_toml, time)
     names = {each.name: each for each in found.environments}
     if environment in names:
         return names[environment]
@@ -158,11 +163,11 @@ def _sign_in(environment: Environment) -> tuple[str, ...]:
     return tuple(getattr(environment.names, name) for name in _SIGN_IN)
 
 
-def _search(environment: Environment, rule: DiscoveryRule) -> tuple[ListedSecret, ...] | str:
+def _search(environment: Environment, rule: DiscoveryRule, time: ReadingTime) -> tuple[ListedSecret, ...] | str:
     """The secrets of an account and region that may be environments', or why they could not be listed."""
     names = environment.names
     try:
-        clients = Clients.of(environment)
+        clients = Clients.of(environment, time=time)
         account = identify(clients, environment).account
         return require(
             f"the list of secrets in account {account}, {names.region}",

@@ -173,5 +173,9 @@ class _InJupyter:
 def _shower() -> _OnTerminal | _InJupyter | None:
     if _terminal is not None:
         return _OnTerminal(_terminal)
-    is_headless = OUTCOME_VARIABLE in os.environ or not is_in_ipython() or not kernel.allows_input()
-    return None if is_headless else _InJupyter()
+    return None if is_headless() else _InJupyter()
+
+
+def is_headless() -> bool:
+    """Whether no person is at a notebook, who would see each cell's progress and could interrupt it."""
+    return OUTCOME_VARIABLE in os.environ or not is_in_ipython() or not kernel.allows_input()

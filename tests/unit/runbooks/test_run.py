@@ -7,9 +7,11 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -27,7 +29,8 @@ from support.snapshots import (
     without_key,
 )
 
-from omc_runbook.aws import secretsmanager
+from omc_runbook.aws import calls, secretsmanager
+from omc_runbook.aws.calls import ReadingTime, TookTooLong
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
@@ -39,10 +42,11 @@ from omc_runbook.changes.secret.plan import plan_update
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.change import Change
-from omc_runbook.model.environment import load, refuse_impossible
+from omc_runbook.model.environment import Environment, load, refuse_impossible
 from omc_runbook.model.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.model.findings import Finding, Outcome, Remedy
 from omc_runbook.model.handover import COMMAND_VARIABLE, OUTCOME_VARIABLE, STATE_VARIABLE
+from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.report import audit
 from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.banner import Banner
@@ -52,6 +56,7 @@ from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closi
 from omc_runbook.runbooks.conclude import Ending
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import UNDER_WAY, UNFINISHED, WAIT, Run, Target
+from omc_runbook.runbooks.several_environments import reach_some
 from omc_runbook.snapshot.version_history import VersionHistory
 
 
@@ -372,6 +377,59 @@ def test_each_display_is_made_once_and_not_before_it_is_shown() -> None:
     assert closing.show("result") == closing.show("result") == "what was done" and work.calls == ["applied"]
     assert closing.show("outcome") == "how it ended" and closing.show("result") == "what was done"
     assert work.calls == ["applied", "looked"]
+
+
+@pytest.mark.parametrize("how", ["planned", "applied", "pressed"])
+def test_the_time_for_all_calls_ends_no_change_and_begins_again_after_it(how: str) -> None:
+    """A plan has none but that of the run, which is over here."""
+    begun = a_run("staging", "production")
+    times = [target.clients.calls.time for target in begun.targets]
+    for each in times:
+        each.limit(-1)
+    over: dict[str, bool] = {}
+
+    def is_over() -> bool:
+        with times[1].counted(), suppress(TookTooLong):
+            times[1].check()
+            return False
+        return True
+
+    def make(apply: bool, confirm: str, live: LiveChange) -> Displays:
+        over["change"] = is_over()
+        yield "result", ""
+        over["look"] = is_over()
+        yield "outcome", ""
+        return ""
+
+    closing = Closing(begun, PLAN, "Do it", make, how == "applied", "", False)
+    if how == "pressed":
+        list(closing.press("production"))
+    else:
+        closing.show("outcome")
+    assert over == {"change": how == "planned", "look": True}
+
+
+@pytest.mark.parametrize("is_headless", [True, False])
+def test_all_calls_of_a_run_without_a_person_have_one_time(monkeypatch: pytest.MonkeyPatch, is_headless: bool) -> None:
+    """From the search for the environment on; a person at a notebook interrupts a cell, and runs it again."""
+    searched = list[ReadingTime | None]()
+
+    def find(name: str, file: str, time: ReadingTime | None) -> Environment:
+        searched.append(time)
+        return load(name)
+
+    monkeypatch.setattr(run, "find_environment", find)
+    monkeypatch.setattr(run, "identify", lambda clients, settings: Caller("123456789012", "arn"))
+    monkeypatch.setattr(run.reading, "is_headless", lambda: is_headless)
+    reached = [run.reach("verify", "staging"), *reach_some("audit", ("staging", "production"), "")[0]]
+    times = [target.clients.calls.time for target in reached]
+    assert times == searched and len({*times}) == len(times)
+    for time in times:
+        with time.counted():
+            monkeypatch.setattr(calls, "time", SimpleNamespace(monotonic=lambda: monotonic() + LOOK_SECONDS + 1))
+            with pytest.raises(TookTooLong) if is_headless else nullcontext():
+                time.check()
+        monkeypatch.setattr(calls, "time", SimpleNamespace(monotonic=monotonic))
 
 
 def test_an_error_is_raised_again_and_not_passed_over() -> None:
