@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -49,21 +50,31 @@ def solved_file() -> Path:
 
 
 def claim(directory: Path, port: int, credentials: Credentials, token: str) -> int:
-    """Write and lock the state file; returns the file descriptor, which keeps the lock while it is open."""
-    _private_directory(directory.parent, directory)
+    """Write and lock the state file; returns the file descriptor, which keeps the lock while it is open.
+
+    What a sandbox that was killed has left at this port goes first.
+    """
     members = {
         "port": port,
         "pid": os.getpid(),
         "credentials": asdict(credentials),
         "token": token,
     }
-    draft = directory / f"{_STATE}.{os.getpid()}"
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    os.write(descriptor, json.dumps(members).encode())
-    # Locked before it is visible, so that a starting sandbox is not taken for a dead one.
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    draft.rename(directory / _STATE)
-    return descriptor
+    while True:
+        _private_directory(directory.parent)
+        with _alone(directory.parent) as is_there:
+            if not is_there:
+                continue
+            if _locked_text(directory) == "":
+                _clear(directory)
+            _private_directory(directory.parent, directory)
+            draft = directory / f"{_STATE}.{os.getpid()}"
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            os.write(descriptor, json.dumps(members).encode())
+            # Locked before it is visible, so that a starting sandbox is not taken for a dead one.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            draft.rename(directory / _STATE)
+            return descriptor
 
 
 def running() -> list[SandboxState]:
@@ -95,16 +106,30 @@ def at(endpoint: str) -> SandboxState:
 
 
 def release(directory: Path) -> None:
-    """Remove a sandbox's directory and database, and the user's directory with the last; ignores other directories."""
+    """Remove the directory and database of a sandbox that has ended, and the user's directory with the last.
+
+    Ignores other directories, and that of a sandbox which runs: it may have got the port of one that ended.
+    """
     is_ours = directory.parent.name == _root().name and directory.name.isdecimal()
     if not (is_ours and _is_private(directory.parent) and _is_private(directory)):
         return
+    with _alone(directory.parent) as is_there:
+        if is_there and not _locked_text(directory):
+            _clear(directory)
+            with contextlib.suppress(OSError):
+                directory.parent.rmdir()
+
+
+def _clear(directory: Path) -> None:
     postgres.clear(directory)
     shutil.rmtree(directory, ignore_errors=True)
-    try:
-        directory.parent.rmdir()
-    except OSError:
-        return
+
+
+def leave() -> None:
+    """Remove the user's directory where no sandbox has one in it."""
+    with _alone(_root()) as is_there, contextlib.suppress(OSError):
+        if is_there:
+            _root().rmdir()
 
 
 def read(directory: Path) -> SandboxState | None:
@@ -158,6 +183,26 @@ def _locked_text(directory: Path) -> str | None:
         except BlockingIOError:
             return file.read()
     return ""
+
+
+@contextlib.contextmanager
+def _alone(parent: Path) -> Iterator[bool]:
+    """Wait until no other process makes or removes a sandbox's directory in this one; whether it is still there."""
+    try:
+        descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            # Whoever had the lock may have removed it, and another may have made it again.
+            is_there = os.path.samestat(os.fstat(descriptor), parent.lstat())
+        except FileNotFoundError:
+            is_there = False
+        yield is_there
+    finally:
+        os.close(descriptor)
 
 
 def _private_directory(*paths: Path) -> Path:

@@ -192,8 +192,7 @@ def _start(port: int, database: bool, is_attached: bool) -> Sandbox:
                     sandbox = at(f"http://127.0.0.1:{port_text}")
                     undo.pop_all()
                     return sandbox
-    with contextlib.suppress(OSError):
-        root.rmdir()
+    folders.leave()
     if message.startswith("error ") and port:
         raise RunbookError(
             f"The sandbox cannot use port {port} ({message.removeprefix('error ')}): choose another with --port."

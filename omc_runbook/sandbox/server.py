@@ -181,6 +181,7 @@ def main() -> int:
             sandbox.database = postgres.start(directory)
         except RunbookError as error:
             _report(options.ready, " ".join(str(error).split()))
+            os.close(lock)
             folders.release(directory)
             return 1
     _log_to(directory / "server.log")
@@ -206,8 +207,9 @@ def main() -> int:
     sandbox.agent.end()
     if sandbox.database is not None:
         sandbox.database.stop()
-    folders.release(directory)
+    # The port stays this process's until its end, so that no other sandbox has the same directory.
     os.close(lock)
+    folders.release(directory)
     return 0
 
 

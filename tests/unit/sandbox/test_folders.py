@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,66 @@ def test_none_runs_where_the_last_one_ends_meanwhile(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(folders, "_is_private", end_after)
     assert folders.running() == []
+
+
+def claim(port: int = PORT) -> int:
+    """A sandbox that runs at a port; returns what keeps its lock."""
+    return folders.claim(folders.root() / str(port), port, administrator(), "token")
+
+
+def test_one_that_runs_keeps_its_directory_whoever_tidies_up() -> None:
+    """Such as who has waited for the end of one that had the same port; what that one left is gone."""
+    os.close(claim())
+    directory = folders.root() / str(PORT)
+    (directory / "left").touch()
+    lock = claim()
+    folders.release(directory)
+    assert [state.port for state in folders.running()] == [PORT] and not (directory / "left").exists()
+    os.close(lock)
+    folders.release(directory)
+    assert not folders._root().exists()
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_one_that_starts_while_what_a_killed_one_left_is_removed(
+    is_last: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the same port: it starts once it was seen that the former one has ended."""
+    others = [] if is_last else [claim(PORT + 1)]
+    os.close(claim())
+    look, locks = folders._locked_text, list[int]()
+
+    def start_after(directory: Path) -> str | None:
+        text = look(directory)
+        if directory.name == str(PORT) and not locks:
+            locks.append(-1)
+            locks[0] = claim()
+        return text
+
+    monkeypatch.setattr(folders, "_locked_text", start_after)
+    folders.running()
+    assert PORT in {state.port for state in folders.running()}
+    for lock in (*locks, *others):
+        os.close(lock)
+
+
+def test_many_start_and_end_at_once() -> None:
+    """Each finds what it made, and the directory of all goes with the last."""
+
+    def start_and_end(port: int) -> None:
+        for _ in range(5):
+            os.close(claim(port))
+            lock = claim(port)
+            (folders._root() / str(port) / "file").touch()
+            folders.running()
+            assert (folders._root() / str(port) / "file").exists()
+            os.close(lock)
+        folders.release(folders._root() / str(port))
+        folders.leave()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(start_and_end, range(PORT, PORT + 8)))
+    assert not folders._root().exists()
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
