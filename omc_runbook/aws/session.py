@@ -107,7 +107,7 @@ class Clients:
         session = botocore.session.Session(profile=profile or None)
         session.register_component("response_parser_factory", ParserFactory())
         resolver = CredentialResolver([self.role]) if self.role else None
-        session.lazy_register_component("credential_provider", lambda: resolver or _resolver(session, region))
+        session.lazy_register_component("credential_provider", lambda: resolver or _resolver(session, region, time))
         try:
             if session.get_config_variable("data_path") is None:
                 session.register_component("data_loader", _loader())
@@ -251,11 +251,12 @@ def _name_profile(session: boto3.Session, profile: str) -> None:
     session.events.register("creating-client-class", extend)
 
 
-def _resolver(session: botocore.session.Session, region: str) -> CredentialResolver:
+def _resolver(session: botocore.session.Session, region: str, time: ReadingTime) -> CredentialResolver:
     """What finds credentials as botocore does, of a role with the session that another client of its profile began."""
     resolver = create_credential_resolver(session, region_name=region)
     provider: Any = resolver.get_provider("assume-role")
     provider.cache = _sessions_of(session.profile or "")
+    provider._prompter = time.uncounted(provider._prompter)
     credential_process.bound(resolver)
     return resolver
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.calls import ReadingTime
@@ -62,9 +63,13 @@ def find_environments(runbook_toml: str = "", time: ReadingTime | None = None) -
     if rule is None:
         return Environments(own or (load(STAGING, runbook_toml), load(PRODUCTION, runbook_toml)))
     home = home_environment(runbook_toml)
-    sign_ins, time = {_sign_in(each): each for each in reversed((home, *own))}, time or ReadingTime()
-    with time.within(LOOK_SECONDS), ThreadPoolExecutor(PARALLEL, "discover") as pool:
-        answers = dict(zip(sign_ins, pool.map(lambda each: _search(each, rule, time), sign_ins.values()), strict=True))
+    sign_ins = {_sign_in(each): each for each in reversed((home, *own))}
+    if time is None:
+        time = ReadingTime()
+        time.limit(LOOK_SECONDS)
+    search = partial(_search, rule=rule, time=time)
+    with ThreadPoolExecutor(PARALLEL, "discover") as pool:
+        answers = dict(zip(sign_ins, pool.map(search, sign_ins.values()), strict=True))
     unread = [answer for answer in answers.values() if isinstance(answer, str)]
     found: dict[str, FoundEnvironment] = {}
     known = {secret.arn for each in own for secret in _listed(answers[_sign_in(each)]) if _is_secret_of(secret, each)}

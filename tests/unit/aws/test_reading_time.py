@@ -7,11 +7,13 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
+import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
+from botocore.credentials import create_credential_resolver
 from botocore.exceptions import ParamValidationError
 
-from omc_runbook.aws import calls
+from omc_runbook.aws import calls, session
 from omc_runbook.aws.calls import ReadingTime
 from omc_runbook.aws.failures import ReadFailure, attempt
 from omc_runbook.aws.session import Clients
@@ -105,6 +107,28 @@ def test_the_time_of_a_call_that_is_never_sent_ends_with_it(clock: Clock) -> Non
     client.meta.events.unregister("before-call", refuse)
     clock.pass_(1000)
     assert kinds(client, 1) == ["denied"]
+
+
+def test_time_for_an_mfa_code_does_not_count(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore asks for it within the first call, before that is sent."""
+
+    def ask(prompt: str) -> str:
+        clock.pass_(2 * LIMIT)
+        return prompt
+
+    time = ReadingTime()
+    time.limit(LIMIT)
+    resolver = create_credential_resolver(botocore.session.Session())
+    provider: Any = resolver.get_provider("assume-role")
+    provider._prompter = ask
+    monkeypatch.setattr(session, "create_credential_resolver", lambda *_, **__: resolver)
+    session._resolver(botocore.session.Session(), REGION, time)
+    with time.counted():
+        assert provider._prompter("code") == "code"
+        time.check()
+        clock.pass_(LIMIT + 1)
+        with pytest.raises(calls.TookTooLong):
+            time.check()
 
 
 def test_calls_at_once_count_as_one(clock: Clock) -> None:
