@@ -10,7 +10,7 @@ from functools import cached_property
 
 from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform.data_files import DataFile
-from omc_runbook.terraform.for_expressions import MAPS, collection_of, entries_of, is_filtered
+from omc_runbook.terraform.for_expressions import MAPS, collection_of, entries_of, is_filtered, origin_of
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import (
     SOURCES,
@@ -65,6 +65,8 @@ class ContainerVariable:
     list: Node
     certain: bool
     """Whether it is unconditional."""
+    origin: Node
+    """The expression in whose folder its base means something: the for expression that writes it, else its element."""
 
     @cached_property
     def base(self) -> str:
@@ -75,12 +77,6 @@ class ContainerVariable:
     def key(self) -> str:
         """The key of the secret's JSON in the valueFrom; "" if it has none."""
         return split_value_from(self.value_from)[1]
-
-    @cached_property
-    def origin(self) -> Node:
-        """The expression in whose folder its base means something: a for expression that has it, else its element."""
-        base = self.base.removeprefix("${").removesuffix("}")
-        return self.list if self.list.is_loop and base and base in self.list.source else self.element
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -582,7 +578,12 @@ def _read_variables(node: Node, folder: Folder) -> _VariableList:
             if variable:
                 variable_list.variables.append(
                     ContainerVariable(
-                        variable=variable, value_from=value_from, element=element, list=part.node, certain=part.certain
+                        variable=variable,
+                        value_from=value_from,
+                        element=element,
+                        list=part.node,
+                        certain=part.certain,
+                        origin=origin_of(split_value_from(value_from)[0], part.node, element, folder),
                     )
                 )
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from omc_runbook.terraform.hcl import Node
@@ -24,6 +25,21 @@ def entries_of(node: Node, folder: Folder) -> list[tuple[Node, Node, Loop]] | No
         return [(element, element, {}) for element in node.parts]
     rounds = _rounds(node, folder) if node.is_loop else None
     return None if rounds is None else [(element, node, loop) for element, loop in rounds]
+
+
+def origin_of(text: str, node: Node, element: Node, folder: Folder) -> Node:
+    """The for expression that writes a text into an element's reference, of `node` and those that it iterates over.
+
+    The element itself where none does: it then has the text.
+    """
+    if not node.is_loop:
+        return element
+    words = re.escape(text.removeprefix("${").removesuffix("}").strip())
+    if text and any(re.search(rf"(?<![\w.]){words}(?![\w.\[-])", result.source) for result in node.parts[1:]):
+        return node
+    inner = (each for each in folder.objects(node.parts[0]) if each.is_loop)
+    own = (each for each in inner if any(one is element for one, _ in _rounds(each, folder) or ()))
+    return origin_of(text, next(own, element), element, folder)
 
 
 def is_filtered(node: Node, folder: Folder) -> bool:

@@ -200,8 +200,8 @@ def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) ->
     references = nearest or container.references
     # One expression, in one folder, is one secret wherever it is written.
     scope = container.folder.scope
-    same = {(each.base, scope(each.element).path) for each in references if each.base}
-    all_same = (each for each in container.references if (each.base, scope(each.element).path) in same)
+    same = {(each.base, scope(each.origin).path) for each in references if each.base}
+    all_same = (each for each in container.references if (each.base, scope(each.origin).path) in same)
     own = [each.base for each in all_same if each.key in secret_keys]
     if base := most_frequent(own):
         return replace(container, base=base, obstacle="" if container.obstacle == SEVERAL else container.obstacle)

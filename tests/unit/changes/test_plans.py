@@ -1509,6 +1509,48 @@ def test_a_module_s_calls_have_the_secrets_that_they_are_given(is_shared: bool, 
     assert (edit.file.name, added) == ("main.tf", [2] if is_shared else [12])
 
 
+OF_SECRETS = "[for s in local.arns : { name = s.name, valueFrom = s.value_from }]"
+GIVEN = '[{ name = "SECRET_KEY", value_from = "${local.arn}:SECRET_KEY::" }]'
+
+
+@pytest.mark.parametrize(
+    ("secrets", "in_module", "keys", "environment"),
+    [
+        ("[for k, v in local.refs : { name = k, valueFrom = v }]", "", '["SECRET_KEY"]', "production"),
+        ("[for k, v in local.refs : { name = k, valueFrom = v }]", "", '["SECRET_KEY"]', "staging"),
+        (OF_SECRETS, "staging", GIVEN, "production"),
+        (OF_SECRETS, "production", GIVEN, "staging"),
+        (
+            '[for k in concat(["SECRET_KEY"], var.keys) : { name = k, valueFrom = "${var.arn}:${k}::" }]',
+            "",
+            '["OTHER"]',
+            "production",
+        ),
+    ],
+)
+def test_a_secret_is_that_of_the_for_expression_that_writes_it(
+    secrets: str, in_module: str, keys: str, environment: str, tmp_path: Path
+) -> None:
+    """It may be one that another one iterates over; what only names a longer local value writes none."""
+    module = (
+        f'variable "arn" {{}}\nvariable "keys" {{}}\nlocals {{\n  arns = var.keys\n  arn = "{in_module}"\n'
+        '  refs = { for k in var.keys : k => "${var.arn}:${k}::" }\n}\nresource "aws_ecs_task_definition" "api" {\n'
+        f'  container_definitions = jsonencode([{{ name = "api", secrets = {secrets} }}])\n}}\n'
+    ).replace(f'"{in_module}"', f'"{IN_ARN.replace("staging", in_module)}"')
+    arn = IN_ARN.replace("staging", environment)
+    call = f'locals {{\n  arn = "{arn}"\n}}\nmodule "a" {{\n  source = "./m"\n  arn = local.arn\n  keys = {keys}\n}}\n'
+    write_files(
+        tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "m/main.tf": module, "main.tf": call}
+    )
+    key, others = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"production": {"shop-staging-app": "staging"}}
+    edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"), ("SECRET_KEY",), others)
+    if environment == "production":
+        assert edits.plan({"production": ("api",)})[-1].file.name == "main.tf"
+    else:
+        with pytest.raises(CannotEdit, match="its references name shop-staging-app, the secret of staging"):
+            edits.plan({"production": ("api",)})
+
+
 def test_a_note_of_a_task_definition_left_alone_stands_beside_one_of_a_key_added_by_hand(tmp_path: Path) -> None:
     """Of qa Terraform is not followed, and production's folder has a task definition of staging too."""
     definition = (
