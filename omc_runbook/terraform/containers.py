@@ -10,7 +10,7 @@ from functools import cached_property
 
 from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform.data_files import DataFile
-from omc_runbook.terraform.for_expressions import MAPS, collection_of, entries_of, is_filtered, origin_of
+from omc_runbook.terraform.for_expressions import MAPS, collection_of, content_of, entries_of, is_filtered, origin_of
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import (
     SOURCES,
@@ -591,12 +591,15 @@ def _read_variables(node: Node, folder: Folder) -> _VariableList:
     return variable_list
 
 
-def are_one(references: Sequence[ContainerVariable], folder: Folder) -> bool:
-    """Whether Terraform makes one reference of several to a variable: they are merged, or in a list without repeats."""
+def are_one(references: Sequence[ContainerVariable], container: TerraformContainer) -> bool:
+    """Whether Terraform makes one reference of several to a variable: merged ones, or equal ones that it drops."""
+    folder, secrets = container.folder, container.node.member("secrets")
+    if secrets and folder.has_each_once(secrets.value) and len({each.value_from for each in references}) == 1:
+        return True
     first, *others = {each.list.position: each.list for each in references}.values()
-    if others:
+    if others or not first.is_loop:
         return all(each.kind in MAPS for each in (first, *others))
-    return not first.is_loop or folder.has_each_once(first.parts[0])
+    return folder.has_each_once(first.parts[0]) and len({content_of(each.element, folder) for each in references}) == 1
 
 
 def loop_over_secret(container: TerraformContainer, key: str) -> Node | None:

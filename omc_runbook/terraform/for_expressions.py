@@ -113,6 +113,14 @@ def _loop(name: str, element: Node, folder: Folder) -> Loop:
     return {name: value.name if value.kind == "path" and "." not in value.name else read_text(value, folder)}
 
 
+def content_of(element: Node, folder: Folder) -> frozenset[tuple[str, str]]:
+    """What tells an element of a collection from others: a map's key, or what a list's element is."""
+    value = element if element.kind == "member" else folder.follow(element)
+    members = value.parts if value.kind == "object" else ()
+    texts = ((each.name, read_text(each.value, folder) or each.value.source) for each in members)
+    return frozenset({("", value.name), *texts})
+
+
 def collection_of(node: Node, folder: Folder) -> Node:
     """The list or map that a for expression iterates over; any other node itself.
 

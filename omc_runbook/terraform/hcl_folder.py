@@ -29,7 +29,7 @@ VALUES = (".tfvars", ".tfvars.json")
 _SAME_ELEMENTS = ("distinct", "tolist", "toset", "sort", "nonsensitive", "sensitive")
 """Functions of one list that leave its elements as they are."""
 
-_ONCE = ("distinct", "toset", "setunion", "keys", "merge")
+_ONCE = ("distinct", "toset", "setunion", "keys", "merge", "tomap")
 """Functions whose result has nothing twice."""
 
 _READERS = ("file", "templatefile", "fileset")

@@ -420,7 +420,7 @@ class KeyEdits:
                 there, now = (
                     [ref for ref in each.references if ref.variable == name and ref.certain] for each in (old, new)
                 )
-                if there and len(now) > len(there) and not are_one(now, new.folder):
+                if there and len(now) > len(there) and not are_one(now, new):
                     element = there[0].element
                     file = next(ref.element.file.name for ref in now if ref.element.file.name in edited)
                     raise CannotEdit(

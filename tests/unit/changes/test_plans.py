@@ -1377,6 +1377,67 @@ def test_a_list_that_drops_what_is_twice_gets_the_key_beside_another_environment
         assert edits.plan({"staging": ("api",)})[-1].file.name == "main.tf"
 
 
+BY_KEY = 'for s in distinct(concat(local.all, var.own)) : { name = s.name, valueFrom = "${var.arn}:${s.key}::" }'
+EACH = '[for key in local.all : { name = key, valueFrom = "${var.arn}:${key}::" }]'
+BY_VALUE = '[for each, key in merge(local.all, var.own) : { name = key, valueFrom = "${var.arn}:${key}::" }]'
+OBJECTS = '[{ name = "SECRET_KEY", key = "SECRET_KEY" }]'
+
+
+@pytest.mark.parametrize(
+    ("secrets", "shared", "own", "is_twice"),
+    [
+        (f"[{BY_KEY}]", OBJECTS, '[{ name = "NEWS_API_KEY", key = "news" }]', True),
+        (f"[{BY_KEY}]", OBJECTS, '[{ key = "NEWS_API_KEY", name = "NEWS_API_KEY" }]', False),
+        (f"concat({EACH}, {EACH.replace('local.all', 'var.own')})", '["SECRET_KEY"]', '["NEWS_API_KEY"]', True),
+        (
+            f"distinct(concat({EACH}, {EACH.replace('local.all', 'var.own')}))",
+            '["SECRET_KEY"]',
+            '["NEWS_API_KEY"]',
+            False,
+        ),
+        (
+            f"distinct({EACH.replace('local.all', 'concat(local.all, var.own)')})",
+            '["SECRET_KEY"]',
+            '["NEWS_API_KEY"]',
+            False,
+        ),
+        (BY_VALUE, '{ SECRET_KEY = "SECRET_KEY" }', '{ other = "NEWS_API_KEY" }', True),
+        (BY_VALUE, '{ SECRET_KEY = "SECRET_KEY" }', '{ NEWS_API_KEY = "NEWS_API_KEY" }', False),
+        (
+            BY_VALUE.replace("merge(local.all, var.own)", "tomap(merge(local.all, var.own))"),
+            '{ SECRET_KEY = "SECRET_KEY" }',
+            '{ NEWS_API_KEY = "NEWS_API_KEY" }',
+            False,
+        ),
+        (
+            '[{ name = "SECRET_KEY", valueFrom = "${var.arn}:SECRET_KEY::" },'
+            ' { name = var.own, valueFrom = "${var.arn}:news::" }]',
+            "[]",
+            '"NEWS_API_KEY"',
+            True,
+        ),
+    ],
+)
+def test_what_terraform_drops_is_equal_to_what_stays(
+    secrets: str, shared: str, own: str, is_twice: bool, tmp_path: Path
+) -> None:
+    """distinct() keeps two objects of one name that differ, and a list has all its elements."""
+    terraform = (
+        f'variable "own" {{}}\nlocals {{\n  all = {shared}\n}}\nresource "aws_ecs_task_definition" "api" {{\n'
+        f'  container_definitions = jsonencode([{{ name = "api", secrets = {secrets} }}])\n}}\n'
+    )
+    none = {"[": "[]", "{": "{}", '"': '"OTHER"'}[own[0]]
+    values = {"production.tfvars": f"own = {own}\n", "staging.tfvars": f"own = {none}\n"}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform} | values)
+    key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+    edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"), ("SECRET_KEY",))
+    if is_twice:
+        with pytest.raises(CannotEdit, match="its next apply would have it twice"):
+            edits.plan({"staging": ("api",)})
+    else:
+        assert edits.plan({"staging": ("api",)})[-1].file.name == "main.tf"
+
+
 IN_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-staging-app-AbCdEf"
 GENERATED = "shop-staging-web-20260102030405678900000001"
 STAGING_S = ("", "shop-staging-app", "shop-staging-config", "shop-staging-api-AbCdEf", GENERATED)
