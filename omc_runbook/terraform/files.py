@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
@@ -128,11 +129,24 @@ class TerraformFiles:
         return tuple(found[name] for name in sorted(found))
 
     def _like(self, path: Path) -> Iterable[Path]:
-        """The folders that a path may be, in which * stands for any name; one without it itself."""
-        if "*" not in str(path):
-            return (path,)
-        found = self.root.glob(str(path.relative_to(self.root))) if path.is_relative_to(self.root) else ()
-        return sorted(each for each in found if SKIPPED.isdisjoint(each.parts))
+        """The folders that a path may be, in which * stands for any name; none by a link that leads out of it."""
+        if not path.is_relative_to(self.root):
+            return ()
+        folders = [self.root]
+        for part in path.relative_to(self.root).parts:
+            if "*" in part:
+                folders = [each for folder in folders for each in self._inside(folder) if fnmatchcase(each.name, part)]
+            else:
+                folders = [folder / part for folder in folders]
+        return folders
+
+    def _inside(self, folder: Path) -> list[Path]:
+        """The folders in a folder of the checkout, in order, but those that are skipped; none where it has none."""
+        try:
+            found = sorted(folder.iterdir()) if self.contains(folder) else []
+            return [each for each in found if each.name not in SKIPPED and each.is_dir()]
+        except OSError:
+            return []
 
     def contains(self, path: Path) -> bool:
         """Whether a path is in the checkout."""

@@ -301,6 +301,30 @@ def test_an_interpolation_in_a_path_stands_for_any_name(path: str, found: list[s
     assert [each.name for each in templates] == [f"tf/{name}" for name in found]
 
 
+@pytest.mark.parametrize("root", [".venv/src/shop", "shop*", "shop [old]"])
+def test_a_checkout_s_own_path_is_no_pattern(root: str, tmp_path: Path) -> None:
+    """Nor does it skip a folder that it is in."""
+    text = 'locals {\n  all = file("keys.yaml")\n  own = file("../a [b]/${var.env}/own.yaml")\n}\n'
+    data = {"keys.yaml": "", "qa/own.yaml": "", "../a [b]/qa/own.yaml": "", "main.tf": text}
+    write_files(tmp_path / root, {f"tf/{name}": each for name, each in data.items()})
+    terraform = TerraformFiles(tmp_path / root)
+    templates = terraform.templates(terraform.folder(tmp_path / root / "tf").files)
+    assert [each.name for each in templates] == ["a [b]/qa/own.yaml", "tf/keys.yaml"]
+
+
+def test_a_folder_of_any_name_is_no_link_out_of_a_checkout(tmp_path: Path) -> None:
+    """What a link within the checkout leads to is read; node_modules is not."""
+    text = 'locals {\n  keys = file("${path.module}/${var.a}/${var.b}/keys.yaml")\n}\n'
+    files = {f"{name}/keys.yaml": "" for name in ("tf/a/qa", "tf/node_modules/qa", "tf/.git/qa")}
+    write_files(tmp_path / "checkout", {"tf/main.tf": text, **files})
+    write_files(tmp_path / "outside", {"qa/keys.yaml": ""})
+    (tmp_path / "checkout/tf/out").symlink_to(tmp_path / "outside")
+    (tmp_path / "checkout/tf/again").symlink_to(tmp_path / "checkout/tf/a")
+    terraform = TerraformFiles(tmp_path / "checkout")
+    templates = terraform.templates(terraform.folder(tmp_path / "checkout/tf").files)
+    assert [each.name for each in templates] == ["tf/a/qa/keys.yaml", "tf/again/qa/keys.yaml"]
+
+
 SECOND = (CALL % f'templatefile("t.json", {VARIABLES})').partition("\n\n")[2].replace('"api"', '"worker"')
 REFUSED = {
     "loops": (
