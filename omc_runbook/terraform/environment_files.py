@@ -76,11 +76,13 @@ class FileOwners:
         self.modules = {folder for called in targets.values() for folder in called}
         """The folders that another one calls, so that Terraform is not applied there."""
         callers = {folder: with_callers(targets, {folder}) - self.modules for folder in self._folders}
+        self._applied_in = callers
+        """By folder those that Terraform is applied in for it."""
         self._callers = {module: callers[module] for module in self._folders & self.modules}
         """By module the folders that Terraform is applied in and that call it, directly or through others."""
         self._roots = {root: frozenset(names[root]) for root in set[Path]().union(*callers.values())}
         self._every_root = targets.keys() - self.modules
-        self._examples = root_folders.examples(self._every_root, self._environments)
+        self._examples = root_folders.examples(self._every_root, self._environments, self.modules)
 
     def applies(self, name: str) -> bool:
         """Whether no name says that a file is another environment's; a module's does not where this one calls it.
@@ -100,6 +102,12 @@ class FileOwners:
         That is so of values, where several files have the environment's word, and where Terraform has no other folder.
         """
         return not self.applies(name) or name in self.unclear_values or Path(name).parent in self.other_folders
+
+    def examples_with(self, name: str) -> set[Path]:
+        """The examples that Terraform is applied in for a file of theirs; none where it is applied elsewhere too."""
+        folder = next((each for each in Path(name).parents if each in self._applied_in), None)
+        roots = self._applied_in[folder] if folder in self._examples else set[Path]()
+        return roots if roots <= self._examples else set()
 
     @cached_property
     def other_folders(self) -> set[Path]:

@@ -78,12 +78,18 @@ def beside_own(roots: Collection[Path], every: Collection[Path], environment: st
     }
 
 
-def examples(roots: Collection[Path], environments: Collection[str]) -> set[Path]:
-    """Those that only try a module out, as examples/dev; so does test, unless that is one of several environments."""
-    found = {root for root in roots if not _EXAMPLES.isdisjoint(root.parts)}
+def examples(roots: Collection[Path], environments: Collection[str], modules: Collection[Path] = ()) -> set[Path]:
+    """Those that only try a module out, as examples/dev; so does test, unless that is one of several environments.
+
+    So is a module of an example's own. What an environment is called is no example.
+    """
+    words = _EXAMPLES.difference(environments)
+    found = {root for root in roots if not words.isdisjoint(root.parts)}
     tests = {root for root in roots if not _TEST.isdisjoint(root.parts)}
     others = (part for root in {*roots} - found - tests for part in root.parts)
-    return found if any(map(environment_at_end, others)) or not _TEST.isdisjoint(environments) else found | tests
+    if not any(map(environment_at_end, others)) and _TEST.isdisjoint(environments):
+        words |= _TEST
+    return {each for each in {*roots, *modules} if not words.isdisjoint(each.parts)}
 
 
 def _has_values(root: Path, values: Collection[Path], environment: str) -> bool:

@@ -88,22 +88,27 @@ class TaskDefinitions:
         """
         owners = self.owners(environment, environments)
         own_files, unclear = files_of(self.files, owners), owners.unclear_values
+        files = _without_examples(self.files, owners)
         has_own_values = not unclear and {each for each in self.files if each.name.endswith(VALUES)}.issubset(own_files)
-        if has_own_values and all(each.is_clear for each in self.containers):
+        if has_own_values and files == self.files and all(each.is_clear for each in self.containers):
             return self
         own = task_definitions_of(own_files)
         # What only another one's values show is not this one's.
-        unreadable = tuple(dict.fromkeys((*self.unreadable, *own.unreadable)))
+        of_examples = {*task_definitions_of(self.files).unreadable}.difference(task_definitions_of(files).unreadable)
+        known = tuple(each for each in self.unreadable if each not in of_examples)
+        unreadable = tuple(dict.fromkeys((*known, *own.unreadable)))
         is_known = bool(own.containers) or all(each.may_be_absent for each in self.containers)
         containers = tuple(_without_values(each, unclear) for each in own.containers)
-        is_known = is_known or unreadable != self.unreadable
+        is_known = is_known or unreadable != known
         return replace(self, containers=containers, unreadable=unreadable) if is_known else self
 
     def own_containers(self, environment: str, environments: Collection[str]) -> list[TerraformContainer]:
-        """The containers without those whose root folder is, or may be, another environment's."""
+        """The containers without those whose root folder is, or may be, another environment's, or only an example."""
         owners = self.owners(environment, environments)
+        needed = _needed_examples(self.containers, owners)
         applied = (each for each in self.containers if owners.applies(each.root))
-        return [each for each in applied if Path(each.root).parent not in owners.other_folders]
+        own = (each for each in applied if Path(each.root).parent not in owners.other_folders)
+        return [each for each in own if not (roots := owners.examples_with(each.root)) or roots & needed]
 
     def owners(self, environment: str, environments: Collection[str]) -> FileOwners:
         """Whose its files are, for an environment."""
@@ -266,7 +271,7 @@ def files_of(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceF
 
     `owners` are of the same files, but for the references that were added to these.
     """
-    environment = owners.environment
+    environment, files = owners.environment, _without_examples(files, owners)
     applied = (file for file in files if file.name not in owners.other_values and owners.applies(file.name))
     own_files = tuple(applied) or files
     # A .tfvars does not make the folder that it is for another environment's.
@@ -281,6 +286,24 @@ def files_of(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceF
         each for each in own_files if not is_sibling(each) and Path(each.name).parent not in owners.other_folders
     )
     return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
+
+
+def _without_examples(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceFile, ...]:
+    """The files without those of examples, which are nobody's, as long as something else has the same containers."""
+    examples = {file.name: roots for file in files if (roots := owners.examples_with(file.name))}
+    containers = task_definitions_of(files).containers if examples else ()
+    if all(owners.examples_with(each.root) for each in containers):
+        return files
+    needed = _needed_examples(containers, owners)
+    return tuple(file for file in files if file.name not in examples or examples[file.name] & needed)
+
+
+def _needed_examples(containers: Collection[TerraformContainer], owners: FileOwners) -> set[Path]:
+    """The examples that alone have a container of its name."""
+    examples = [(each.name, owners.examples_with(each.root)) for each in containers]
+    others = {name for name, roots in examples if not roots}
+    alone = (roots for name, roots in examples if not any(name == each or fits(each, name) for each in others))
+    return set[Path]().union(*alone)
 
 
 def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:

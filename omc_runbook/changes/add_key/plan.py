@@ -380,6 +380,7 @@ class KeyEdits:
                 return edit_in(own_files, environment, container)
             except CannotFollow:
                 others = (each for each in files.values() if each.name.endswith(VALUES) and each not in own_files)
+                others = (each for each in others if not owners[environment].examples_with(each.name))
                 if file := next((each for each in others if is_needed(each, own_files, environment, container)), None):
                     raise self._of_another(file, environment) from None
                 raise

@@ -499,6 +499,45 @@ def test_a_module_is_of_the_environments_that_call_it(calls: str, environment: s
 
 
 @pytest.mark.parametrize(
+    ("calls", "environment", "edited"),
+    [
+        ("env/staging env/production modules/app/examples/x", "staging", "env/staging"),
+        ("env/staging env/production modules/app/examples/x", "production", "env/production"),
+        ("env/staging env/production modules/app/examples/x", "qa", ""),
+        ("env/staging modules/app/tests modules/app/test/fixtures/x", "staging", "env/staging"),
+        ("env/staging env/example modules/app/examples/x", "example", "env/example"),
+        ("env/staging env/example", "staging", "env/staging"),
+        ("examples/env/staging examples/env/production", "staging", "examples/env/staging"),
+        ("examples/shop", "staging", "examples/shop"),
+    ],
+)
+def test_an_example_counts_where_nothing_else_has_its_container(
+    calls: str, environment: str, edited: str, tmp_path: Path
+) -> None:
+    """The key is added to no other one, and no check compares it or waits for what is not followed in it."""
+    write(tmp_path, {"modules/app/main.tf": SERVICE.format(secrets=KEYS)})
+    for each in calls.split():
+        call = CALL.format(arguments='  secrets = ["SECRET_KEY"]')
+        source = os.path.relpath("modules/app", each)
+        write(tmp_path, {f"{each}/main.tf": call.replace("../../modules/service", source)})
+    unclear = 'resource "aws_ecs_task_definition" "x" {\n  container_definitions = module.x.json\n}\n'
+    write(tmp_path, {"modules/app/examples/y/main.tf": unclear})
+    found, environments = read_task_definitions(tmp_path), {"staging", "production", environment}
+    own = task_definitions_of(files_of(found.files, found.owners(environment, environments)))
+    if edited:
+        assert added(own)[0] == f"{edited}/main.tf"
+    else:
+        with pytest.raises(CannotFollow, match=r"no container backend; their containers: \$\{var\.name\}\."):
+            added(own)
+    compared = found.of_environment(environment, environments)
+    containers = compared.own_containers(environment, environments)
+    assert {Path(each.root).parent.as_posix() for each in containers} == {edited or "modules/app"}
+    assert any("examples/y" in each for each in compared.unreadable) == edited.startswith("examples")
+    roots = (each.root for each in found.own_containers(environment, environments))
+    assert {edited} >= {Path(each).parent.as_posix() for each in roots if "example" in each}
+
+
+@pytest.mark.parametrize(
     ("file", "source", "environment", "is_own"),
     [
         ("prod/terragrunt.hcl", "../modules/app", "production", True),

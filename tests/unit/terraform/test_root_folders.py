@@ -95,6 +95,7 @@ def test_one_of_several_regions_is_the_environments(roots: str, expected: str) -
         ("test examples/full", "test production", "examples/full"),
         ("test prod", "", ""),
         ("test infra modules/network", "", "test"),
+        ("env/example example/x", "example staging", ""),
         ("", "", ""),
     ],
 )
