@@ -30,7 +30,6 @@ from omc_runbook.model.grouping import grouped
 from omc_runbook.model.secretive import is_frontend
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.template import find_conflict
 from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
@@ -65,7 +64,7 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield _evidence(snapshot, row, f"{name} has no {row.variable}; {why}.", hand, by_runbook=row.is_injected)
     yield from _doubted(snapshot, TEMPLATE, f"{_template(snapshot)} has no")
     template = _checkout(snapshot).template
-    if template and (conflict := find_conflict(template.file.name, template.file.text)):
+    if template and (conflict := template.conflict):
         yield Uncertain(template.file.name, (f"{conflict} Which variables it has is unknown until then.",))
 
 

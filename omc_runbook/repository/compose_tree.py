@@ -14,6 +14,7 @@ import yaml
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.yaml_nodes import YamlLoader, compose
+from omc_runbook.textfile.conflict import find_conflict
 from omc_runbook.textfile.file import SourceFile
 
 _IMPLICIT = (
@@ -58,7 +59,8 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise UsageError(f"{file.name} line {line} is not valid YAML: fix it first.") from None
+        conflict = find_conflict(file.name, file.text)
+        raise UsageError(conflict or f"{file.name} line {line} is not valid YAML: fix it first.") from None
     except yaml.reader.ReaderError as error:
         line = file.text.count("\n", 0, error.position) + 1
         raise UsageError(

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.textfile.conflict import find_conflict
+from omc_runbook.textfile.file import SourceFile
 
 _INVALID = (SyntaxError, ValueError, RecursionError, MemoryError)
 """The exceptions of ast.parse and compile for a text that is not valid Python."""
@@ -24,16 +26,19 @@ def without_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def python_errors(name: str) -> Iterator[None]:
-    """Parse or compile a file of this name: raises UsageError, with the line but none of its text, if it is invalid."""
+def python_errors(file: SourceFile) -> Iterator[None]:
+    """Parse or compile a file: raises UsageError, with the line but none of its text, if it is invalid."""
     try:
         with without_warnings():
             yield
     except UnicodeDecodeError:
-        raise UsageError(f"{name} is not UTF-8: save it as UTF-8, without a comment that names its coding.") from None
+        raise UsageError(
+            f"{file.name} is not UTF-8: save it as UTF-8, without a comment that names its coding."
+        ) from None
     except _INVALID as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise UsageError(f"{name}{line} is not valid Python: fix it first.") from None
+        conflict = find_conflict(file.name, file.text)
+        raise UsageError(conflict or f"{file.name}{line} is not valid Python: fix it first.") from None
 
 
 def parse_python(text: str) -> ast.Module:

@@ -33,7 +33,14 @@ from omc_runbook.repository.settings_classes import (
     has_default,
     union_members,
 )
-from omc_runbook.repository.settings_search import MAIN_CLASS, SettingsClass, find_settings_classes, is_base, is_main
+from omc_runbook.repository.settings_search import (
+    MAIN_CLASS,
+    SettingsClass,
+    find_conflict_of_settings,
+    find_settings_classes,
+    is_base,
+    is_main,
+)
 from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, SettingsSource, import_folder
 from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.repository.template import find_template
@@ -57,6 +64,8 @@ def read_settings(repository: Path) -> SettingsSource:
     folder = import_folder(repository, usual.name) if usual else ""
     if usual and (usual.name == CONFIG or not folder):
         return parse_settings(usual)
+    if conflict := find_conflict_of_settings(repository):
+        raise UsageError(conflict)
     found = find_settings_classes(repository)
     if usual and all(each.folder.is_relative_to(folder) for each in found):
         return parse_settings(usual)

@@ -170,7 +170,7 @@ class Classes:
     def __init__(self, file: SourceFile, main: str = MAIN_CLASS) -> None:
         """Parse a file; raises UsageError if it is not valid Python or has no class of the name `main`."""
         self.file, self.main = file, main
-        with python_errors(file.name):
+        with python_errors(file):
             self.tree = ast.parse(file.text)
         self.lines: list[str] = LINE.findall(file.text)
         self.nodes = {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
@@ -522,7 +522,7 @@ class Classes:
         source = self._module_of(file, node)
         if source is None or not depth:
             return None
-        with python_errors(source.name):
+        with python_errors(source):
             tree = ast.parse(source.text)
         for each in ast.walk(tree):
             if isinstance(each, ast.ClassDef) and each.name == name and each in tree.body:

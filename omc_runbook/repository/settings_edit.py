@@ -107,7 +107,7 @@ def add_field(
 
 
 def _check_compiles(file: SourceFile) -> None:
-    with python_errors(file.name):
+    with python_errors(file):
         compile(file.raw, file.name, "exec", dont_inherit=True)
 
 

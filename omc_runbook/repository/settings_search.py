@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from omc_runbook.repository.code_files import code_files, read_text
 from omc_runbook.repository.python_syntax import last_name, parse_python
+from omc_runbook.textfile.conflict import find_conflict
 
 MAIN_CLASS = "Settings"
 """The usual name of the class that the application instantiates."""
@@ -16,6 +18,8 @@ MAIN_CLASS = "Settings"
 _ROOT = "BaseSettings"
 _LIKE_ROOT = "Settings"
 """The end of the name of a class that settings derive from, where it is in another package."""
+
+_LIKE_SETTINGS = re.compile(r"^class\b.*Settings\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,15 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
     shared = [base for base in names if len(found) > 1 and all(names[base] & each.bases for each in found)]
     ordered = sorted(found, key=lambda each: (len(each.folder.parts), found.index(each)))
     return (*shared[:1], *ordered)
+
+
+def find_conflict_of_settings(repository: Path) -> str:
+    """A sentence on a file with a class of settings that git could not merge, so that it is not parsed; "" for none."""
+    for path in code_files(repository):
+        conflict = find_conflict(path.relative_to(repository).as_posix(), text := read_text(path))
+        if conflict and _LIKE_SETTINGS.search(text) and not parse_python(text).body:
+            return conflict
+    return ""
 
 
 def find_settings_outside(repository: Path, folder: str) -> tuple[SettingsClass, ...]:

@@ -23,14 +23,13 @@ from omc_runbook.repository.layout import (
     words_of,
 )
 from omc_runbook.repository.sparse_checkout import advise_sparse
+from omc_runbook.textfile.conflict import find_conflict
 from omc_runbook.textfile.file import SourceFile, read_first
 
 NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
 """The names of a template, the guide's first."""
 
 _OTHER_NAME = re.compile(r"\.?env\.(?:[\w.-]+\.(?:example|sample|template|dist|tpl)|tpl)")
-_CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
-"""A line that git writes where it could not merge."""
 _URL = re.compile(r"https?://[^\s<>\"'`]+")
 _IN_BRACKETS = re.compile(r"\((optional|required)\b")
 _OPTIONAL_WORDS = re.compile(r"\b(not required|optional|required)\b")
@@ -61,6 +60,11 @@ class Template:
 
     file: SourceFile
     entries: tuple[TemplateEntry, ...]
+
+    @property
+    def conflict(self) -> str:
+        """A sentence on a merge conflict in it that is not resolved; "" without one."""
+        return find_conflict(self.file.name, self.file.text)
 
     def find(self, name: str) -> TemplateEntry | None:
         """The variable of a name, also a commented-out one; None if there is none."""
@@ -97,19 +101,6 @@ def advise_folder(repository: Path) -> str:
     others = ", ".join(sorted(path.name for path in repository.glob("*env.*") if _OTHER_NAME.fullmatch(path.name)))
     other = f" It has {others}: copy the one for developers to {NAMES[1]}." if others else ""
     return below or other or advise_sparse(repository)
-
-
-def find_conflict(name: str, text: str) -> str:
-    """Why a file cannot be edited before a merge conflict in it is resolved, as a sentence; "" without one."""
-    lines = conflict_lines(text)
-    return f"{name} has an unresolved merge conflict at line {lines[0]}: resolve it, then run again." if lines else ""
-
-
-def conflict_lines(text: str) -> tuple[int, ...]:
-    """The lines with which git marks merge conflicts; a lone ======= may be a line of a value."""
-    marks = [*_CONFLICT.finditer(text)]
-    is_conflict = any(mark[0].startswith(("<", ">")) for mark in marks)
-    return tuple(text.count("\n", 0, mark.start()) + 1 for mark in marks if is_conflict)
 
 
 def parse_template(file: SourceFile) -> Template:

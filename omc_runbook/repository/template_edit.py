@@ -22,7 +22,8 @@ from omc_runbook.repository.layout import (
     words_of,
 )
 from omc_runbook.repository.similar_names import FEWEST_LAST_WORDS, common_words, share_first_word
-from omc_runbook.repository.template import Template, TemplateEntry, find_conflict, parse_template
+from omc_runbook.repository.template import Template, TemplateEntry, parse_template
+from omc_runbook.textfile.conflict import find_conflict
 from omc_runbook.textfile.file import Edit, SourceFile
 
 NAME = re.compile(r"[A-Z][A-Z0-9_]*")

@@ -11,6 +11,7 @@ from yaml.events import CollectionEndEvent, CollectionStartEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.textfile.conflict import find_conflict
 from omc_runbook.textfile.file import SourceFile
 
 _LARGEST, _DEEPEST = 200_000, 100
@@ -93,7 +94,8 @@ def read_mapping(file: SourceFile) -> MappingNode:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{file.name}{line} is not valid YAML: fix it first.") from None
+        conflict = find_conflict(file.name, file.text)
+        raise UsageError(conflict or f"{file.name}{line} is not valid YAML: fix it first.") from None
     if not isinstance(node, MappingNode):
         raise UsageError(f"{file.name} is not a mapping.")
     return node

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl_text import plain
+from omc_runbook.textfile.conflict import find_conflict
 from omc_runbook.textfile.file import SourceFile
 
 if TYPE_CHECKING:
@@ -168,7 +169,8 @@ def _parse(text: str, name: str) -> Branch:
         at = getattr(error, "pos_in_stream", None)
         line = text.count("\n", 0, at if isinstance(at, int) and at >= 0 else len(text)) + 1
         advice = "correct it, or write it in a simpler way if terraform validate accepts it"
-        raise UsageError(f"{name}, line {line} cannot be read as HCL: {advice}.") from None
+        conflict = find_conflict(name, text)
+        raise UsageError(conflict or f"{name}, line {line} cannot be read as HCL: {advice}.") from None
     # What follows a tree down is recursive.
     refuse_deep(tree, _trees, _DEEPEST_TREE, name)
     return tree

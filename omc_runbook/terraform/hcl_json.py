@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import DEEPEST, Block, Kind, Node, refuse_deep
+from omc_runbook.textfile.conflict import find_conflict
 from omc_runbook.textfile.file import SourceFile
 
 JSON = (".tf.json", ".tofu.json")
@@ -85,7 +86,8 @@ def _read(file: SourceFile) -> Node:
         json.loads(file.text)
         node = _Reader(file).read()
     except json.JSONDecodeError as error:
-        raise UsageError(f"{file.name}, line {error.lineno} is not valid JSON: fix it first.") from None
+        conflict = find_conflict(file.name, file.text)
+        raise UsageError(conflict or f"{file.name}, line {error.lineno} is not valid JSON: fix it first.") from None
     except RecursionError:
         raise UsageError(f"{file.name} is nested too deeply.") from None
     refuse_deep(node, lambda each: each.parts, DEEPEST, file.name)

@@ -24,7 +24,7 @@ from omc_runbook.model.grouping import grouped
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.suggestions import exists
 from omc_runbook.repository.compose import find_references
-from omc_runbook.repository.template import conflict_lines
+from omc_runbook.textfile.conflict import conflict_lines
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation.docker import EnvFile, Kind, read_env_file
 from omc_runbook.workstation.dotenv_names import (

@@ -35,7 +35,8 @@ from omc_runbook.model.placeholders import CIPHERTEXT, ENCRYPTED
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
 from omc_runbook.repository.python_syntax import last_name, parse_expression
 from omc_runbook.repository.settings_classes import union_members
-from omc_runbook.repository.template import NAMES, find_conflict
+from omc_runbook.repository.template import NAMES
+from omc_runbook.textfile.conflict import find_conflict
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
