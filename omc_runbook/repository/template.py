@@ -24,7 +24,7 @@ from omc_runbook.repository.layout import (
 )
 from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.textfile.conflict import find_conflict
-from omc_runbook.textfile.file import SourceFile, read_first
+from omc_runbook.textfile.file import SourceFile, read_first, read_if_readable
 
 NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
 """The names of a template, the guide's first."""
@@ -80,6 +80,12 @@ def find_template_of(repository: Path, settings: str) -> SourceFile | None:
     """Read the template's file at the top of a checkout, else the one nearest above the file of Settings."""
     folders = ("", *(folder.as_posix() for folder in Path(settings).parents))
     return next((file for folder in folders if (file := find_template(repository, folder))), None)
+
+
+def find_nearer_template(repository: Path, settings: str) -> SourceFile | None:
+    """Read the template's file nearest above the file of Settings and below the top; None if none can be read."""
+    names = ((folder / name).as_posix() for folder in Path(settings).parents[:-1] for name in NAMES)
+    return next(filter(None, (read_if_readable(repository, name) for name in names)), None)
 
 
 def read_template(repository: Path) -> Template:

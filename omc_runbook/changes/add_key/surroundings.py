@@ -14,6 +14,7 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.template import find_nearer_template, parse_template
 from omc_runbook.repository.variable_lists import ENV, entry_of
 from omc_runbook.repository.workflows import Command
 from omc_runbook.snapshot.state import Snapshot
@@ -131,6 +132,7 @@ def find_surroundings(
             *_lists(checkout, key),
             *_dotenvs(checkout, key),
             *_twins(checkout, key, edits),
+            *_nearer_templates(checkout, key),
         ),
         unreadable=checkout.workflows.unreadable if files else (),
         definition=note_other_definition(checkout, key.name),
@@ -313,3 +315,17 @@ def _twins(checkout: Checkout, key: NewKey, edits: Sequence[Edit]) -> Iterator[O
                 reason=f"OpenTofu reads {edit.file.name} in its place, and terraform reads this one: where it is still"
                 f" applied, it needs the reference to {key.name} too.",
             )
+
+
+def _nearer_templates(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
+    """The template in the folder of one of several applications, beside that at the top, which is the checkout's."""
+    file = find_nearer_template(checkout.root, checkout.settings.path)
+    if file is None or checkout.template is None or file.name == checkout.template.file.name:
+        return
+    if not parse_template(file).find(key.name):
+        yield OtherLocation(
+            file=file.name,
+            line=file.text.count("\n") or 1,
+            reason=f"This template is nearer to {checkout.settings.path} than {checkout.template.file.name}: if the"
+            f" application's .env is made from it, add {key.name} here too.",
+        )

@@ -46,7 +46,7 @@ from omc_runbook.aws.secretsmanager import ListedSecret, Replica
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, KeyEdits, describe
-from omc_runbook.changes.add_key.surroundings import note_other_definition
+from omc_runbook.changes.add_key.surroundings import find_surroundings, note_other_definition
 from omc_runbook.changes.deploy import executor, failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import State, expected
@@ -1895,3 +1895,22 @@ def test_what_terraform_has_applied_is_in_doubt_where_no_secret_is_found(
     with pytest.raises(CouldNotLook, match="still does not exist") as lost:
         create.apply(None, plan, tell=lambda *changes: told.extend(changes))  # type: ignore[arg-type]
     assert (bool(told), lost.value.kind == "in-doubt") == (not is_doubted, is_doubted)
+
+
+def test_the_template_of_one_of_several_applications_is_named(tmp_path: Path) -> None:
+    """The key goes into the one at the top; the one nearest to Settings may be what a .env is made from."""
+    code = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
+    write_files(tmp_path, {"apps/api/src/api/settings.py": code, "apps/api/.env.example": "A=\nB=\n"})
+    write_files(tmp_path, {"apps/web/.env.example": "", ".env.example": "PROJECT=shop\n"})
+
+    def named(name: str) -> list[tuple[str, int, str]]:
+        key = NewKey(name, "", "", False, "str", ())
+        locations = find_surroundings({"staging": healthy()}, read_checkout(tmp_path), key, ()).locations
+        return [(each.file, each.line, each.reason) for each in locations]
+
+    [(file, line, reason)] = named("NEW_KEY")
+    assert (file, line) == ("apps/api/.env.example", 2)
+    assert "nearer to apps/api/src/api/settings.py than .env.example" in reason and "add NEW_KEY here too" in reason
+    assert not named("B")
+    (tmp_path / ".env.example").unlink()
+    assert not named("NEW_KEY"), "it is the checkout's own then"
