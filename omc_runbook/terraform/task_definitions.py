@@ -88,7 +88,7 @@ class TaskDefinitions:
         """
         owners = self.owners(environment, environments)
         own_files, unclear = files_of(self.files, owners), owners.unclear_values
-        files = _without_examples(self.files, owners)
+        files = without_examples(self.files, owners)
         has_own_values = not unclear and {each for each in self.files if each.name.endswith(VALUES)}.issubset(own_files)
         if has_own_values and files == self.files and all(each.is_clear for each in self.containers):
             return self
@@ -271,7 +271,7 @@ def files_of(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceF
 
     `owners` are of the same files, but for the references that were added to these.
     """
-    environment, files = owners.environment, _without_examples(files, owners)
+    environment, files = owners.environment, without_examples(files, owners)
     applied = (file for file in files if file.name not in owners.other_values and owners.applies(file.name))
     own_files = tuple(applied) or files
     # A .tfvars does not make the folder that it is for another environment's.
@@ -288,7 +288,7 @@ def files_of(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceF
     return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
 
 
-def _without_examples(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceFile, ...]:
+def without_examples(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceFile, ...]:
     """The files without those of examples, which are nobody's, as long as something else has the same containers."""
     examples = {file.name: roots for file in files if (roots := owners.examples_with(file.name))}
     containers = task_definitions_of(files).containers if examples else ()

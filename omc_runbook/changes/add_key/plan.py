@@ -29,7 +29,7 @@ from omc_runbook.terraform.containers import are_one
 from omc_runbook.terraform.environment_files import applies_to, without_data_of_others
 from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.secret_versions import find_rewritten
-from omc_runbook.terraform.task_definitions import files_of, task_definitions_of
+from omc_runbook.terraform.task_definitions import files_of, task_definitions_of, without_examples
 from omc_runbook.terraform.task_definitions_edit import add_reference, find_left_alone
 from omc_runbook.textfile.file import Edit, SourceFile
 from omc_runbook.textfile.redaction import is_random
@@ -326,9 +326,13 @@ class KeyEdits:
                 if refusal.found:
                     found.setdefault(environment, {})[container] = f"For {environment}: {refusal.found}"
                     continue
-                own_files = files_of(declared.files, declared.owners(environment, self.environments))
+                owners = declared.owners(environment, self.environments)
+                own_files = files_of(declared.files, owners)
+                counted = without_examples(tuple(dict.fromkeys((*declared.files, *declared.other_files))), owners)
                 others = [
-                    each for each in declared.other_files if applies_to(each.name, environment, self.environments)
+                    each
+                    for each in declared.other_files
+                    if each in counted and applies_to(each.name, environment, self.environments)
                 ]
                 files, rest = (
                     without_data_of_others(each, environment, self.environments) for each in (own_files, others)

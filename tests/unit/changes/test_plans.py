@@ -1914,3 +1914,23 @@ def test_the_template_of_one_of_several_applications_is_named(tmp_path: Path) ->
     assert not named("B")
     (tmp_path / ".env.example").unlink()
     assert not named("NEW_KEY"), "it is the checkout's own then"
+
+
+def test_a_reference_in_an_example_is_not_the_environments(tmp_path: Path) -> None:
+    """Where Terraform is not followed, it keeps nobody from adding the key; that of an example alone counts."""
+    definition = (
+        'resource "aws_ecs_task_definition" "api" {{\n  container_definitions = jsonencode([{{ name = "api",'
+        " secrets = {} }}])\n}}\n"
+    )
+    write_files(tmp_path, {".env.example": "A=\n", "examples/x/main.tf": definition.format("module.x.secrets")})
+    write_files(tmp_path, {"app.py": 'import os\n\nos.environ["A"]\n'})
+    write_files(tmp_path, {"examples/x/api.json": '[{"name": "NEW_KEY", "valueFrom": "arn:NEW_KEY::"}]\n'})
+
+    def noted() -> tuple[str, ...]:
+        edits = KeyEdits(read_checkout(tmp_path), NewKey("NEW_KEY", "", "", False, "str", ()), ("staging",))
+        return edits.plan_with_notes({"staging": ("api",)})[1]
+
+    assert any("examples/x/api.json, line 1 has NEW_KEY already." in each for each in noted())
+    write_files(tmp_path, {"infra/main.tf": definition.format("module.x.secrets")})
+    with pytest.raises(CannotFollow, match=r"infra/main\.tf, line 2\): its secrets are module\.x\.secrets"):
+        noted()
