@@ -34,6 +34,10 @@ def _parse(text: str) -> tuple[tuple[yaml.Event, ...], yaml.YAMLError | Recursio
                 return tuple(events), RecursionError()
     except yaml.YAMLError as error:
         return tuple(events), error
+    except ValueError:
+        # Of an escape such as "\UFFFFFFFF", which is no character, PyYAML does not say where it is.
+        mark = parser.get_mark()
+        return tuple(events), yaml.scanner.ScannerError(problem="found no character", problem_mark=mark)
     return tuple(events), None
 
 

@@ -499,6 +499,7 @@ def test_a_file_that_nests_too_deeply_is_not_parsed_to_its_end() -> None:
         (f"services:\n  s: [{CANARY}\n", "compose.yaml line 3 is not valid YAML: fix it first."),
         (f"a: {CANARY}\n b: c\n", "compose.yaml line 2 is not valid YAML: fix it first."),
         (f"a: *{CANARY}\n", "compose.yaml line 1 is not valid YAML: fix it first."),
+        (f'a: {CANARY}\nb: "\\UFFFFFFFF"\n', "compose.yaml line 2 is not valid YAML: fix it first."),
         (f"a: {CANARY}\nb: \x01\n", "compose.yaml line 2 has a character that is not allowed in YAML: fix it first."),
         (f"- {CANARY}\n", "compose.yaml has a text or a list where Compose expects a mapping: fix it first."),
         (f"services: {CANARY}\n", "compose.yaml has a text or a list where Compose expects a mapping: fix it first."),
