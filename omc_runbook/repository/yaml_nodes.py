@@ -57,7 +57,8 @@ class YamlLoader(yaml.SafeLoader):
         if self._next < len(self._events):
             return self._events[self._next]
         if self._error:
-            raise self._error
+            # It is raised each time that the file is read: without this, its traceback would grow.
+            raise self._error.with_traceback(None)
         return None
 
     def get_event(self) -> yaml.Event | None:

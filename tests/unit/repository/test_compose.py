@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import traceback
 from pathlib import Path
 
 import pytest
@@ -480,6 +481,19 @@ def test_a_file_is_parsed_once_for_its_tree_and_its_nodes() -> None:
     for read, error in ((read_tree, r"compose\.yaml line 7 is"), (read_mapping, r"compose\.yaml, line 7 is")):
         with pytest.raises(UsageError, match=f"^{error} not valid YAML: fix it first"):
             read(broken)
+
+
+def test_an_error_of_a_file_does_not_grow_with_each_reading() -> None:
+    """It is kept with the file's events, and its traceback would keep what each reader had at hand."""
+    file = in_memory("services:\n  db: [\n")
+
+    def length() -> int:
+        with pytest.raises(UsageError) as caught:
+            read_mapping(file)
+        assert caught.value.__context__
+        return len(traceback.extract_tb(caught.value.__context__.__traceback__))
+
+    assert length() == length()
 
 
 def test_a_file_that_nests_too_deeply_is_not_parsed_to_its_end() -> None:
