@@ -61,7 +61,7 @@ def writers(snapshot: Snapshot) -> Table:
     ]
     rows += [[each.identity.name, EVERYTHING, *_everything(each), NONE] for each in access.administrators]
     columns = ["principal", "kind", "may", "by", "on condition"]
-    empty = "Nobody but AWS itself." if snapshot.audit.identities else NOT_READ
+    empty = "No user and no role that IAM lists." if snapshot.audit.identities else NOT_READ
     return Table("Who may change the secret", columns, rows, None, empty, notes=tuple(_notes(snapshot)))
 
 

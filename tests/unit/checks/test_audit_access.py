@@ -1154,6 +1154,9 @@ def test_the_tables_name_everybody_with_statement_and_condition() -> None:
     # Each note is about a column that its table has.
     assert [any("Last use is" in note for note in each.notes) for each in (readers, writers)] == [True, False]
     assert tables.readers(healthy()).to_text().endswith("The account's identities were not read.")
+    # Below it stands that the root user may, too.
+    _, text, _, root, *_ = tables.writers(audited(healthy())).to_text().splitlines()
+    assert text == "No user and no role that IAM lists." and root.startswith("The account's root user may do")
 
 
 def test_other_consumers_secrets_are_needed_too() -> None:
