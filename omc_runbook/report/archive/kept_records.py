@@ -160,7 +160,7 @@ def _note_ahead(recorded: Iterable[Stem], now: datetime) -> str:
     if not ahead:
         return ""
     they = "They are" if len(ahead) > 1 else "It is"
-    return f"{sentence_on_ahead(len(ahead), _run_of(ahead[-1]))} {they} left out below."
+    return f"{sentence_on_ahead(len(ahead), _run_of(ahead[-1]))} {they} left out."
 
 
 def _run_of(stem: Stem) -> str:

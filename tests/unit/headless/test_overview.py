@@ -181,7 +181,7 @@ def test_a_run_of_the_future_is_not_the_last_one_and_ends_nothing(tmp_path: Path
     assert "The last run: verify on staging, 2026-07-01 07:00 UTC: ok" in after and "Open in" not in after
     assert (
         "20 records are of the future, the last of verify on staging, 2026-08-12 14:00 UTC: this machine's clock is or"
-        " was wrong. They are left out below."
+        " was wrong. They are left out."
     ) in after
 
 
