@@ -130,14 +130,15 @@ def closing(
 ) -> Closing:
     """Create or restore, if `may_apply` is set: result, placeholders, outcome, undo.
 
-    Without a change, `before`, of which the plan is, is what is judged; without it, the environment is read again.
+    Without a change, `before`, from which the plan was made, is what is judged, as `Run.look_after` says; without it,
+    the environment is read again.
     """
     run, plan = review.attach(run), create_plan.of_its_own(plan) if review.applies_file else plan
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         result = apply(run, plan, may_apply, confirm, live)
         yield "result", report.result(plan, result)
-        after = before if before and result is None else run.look()
+        after = run.look_after(before, result) if before else run.look()
         yield "placeholders", report.placeholders(after)
         remaining = (*judge(plan, after), *plan.warnings, *plan.unseen)
         ended = own_record.without_done(live, run, remaining) if may_apply else run

@@ -309,6 +309,13 @@ class Run:
         """Read the main environment, as `Target.look` does."""
         return self.target.look(repository, look_inside, deeply, cached=cached)
 
+    def look_after(self, before: Snapshot, result: ChangeResult | None) -> Snapshot:
+        """What a run without a result is judged by: the look that its plan was made from; after a change, another one.
+
+        So it is where a button on the page has changed something since: such as one that finished an earlier change.
+        """
+        return self.look() if result or self.page.version else before
+
     def may_change(self, apply: bool, confirm: str) -> bool:
         """Whether to change anything; raises UsageError where production has not been confirmed, and without TLS."""
         urls = (url for each in self.targets for url in each.clients.foreign_endpoints)

@@ -256,8 +256,8 @@ def closing(
 ) -> Closing:
     """The last part of update, rotate and restore: result, proof, holders, tried values, outcome, undo.
 
-    Without a change, `before` is what is judged, also where a person runs this cell minutes later: the plan and the
-    cells above are of that look, and applying the plan looks again.
+    Without a change, `before` is what is judged, as `Run.look_after` says, also where a person runs this cell minutes
+    later: the plan and the cells above are of that look, and applying the plan looks again.
     """
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
@@ -266,7 +266,7 @@ def closing(
         file_note = source_file.consume(source.values_from, plan.text, source.keep) if is_in_force else ""
         yield "result", changes.result(plan, result, file_note)
         yield "proof", changes.proof(result)
-        after = run.look() if result else before
+        after = run.look_after(before, result)
         yield "holders", changes.holders(after)
         tried: tuple[Finding, ...] = ()
         if source.new is None:
