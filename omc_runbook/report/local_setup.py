@@ -96,7 +96,8 @@ def variables(snapshot: Snapshot) -> Table:
     rows = [[entry.name, *_describe(workstation, entry)] for entry in active if _matters(workstation, entry)]
     optional = [entry.name for entry in entries if entry not in active]
     portable = [entry for entry in active if not _matters(workstation, entry)]
-    notes = [f"{len(portable)} more have a value in the template that works on any machine."] if portable else []
+    have = f"{'more ' if rows else ''}{'have' if portable[1:] else 'has'}"
+    notes = [f"{len(portable)} {have} a value in the template that works on any machine."] if portable else []
     notes += [f"Commented out in the template, and left so: {', '.join(optional)}."] if optional else []
     columns = ["variable", "description", "required", "value from", "in .env"]
     return Table("The variables of the template", columns, rows, STATES, "None needs attention.", notes=tuple(notes))
@@ -115,13 +116,13 @@ def plan(setup: DotenvPlan) -> Table:
     elif not writing:
         title = f"No value would change: {unchanged} variables stay as they are"
     mode = ("Its mode becomes 600.",) if setup.tightens else ()
-    template = (
-        (f"{len(setup.copied)} are copied from the template: {', '.join(setup.copied)}.",) if setup.copied else ()
-    )
+    copied = f"{len(setup.copied)} are copied from the template: {', '.join(setup.copied)}." if setup.copied else ""
     obstacle = (f"Cannot be applied: {setup.obstacle}",) if setup.obstacle else ()
-    notes = (*template, *setup.mends, *mode, *filter(None, (setup.elsewhere,)), *setup.notes, *obstacle)
+    # Without rows, those from the template are all that there is.
+    first, elsewhere = filter(None, (copied if rows else "",)), filter(None, (setup.elsewhere,))
+    notes = (*first, *setup.mends, *mode, *elsewhere, *setup.notes, *obstacle)
     columns = ["variable", "action", "value from", "takes effect"]
-    return Table(title, columns, rows, changes.ACTIONS, "No variable.", notes=notes)
+    return Table(title, columns, rows, changes.ACTIONS, copied or "No variable.", notes=notes)
 
 
 def diff(setup: DotenvPlan) -> Diffs:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,13 @@ from support.dotenv_faults import HEX, Change, edit, put, swap
 from support.local_setup_runs import assert_absent, bench, first, plan_file, source, write_file
 from support.paths import SUPPORT
 from support.platform_checkout import REQUIRED, Platform, make_platform
-from support.snapshots import NOW
+from support.snapshots import NOW, healthy
 
 from omc_runbook.changes.dotenv import executor
 from omc_runbook.changes.dotenv import plan as dotenv_plan
 from omc_runbook.changes.dotenv.executor import StartResult
 from omc_runbook.changes.engine.step import Cancelled
+from omc_runbook.changes.secret.plan import KeyChange
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model import change as model_change
 from omc_runbook.model.errors import ConflictError, Interrupted, UsageError
@@ -950,6 +952,20 @@ def test_a_run_that_is_killed_leaves_the_old_file_or_the_new_one(platform: Platf
     assert platform.dotenv.read_text() == whole
     drafts = [path for path in platform.root.rglob("*draft*") if path.is_file()]
     assert drafts == []
+
+
+def test_a_table_without_rows_says_what_there_is(platform: Platform) -> None:
+    """Where all comes from the template, that there is no variable would be wrong, and nothing is more than none."""
+    planned = plan_file(platform)
+    copied = tuple(KeyChange(f"NAME_{number}", "added", dotenv_plan.TEMPLATE) for number in range(dotenv_plan.FEW + 1))
+    text = local_setup.plan(replace(planned, changes=copied, after=b"")).to_text()
+    assert "No variable." not in text and text.count(f"{len(copied)} are copied from the template: NAME_0, ") == 1
+    template = planned.workstation.checkout.template
+    assert template
+    portable = replace(template, entries=tuple(each for each in template.entries if each.name == "TAG"))
+    workstation = replace(planned.workstation, checkout=replace(planned.workstation.checkout, template=portable))
+    text = local_setup.variables(replace(healthy(), workstation=workstation)).to_text()
+    assert text.endswith("None needs attention.\n\n1 has a value in the template that works on any machine.")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
