@@ -335,8 +335,9 @@ class Run:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Limit the time of no call while a change is made; what is read after it has the time of a run again."""
+        peer = self.local_target.peer if self.local_target else None
         with ExitStack() as stack:
-            for each in self.targets:
+            for each in (*self.targets, *((peer,) if peer else ())):
                 stack.enter_context(each.clients.calls.time.changing())
             yield
 

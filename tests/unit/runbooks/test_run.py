@@ -55,7 +55,7 @@ from omc_runbook.runbooks.button import Button, Panel
 from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.conclude import Ending
 from omc_runbook.runbooks.live_change import LiveChange
-from omc_runbook.runbooks.run import UNDER_WAY, UNFINISHED, WAIT, Run, Target
+from omc_runbook.runbooks.run import UNDER_WAY, UNFINISHED, WAIT, LocalTarget, Run, Target
 from omc_runbook.runbooks.several_environments import reach_some
 from omc_runbook.snapshot.version_history import VersionHistory
 
@@ -407,6 +407,18 @@ def test_the_time_for_all_calls_ends_no_change_and_begins_again_after_it(how: st
     else:
         closing.show("outcome")
     assert over == {"change": how == "planned", "look": True}
+
+
+def test_what_is_compared_after_a_change_on_this_machine_has_its_own_time() -> None:
+    """With the values of another environment, whose time may have been over before the change."""
+    peer = a_run("staging").target
+    machine = LocalTarget(environment=load("local"), parameter="staging", peer=peer)
+    time = peer.clients.calls.time
+    time.limit(-1)
+    with pytest.raises(TookTooLong), time.counted():
+        time.check()
+    with Run(runbook="local_setup", started=NOW, local_target=machine).changing(), time.counted():
+        time.check()
 
 
 @pytest.mark.parametrize("is_headless", [True, False])
