@@ -128,11 +128,11 @@ def _region(settings: Environment, declared: DeclaredEnvironment | None) -> str:
 def _ask(settings: Environment, region: str) -> AwsAnswer:
     try:
         clients = Clients.of(settings, region)
+        clients.calls.time.limit(LOOK_SECONDS)
         # A wrong account is told where names are used.
         anywhere = replace(settings, names=settings.names.model_copy(update={"account_id": ""}))
-        with clients.calls.within(LOOK_SECONDS):
-            caller = identify(clients, anywhere)
-            return AwsAnswer(caller=caller, discovery=discover(clients, settings, caller))
+        caller = identify(clients, anywhere)
+        return AwsAnswer(caller=caller, discovery=discover(clients, settings, caller))
     except RunbookError as error:
         return AwsAnswer(why_not=f"AWS was not read: {error}")
 

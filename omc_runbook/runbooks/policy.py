@@ -84,10 +84,10 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     if environment == LOCAL:
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
     clients = Clients.of(settings)
+    clients.calls.time.limit(LOOK_SECONDS)
     unread = ""
     try:
-        with clients.calls.within(LOOK_SECONDS):
-            snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
+        snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
     except CouldNotLook as error:
         snapshot, unread = _of_names(settings), str(error)
     does_apply = needed.apply and (needed.mostly_applies if applies is None else applies)

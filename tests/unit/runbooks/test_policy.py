@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.snapshots import healthy, with_service
 
+from omc_runbook.aws import calls
+from omc_runbook.aws.calls import TookTooLong
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment, load
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.report.archive import bucket
+from omc_runbook.runbooks import init, policy
 from omc_runbook.runbooks.policy import (
     LeastPolicy,
     PrincipalPolicy,
@@ -84,6 +89,42 @@ def without_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
         raise CouldNotLook("No AWS credentials were found.")
 
     monkeypatch.setattr("omc_runbook.runbooks.policy.identify", identify)
+
+
+@pytest.mark.parametrize("command", ["init", "policy"])
+def test_time_for_an_mfa_code_does_not_count_when_one_signs_in(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read afterwards has all the time there is, and no more."""
+    seconds, over = [0.0], list[bool]()
+    monkeypatch.setattr(calls, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+
+    def spend(prompt: str) -> str:
+        seconds[0] += LOOK_SECONDS + 1
+        return prompt
+
+    def identify(clients: Clients, environment: Environment) -> Caller:
+        with clients.calls.time.counted():
+            clients.calls.time.uncounted(spend)("code")
+        return Caller("123456789012", "arn")
+
+    def read(clients: Clients, *_: object) -> None:
+        with clients.calls.time.counted():
+            for _again in range(2):
+                try:
+                    clients.calls.time.check()
+                    over.append(False)
+                except TookTooLong:
+                    over.append(True)
+                spend("")
+        raise CouldNotLook("AWS does not answer.")
+
+    for module, name, act in ((init, "discover", read), (policy, "take", read)):
+        monkeypatch.setattr(module, "identify", identify)
+        monkeypatch.setattr(module, name, act)
+    if command == "init":
+        assert "AWS does not answer." in init._ask(load("staging"), "ap-southeast-2").why_not
+    else:
+        assert least_policy("verify", "staging").unread == "AWS does not answer."
+    assert over == [False, True]
 
 
 ROLE_TABLE = '[environments.staging]\nrole_arn = "arn:aws-cn:iam::210987654321:role/{environment}"\n'
