@@ -54,6 +54,11 @@ class Description:
         return any(parameter.name == "apply" for parameter in self.parameters)
 
     @property
+    def changes_aws(self) -> bool:
+        """Whether it changes something in AWS when it is told to, by the permissions that it needs."""
+        return self.can_change and "**Permissions it needs:** none" not in self.text
+
+    @property
     def deploys(self) -> bool:
         """Whether it starts new tasks when it is told to change something, by the permissions that it needs."""
         return "`UpdateService`" in self.text
@@ -62,7 +67,7 @@ class Description:
     def markdown(self) -> str:
         """All of it in Markdown, for a terminal."""
         lines = [f"- `{each.name}={each.default}` — {each.meaning}" for each in self.parameters]
-        times = " ".join(time_limits.sentences(self.can_change, self.deploys))
+        times = " ".join(time_limits.sentences(self.can_change, self.changes_aws, self.deploys))
         parts = [f"# {self.title}", self.text, "## Time", times, "## Parameters", "\n".join(lines), self.notes]
         return "\n\n".join(filter(None, parts))
 

@@ -23,16 +23,17 @@ _PAUSES_SECONDS = 2.0 ** (TRIES - 1)
 _CALL_MINUTES = round((TRIES * CALL_SECONDS + _PAUSES_SECONDS) / 60 + 0.5)
 
 
-def sentences(can_change: bool, deploys: bool) -> tuple[str, ...]:
+def sentences(can_change: bool, changes_aws: bool, deploys: bool) -> tuple[str, ...]:
     """How long a runbook takes at most, which may start new tasks, and what becomes of what was not read by then."""
     again = ", and again after a change" if can_change else ""
     looks = (
         f"AWS is read for {_MINUTES} minutes at most at a time, and for each environment, whatever the network does:"
-        f" once a run{again}. What was not read by then is reported as unknown."
+        f" once a run{again}. What was not read by then is reported as unknown. In a notebook whose cells a person"
+        " runs, and can interrupt, each look at an environment has as long."
     )
     calls = f"A call of a change is repeated for {_CALL_MINUTES} minutes at most while it has no answer."
     changes = (
         f"A change waits {ROLLOUT_SECONDS / 60:.0f} minutes at most, and the bake time, for the new tasks of its"
         " services, and as long again where it is taken back."
     )
-    return (looks, *((calls,) if can_change else ()), *((changes,) if deploys else ()))
+    return (looks, *((calls,) if changes_aws else ()), *((changes,) if deploys else ()))
