@@ -127,7 +127,7 @@ def _clear(directory: Path) -> None:
 
 def leave() -> None:
     """Remove the user's directory where no sandbox has one in it."""
-    with _alone(_root()) as is_there, contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), _alone(_root()) as is_there:
         if is_there:
             _root().rmdir()
 
@@ -190,7 +190,7 @@ def _alone(parent: Path) -> Iterator[bool]:
     """Wait until no other process makes or removes a sandbox's directory in this one; whether it is still there."""
     try:
         descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         yield False
         return
     try:

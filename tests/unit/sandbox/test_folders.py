@@ -77,6 +77,23 @@ def test_one_that_runs_keeps_its_directory_whoever_tidies_up() -> None:
     assert not folders._root().exists()
 
 
+def test_a_directory_that_cannot_be_opened_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one that its owner may not list: only one that was just removed is made again."""
+    opened, open_ = list[object](), os.open
+
+    def refuse_once(*arguments: Any) -> int:
+        opened.append(arguments)
+        if len(opened) == 1:
+            raise PermissionError("Permission denied")
+        return open_(*arguments)
+
+    monkeypatch.setattr(os, "open", refuse_once)
+    with pytest.raises(PermissionError):
+        claim()
+    opened.clear()
+    folders.leave()
+
+
 @pytest.mark.parametrize("is_last", [True, False])
 def test_one_that_starts_while_what_a_killed_one_left_is_removed(
     is_last: bool, monkeypatch: pytest.MonkeyPatch
