@@ -101,9 +101,19 @@ def placeholders(snapshot: Snapshot) -> Listing:
                 command=update_command(environment, keys),
             )
         )
-    empty = "No key has a placeholder." if snapshot.current else "The secret does not exist yet."
     count = f"{counted(len(keys), 'key')} without a value yet"
-    return Listing(count if keys else "Keys without a value", entries, empty)
+    return Listing(count if keys else "Keys without a value", entries, _why_none(snapshot))
+
+
+def _why_none(snapshot: Snapshot) -> str:
+    """Why no key is known to have no value."""
+    if snapshot.current:
+        return "No key has a placeholder."
+    unread = [each.sentence for part in ("secret", "contents") for each in snapshot.gaps.get(part, ())]
+    if unread or snapshot.secret is None:
+        return " ".join(unread) or "The secret does not exist yet."
+    is_deleted = snapshot.secret.deleted is not None
+    return "The keys can be read once the secret is restored." if is_deleted else "The secret has no current version."
 
 
 def undo(plan: CreatePlan, result: CreateResult | None) -> Listing:

@@ -155,7 +155,7 @@ def judge(plan: CreatePlan, after: Snapshot) -> tuple[Finding, ...]:
     """What decides how it ended: the secret; that its keys have no value yet is a remark.
 
     Where it was there before, so is all that is wrong with its content; before there are services, keys without a value
-    are one remark.
+    are one remark. A value that could not be read is unknown.
     """
     found = diagnose(after, ("secret", "content"))
     remarks = [as_before(each) for each in found if each.family == "content" and each.is_problem]
@@ -164,7 +164,8 @@ def judge(plan: CreatePlan, after: Snapshot) -> tuple[Finding, ...]:
     elif after.service_names is None:
         unset = placeholders.unset_keys(after)
         remarks = [*(each for each in remarks if each.subject not in unset), *placeholders.waiting(after)]
-    decisive = tuple(each for each in found if each.family == "secret")
+    is_unread = after.current is None and "contents" in after.gaps
+    decisive = (each for each in found if each.family == "secret" or (is_unread and each.status == "unknown"))
     return (*decisive, *remarks)
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from support import snapshots
 
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.changes.secret import create_plan
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import status_of
+from omc_runbook.report import create as report
 from omc_runbook.repository.checkout import find_root
 from omc_runbook.runbooks import create
 
@@ -45,6 +48,37 @@ def test_before_there_are_services_what_is_wrong_is_said_too() -> None:
     found = [each for each in create.judge(create_plan.plan_create(snapshot, None), lost) if each.status == "found"]
     assert ("placeholder", "SECRET_KEY, SMTP_PASSWORD", "info") in [(e.check, e.subject, e.severity) for e in found]
     assert "white-space" in [each.check for each in found] and not any(each.is_problem for each in found)
+
+
+def test_a_value_that_could_not_be_read_is_unknown_and_not_said_to_be_right() -> None:
+    """Of a secret that exists, whose keys cannot be told then; of one that does not, there is nothing to read."""
+    failure = ReadFailure("the value of it", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
+    healthy = snapshots.healthy()
+    unread = replace(healthy, contents={}, gaps={"contents": (failure,)})
+    for intent in ("nothing", "create"):
+        plan = replace(create_plan.plan_create(healthy, None), intent=intent)
+        judged = create.judge(plan, unread)
+        assert status_of(judged) == "unknown" and {e.evidence for e in judged if e.status == "unknown"} == {
+            (failure.sentence,)
+        }
+        assert status_of(create.judge(plan, healthy)) == "ok"
+        other = create.judge(plan, replace(healthy, gaps={"contents": (failure,)}))
+        assert status_of(other) == "ok", "that of another version"
+    shown = report.placeholders(unread).to_text()
+    assert failure.sentence in shown and "does not exist" not in shown
+
+
+def test_why_no_key_of_a_secret_can_be_told_is_said() -> None:
+    """A secret that is scheduled for deletion, or has no version, exists."""
+    healthy = snapshots.healthy()
+    assert healthy.secret
+    for secret, sentence in (
+        (None, "The secret does not exist yet."),
+        (replace(healthy.secret, deleted=healthy.taken), "The keys can be read once the secret is restored."),
+        (healthy.secret, "The secret has no current version."),
+    ):
+        without = replace(healthy, secret=secret, versions=(), contents={})
+        assert sentence in report.placeholders(without).to_text()
 
 
 def test_a_folder_that_may_not_be_looked_at_is_refused_like_none() -> None:
