@@ -81,13 +81,14 @@ def beside_own(roots: Collection[Path], every: Collection[Path], environment: st
 def examples(roots: Collection[Path], environments: Collection[str], modules: Collection[Path] = ()) -> set[Path]:
     """Those that only try a module out, as examples/dev; so does test, unless that is one of several environments.
 
-    So is a module of an example's own. What an environment is called is no example.
+    So is a module of an example's own. What an environment is called is no example, nor test for shop-test.
     """
-    words = _EXAMPLES.difference(environments)
+    names = {*environments, *map(environment_at_end, environments)}
+    words = _EXAMPLES - names
     found = {root for root in roots if not words.isdisjoint(root.parts)}
     tests = {root for root in roots if not _TEST.isdisjoint(root.parts)}
     others = (part for root in {*roots} - found - tests for part in root.parts)
-    if not any(map(environment_at_end, others)) and _TEST.isdisjoint(environments):
+    if not any(map(environment_at_end, others)) and _TEST.isdisjoint(names):
         words |= _TEST
     return {each for each in {*roots, *modules} if not words.isdisjoint(each.parts)}
 

@@ -96,11 +96,13 @@ def test_one_of_several_regions_is_the_environments(roots: str, expected: str) -
         ("test prod", "", ""),
         ("test infra modules/network", "", "test"),
         ("env/example example/x", "example staging", ""),
+        ("infra/test infra/core examples/x", "shop-test", "examples/x"),
+        ("infra/test infra/core", "test-eu", ""),
         ("", "", ""),
     ],
 )
 def test_examples_are_no_environments(roots: str, environments: str, expected: str) -> None:
-    """Nor is test where no environment is beside it, or called so."""
+    """Nor is test where no environment is beside it, or called so, with a project or a region too."""
     assert examples({*map(Path, roots.split())}, environments.split()) == {*map(Path, expected.split())}
 
 
