@@ -299,10 +299,14 @@ def without_examples(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple
 
 
 def _needed_examples(containers: Collection[TerraformContainer], owners: FileOwners) -> set[Path]:
-    """The examples that alone have a container of its name."""
+    """The examples that alone have a container of its name, which interpolations may give too."""
+
+    def is_same(name: str, other: str) -> bool:
+        return name == other or fits(other, name) or fits(name, other)
+
     examples = [(each.name, owners.examples_with(each.root)) for each in containers]
     others = {name for name, roots in examples if not roots}
-    alone = (roots for name, roots in examples if not any(name == each or fits(each, name) for each in others))
+    alone = (roots for name, roots in examples if not any(is_same(name, each) for each in others))
     return set[Path]().union(*alone)
 
 

@@ -538,6 +538,27 @@ def test_an_example_counts_where_nothing_else_has_its_container(
 
 
 @pytest.mark.parametrize(
+    ("name", "in_example", "is_compared"),
+    [
+        ("shop-api", "shop-api", False),
+        ("${var.project}-api", "shop-api", False),
+        ("shop-api", "${local.name}-api", False),
+        ("${var.project}-api", "${local.name}-api", False),
+        ("shop-api", "${local.name}-worker", True),
+    ],
+)
+def test_interpolations_may_give_an_example_the_name_of_a_container(
+    name: str, in_example: str, is_compared: bool, tmp_path: Path
+) -> None:
+    """Either name may be the one with them."""
+    texts = {"infra": name, "infra/examples/full": in_example}
+    service = SERVICE.format(secrets='[{ name = "A", valueFrom = "arn:A::" }]')
+    write(tmp_path, {f"{folder}/main.tf": service.replace("var.name", f'"{each}"') for folder, each in texts.items()})
+    containers = read_task_definitions(tmp_path).own_containers("staging", {"staging", "production"})
+    assert [each.name for each in containers] == [name, *([in_example] if is_compared else [])]
+
+
+@pytest.mark.parametrize(
     ("file", "source", "environment", "is_own"),
     [
         ("prod/terragrunt.hcl", "../modules/app", "production", True),
