@@ -169,7 +169,7 @@ def _parse(text: str, name: str) -> Branch:
         at = getattr(error, "pos_in_stream", None)
         line = text.count("\n", 0, at if isinstance(at, int) and at >= 0 else len(text)) + 1
         advice = "correct it, or write it in a simpler way if terraform validate accepts it"
-        conflict = find_conflict(name, text)
+        conflict = find_conflict(name, text, line)
         raise UsageError(conflict or f"{name}, line {line} cannot be read as HCL: {advice}.") from None
     # What follows a tree down is recursive.
     refuse_deep(tree, _trees, _DEEPEST_TREE, name)

@@ -69,6 +69,20 @@ def test_terraforms_file_is_named_with_it(name: str, text: str, tmp_path: Path) 
     assert read_task_definitions(tmp_path).unreadable == (_sentence(name, text),)
 
 
+@pytest.mark.parametrize(
+    ("invalid", "expected"),
+    [
+        (MARKED.format("# a\n", "# b\n"), "infra/main.tf has an unresolved merge conflict at line 11: "),
+        ("locals {\n  keys = [\n}\n", "infra/main.tf, line 13 cannot be read as HCL: "),
+    ],
+)
+def test_marks_in_terraforms_texts_are_no_conflict(invalid: str, expected: str, tmp_path: Path) -> None:
+    """What is not valid after them is named, with its own line."""
+    text = "locals {\n  example = <<EOT\n" + MARKED.format("a\n", "b\n") + "EOT\n}\n"
+    write(tmp_path, {"infra/api.tf": 'resource "aws_ecs_task_definition" "api" {}\n', "infra/main.tf": text + invalid})
+    assert any(each.startswith(expected) for each in read_task_definitions(tmp_path).unreadable)
+
+
 def test_a_workflow_is_named_with_it(tmp_path: Path) -> None:
     """As a file that is not read."""
     name, text = ".github/workflows/deploy.yml", "on: push\n" + MARKED.format("env:\n  A: b\n", "env:\n  B: c\n")
