@@ -34,9 +34,11 @@ from omc_runbook.repository.settings_classes import (
     union_members,
 )
 from omc_runbook.repository.settings_search import (
+    LIKE_READS,
+    LIKE_SETTINGS,
     MAIN_CLASS,
     SettingsClass,
-    find_conflict_of_settings,
+    find_conflict_in_code,
     find_settings_classes,
     is_base,
     is_main,
@@ -64,7 +66,7 @@ def read_settings(repository: Path) -> SettingsSource:
     folder = import_folder(repository, usual.name) if usual else ""
     if usual and (usual.name == CONFIG or not folder):
         return parse_settings(usual)
-    if conflict := find_conflict_of_settings(repository):
+    if conflict := find_conflict_in_code(repository, LIKE_SETTINGS):
         raise UsageError(conflict)
     found = find_settings_classes(repository)
     if usual and all(each.folder.is_relative_to(folder) for each in found):
@@ -175,6 +177,8 @@ def _declaration(field: Field) -> tuple[str, int, tuple[str, ...]]:
 
 
 def _without_class(repository: Path) -> SettingsSource:
+    if conflict := find_conflict_in_code(repository, LIKE_READS):
+        raise UsageError(conflict)
     reads, _ = find_environment_reads(repository, "")
     dynaconf, open_prefixes = read_dynaconf(repository), find_open_prefixes(repository)
     if not (reads or dynaconf or open_prefixes) and (file := read_source(repository, CONFIG)):

@@ -19,7 +19,10 @@ _ROOT = "BaseSettings"
 _LIKE_ROOT = "Settings"
 """The end of the name of a class that settings derive from, where it is in another package."""
 
-_LIKE_SETTINGS = re.compile(r"^class\b.*Settings\b", re.MULTILINE)
+LIKE_SETTINGS = re.compile(rf"^class\b[^:]*{_LIKE_ROOT}\b|\b{_ROOT}\b", re.MULTILINE)
+"""What a file with a class of settings has."""
+LIKE_READS = re.compile(r"\b(?:environs?|environb|getenvb?|decouple|starlette\.config|dynaconf)\b")
+"""What a file has that asks the environment, or a library, for variables."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,11 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
     return (*shared[:1], *ordered)
 
 
-def find_conflict_of_settings(repository: Path) -> str:
-    """A sentence on a file with a class of settings that git could not merge, so that it is not parsed; "" for none."""
+def find_conflict_in_code(repository: Path, pattern: re.Pattern[str]) -> str:
+    """A sentence on a file with a pattern that git could not merge, so that it is not parsed; "" for none."""
     for path in code_files(repository):
         conflict = find_conflict(path.relative_to(repository).as_posix(), text := read_text(path))
-        if conflict and _LIKE_SETTINGS.search(text) and not parse_python(text).body:
+        if conflict and pattern.search(text) and not parse_python(text).body:
             return conflict
     return ""
 

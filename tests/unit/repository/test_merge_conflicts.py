@@ -14,6 +14,8 @@ from omc_runbook.terraform.task_definitions import read_task_definitions
 
 MARKED = "<<<<<<< HEAD\n{}||||||| 1a2b3c4\n=======\n{}>>>>>>> 5d6e7f8 (feat: add a key)\n"
 SETTINGS = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    SECRET_KEY: str\n"
+OF_LINES = SETTINGS.replace("Settings(BaseSettings)", "Config(\n    BaseSettings,\n)")
+RENAMED = SETTINGS.replace("BaseSettings\n", "BaseSettings as Base\n").replace("Settings(BaseSettings", "Config(Base")
 SERVICES = "services:\n  api:\n    build: .\n"
 WHOLE = {"web/conf.py": SETTINGS, "compose.yaml": SERVICES}
 
@@ -29,6 +31,8 @@ def _sentence(name: str, text: str) -> str:
     [
         ("app/settings.py", SETTINGS + MARKED.format("    A: str\n", "    B: str\n")),
         ("shop/conf.py", SETTINGS + MARKED.format("    A: str\n", "    B: str\n")),
+        ("shop/conf.py", OF_LINES + MARKED.format("    A: str\n", "    B: str\n")),
+        ("shop/conf.py", RENAMED + MARKED.format("    A: str\n", "    B: str\n")),
         ("compose.yaml", SERVICES + MARKED.format("    env_file: .env\n", "    environment:\n      A: b\n")),
     ],
 )
@@ -42,6 +46,19 @@ def test_settings_and_compose_are_not_read_before_it_is_resolved(
     with pytest.raises(UsageError) as refusal:
         read_checkout(tmp_path)
     assert str(refusal.value) == _sentence(name, text)
+
+
+def test_code_that_asks_the_environment_is_not_read_before_it_is_resolved(tmp_path: Path) -> None:
+    """Where there is no class of settings; a conflict in code that asks for nothing is left alone."""
+    write(
+        tmp_path, {"shop/main.py": 'import os\n\nA = os.environ["A"]\n', "shop/views.py": MARKED.format("a = 1\n", "")}
+    )
+    assert [each.name for each in read_checkout(tmp_path).settings.fields] == ["A"]
+    text = "import os\n\n" + MARKED.format('B = os.environ["B"]\n', 'C = os.environ["C"]\n')
+    write(tmp_path, {"shop/db.py": text})
+    with pytest.raises(UsageError) as refusal:
+        read_checkout(tmp_path)
+    assert str(refusal.value) == _sentence("shop/db.py", text)
 
 
 def test_marks_in_a_text_are_no_conflict(tmp_path: Path) -> None:
