@@ -66,6 +66,10 @@ class Template:
         """A sentence on a merge conflict in it that is not resolved; "" without one."""
         return find_conflict(self.file.name, self.file.text)
 
+    def has(self, name: str, *, case_sensitive: bool) -> bool:
+        """Whether a variable of a name in capitals is in it, also in small letters where Settings read both cases."""
+        return any(name in (each.name, each.name if case_sensitive else each.name.upper()) for each in self.entries)
+
     def find(self, name: str) -> TemplateEntry | None:
         """The variable of a name, also a commented-out one; None if there is none."""
         return next((entry for entry in self.entries if entry.name == name), None)

@@ -271,9 +271,9 @@ class KeyEdits:
             is_text=key.is_text,
         )
         # Where Settings read both cases, a second line would override the first.
-        names = {each.name for each in checkout.template.entries}
-        names |= set() if settings.case_sensitive else {each.upper() for each in names}
-        edits = [] if key.name in names else [add_entry(checkout.template.file, entry)]
+        # Where Settings read both cases, a second line would override the first.
+        is_there = checkout.template.has(key.name, case_sensitive=settings.case_sensitive)
+        edits = [] if is_there else [add_entry(checkout.template.file, entry)]
         if settings.file:
             edits.insert(0, add_field(settings.file, field, settings.name, settings))
         return tuple(edit for edit in (*edits, *self._references(containers), *self._lists()) if edit)

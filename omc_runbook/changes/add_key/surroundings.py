@@ -322,7 +322,7 @@ def _nearer_templates(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation
     file = find_nearer_template(checkout.root, checkout.settings.path)
     if file is None or checkout.template is None or file.name == checkout.template.file.name:
         return
-    if not parse_template(file).find(key.name):
+    if not parse_template(file).has(key.name, case_sensitive=checkout.settings.case_sensitive):
         yield OtherLocation(
             file=file.name,
             line=file.text.count("\n") or 1,

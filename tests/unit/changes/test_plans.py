@@ -1900,7 +1900,7 @@ def test_what_terraform_has_applied_is_in_doubt_where_no_secret_is_found(
 def test_the_template_of_one_of_several_applications_is_named(tmp_path: Path) -> None:
     """The key goes into the one at the top; the one nearest to Settings may be what a .env is made from."""
     code = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
-    write_files(tmp_path, {"apps/api/src/api/settings.py": code, "apps/api/.env.example": "A=\nB=\n"})
+    write_files(tmp_path, {"apps/api/src/api/settings.py": code, "apps/api/.env.example": "A=\nB=\nsmall_key=\n"})
     write_files(tmp_path, {"apps/web/.env.example": "", ".env.example": "PROJECT=shop\n"})
 
     def named(name: str) -> list[tuple[str, int, str]]:
@@ -1909,9 +1909,10 @@ def test_the_template_of_one_of_several_applications_is_named(tmp_path: Path) ->
         return [(each.file, each.line, each.reason) for each in locations]
 
     [(file, line, reason)] = named("NEW_KEY")
-    assert (file, line) == ("apps/api/.env.example", 2)
+    assert (file, line) == ("apps/api/.env.example", 3)
     assert "nearer to apps/api/src/api/settings.py than .env.example" in reason and "add NEW_KEY here too" in reason
     assert not named("B")
+    assert not named("SMALL_KEY"), "Settings read both cases"
     (tmp_path / ".env.example").unlink()
     assert not named("NEW_KEY"), "it is the checkout's own then"
 
