@@ -147,6 +147,44 @@ class TerraformContainer:
         return replace(self, lists=(self.shared_list,), obstacle="", shared_list=None)
 
     @property
+    def target(self) -> Node:
+        """What a reference is added to: its best list, or its object."""
+        return self.lists[0] if self.lists else self.node
+
+    @property
+    def is_template(self) -> bool:
+        """Whether `target` is in a template, which has names of its own."""
+        return not self.target.file.name.endswith((*SOURCES, *VALUES))
+
+    @cached_property
+    def scope(self) -> Folder:
+        """The folder that `target` is in."""
+        return self.folder.scope(self.target)
+
+    def has_at_target(self, ref: ContainerVariable) -> bool:
+        """Whether the expression by which a reference names the secret means the same where `target` is."""
+        return ref.element.file.name == self.target.file.name if self.is_template else self.scope.has(ref.origin)
+
+    def can_use(self, ref: ContainerVariable) -> bool:
+        """Whether a new reference can name the secret by the expression of one of the container's own.
+
+        An expression means something only in the folder that it is in; a for expression takes it from where it is.
+        """
+        is_kept = self.target.kind == "for" or not self.lists
+        return (is_kept and not self.is_template) or is_literal(ref.base) or self.has_at_target(ref)
+
+    @property
+    def not_at_target(self) -> str:
+        """Why no reference can be added where only another folder has an expression of the secret, as a clause."""
+        elsewhere = [each for each in self.references if each.base and not self.can_use(each)]
+        ref = next((each for each in elsewhere if each.base == self.base), elsewhere[0])
+        file, target = ref.origin.file.name, self.target
+        return (
+            f"what {file} calls the secret, {ref.base}, does not mean the same in {target.file.name}, where the list on"
+            f" line {target.line} needs the secret's ARN"
+        )
+
+    @property
     def is_clear(self) -> bool:
         """Whether it, its name and all that it gets are in its own folder, without variables."""
         return not (self.obstacle or self.other_sources or self.may_be_absent) and is_literal(self.name)
@@ -451,31 +489,26 @@ def _with_secrets(container: TerraformContainer, variable_list: _VariableList, v
 
 def _base(container: TerraformContainer, others: list[TerraformContainer]) -> str:
     """The most frequent expression of the secret's ARN in its best list, else in the container, definition or file."""
-    target = container.lists[0] if container.lists else container.node
+    target = container.target
     best = [each.position for each in container.lists[:1]]
-    # An expression means something only in the folder that it is in; a for expression takes it from where it is.
-    is_usable = target.kind == "for" or not best
-    scope, is_template = container.folder.scope(target), not target.file.name.endswith((*SOURCES, *VALUES))
-
-    def is_here(variable: ContainerVariable) -> bool:
-        element = variable.element
-        return element.file.name == target.file.name if is_template else scope.has(element)
+    has_base = any(each.base for each in container.references)
 
     def groups() -> Iterator[list[ContainerVariable]]:
-        own = [each for each in container.references if (is_usable and not is_template) or is_here(each)]
+        own = [each for each in container.references if container.can_use(each)]
         yield [each for each in own if collection_of(target, container.folder).encloses(each.element)]
         yield [each for each in own if each.list.position in best]
         yield own
+        if has_base and not any(each.base for each in own):
+            return
         all_variables = [
             (each.address, variable)
             for each in others
             for variable in each.references
-            if _is_global(variable) and is_here(variable)
+            if _is_global(variable) and container.has_at_target(variable)
         ]
         yield [variable for address, variable in all_variables if address == container.address]
         yield [variable for _, variable in all_variables if variable.element.file.name == container.file]
 
-    has_base = False
     for group in groups():
         bases = [each.base for each in group if each.base]
         if base := most_frequent(bases):
@@ -483,7 +516,7 @@ def _base(container: TerraformContainer, others: list[TerraformContainer]) -> st
         has_base = has_base or bool(bases)
     if has_base or not all(each.value_from for each in container.references):
         return ""
-    return f"${{var.{VARIABLE}}}" if scope.declares(VARIABLE) and not is_template else ""
+    return f"${{var.{VARIABLE}}}" if container.scope.declares(VARIABLE) and not container.is_template else ""
 
 
 def most_frequent(texts: Iterable[str]) -> str:
@@ -501,7 +534,7 @@ def _find_obstacle(
     container: TerraformContainer, others: list[TerraformContainer], uncertain_locals: set[tuple[str, str]]
 ) -> TerraformContainer:
     """The container with the lists that no other definition uses, and the reason why no reference can be added."""
-    folder = container.folder
+    folder, first = container.folder, container.lists[:1]
     broken = next(iter(folder.broken), "")
     obstacle = f"{broken} beside it cannot be read as HCL" if broken else container.obstacle
     targets = [collection_of(node, folder).file for node in container.lists or (container.node,)]
@@ -526,13 +559,17 @@ def _find_obstacle(
         names = frozenset(each.name for each in sharing)
         return replace(container, lists=(), obstacle=shared[0], shared_list=common, sharers=names)
     lists = tuple(node for node, other in zip(container.lists, shared, strict=False) if not other)
+    container = replace(container, lists=lists)
+    if lists[:1] != first:
+        container = replace(container, base=_base(container, others))
     if not container.base:
         obstacle = f'no reference nearby names the secret, and its folder has no variable "{VARIABLE}"'
         if any(each.base for each in container.references):
-            obstacle = SEVERAL
+            is_usable = any(each.base and container.can_use(each) for each in container.references)
+            obstacle = SEVERAL if is_usable else container.not_at_target
         elif not all(each.value_from for each in container.references):
             obstacle = "the secret's ARN in its references cannot be read"
-    return replace(container, lists=lists, obstacle=obstacle)
+    return replace(container, obstacle=obstacle)
 
 
 def _shared_with(

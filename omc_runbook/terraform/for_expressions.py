@@ -30,16 +30,28 @@ def entries_of(node: Node, folder: Folder) -> list[tuple[Node, Node, Loop]] | No
 def origin_of(text: str, node: Node, element: Node, folder: Folder) -> Node:
     """The for expression that writes a text into an element's reference, of `node` and those that it iterates over.
 
-    The element itself where none does: it then has the text.
+    It may also be what variables and local values in such a one lead to. Where none writes it, the element has the
+    text, or leads to it.
     """
     if not node.is_loop:
-        return element
+        return (_leads_to(text, element, folder) if text else None) or element
     words = re.escape(text.removeprefix("${").removesuffix("}").strip())
     if text and any(re.search(rf"(?<![\w.]){words}(?![\w.\[-])", result.source) for result in node.parts[1:]):
         return node
+    if text and (found := next(filter(None, (_leads_to(text, each, folder) for each in node.parts[1:])), None)):
+        return found
     inner = (each for each in folder.objects(node.parts[0]) if each.is_loop)
     own = (each for each in inner if any(one is element for one, _ in _rounds(each, folder) or ()))
     return origin_of(text, next(own, element), element, folder)
+
+
+def _leads_to(text: str, node: Node, folder: Folder) -> Node | None:
+    """The string or the path with a text that an expression has, or that its variables and local values lead to."""
+    resolved = folder.follow(node)
+    own = {"path": f"${{{resolved.name}}}", "string": resolved.name}.get(resolved.kind, "")
+    if text in own:
+        return resolved
+    return next(filter(None, (_leads_to(text, each, folder) for each in resolved.parts)), None)
 
 
 def is_filtered(node: Node, folder: Folder) -> bool:

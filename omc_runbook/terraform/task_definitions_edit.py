@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
@@ -202,12 +203,36 @@ def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) ->
     scope = container.folder.scope
     same = {(each.base, scope(each.origin).path) for each in references if each.base}
     all_same = (each for each in container.references if (each.base, scope(each.origin).path) in same)
-    own = [each.base for each in all_same if each.key in secret_keys]
-    if base := most_frequent(own):
-        return replace(container, base=base, obstacle="" if container.obstacle == SEVERAL else container.obstacle)
+    own = [each for each in all_same if each.key in secret_keys]
+    # A list gets the expression itself; of a map, or of what a for expression iterates over, an element is the form.
+    usable = own
+    if container.target.kind == "tuple":
+        meanings = {_meaning(each, container.folder) for each in own}
+        others = (each for each in container.references if _meaning(each, container.folder) in meanings)
+        usable = [*filter(container.can_use, own)] or [*filter(container.can_use, others)]
+    if base := most_frequent(each.base for each in usable or own):
+        container = replace(container, base=base)
+        obstacle = "" if container.obstacle == SEVERAL else container.obstacle
+        return replace(container, obstacle=obstacle or ("" if usable else container.not_at_target))
     if secret_keys and not own and not container.obstacle and container.base in {each.base for each in references}:
         return replace(container, obstacle="no key of its references is in the secret: they may name another one")
     return container
+
+
+def _meaning(ref: ContainerVariable, folder: Folder) -> tuple[str, Path | None]:
+    """What names a reference's secret, through variables and local values, and the folder in which it means that."""
+    expression = _ONLY_PATH.fullmatch(ref.base)
+    if expression is None:
+        return ref.base, None if is_literal(ref.base) else folder.scope(ref.origin).path
+    resolved = folder.follow(_path_at(ref.origin, expression[1], folder))
+    text = read_text(resolved, folder) or f"${{{resolved.source}}}"
+    is_known = is_literal(text) and not folder.is_open(resolved)
+    return text, None if is_known else folder.scope(resolved).path
+
+
+def _path_at(node: Node, name: str, folder: Folder) -> Node:
+    """A path as an expression in the folder that another expression is in."""
+    return Node(kind="path", file=folder.scope(node).files[0], start=0, end=0, name=name)
 
 
 def _secret_of_other(container: TerraformContainer, others: Mapping[str, str], own: Collection[str]) -> str:
@@ -218,8 +243,7 @@ def _secret_of_other(container: TerraformContainer, others: Mapping[str, str], o
     # All instances of a resource whose name is certain have that one.
     resource = _INDEX.sub("", text)
     if ref and (expression := _ONLY_PATH.fullmatch(resource if _SECRET.fullmatch(resource) else text)):
-        path = Node(kind="path", file=folder.scope(ref.origin).files[0], start=0, end=0, name=expression[1])
-        text = _secret_in(path, folder)
+        text = _secret_in(_path_at(ref.origin, expression[1], folder), folder)
     known = {*others, *own}
     name = named_among(known, parse_value_from(text).secret_name or text)
     if text.endswith(_ANY_ID):
@@ -258,7 +282,7 @@ def _has_reference(container: TerraformContainer, variable: str, key: str) -> bo
         if ref.key == key and not ref.certain:
             raise CannotFollow(_name_taken(container, ref, "only under a condition"))
         if ref.key == key and ref.value_from in (f"{ref.base}:{key}::", f"{ref.base}:{key}:AWSCURRENT:"):
-            if ref.base == container.base or not container.base:
+            if ref.base == container.base or not container.base or _names_secret_too(ref, container):
                 return True
             raise CannotEdit(_name_taken(container, ref, "from another secret"))
         source = f"from key {ref.key}" if ref.key not in ("", key) else "from elsewhere"
@@ -267,6 +291,12 @@ def _has_reference(container: TerraformContainer, variable: str, key: str) -> bo
         if plain.variable == variable:
             raise CannotEdit(_name_taken(container, plain, "in its environment, as plain text"))
     return False
+
+
+def _names_secret_too(ref: ContainerVariable, container: TerraformContainer) -> bool:
+    """Whether a reference names the container's secret by another expression, such as a module's for its argument."""
+    known = (each for each in container.references if each.base == container.base)
+    return _meaning(ref, container.folder) in {_meaning(each, container.folder) for each in known}
 
 
 def _name_taken(container: TerraformContainer, owner: ContainerVariable, source: str) -> str:

@@ -1612,6 +1612,94 @@ def test_a_secret_is_that_of_the_for_expression_that_writes_it(
             edits.plan({"production": ("api",)})
 
 
+IN_MODULE = '[for k in var.keys : { name = k, valueFrom = "${var.arn}:${k}::" } if k != "X"]'
+FORMATTED = '[for k in var.keys : { name = k, valueFrom = format("%s:%s::", BASE, k) } if k != "X"]'
+CONDITION = '(var.is_on ? [{ name = "SECRET_KEY", valueFrom = "${var.arn}:SECRET_KEY::" }] : [])'
+HAS_KEY = '[{ name = "NEWS_API_KEY", valueFrom = "${BASE}:NEWS_API_KEY::" }]'
+HAS_OTHER = '[{ name = "OTHER", valueFrom = "${BASE}:SECRET_KEY::" }]'
+
+
+def of_a_call(secrets: str, extra: str, arn: str, root: Path) -> KeyEdits:
+    """The edits of a key for a container with references of a module and those that its call passes as `extra`."""
+    module = (
+        'variable "arn" {}\nvariable "keys" {}\nvariable "extra" {}\nvariable "is_on" {}\nlocals {\n'
+        "  arn = var.arn\n  own = aws_secretsmanager_secret.own.arn\n}\n"
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api",'
+        f" secrets = concat({secrets}, var.extra) }}])\n}}\n"
+    )
+    call = (
+        f'variable "secrets_arn" {{}}\nlocals {{\n  arn = "{IN_ARN}"\n  other = "{IN_ARN}"\n  own = local.arn\n}}\n'
+        f'module "a" {{\n  source = "./m"\n  is_on = true\n  arn = {arn}\n  keys = ["SECRET_KEY"]\n'
+        f"  extra = {extra}\n}}\n"
+    )
+    files = {"m/main.tf": module, "main.tf": call, ".env.example": "SECRET_KEY=\n", "config.py": SETTINGS}
+    write_files(root, files)
+    key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+    return KeyEdits(read_checkout(root), key, ("production",), ("SECRET_KEY",))
+
+
+@pytest.mark.parametrize(
+    ("secrets", "base"),
+    [
+        (IN_MODULE, "var.arn"),
+        (IN_MODULE.replace("var.arn", "local.arn"), "local.arn"),
+        (FORMATTED.replace("BASE", "local.own"), "aws_secretsmanager_secret.own.arn"),
+        (CONDITION, "var.arn"),
+    ],
+)
+@pytest.mark.parametrize("extra", ["[]", '[{ name = "OTHER", valueFrom = "${data.x.other.arn}:OTHER::" }]'])
+def test_a_module_s_expression_is_not_written_where_it_is_called(
+    secrets: str, base: str, extra: str, tmp_path: Path
+) -> None:
+    """It means nothing there, or another secret; the root's variable of another module's secret is no answer."""
+    reason = (
+        f"what m/main.tf calls the secret, ${{{base}}}, does not mean the same in main.tf, where the list on line 12"
+        " needs the secret's ARN. Add the reference yourself."
+    )
+    with pytest.raises(CannotFollow, match=re.escape(reason)):
+        of_a_call(secrets, extra, "data.x.app.arn", tmp_path).plan({"production": ("api",)})
+
+
+@pytest.mark.parametrize("base", ["local.arn", "data.x.app.arn"])
+@pytest.mark.parametrize("secrets", [IN_MODULE, CONDITION])
+def test_a_call_s_own_expression_of_a_module_s_secret_is_used(secrets: str, base: str, tmp_path: Path) -> None:
+    """Also where only a reference to another key shows it; a reference added by hand is the key's."""
+    for extra in (HAS_OTHER, HAS_OTHER.replace(":SECRET_KEY:", ":OTHER:")):
+        edits = of_a_call(secrets, extra.replace("BASE", base), base, tmp_path)
+        edit = edits.plan({"production": ("api",)})[-1]
+        assert edit.file.name == "main.tf"
+        assert f'valueFrom = "${{{base}}}:NEWS_API_KEY::"'.encode() in edit.after
+    edits = of_a_call(secrets, HAS_KEY.replace("BASE", base), base, tmp_path)
+    assert [edit.file.name for edit in edits.plan({"production": ("api",)})] == ["config.py", ".env.example"]
+
+
+def test_a_key_of_another_secret_in_a_call_is_not_the_module_s(tmp_path: Path) -> None:
+    """The call's expression leads elsewhere than the module's."""
+    edits = of_a_call(IN_MODULE, HAS_KEY.replace("BASE", "data.x.other.arn"), "data.x.app.arn", tmp_path)
+    with pytest.raises(CannotEdit, match=r"NEWS_API_KEY is taken: .* from another secret"):
+        edits.plan({"production": ("api",)})
+
+
+@pytest.mark.parametrize(
+    ("secrets", "text"),
+    [
+        (IN_MODULE.replace("${var.arn}", IN_ARN), IN_ARN),
+        (FORMATTED.replace("BASE", "var.arn"), "${data.x.app.arn}"),
+    ],
+)
+def test_what_means_the_same_where_a_module_is_called_is_written_there(secrets: str, text: str, tmp_path: Path) -> None:
+    """An ARN, and what the module's variable leads to in the call's own folder."""
+    edit = of_a_call(secrets, "[]", "data.x.app.arn", tmp_path).plan({"production": ("api",)})[-1]
+    assert f'valueFrom = "{text}:NEWS_API_KEY::"'.encode() in edit.after
+
+
+def test_an_expression_of_a_call_is_not_written_in_the_module(tmp_path: Path) -> None:
+    """The module's own list has a reference that is all the call's."""
+    secrets = '[{ name = "SECRET_KEY", valueFrom = var.arn }]'
+    with pytest.raises(CannotFollow, match=r"what main.tf calls the secret, \$\{local.arn\}, does not mean the same"):
+        of_a_call(secrets, "[]", '"${local.arn}:SECRET_KEY::"', tmp_path).plan({"production": ("api",)})
+
+
 def test_a_note_of_a_task_definition_left_alone_stands_beside_one_of_a_key_added_by_hand(tmp_path: Path) -> None:
     """Of qa Terraform is not followed, and production's folder has a task definition of staging too."""
     definition = (
