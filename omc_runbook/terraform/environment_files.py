@@ -38,7 +38,7 @@ def without_data_of_others(
     """The files without those of data and the templates that are another environment's by their names.
 
     So is env/prod.yaml where env/staging.yaml is the environment's own, whatever expression reads one of them, or
-    env/qa/keys.yaml where env/staging/keys.yaml is.
+    env/qa/keys.yaml where env/staging/keys.yaml is, in whatever folder of env/qa and env/staging they are.
     """
 
     def names_in(path: Path) -> set[str]:
@@ -46,11 +46,20 @@ def without_data_of_others(
 
     paths = {file: Path(file.name) for file in files if not is_terraform(file.name)}
     names = {file: names_in(path) for file, path in paths.items()}
-    places = {file: path.parent if names_in(Path(path.name)) else path.parent.parent for file, path in paths.items()}
-    own = {places[file] for file, named in names.items() if environment in named}
+
+    def names_by_place(file: SourceFile) -> dict[Path, set[str]]:
+        """What a file, and each folder that it is in, is named after, by the folder that has it."""
+        path = paths[file]
+        found = {each.parent: names_in(Path(each.name, "-")) for each in path.parents if each.name}
+        in_name = names_in(Path(path.name))
+        return found | {path.parent: in_name} | {path.parent if in_name else path.parent.parent: names[file]}
+
+    places = {file: names_by_place(file) for file in paths}
+    own = {place for each in places.values() for place, named in each.items() if environment in named}
 
     def is_of_another(file: SourceFile) -> bool:
-        return bool(names.get(file)) and environment not in names[file] and places[file] in own
+        named_elsewhere = (place for place, named in places.get(file, {}).items() if named and environment not in named)
+        return environment not in names.get(file, ()) and not own.isdisjoint(named_elsewhere)
 
     return tuple(file for file in files if not is_of_another(file))
 

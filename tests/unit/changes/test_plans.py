@@ -1266,6 +1266,8 @@ def test_one_environment_s_reference_is_not_another_s(environments: tuple[str, .
         ("env/secrets.yaml", "env/prod.yaml", False),
         ("env/staging/keys.yaml", "env/prod/keys.yaml", True),
         ("env/staging/keys.yaml", "env/qa/keys.yaml", True),
+        ("env/staging/data/keys.yaml", "env/qa/data/keys.yaml", True),
+        ("env/staging/staging.yaml", "env/qa/qa.yaml", True),
         (".aws/task-definition-staging.json", ".aws/task-definition-prod.json", True),
     ],
 )

@@ -11,11 +11,12 @@ from support.files import write_files
 
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.errors import CannotFollow
+from omc_runbook.terraform.environment_files import without_data_of_others
 from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.secret_versions import read_secret_versions
 from omc_runbook.terraform.task_definitions import TaskDefinitions, files_of, read_task_definitions, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
-from omc_runbook.textfile.file import Edit
+from omc_runbook.textfile.file import Edit, SourceFile
 
 KEY = "OAUTH2_CLIENT_SECRET"
 ARN = "${data.aws_secretsmanager_secret.app.arn}"
@@ -364,3 +365,20 @@ def test_the_initial_value_of_a_secret_in_json(is_kept: bool, tmp_path: Path) ->
     write(tmp_path, {"tf/secret.tf.json": {"resource": resource}})
     (found,) = read_secret_versions(tmp_path)
     assert (found.file, found.keys, found.is_protected) == ("tf/secret.tf.json", ("SECRET_KEY", "B"), is_kept)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "is_left"),
+    [
+        ("env/staging/keys.yaml", "env/qa/data/keys.yaml", False),
+        ("env/staging/data/keys.yaml", "env/qa/keys.yaml", False),
+        ("env/data/staging.yaml", "env/lists/qa.yaml", True),
+        ("env/staging/keys.yaml", "app/qa/data/keys.yaml", True),
+        ("env/staging/keys.yaml", "env/qa/staging.yaml", True),
+    ],
+)
+def test_data_of_another_environment_stands_beside_the_environment_s_own(own: str, other: str, is_left: bool) -> None:
+    """It, or a folder of it, does, whatever folders are between that and the file."""
+    files = [SourceFile(Path("/app", name), name, b"") for name in (own, other)]
+    kept = [each.name for each in without_data_of_others(files, "staging", ("staging", "production"))]
+    assert kept == [own, *([other] if is_left else [])]
