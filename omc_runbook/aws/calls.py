@@ -113,6 +113,23 @@ class ReadingTime:
         self._spent, self._since = 0.0, time.monotonic()
 
 
+def around_calls(events: Any, context: Callable[[], AbstractContextManager[None]]) -> None:
+    """Make each call of the clients that a session creates from now on within a context of its own.
+
+    botocore has no event for the end of a call that fails early.
+    """
+
+    class ClientInContext:
+        def _make_api_call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
+            with context():
+                return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
+
+    def extend(base_classes: list[type], **_: object) -> None:
+        base_classes.insert(0, ClientInContext)
+
+    events.register("creating-client-class", extend)
+
+
 class Calls:
     """A count of calls, by botocore's events, and their time, which other clients may share; thread-safe.
 
@@ -128,7 +145,7 @@ class Calls:
         events.register("after-call", self._finish)
         events.register("after-call-error", self._finish)
         events.register("before-send", self._refuse_late)
-        events.register("creating-client-class", self._count_time)
+        around_calls(events, self.time.counted)
 
     @property
     def waiting(self) -> str:
@@ -142,17 +159,6 @@ class Calls:
 
     def _refuse_late(self, **_: object) -> None:
         self.time.check()
-
-    def _count_time(self, base_classes: list[type], **_: object) -> None:
-        """Count each call's time by its client: botocore has no event for the end of one that fails early."""
-        reading_time = self.time
-
-        class CountedClient:
-            def _make_api_call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
-                with reading_time.counted():
-                    return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
-
-        base_classes.insert(0, CountedClient)
 
     def _begin(self, model: Any, **_: object) -> None:
         with self._lock:

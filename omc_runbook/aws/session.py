@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -30,7 +30,7 @@ from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws import credential_process, endpoint, sts
 from omc_runbook.aws.answer import ParserFactory, validate_responses
-from omc_runbook.aws.calls import Calls, ReadingTime
+from omc_runbook.aws.calls import Calls, ReadingTime, around_calls
 from omc_runbook.aws.failures import (
     CALL_ERRORS,
     PROCESS_FAILS,
@@ -236,19 +236,16 @@ def _name_profile(session: boto3.Session, profile: str) -> None:
     """Let what a client raises name the profile that signs in, in whatever part of a run: see `failures.attempt`."""
     *before, last = _sources(session)
 
-    class NamingClient:
-        def _make_api_call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
-            try:
-                return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
-            except CALL_ERRORS as error:
-                setattr(error, PROFILE, profile)
-                setattr(error, SOURCE, last if before else "")
-                raise
+    @contextmanager
+    def naming() -> Iterator[None]:
+        try:
+            yield
+        except CALL_ERRORS as error:
+            setattr(error, PROFILE, profile)
+            setattr(error, SOURCE, last if before else "")
+            raise
 
-    def extend(base_classes: list[type], **_: object) -> None:
-        base_classes.insert(0, NamingClient)
-
-    session.events.register("creating-client-class", extend)
+    around_calls(session.events, naming)
 
 
 def _resolver(session: botocore.session.Session, region: str, time: ReadingTime) -> CredentialResolver:
