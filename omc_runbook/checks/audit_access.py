@@ -88,8 +88,7 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "other-account-reads",
     needs=(*NEEDS, "resource_policy"),
-    ruled_out_by="no policy or replica of the secret lets another account in, and no role that reads it or administers"
-    " the account trusts one",
+    ruled_out_by="no policy or replica of the secret, and no reader's or administrator's role, lets another account in",
 )
 def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another account may read the secret."""
@@ -354,8 +353,7 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "federated-any-subject",
     needs=NEEDS,
-    ruled_out_by="each trust policy of a role that gets at the values in any way, and names an identity provider, has a"
-    " Condition on its sub",
+    ruled_out_by="each trust policy by which an identity provider's users get at the values has a Condition on its sub",
     severity="error",
 )
 def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
