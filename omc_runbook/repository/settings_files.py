@@ -31,7 +31,7 @@ def read_tables(file: SourceFile, path: Sequence[str] = ()) -> Mapping[str, Any]
     """
     try:
         tree = _parse(file)
-    except (ValueError, RecursionError, UsageError, yaml.YAMLError, configparser.Error):
+    except (ValueError, OverflowError, RecursionError, UsageError, yaml.YAMLError, configparser.Error):
         return {}
     for name in path:
         tree = tree.get(name) if isinstance(tree, dict) else None

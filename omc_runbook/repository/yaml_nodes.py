@@ -34,8 +34,9 @@ def _parse(text: str) -> tuple[tuple[yaml.Event, ...], yaml.YAMLError | Recursio
                 return tuple(events), RecursionError()
     except yaml.YAMLError as error:
         return tuple(events), error
-    except ValueError:
-        # Of an escape such as "\UFFFFFFFF", which is no character, PyYAML does not say where it is.
+    except (ValueError, OverflowError):
+        # Of an escape such as "\UFFFFFFFF", which is no character, PyYAML does not say where it is. Python 3.11 calls
+        # that number an overflow.
         mark = parser.get_mark()
         return tuple(events), yaml.scanner.ScannerError(problem="found no character", problem_mark=mark)
     return tuple(events), None

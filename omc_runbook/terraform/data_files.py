@@ -34,7 +34,7 @@ def read_data(file: SourceFile, decoder: str) -> Node | None:
             return None
         root = yaml.compose(text, Loader=TerraformYaml)
         return _node(root, data) if root else None
-    except (ValueError, yaml.YAMLError, RecursionError):
+    except (ValueError, OverflowError, yaml.YAMLError, RecursionError):
         return None
 
 

@@ -166,7 +166,7 @@ class Expressions(ABC):
         escapes = _QUOTED_ESCAPE if is_quoted else _ESCAPE
         try:
             return self._fill(parse_template(text), file, position, bindings, escapes)
-        except ValueError:
+        except (ValueError, OverflowError):
             return unknown(f"a template in {file.name} has directives that are not followed")
 
     def _fill(

@@ -88,7 +88,7 @@ def test_a_setting_of_a_file_of_yaml_or_json_has_a_default(tmp_path: Path, name:
     assert demanded == {"OMC_SECRET_KEY"}
 
 
-@pytest.mark.parametrize("text", ["default: [", "- title\n", ""])
+@pytest.mark.parametrize("text", ["default: [", "- title\n", '"\\UFFFFFFFF"', ""])
 def test_a_file_that_is_not_valid_gives_no_default(tmp_path: Path, text: str) -> None:
     """The application stops at it, whatever the variables are."""
     write(tmp_path, CONFIG.replace("settings.toml", "settings.yaml"), **{"settings.yaml": text})

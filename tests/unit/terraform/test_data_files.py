@@ -68,6 +68,7 @@ def test_what_a_file_of_data_gives_is_read_and_not_edited(form: str, tmp_path: P
         "- NO\n- on\n",
         "- A\n- !Ref B\n",
         "A: [",
+        '- "\\UFFFFFFFF"\n',
         "--- [A]\n--- [B]\n",
         "",
         pytest.param("[" * 5000, marks=pytest.mark.long),
