@@ -10,7 +10,8 @@ from itertools import chain
 from typing import Any
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.secret_access import SINGLE_SIGN_ON, Outsider, PrincipalAccess, key_of
+from omc_runbook.checks.outsiders import Outsider
+from omc_runbook.checks.secret_access import SINGLE_SIGN_ON, PrincipalAccess, key_of
 from omc_runbook.iam.conditions import ConditionKeys, matches, texts
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Assumption, Identity, trusted

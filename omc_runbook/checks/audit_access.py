@@ -10,7 +10,8 @@ from typing import Any
 from omc_runbook.aws.iam import LastAccess
 from omc_runbook.checks import access_remedies, audit_accesses, remedies, secret_access
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Uncertain
-from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
+from omc_runbook.checks.outsiders import Outsider
+from omc_runbook.checks.secret_access import PrincipalAccess, conditions_of, statements_of
 from omc_runbook.checks.self_grants import administers_iam
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations

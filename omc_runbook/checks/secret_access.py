@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 from omc_runbook.aws.kms import KmsKey
+from omc_runbook.checks import outsiders
+from omc_runbook.checks.outsiders import Outsider
 from omc_runbook.checks.self_grants import SelfGrants
 from omc_runbook.checks.task_sessions import TaskSession, sessions_of, targets_of
-from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
 from omc_runbook.iam.who_can import (
-    ASSUME_ROLE,
     ORGANIZATION,
     AccessVerdict,
     Assumption,
@@ -24,29 +22,15 @@ from omc_runbook.iam.who_can import (
     is_assumed_by,
     trusted,
 )
-from omc_runbook.model.arn import region_in
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.once import once
-from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
-
-Way = Literal["resource policy", "key grant", "trust policy", "replica"]
 
 SINGLE_SIGN_ON = "/aws-reserved/sso.amazonaws.com/"
 """The path of the roles that IAM Identity Center makes for people."""
 _LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com")
 """Identity providers of people; other OpenID Connect providers, such as a code host's, are for machines."""
-_STRANGER = "000000000000"
-"""An account that is nobody's, to ask whether a policy lets everybody in."""
-_NO_ORGANIZATION = "o-0000000000"
-_ANY_OF = "organization "
-"""What the name of an organization begins with, as a principal."""
-_IN_NO_ORGANIZATION: Context = {"aws:PrincipalOrgID": (), "aws:PrincipalOrgPaths": ()}
-_AS_SERVICE: Context = {"aws:PrincipalAccount": (), "aws:PrincipalIsAWSService": "true", **_IN_NO_ORGANIZATION}
-"""The condition keys of a call that an AWS service makes for itself."""
-_ACCOUNT_PATTERN = re.compile(r"[0-9*?]*[*?][0-9*?]*")
-_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,48 +132,6 @@ class PrincipalAccess:
     def powers(self) -> tuple[AccessVerdict, ...]:
         """What else it may do: the changes, and running tasks with the secret's role."""
         return (*self.changes, *((self.passes,) if self.passes else ()))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outsider:
-    """A principal that is no identity of the account, and what lets it in; `statement` names a policy's statement.
-
-    Of a replica, which another account has and lets read whom it wants, it is the ARN.
-    `kind` is "account" (of an organization too), "service" or "provider" (of identities), "everybody", or "deleted" for
-    an id that IAM left.
-    """
-
-    principal: str
-    kind: Literal["account", "service", "provider", "everybody", "deleted"]
-    way: Way
-    statement: str
-    decision: Literal["allowed", "unknown"] = "allowed"
-    role: str = ""
-    """The ARN of the role that it may assume, where that is the way."""
-    denials: tuple[str, ...] = ()
-    """The statements of which it is unknown whether they deny it."""
-
-    @property
-    def is_organization(self) -> bool:
-        """Whether it is an organization, with whatever account is in it."""
-        return self.principal.startswith(_ANY_OF)
-
-    @property
-    def statements(self) -> list[str]:
-        """The labels of the policy's statements."""
-        return self.statement.split(", ")
-
-    @property
-    def allows(self) -> str:
-        """The statements and their verb."""
-        return f"{self.statement} {'allow' if self.statements[1:] else 'allows'}"
-
-    @property
-    def doubt(self) -> str:
-        """What leaves open whether it is let in, after a blank; "" for nothing."""
-        if self.denials:
-            return f" Whether it is denied by {', '.join(self.denials)} is unknown."
-        return " Whether its Condition allows the call is unknown." if self.decision == "unknown" else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,12 +290,23 @@ def of(snapshot: Snapshot) -> SecretAccess:
     becoming = [each.identity for each in principals if each.chain or each.labels]
     becoming += [each.identity for each in administrators]
     other_ways = [each.identity for each in principals if each.gets_values and not (each.reads_somehow or each.labels)]
-    entering = (
-        *_outsiders(snapshot, found, targets),
-        *_entering(becoming, snapshot.account, found.resource_controls, ("account", "everybody")),
-        *_entering(other_ways, snapshot.account, found.resource_controls, ("everybody",)),
+    return SecretAccess(
+        principals=tuple(principals),
+        administrators=tuple(administrators),
+        outsiders=(
+            *outsiders.of_secret(snapshot, found),
+            *_behind(snapshot, found, targets),
+            *_behind(snapshot, found, becoming, "account", "everybody"),
+            *_behind(snapshot, found, other_ways, "everybody"),
+        ),
     )
-    return SecretAccess(principals=tuple(principals), administrators=tuple(administrators), outsiders=entering)
+
+
+def _behind(snapshot: Snapshot, found: Identities, roles: Iterable[Identity], *kinds: str) -> Iterator[Outsider]:
+    """Who may assume roles that get at the secret; of these kinds alone, if any are named."""
+    for role in roles:
+        entering = outsiders.trusted_by(role, snapshot.account, found.resource_controls)
+        yield from (each for each in entering if not kinds or each.kind in kinds)
 
 
 def _may_something(each: PrincipalAccess) -> bool:
@@ -435,176 +388,3 @@ def _starts(snapshot: Snapshot, judge: Judge, identity: Identity) -> AccessVerdi
         if verdict.decision != "denied":
             return verdict
     return None
-
-
-def _outsiders(snapshot: Snapshot, found: Identities, readers: list[Identity]) -> Iterator[Outsider]:
-    """Who is let in from outside the account: by the secret's policies, the key's, its grants, and trust policies.
-
-    So is who has a replica of the secret.
-    """
-    assert snapshot.secret
-    own = snapshot.account
-    for replica in snapshot.secret.replicas:
-        # One in another region of this account has no ARN.
-        if account := account_of(replica.location):
-            yield Outsider(principal=account, kind="account", way="replica", statement=replica.location)
-    for policy in snapshot.resource_policies:
-        yield from _let_in(policy, GET_SECRET_VALUE, snapshot.secret.arn, own, found.resource_controls)
-    key = found.key
-    if key and key.policy:
-        yield from (
-            each
-            for each in _let_in(key.policy, DECRYPT, key.arn, own, found.resource_controls)
-            if each.kind == "everybody"
-        )
-    for grant in key.grants if key else ():
-        if secret_calls.lets_decrypt(grant, snapshot.secret) and account_of(grant.grantee) != own:
-            is_service = grant.grantee.endswith(".amazonaws.com")
-            yield Outsider(
-                principal=grant.grantee,
-                kind="service" if is_service else "account" if account_of(grant.grantee) else "deleted",
-                way="key grant",
-                statement=f"grant {grant.id}",
-            )
-    for role in readers:
-        yield from _trusted_outside(role, own, found.resource_controls)
-
-
-def _let_in(
-    policy: PolicyDocument,
-    action: str,
-    resource: str,
-    own: str,
-    controls: Sequence[PolicyDocument],
-    way: Way = "resource policy",
-    role: str = "",
-) -> Iterator[Outsider]:
-    """The principals outside the account to which a resource's or a role's policy allows an action.
-
-    `controls` are the resource control policies, which deny it to some.
-    """
-    names = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "AWS"))
-    services = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "Service"))
-    calls = list[tuple[str, str, str, Context]](_anybody(policy, action, own) if "*" in names else ())
-    for name in names:
-        account = account_of(name)
-        if name != "*" and account not in ("", own):
-            calls.append((name, name, account, _as_account(account)))
-    calls += [(name, name, "", _AS_SERVICE) for name in services]
-    # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
-    through = {"kms:ViaService": f"secretsmanager.{region_in(resource)}.amazonaws.com"}
-    found: set[str] = set()
-    for principal, name, account, context in calls:
-        keys = {**through, **context}
-        verdict = evaluate_resource(policy, {name}, action, resource, keys, controls)
-        if verdict.decision not in ("allowed", "unknown") or principal in found:
-            continue
-        found.add(principal)
-        # What cannot be decided may be a Deny, also one of the organization's.
-        applied = apply([policy], PolicyRequest(action, resource, keys, frozenset({name})))
-        letting_in = [each.label for each in applied if each.effect != "Deny" and each.applies is not False]
-        is_allowed = verdict.decision == "allowed"
-        yield Outsider(
-            principal=principal,
-            kind="everybody" if principal == "*" else "account" if account else "service",
-            way=way,
-            statement=", ".join(verdict.statements if is_allowed else letting_in),
-            decision="allowed" if is_allowed else "unknown",
-            role=role,
-            denials=() if is_allowed else tuple(each for each in verdict.statements if each not in letting_in),
-        )
-
-
-def _split(policy: PolicyDocument, action: str) -> Iterator[PolicyDocument]:
-    """Each statement on an action as a policy."""
-    for label, statement in policy.statements_on(action):
-        yield PolicyDocument(label, policy.kind, {"Statement": [statement]})
-
-
-def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[str, str, str, Context]]:
-    """Who may be meant by Principal *: a stranger, and the accounts, roles and organizations that conditions name."""
-    stranger = f"arn:aws:iam::{_STRANGER}:role/stranger"
-    context: Context = {**_as_account(_STRANGER), "aws:PrincipalArn": stranger}
-    yield "*", stranger, _STRANGER, context
-    # Many an account is in no organization: StringEqualsIfExists and ForAllValues let it in.
-    yield "*", stranger, _STRANGER, {**context, **_IN_NO_ORGANIZATION}
-    conditions = [
-        statement["Condition"]
-        for _, statement in policy.statements_on(action)
-        if isinstance(statement, Mapping) and "Condition" in statement
-    ]
-    for text in dict.fromkeys(text for condition in conditions for text in _texts_in(condition)):
-        account, organization = account_of(text), _ORGANIZATION.match(text)
-        if _ACCOUNT_PATTERN.fullmatch(text):
-            account, text = text, f"arn:aws:iam::{text}:role/stranger"
-        if organization:
-            context = {**_as_account(_STRANGER), "aws:PrincipalOrgID": organization[0]}
-            del context["aws:PrincipalOrgPaths"]
-            yield f"{_ANY_OF}{organization[0]}", stranger, _STRANGER, context
-        elif account.isdecimal() and len(account) == len(_STRANGER) and account != own:
-            arn = text if ":" in text else f"arn:aws:iam::{account}:role/stranger"
-            arn = arn.replace("*", "x").replace("?", "x")
-            yield text, arn, account, {**_as_account(account), "aws:PrincipalArn": arn}
-        elif ("*" in account or "?" in account) and (some := _other_account(account, own)):
-            arn = ":".join(("arn", "aws", "iam", "", some, text.split(":", 5)[5])).replace("*", "x").replace("?", "x")
-            yield "*", arn, some, {**_as_account(some), "aws:PrincipalArn": arn}
-
-
-def _other_account(pattern: str, own: str) -> str:
-    """An account's id that a pattern matches, other than the own one; "" where there is none."""
-    for digit in "01":
-        before, _, after = pattern.replace("?", digit).partition("*")
-        rest = after.replace("*", "")
-        account = f"{before}{digit * (len(_STRANGER) - len(before) - len(rest))}{rest}"
-        if account != own:
-            return account
-    return ""
-
-
-def _texts_in(condition: object) -> Iterator[str]:
-    """Every text of a Condition's values."""
-    if isinstance(condition, Mapping):
-        for member in condition.values():
-            yield from _texts_in(member)
-    elif isinstance(condition, list):
-        for member in condition:
-            yield from _texts_in(member)
-    elif isinstance(condition, str):
-        yield condition
-
-
-def _as_account(account: str) -> dict[str, str | Sequence[str]]:
-    """The condition keys of a call from another account, outside of every organization and network of ours.
-
-    A principal's tags are unknown: whoever owns the account chooses them.
-    """
-    return {
-        "aws:PrincipalAccount": account,
-        "aws:PrincipalIsAWSService": "false",
-        "aws:PrincipalOrgID": _NO_ORGANIZATION,
-        "aws:PrincipalOrgPaths": (f"{_NO_ORGANIZATION}/",),
-        "aws:PrincipalType": "AssumedRole",
-        "aws:SecureTransport": "true",
-        "aws:SourceVpc": (),
-        "aws:SourceVpce": (),
-        "kms:CallerAccount": account,
-    }
-
-
-def _entering(
-    roles: Iterable[Identity], own: str, controls: Sequence[PolicyDocument], kinds: Collection[str]
-) -> Iterator[Outsider]:
-    """Who of these kinds may assume roles that get at the secret, without being readers of it themselves."""
-    for role in roles:
-        if role.trust is not None and not role.is_service_linked:
-            outside = _let_in(role.trust, ASSUME_ROLE, role.arn, own, controls, "trust policy", role.arn)
-            yield from (each for each in outside if each.kind in kinds)
-
-
-def _trusted_outside(role: Identity, own: str, controls: Sequence[PolicyDocument]) -> Iterator[Outsider]:
-    """Who outside the account may assume a role that reads the secret; ECS itself is no news."""
-    if role.trust is None or role.is_service_linked:
-        return
-    yield from _let_in(role.trust, ASSUME_ROLE, role.arn, own, controls, "trust policy", role.arn)
-    for name in dict.fromkeys(trusted(role.trust, "Federated")):
-        yield Outsider(principal=name, kind="provider", way="trust policy", statement=role.trust.name, role=role.arn)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from omc_runbook.checks import secret_access
 from omc_runbook.checks.audit_access import READ_ACTION
 from omc_runbook.checks.audit_accesses import history_of
-from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, actions_of, conditions_of, statements_of
+from omc_runbook.checks.outsiders import Outsider
+from omc_runbook.checks.secret_access import PrincipalAccess, actions_of, conditions_of, statements_of
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
