@@ -33,12 +33,14 @@ def origin_of(text: str, node: Node, element: Node, folder: Folder) -> Node:
     It may also be what variables and local values in such a one lead to. Where none writes it, the element has the
     text, or leads to it.
     """
+    if not text:
+        return element
     if not node.is_loop:
-        return (_leads_to(text, element, folder) if text else None) or element
+        return _leads_to(text, element, folder) or element
     words = re.escape(text.removeprefix("${").removesuffix("}").strip())
-    if text and any(re.search(rf"(?<![\w.]){words}(?![\w.\[-])", result.source) for result in node.parts[1:]):
+    if any(re.search(rf"(?<![\w.]){words}(?![\w.\[-])", result.source) for result in node.parts[1:]):
         return node
-    if text and (found := next(filter(None, (_leads_to(text, each, folder) for each in node.parts[1:])), None)):
+    if found := next(filter(None, (_leads_to(text, each, folder) for each in node.parts[1:])), None):
         return found
     inner = (each for each in folder.objects(node.parts[0]) if each.is_loop)
     own = (each for each in inner if any(one is element for one, _ in _rounds(each, folder) or ()))
