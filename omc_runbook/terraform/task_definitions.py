@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from omc_runbook.terraform.containers import (
@@ -111,8 +111,15 @@ class TaskDefinitions:
         return [each for each in own if not (roots := owners.examples_with(each.root)) or roots & needed]
 
     def owners(self, environment: str, environments: Collection[str]) -> FileOwners:
-        """Whose its files are, for an environment."""
-        return FileOwners(self.files, environment, environments, self.calls)
+        """Whose its files are, for an environment; judged once."""
+        known, key = self._owners, (environment, frozenset(environments))
+        if key not in known:
+            known[key] = FileOwners(self.files, environment, environments, self.calls)
+        return known[key]
+
+    @cached_property
+    def _owners(self) -> dict[tuple[str, frozenset[str]], FileOwners]:
+        return {}
 
     def mention(self, variable: str) -> str:
         """File and line of a variable that somebody added where it is not read, "" for none; comments do not count."""
