@@ -271,7 +271,6 @@ class KeyEdits:
             is_text=key.is_text,
         )
         # Where Settings read both cases, a second line would override the first.
-        # Where Settings read both cases, a second line would override the first.
         is_there = checkout.template.has(key.name, case_sensitive=settings.case_sensitive)
         edits = [] if is_there else [add_entry(checkout.template.file, entry)]
         if settings.file:
