@@ -91,9 +91,10 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(*NEEDS, "resource_policy"),
     ruled_out_by="no policy or replica of the secret, and no reader's or administrator's role, lets another account in",
 )
-def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
+def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Another account may read the secret."""
     access = secret_access.of(snapshot)
+    remarks = dict[str, list[tuple[str, Remedy]]]()
     administrators = {each.identity.arn for each in access.administrators}
     for outsider in access.outsiders:
         doubt = outsider.doubt
@@ -117,16 +118,24 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
             is_open = outsider.kind == "everybody"
             whom = "everybody, in any account," if is_open else outsider.principal
             way = access.role_of(outsider)
+            if way and way.perhaps_gets_values:
+                entry = f"{_SOURCE}: the trust policy of {role} lets {whom} assume it.{doubt}"
+                yield Uncertain(outsider.principal, (f"{entry} {_open_way(snapshot, way)}",))
+                continue
             gets_in = "may read the secret" if way is None or way.read.is_possible else way.reach
-            facts = [f"{_SOURCE}: the trust policy of {role}, which {gets_in}, lets {whom} assume it.{doubt}"]
+            fact = f"{_SOURCE}: the trust policy of {role}, which {gets_in}, lets {whom} assume it.{doubt}"
             severity: Severity = "error" if is_open and not doubt else "warning"
             remedy = access_remedies.distrust(snapshot, outsider)
             is_whole = outsider.is_organization and not doubt
             if outsider.role in administrators and not is_open and not is_whole:
-                # Each account that an organization made has such a role, for its management alone.
-                whose = f"{outsider.principal} is meant to administer this account, as an organization's management is"
-                severity, remedy = "info", access_remedies.leave(whose, remedy)
-            yield Evidence(outsider.principal, tuple(facts), remedy, severity=severity)
+                remarks.setdefault(outsider.principal, []).append((fact, remedy))
+                continue
+            yield Evidence(outsider.principal, (fact,), remedy, severity=severity)
+    for principal, roles in remarks.items():
+        # Each account that an organization made has such a role, for its management alone.
+        whose = f"{principal} is meant to administer this account, as an organization's management is"
+        remedy = access_remedies.leave(whose, remedies.combine([way for _, way in roles]))
+        yield Evidence(principal, tuple(fact for fact, _ in roles), remedy, severity="info")
 
 
 @check(
@@ -357,11 +366,11 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="each trust policy by which an identity provider's users get at the values has a Condition on its sub",
     severity="error",
 )
-def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
+def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Anybody whom an identity provider knows may read the secret."""
     access, identities = secret_access.of(snapshot), snapshot.audit.identities
     controls = identities.resource_controls if identities else ()
-    entering = [each for each in access.principals if each.gets_values]
+    entering = [each for each in access.principals if each.gets_values or each.perhaps_gets_values]
     for each in (*entering, *access.administrators):
         role = each.identity
         if role.trust is None or access_remedies.is_managed_elsewhere(role):
@@ -376,8 +385,11 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
             facts = (
                 f"{_SOURCE}: {found.statement} lets {found.issuer} begin sessions by {action}, without a Condition on"
                 f" {found.claim} that says whose.",
-                f"{who} {role.name} {each.reach}.",
+                f"{who} {_open_way(snapshot, each) if each.perhaps_gets_values else f'{role.name} {each.reach}.'}",
             )
+            if each.perhaps_gets_values:
+                yield Uncertain(role.name, facts)
+                continue
             remedy = remedies.trust(role.name, limited(role.trust, found))
             needs = f"Restrict {found.claim} to the subject that is meant, instead of {found.subject}."
             severity: Severity = "error" if found.is_shared else "info" if found.kind == "saml" else "warning"
@@ -551,6 +563,26 @@ def _actions(verdicts: Iterable[AccessVerdict]) -> list[str]:
 def _sentences(snapshot: Snapshot, verdicts: Sequence[AccessVerdict]) -> tuple[str, ...]:
     sentence = conditions_of(snapshot, verdicts)
     return (sentence,) if sentence else ()
+
+
+def _open_way(snapshot: Snapshot, access: PrincipalAccess) -> str:
+    """How somebody perhaps gets at the values, and what leaves it open, in sentences with its name."""
+    name, verdicts = access.identity.name, [*access.by_label.values()]
+    if access.read.is_unjudged or access.unjudged_chain:
+        verdicts, what = [access.way], "may read the secret"
+        if not access.read.is_unjudged:
+            what += f" by assuming {secret_access.roles_of(access.unjudged_chain)}"
+    elif verdicts:
+        what = f"may read {' and '.join(access.by_label)}"
+    elif access.becomes:
+        verdicts, what = [*access.becomes], "can let itself in"
+    elif access.unjudged_steps:
+        verdicts = [access.unjudged_steps[0].verdict]
+        what = f"can let itself in by assuming {secret_access.roles_of(access.unjudged_steps)}"
+    else:
+        verdicts = [access.passes] if access.passes else [each.verdict for each in access.sessions]
+        what = f"may call {' and '.join(_actions(verdicts))}"
+    return f"Whether {name} {what} cannot be judged here: {conditions_of(snapshot, verdicts)}"
 
 
 def _doubts(snapshot: Snapshot, access: PrincipalAccess) -> tuple[str, ...]:

@@ -119,6 +119,17 @@ class PrincipalAccess:
         return self.reads_somehow or self.lets_itself_in or self.is_by_task or bool(self.labels)
 
     @property
+    def perhaps_gets_values(self) -> bool:
+        """Whether it cannot be told whether it gets at the values in any way; administrators do."""
+        ways = self.becomes or self.unjudged_steps or self.passes or self.sessions
+        return bool(self.perhaps_reads or ways) and not (self.gets_values or self.identity.is_administrator)
+
+    @property
+    def perhaps_reads(self) -> bool:
+        """Whether it cannot be told whether it reads a version of the secret, itself or as a role that it assumes."""
+        return bool(self.read.is_unjudged or self.unjudged_chain or self.by_label)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The labels other than AWSCURRENT by which alone it may read, at least in some way."""
         return tuple(label for label, verdict in self.by_label.items() if verdict.is_possible)
@@ -290,6 +301,10 @@ def of(snapshot: Snapshot) -> SecretAccess:
     becoming = [each.identity for each in principals if each.chain or each.labels]
     becoming += [each.identity for each in administrators]
     other_ways = [each.identity for each in principals if each.gets_values and not (each.reads_somehow or each.labels)]
+    # Who perhaps does any of this is told of with the same others.
+    perhaps = [each for each in principals if each.perhaps_gets_values]
+    becoming += [each.identity for each in perhaps if each.perhaps_reads]
+    other_ways += [each.identity for each in perhaps if not each.perhaps_reads]
     return SecretAccess(
         principals=tuple(principals),
         administrators=tuple(administrators),

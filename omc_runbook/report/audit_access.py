@@ -123,7 +123,7 @@ def _entering(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
 
 
 def _outside(outsider: Outsider, role: PrincipalAccess | None) -> list[str]:
-    if outsider.decision == "unknown":
+    if outsider.decision == "unknown" or (role and role.perhaps_gets_values):
         decision = UNKNOWN
     elif role is None or role.reads_somehow:
         decision = "yes"

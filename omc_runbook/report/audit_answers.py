@@ -45,9 +45,15 @@ def who_can_read(snapshot: Snapshot) -> str:
         if secret_access.is_human(each.identity) and not secret_access.is_of_tasks(snapshot, each.identity)
     ]
     roles = [each for each in access.readers if each not in people]
-    outsiders = [(each.principal, access.role_of(each)) for each in access.outsiders if each.kind != "service"]
+    entering = [(each, access.role_of(each)) for each in access.outsiders if each.kind != "service"]
+    outsiders = [
+        (each.principal, way)
+        for each, way in entering
+        if each.decision == "allowed" and not (way and way.perhaps_gets_values)
+    ]
     outside = {principal for principal, way in outsiders if way is None or way.reads_somehow}
     around = {principal for principal, _ in outsiders} - outside
+    perhaps = {each.principal for each, _ in entering} - outside - around
     but = f"Except for {counted(len(access.administrators), 'administrator')}, " if access.administrators else ""
     sentence = f"{but}{_people(people)} can read it; {counted(len(roles), 'role')} can{_used(snapshot, roles)}"
     others = f", and so can {counted(len(outside), 'principal')} from outside the account" if outside else ""
@@ -57,11 +63,20 @@ def who_can_read(snapshot: Snapshot) -> str:
     becoming = sum(each.lets_itself_in for each in access.principals)
     themselves = "itself" if becoming == 1 else "themselves"
     more = f"; {counted(becoming, 'more principal')} can let {themselves} in" if becoming else ""
-    entering = sum(bool(each.possible_sessions) and not each.reads_somehow for each in access.principals)
-    inside = f"; {counted(entering, 'more principal')} can read it inside a task" if entering else ""
+    within = sum(bool(each.possible_sessions) and not each.reads_somehow for each in access.principals)
+    inside = f"; {counted(within, 'more principal')} can read it inside a task" if within else ""
     older = sum(bool(each.labels) for each in access.principals)
     former = f"; {counted(older, 'more principal')} can read another version" if older else ""
-    return f"{sentence[0].upper()}{sentence[1:]}{others}{other_ways}{more}{inside}{former}."
+    open_outside = (
+        f"; whether {counted(len(perhaps), 'principal')} from outside the account can read it is unknown"
+        if perhaps
+        else ""
+    )
+    unjudged = len(access.unjudged)
+    unknown = (
+        f"; whether {counted(unjudged, 'more principal')} of the account can read it is unknown" if unjudged else ""
+    )
+    return f"{sentence[0].upper()}{sentence[1:]}{others}{other_ways}{more}{inside}{former}{open_outside}{unknown}."
 
 
 def _people(people: Sequence[PrincipalAccess]) -> str:

@@ -76,6 +76,8 @@ SSO = "aws-reserved/sso.amazonaws.com/"
 SAML = {"Federated": f"arn:aws:iam::{ACCOUNT}:saml-provider/AWSSSO_1"}
 CODE_HOST = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"}
 CLUSTER = "oidc.eks.ap-southeast-2.amazonaws.com/id/0A1B2C"
+OURS = "o-abcdefghij"
+UNJUDGED = {"StringEquals": {"aws:PrincipalOrgPaths": f"{OURS}/r-ab12/"}}
 ANYBODY_HERE = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 
 
@@ -662,6 +664,62 @@ def test_who_perhaps_may_become_a_reader_is_not_clear(reader: PolicyDocument, id
     certain = role("reader", reader, trusts=ANYBODY_HERE)
     found = found_in(in_production(audited(None, certain, bob, organization=OURS)))[id]
     assert "bob" in {each.subject for each in found}
+
+
+def test_outsiders_behind_a_role_that_perhaps_reads_are_named_as_unknown() -> None:
+    """Who may become a role that perhaps may assume a reader is no finding, and not clear; nor is it counted."""
+    reader = of_some_units(READS)
+    hop = policy("hop", allowing("sts:AssumeRole", reader.arn))
+    snapshot = audited(None, reader, role("builds", hop, trusts={"AWS": STRANGER}), organization=OURS)
+    assert "other-account-reads" not in found_in(snapshot)
+    assert unknown_in(snapshot)["other-account-reads"] == (
+        f"GetAccountAuthorizationDetails: the trust policy of builds lets {STRANGER} assume it. Whether builds may read"
+        " the secret by assuming reader cannot be judged here: Depends on aws:PrincipalOrgPaths."
+    )
+    assert [STRANGER, "account", "unknown"] in [row[:3] for row in tables.readers(snapshot).rows]
+    answer = audit_answers.who_can_read(snapshot)
+    assert "and so can" not in answer and answer.endswith(
+        "; whether 1 principal from outside the account can read it is unknown; whether 1 more principal of the account"
+        " can read it is unknown."
+    )
+    strangers = audited(None, reader, replace(federated("ci"), policies=(hop,)), organization=OURS)
+    assert "federated-any-subject" not in found_in(strangers)
+    assert "Whether ci may read the secret by assuming reader" in unknown_in(strangers)["federated-any-subject"]
+
+
+@pytest.mark.parametrize(
+    ("powers", "way"),
+    [
+        (allowing(GET_SECRET_VALUE, Condition=UNJUDGED), "may read the secret"),
+        (allowing("iam:PutRolePolicy", "*", Condition=UNJUDGED), "can let itself in"),
+        (allowing("ecs:ExecuteCommand", "*", Condition=UNJUDGED), "may call ecs:ExecuteCommand"),
+    ],
+)
+def test_everybody_behind_a_role_that_perhaps_gets_the_values_is_unknown(powers: dict[str, Any], way: str) -> None:
+    """In whatever way it perhaps gets them."""
+    open_role = role("open", policy("perhaps", powers), trusts={"AWS": "*"})
+    snapshot = audited(with_exec(healthy()), open_role, organization=OURS)
+    assert "other-account-reads" not in found_in(snapshot)
+    fact = unknown_in(snapshot)["other-account-reads"]
+    assert "lets everybody, in any account, assume it." in fact and f"Whether open {way} cannot be judged here" in fact
+
+
+def test_an_outsider_under_a_condition_that_is_not_judged_is_not_counted_as_a_reader() -> None:
+    """The sentence beside the light says of whom it is unknown."""
+    condition = {"StringEquals": {"aws:PrincipalTag/team": "core", "aws:PrincipalAccount": OTHER}}
+    answer = audit_answers.who_can_read(audited(own_policy(healthy(), "*", Condition=condition)))
+    assert "and so can" not in answer
+    assert answer.endswith("; whether 1 principal from outside the account can read it is unknown.")
+
+
+def test_one_account_that_administers_by_several_roles_is_one_remark() -> None:
+    """It names each role, and the remedy closes all."""
+    roles = [role(name, EVERYTHING, trusts={"AWS": STRANGER}) for name in ("landing", "billing")]
+    [finding] = found_in(audited(None, *roles))["other-account-reads"]
+    assert finding.severity == "info" and finding.subject == STRANGER
+    assert [fact.split(",")[0].rpartition(" ")[2] for fact in finding.evidence] == ["landing", "billing"]
+    assert finding.remedy.command.count("Leave it if") == 1
+    assert all(name in finding.remedy.command for name in ("landing", "billing"))
 
 
 def test_what_is_a_remark_if_it_is_so_leaves_no_audit_unknown() -> None:
@@ -1777,7 +1835,6 @@ def test_who_may_assume_a_role_of_administrators_is_a_remark() -> None:
     assert "admin may do everything" in finding.evidence[1]
 
 
-OURS = "o-abcdefghij"
 PERIMETER = policy(
     "perimeter",
     {
