@@ -12,6 +12,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
+_STEP_SECONDS = 0.1
+"""How late a wait may see that the time is over."""
+
 
 class TookTooLong(BotoCoreError):
     """A call that was not sent, or not again, because the time for all calls was over."""
@@ -108,6 +111,16 @@ class ReadingTime:
                 deadline, seconds = -math.inf, self._seconds
         if now > deadline:
             raise TookTooLong(seconds=seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait before a call; raise TookTooLong as soon as the time is over, for it would not be sent."""
+        end = time.monotonic() + seconds
+        while True:
+            self.check()
+            remaining = end - time.monotonic()
+            if remaining <= 0:
+                return
+            time.sleep(min(remaining, _STEP_SECONDS))
 
     def _begin_anew(self) -> None:
         self._spent, self._since = 0.0, time.monotonic()

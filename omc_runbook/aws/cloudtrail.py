@@ -189,14 +189,14 @@ class Pace:
         self._lock = threading.Lock()
         self._next = 0.0
 
-    def wait(self) -> None:
-        """Wait for the turn of one request."""
+    def wait(self, sleep: Callable[[float], None] | None = None) -> None:
+        """Wait for the turn of one request, by `sleep` where a wait may end earlier, such as `ReadingTime.sleep`."""
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next)
             self._next = turn + self._interval
         if turn > now:
-            self._sleep(turn - now)
+            (sleep or self._sleep)(turn - now)
 
 
 @dataclass(frozen=True)
@@ -244,11 +244,18 @@ def _naming(resource: str) -> re.Pattern[str]:
     return re.compile(rf'((?<=["\s]){name}|(?<=:secret:){name}(-[A-Za-z0-9]{{6}})?)(?![\w/+=@-]|\.\w)')
 
 
-def look_up(client: CloudTrailClient, name: str, since: datetime, limit: int, pace: Pace | None = None) -> FoundRecords:
+def look_up(
+    client: CloudTrailClient,
+    name: str,
+    since: datetime,
+    limit: int,
+    pace: Pace | None = None,
+    sleep: Callable[[float], None] | None = None,
+) -> FoundRecords:
     """Look up the calls of an API since a time, newest first; not many more than `limit` are read, by pages of 50.
 
-    CloudTrail keeps 90 days and is some minutes late. Requests keep to the `pace`, unless a stand-in on this machine
-    answers. See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+    CloudTrail keeps 90 days and is some minutes late. Requests keep to the `pace`, by `sleep`, unless a stand-in on
+    this machine answers. See https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
     if pace and is_on_this_machine(client.meta.endpoint_url):
         pace = None
@@ -260,7 +267,7 @@ def look_up(client: CloudTrailClient, name: str, since: datetime, limit: int, pa
 
     def call(**token: Any) -> Any:
         if pace:
-            pace.wait()
+            pace.wait(sleep)
         return client.lookup_events(**request, **token)
 
     entries: list[Any] = []

@@ -14,7 +14,7 @@ from botocore.credentials import create_credential_resolver
 from botocore.exceptions import ParamValidationError
 
 from omc_runbook.aws import calls, session
-from omc_runbook.aws.calls import ReadingTime
+from omc_runbook.aws.calls import ReadingTime, TookTooLong
 from omc_runbook.aws.failures import ReadFailure, attempt
 from omc_runbook.aws.session import Clients
 
@@ -179,3 +179,17 @@ def test_other_clients_of_a_run_share_its_time(clock: Clock, is_shared: bool) ->
     assert kinds(client, 3) == ["denied"] * 3
     with nullcontext() if not is_shared else pytest.raises(calls.TookTooLong):
         clients.role.source.calls.time.check()
+
+
+def test_a_wait_for_the_next_call_ends_with_the_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for what is not sent any more, however many wait."""
+    monkeypatch.setattr(calls, "time", SimpleNamespace(monotonic=lambda: clock.seconds, sleep=clock.pass_))
+    time = ReadingTime()
+    time.sleep(2)
+    assert clock.seconds == pytest.approx(1002)
+    with time.within(1), pytest.raises(TookTooLong):
+        time.sleep(30)
+    assert clock.seconds < 1003.3
+    with time.within(-1), pytest.raises(TookTooLong):
+        time.sleep(30)
+    assert clock.seconds < 1003.3

@@ -7,19 +7,24 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from support.snapshots import ACCOUNT, NAME, NOW, REGION, healthy, with_secret
 
+from omc_runbook.aws.calls import ReadingTime
 from omc_runbook.aws.cloudtrail import EVENTS_A_PAGE
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.checks.audit_accesses import find_unusual
 from omc_runbook.report.audit_accesses import changes_log
 from omc_runbook.report.audit_answers import who_did
 from omc_runbook.snapshot.audit import accesses
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.history import look_up
 from omc_runbook.snapshot.state import Snapshot
 
 BY_NAME = {"secretIdList": [NAME]}
@@ -147,3 +152,20 @@ def test_each_change_of_the_secret_is_listed_with_who_made_it(name: str) -> None
     others = record(2, "nightly", name, requestParameters={"resourceArn": "arn:aws:ecs:x:y:service/z"})
     [row] = changes_log(audited(record(1, "eve", name), others)).rows
     assert row[1:3] == [name, "role/eve"]
+
+
+def test_lookups_that_wait_for_their_turn_end_with_the_time_of_the_run() -> None:
+    """CloudTrail takes two a second; once the time is over, the others are named as not read without a wait."""
+    history = History([])
+    history.meta = SimpleNamespace(endpoint_url="https://cloudtrail.ap-southeast-2.amazonaws.com")
+    time = ReadingTime()
+    snapshot, began = healthy(), monotonic()
+    with ThreadPoolExecutor(30) as pool, time.within(-1):
+        clients: Any = Mock(return_value=history, calls=SimpleNamespace(time=time))
+        gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
+        answers = [look_up(gatherer, f"Call{number}", NOW, 50, REGION) for number in range(30)]
+        unread = [each.result() for each in answers if isinstance(each.result(), ReadFailure)]
+    assert monotonic() - began < 2, "thirty turns last 15 seconds"
+    assert len(unread) == 29 and all(
+        isinstance(each, ReadFailure) and "who called Call" in each.sentence for each in unread
+    )
