@@ -17,6 +17,8 @@ from botocore.exceptions import BotoCoreError, ConnectionError, HTTPClientError
 from botocore.parsers import ResponseParser, ResponseParserError, ResponseParserFactory
 from botocore.utils import parse_timestamp
 
+from omc_runbook.aws.calls import wrap_calls
+
 if TYPE_CHECKING:
     from botocore.hooks import BaseEventHooks
     from botocore.model import OperationModel, Shape
@@ -182,31 +184,29 @@ def _demanding(operation: str, value: Any) -> Any:
     return members
 
 
-class _ValidatingClient:
-    """A mixin for botocore's clients that validates each response; a read with an invalid one is repeated once."""
-
-    def _make_api_call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
-        try:
-            return self._call(operation_name, api_params)
-        except InvalidResponse:
-            # Whether a write was made is unknown: the next run reads the state.
-            if not operation_name.startswith(_READS):
-                raise
-        return self._call(operation_name, api_params)
-
-    def _call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
-        operation = f"{self.meta.service_model.service_name}:{operation_name}"  # type: ignore[attr-defined]
-        try:
-            answer = super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
-        except ResponseParserError:
-            raise InvalidResponse(operation) from None
-        except (ConnectionError, HTTPClientError) as error:
-            # Its own text names the endpoint alone.
-            error.kwargs["operation"] = operation  # type: ignore[typeddict-unknown-key]
+def _call_validated(call: Callable[[], Any], operation: str, parameters: Mapping[str, Any]) -> Any:
+    """The answer of a call, validated; a read with an invalid one is repeated once."""
+    try:
+        return _validate(call, operation, parameters)
+    except InvalidResponse:
+        # Whether a write was made is unknown: the next run reads the state.
+        if not operation.partition(":")[2].startswith(_READS):
             raise
-        if not (_is_whole(answer, MEMBERS.get(operation, ())) and _names_all(operation, api_params, answer)):
-            raise InvalidResponse(operation)
-        return _demanding(operation, answer)
+    return _validate(call, operation, parameters)
+
+
+def _validate(call: Callable[[], Any], operation: str, parameters: Mapping[str, Any]) -> Any:
+    try:
+        answer = call()
+    except ResponseParserError:
+        raise InvalidResponse(operation) from None
+    except (ConnectionError, HTTPClientError) as error:
+        # Its own text names the endpoint alone.
+        error.kwargs["operation"] = operation  # type: ignore[typeddict-unknown-key]
+        raise
+    if not (_is_whole(answer, MEMBERS.get(operation, ())) and _names_all(operation, parameters, answer)):
+        raise InvalidResponse(operation)
+    return _demanding(operation, answer)
 
 
 def pages(call: Callable[..., Any], token: str) -> Iterator[Any]:
@@ -293,12 +293,8 @@ def _parse_typed(
 
 def validate_responses(events: BaseEventHooks) -> None:
     """Make every client that a session creates from now on raise InvalidResponse for an invalid response."""
-    events.register("creating-client-class", _extend_client)
+    wrap_calls(events, _call_validated)
     events.register("before-parse", _validate_body)
-
-
-def _extend_client(base_classes: list[type], **_: object) -> None:
-    base_classes.insert(0, _ValidatingClient)
 
 
 def _validate_body(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: object) -> None:

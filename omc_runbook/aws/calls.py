@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError
@@ -126,21 +127,37 @@ class ReadingTime:
         self._spent, self._since = 0.0, time.monotonic()
 
 
-def around_calls(events: Any, context: Callable[[], AbstractContextManager[None]]) -> None:
-    """Make each call of the clients that a session creates from now on within a context of its own.
+Wrapper = Callable[[Callable[[], Any], str, Mapping[str, Any]], Any]
+"""What makes a call instead of its client, by the function that does so; of an operation such as ecs:ListTasks, with
+parameters."""
 
-    botocore has no event for the end of a call that fails early.
+
+def wrap_calls(events: Any, wrapper: Wrapper) -> None:
+    """Let a wrapper make each call of the clients that a session creates from now on; the last one is the outermost.
+
+    botocore has no event for the end of a call that fails early, nor one that could repeat a call.
     """
 
-    class ClientInContext:
+    class WrappedClient:
         def _make_api_call(self, operation_name: str, api_params: Mapping[str, Any]) -> Any:
-            with context():
-                return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
+            call = partial(super()._make_api_call, operation_name, api_params)  # type: ignore[misc]
+            service = self.meta.service_model.service_name  # type: ignore[attr-defined]
+            return wrapper(call, f"{service}:{operation_name}", api_params)
 
     def extend(base_classes: list[type], **_: object) -> None:
-        base_classes.insert(0, ClientInContext)
+        base_classes.insert(0, WrappedClient)
 
     events.register("creating-client-class", extend)
+
+
+def around_calls(events: Any, context: Callable[[], AbstractContextManager[None]]) -> None:
+    """Make each call of the clients that a session creates from now on within a context of its own."""
+
+    def within(call: Callable[[], Any], *_: object) -> Any:
+        with context():
+            return call()
+
+    wrap_calls(events, within)
 
 
 class Calls:

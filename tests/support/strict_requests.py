@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omc_runbook.aws.answer import _ValidatingClient
+from omc_runbook.aws import answer
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
+
+    from omc_runbook.aws.calls import Wrapper
 
 MOST = {
     "ecs:DescribeClusters": ("clusters", 100),
@@ -24,16 +29,19 @@ SECRET_BYTES = 65_536
 
 def insist(setattr: Callable[[Any, str, Any], None]) -> None:
     """Let each client of the package raise AssertionError for a request that AWS would refuse."""
-    call = _ValidatingClient._make_api_call
+    wrap_calls = answer.wrap_calls
 
-    def checked(self: Any, operation_name: str, api_params: Mapping[str, Any]) -> Any:
-        model = self.meta.service_model
-        shape, operation = model.operation_model(operation_name).input_shape, f"{model.service_name}:{operation_name}"
-        found = [*(_of_model(api_params, shape, "") if shape else ()), *_of_documentation(operation, api_params)]
-        assert not found, f"AWS refuses this {operation}: {'; '.join(found)}"
-        return call(self, operation_name, api_params)
+    def wrap_and_check(events: Any, wrapper: Wrapper) -> None:
+        wrap_calls(events, wrapper)
+        events.register("provide-client-params", _check)
 
-    setattr(_ValidatingClient, "_make_api_call", checked)
+    setattr(answer, "wrap_calls", wrap_and_check)
+
+
+def _check(params: Mapping[str, Any], model: OperationModel, **_: object) -> None:
+    shape, operation = model.input_shape, f"{model.service_model.service_name}:{model.name}"
+    found = [*(_of_model(params, shape, "") if shape else ()), *_of_documentation(operation, params)]
+    assert not found, f"AWS refuses this {operation}: {'; '.join(found)}"
 
 
 def _of_model(value: Any, shape: Any, path: str) -> Iterator[str]:
