@@ -99,7 +99,7 @@ _REVISION = re.compile(r"((?:^|: )[\w-]+):\d+(?= )")
 _FAILED_READ = re.compile(r"Could not read (.+?): (.+)", re.DOTALL)
 _NO_ANSWER = re.compile(r"AWS cannot be reached: ([\w-]+:\w+) has no answer(?: from ([\w-]+))?\. (.+)", re.DOTALL)
 _ENDPOINT = re.compile(r'(?: on| from| to the)? endpoint URL: "[^"]*"')
-_SENTENCE = re.compile(r"[A-Z][A-Za-z]* .*\.", re.DOTALL)
+_SENTENCE = re.compile(r"(?:[A-Z][A-Za-z]*|\S+ is) .*\.", re.DOTALL)
 
 
 def is_sentence(way: str) -> bool:

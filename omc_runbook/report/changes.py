@@ -10,9 +10,9 @@ from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout, expected
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.secret.plan import SecretPlan, only_passwords
-from omc_runbook.checks import remedies
+from omc_runbook.checks import remedies, secret_owner
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, Remedy, is_sentence
 from omc_runbook.model.letters import counted
 from omc_runbook.report import verify
 from omc_runbook.report.display import console
@@ -286,14 +286,34 @@ def _before_undo(environment: Environment, changed: Sequence[str]) -> str:
 def by_hand(snapshot: Snapshot) -> Listing:
     """The guide's commands for the same, with a redeployment of every service that uses the secret."""
     names = snapshot.environment.names
+    if snapshot.secret is None and not snapshot.unread("secret"):
+        write = ("create the secret from a file", remedies.create_secret(names).command)
+    else:
+        write = ("write the whole secret from a file", write_by_hand(snapshot, remedies.put_value(names)))
     rows = [
-        ("write the whole secret from a file", remedies.put_value(names).command),
-        ("remove the file", "rm secrets.json"),
+        *end_deletion(snapshot),
+        write,
+        *([] if is_sentence(write[1]) else [("remove the file", "rm secrets.json")]),
         *new_tasks(snapshot),
         ("the secret in the console", console.secret(names)),
         ("the services in the console", console.services(names)),
     ]
     return commands_for(snapshot.environment.name, rows)
+
+
+def end_deletion(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """How the deletion of a secret is cancelled, which AWS refuses to write until then; empty for one that exists."""
+    secret = snapshot.secret
+    if secret is None or not secret.deleted:
+        return []
+    elsewhere = secret_owner.restore_elsewhere(secret)
+    way = f"{elsewhere}." if elsewhere else remedies.restore_secret(snapshot.environment.names).command
+    return [("cancel the secret's deletion", way)]
+
+
+def write_by_hand(snapshot: Snapshot, remedy: Remedy) -> str:
+    """A command that gives the secret another value; who does that instead, where AWS refuses it here."""
+    return secret_owner.leave_to_owner(snapshot.secret, remedy).command
 
 
 def new_tasks(snapshot: Snapshot) -> list[tuple[str, str]]:

@@ -93,7 +93,11 @@ def by_hand(snapshot: Snapshot, history: VersionHistory) -> Listing:
     move = remedies.move_back(names, former or "VERSION_ID", current or "CURRENT_ID")
     rows = [
         ("list the versions", remedies.list_versions(names).command),
-        (f"make {history.short(former) if former else 'a version'} current again", move.command),
+        *changes.end_deletion(snapshot),
+        (
+            f"make {history.short(former) if former else 'a version'} current again",
+            changes.write_by_hand(snapshot, move),
+        ),
         *changes.new_tasks(snapshot),
         ("the secret in the console", console.secret(names)),
     ]
