@@ -48,6 +48,8 @@ class Replica:
     location: str
     status: str
     message: str = ""
+    role: str = ""
+    """The role by which it replicates to another account; "" where it does so as whoever changes the secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +212,12 @@ def _replicas(answer: Mapping[str, Any]) -> tuple[Replica, ...]:
         for entry in answer.get("ReplicationStatus", ())
     )
     accounts = tuple(
-        Replica(entry["ReplicaSecretARN"], entry["ReplicationStatus"], entry.get("StatusMessage", ""))
+        Replica(
+            entry["ReplicaSecretARN"],
+            entry["ReplicationStatus"],
+            entry.get("StatusMessage", ""),
+            entry.get("ReplicationRoleARN", ""),
+        )
         for entry in answer.get("CrossAccountReplicas", ())
     )
     return regions + accounts

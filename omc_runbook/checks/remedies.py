@@ -411,10 +411,28 @@ def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
     )
 
 
+_RESTRICTION = (
+    "AWS does not say whether the replica may be outside the organization: if it is, add"
+    " --replica-restriction NoRestriction."
+)
+
+
 def replicate(names: Names, replica: Replica) -> Remedy:
     """Replicate the secret once more to a region, or to a replica in another account by its ARN."""
     if replica.location.startswith("arn:"):
-        return on_secret(names, "associate-cross-account-replica", "--cross-account-replica-arn", replica.location)
+        # Without it, AWS replicates as whoever changes the secret, who may not reach the other account.
+        role = ("--replication-role-arn", replica.role) if replica.role else ()
+        words = ("--cross-account-replica-arn", replica.location, *role)
+        link = on_secret(names, "associate-cross-account-replica", *words).needing(_RESTRICTION)
+        if replica.status != "Detached":
+            return link
+        unlink = on_secret(names, "disassociate-cross-account-replica", "--cross-account-replica-arn", replica.location)
+        return Remedy(
+            f"Its owner has stopped the replication (StopReplicationToReplica), which made {replica.location} a secret"
+            f" of its own. If it is to follow, let them create it again as a replica, then run `{link.command}`; if"
+            f" not, run `{unlink.command}`.",
+            command_needs=_RESTRICTION,
+        )
     again = on_secret(names, "replicate-secret-to-regions", "--add-replica-regions", f"Region={replica.location}")
     if not _IS_TAKEN.search(replica.message):
         return again

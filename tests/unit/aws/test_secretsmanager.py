@@ -84,7 +84,7 @@ def test_owners_and_replicas_are_read() -> None:
         CrossAccountReplicas=[account],
     )
     assert (secret.owning_service, secret.partner, secret.primary) == ("rds", "SalesforceClientSecret", None)
-    assert secret.replicas == (Replica("us-east-1", "Failed", "No."), Replica(ARN, "Detached"))
+    assert secret.replicas == (Replica("us-east-1", "Failed", "No."), Replica(ARN, "Detached", role="role"))
 
 
 @pytest.mark.parametrize(

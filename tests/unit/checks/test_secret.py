@@ -33,6 +33,7 @@ from omc_runbook.checks.check import Check, checks_of, run_check
 from omc_runbook.checks.families import find
 from omc_runbook.checks.other_names import found_instead, secret_in_use
 from omc_runbook.model import value_from
+from omc_runbook.model.findings import is_sentence
 from omc_runbook.snapshot.discovery import Discovery, FoundService
 
 CHECKS = by_id(checks_of(secret))
@@ -314,6 +315,19 @@ def test_a_replica_whose_name_is_taken_is_not_just_replicated_again() -> None:
         [found] = run_check(CHECKS["replica-stale"], with_secret(healthy(), replicas=(replica,)))
         assert found.remedy and "--add-replica-regions Region=us-east-1" in found.remedy.command
         assert ("--force-overwrite-replica-secret" in found.remedy.command) == is_taken
+
+
+def test_a_replica_in_another_account_goes_on_by_its_role_and_one_that_left_is_no_replica_any_more() -> None:
+    """Without its role AWS would replicate as whoever changes the secret; who stopped it has a secret of their own."""
+    there = "arn:aws:secretsmanager:ap-southeast-2:210987654321:secret:app-AbCdEf"
+    failed = Replica(there, "Failed", role="arn:aws:iam::123456789012:role/replicates")
+    [found] = run_check(CHECKS["replica-stale"], with_secret(healthy(), replicas=(failed,)))
+    assert f"--cross-account-replica-arn {there} --replication-role-arn {failed.role}" in found.remedy.command
+    assert "NoRestriction" in found.remedy.needs
+    [plain] = run_check(CHECKS["replica-stale"], with_secret(healthy(), replicas=(replace(failed, role=""),)))
+    assert "--replication-role-arn" not in plain.remedy.command
+    [left] = run_check(CHECKS["replica-stale"], with_secret(healthy(), replicas=(replace(failed, status="Detached"),)))
+    assert is_sentence(left.remedy.command) and "disassociate-cross-account-replica" in left.remedy.command
 
 
 def test_a_replica_that_its_primary_no_longer_feeds_is_found() -> None:
