@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
-from omc_runbook.iam.who_can import ASSUME_ROLE, Identity, trusted
+from omc_runbook.iam.who_can import ASSUME_ROLE, Identity, is_chosen, trusted
 from omc_runbook.model.arn import region_in
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
@@ -47,6 +47,13 @@ class Outsider:
     """The ARN of the role that it may assume, where that is the way."""
     denials: tuple[str, ...] = ()
     """The statements of which it is unknown whether they deny it."""
+    chosen: tuple[str, ...] = ()
+    """The condition keys on which alone it depends, where these depend on how the call is made."""
+
+    @property
+    def is_let_in(self) -> bool:
+        """Whether it is let in, at least in some way."""
+        return self.decision == "allowed" or bool(self.chosen)
 
     @property
     def is_organization(self) -> bool:
@@ -68,6 +75,8 @@ class Outsider:
         """What leaves open whether it is let in, after a blank; "" for nothing."""
         if self.denials:
             return f" Whether it is denied by {', '.join(self.denials)} is unknown."
+        if self.chosen:
+            return f" Its Condition depends on how the call is made: {', '.join(self.chosen)}."
         return " Whether its Condition allows the call is unknown." if self.decision == "unknown" else ""
 
 
@@ -142,6 +151,9 @@ def _let_in(
         applied = apply([policy], PolicyRequest(action, resource, keys, frozenset({name})))
         letting_in = [each.label for each in applied if each.effect != "Deny" and each.applies is not False]
         is_allowed = verdict.decision == "allowed"
+        denials = () if is_allowed else tuple(each for each in verdict.statements if each not in letting_in)
+        unknowns = dict.fromkeys(key for each in applied if each.applies is None for key in each.unknowns)
+        has_way = not is_allowed and not denials and all(map(is_chosen, unknowns))
         yield Outsider(
             principal=principal,
             kind="everybody" if principal == "*" else "account" if account else "service",
@@ -149,7 +161,8 @@ def _let_in(
             statement=", ".join(verdict.statements if is_allowed else letting_in),
             decision="allowed" if is_allowed else "unknown",
             role=role,
-            denials=() if is_allowed else tuple(each for each in verdict.statements if each not in letting_in),
+            denials=denials,
+            chosen=tuple(unknowns) if has_way else (),
         )
 
 

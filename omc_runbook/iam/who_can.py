@@ -177,7 +177,7 @@ class AccessVerdict:
     @property
     def is_conditional(self) -> bool:
         """Whether only how the call is made, such as from which address, or an unread organization, leaves it open."""
-        return self.decision == "unknown" and all(map(_is_chosen, self.doubts))
+        return self.decision == "unknown" and all(map(is_chosen, self.doubts))
 
     @property
     def is_allowed_here(self) -> bool:
@@ -449,7 +449,8 @@ def _rank(verdict: AccessVerdict) -> float:
     return _ORDER[verdict.decision] + 0.5 * verdict.is_conditional
 
 
-def _is_chosen(doubt: str) -> bool:
+def is_chosen(doubt: str) -> bool:
+    """Whether a doubt is about a condition key that depends on how a call is made, or about the organization alone."""
     name = doubt.lower()
     return doubt == ORGANIZATION or name in _CHOSEN or name.startswith("aws:requesttag/")
 

@@ -20,6 +20,7 @@ UNKNOWN = "unknown"
 BY_ITSELF = "can let itself in"
 IN_A_TASK = "inside a task"
 NEVER, NONE = "never", "—"
+_ON_CONDITIONS = "on conditions"
 _LAST_USE = (
     "Last use is the last read of this secret that CloudTrail has; without one, when IAM last saw the principal use any"
     " secret."
@@ -70,7 +71,7 @@ def _reader(snapshot: Snapshot, access: PrincipalAccess, kind: str = "") -> list
     way = access.way
     decision = "no" if way.decision == "denied" else UNKNOWN if way.is_unjudged else "yes"
     if way.is_conditional and not way.is_allowed_here:
-        decision = "on conditions"
+        decision = _ON_CONDITIONS
     by, last_use = access.read_by or NONE, _last_use(snapshot, access.identity.arn)
     return _row(access, decision, by, conditions_of(snapshot, [way]), kind, last_use)
 
@@ -123,7 +124,7 @@ def _entering(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
 
 
 def _outside(outsider: Outsider, role: PrincipalAccess | None) -> list[str]:
-    if outsider.decision == "unknown" or (role and role.perhaps_gets_values):
+    if not outsider.is_let_in or (role and role.perhaps_gets_values):
         decision = UNKNOWN
     elif role is None or role.reads_somehow:
         decision = "yes"
@@ -131,8 +132,11 @@ def _outside(outsider: Outsider, role: PrincipalAccess | None) -> list[str]:
         decision = IN_A_TASK
     else:
         decision = _only(role) if role.labels and not role.lets_itself_in else BY_ITSELF
+    if decision == "yes" and outsider.chosen:
+        decision = _ON_CONDITIONS
     way = f"assuming {outsider.role.rpartition('/')[2]}: " if outsider.role else ""
-    return [outsider.principal, outsider.kind, decision, f"{way}{outsider.statement}", NONE, NONE]
+    condition = ", ".join(outsider.chosen) or NONE
+    return [outsider.principal, outsider.kind, decision, f"{way}{outsider.statement}", condition, NONE]
 
 
 def _is_ordinary(snapshot: Snapshot, outsider: Outsider) -> bool:

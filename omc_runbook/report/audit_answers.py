@@ -47,9 +47,7 @@ def who_can_read(snapshot: Snapshot) -> str:
     roles = [each for each in access.readers if each not in people]
     entering = [(each, access.role_of(each)) for each in access.outsiders if each.kind != "service"]
     outsiders = [
-        (each.principal, way)
-        for each, way in entering
-        if each.decision == "allowed" and not (way and way.perhaps_gets_values)
+        (each.principal, way) for each, way in entering if each.is_let_in and not (way and way.perhaps_gets_values)
     ]
     outside = {principal for principal, way in outsiders if way is None or way.reads_somehow}
     around = {principal for principal, _ in outsiders} - outside

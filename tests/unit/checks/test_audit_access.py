@@ -712,6 +712,23 @@ def test_an_outsider_under_a_condition_that_is_not_judged_is_not_counted_as_a_re
     assert answer.endswith("; whether 1 principal from outside the account can read it is unknown.")
 
 
+def test_an_outsider_who_chooses_what_a_condition_asks_for_is_let_in() -> None:
+    """A partner has the external id: it is told with the key, and counted, unlike what the caller cannot choose."""
+    statement = {
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": STRANGER},
+        "Condition": {"StringEquals": {"sts:ExternalId": "partner"}},
+    }
+    partner = replace(role("partner", READS), trust=policy("trust policy of partner", statement, kind="trust"))
+    snapshot = audited(None, partner)
+    [finding] = found_in(snapshot)["other-account-reads"]
+    assert finding.evidence[0].endswith(" Its Condition depends on how the call is made: sts:ExternalId.")
+    [row] = [row for row in tables.readers(snapshot).rows if row[0] == STRANGER]
+    assert row[2] == "on conditions" and row[4] == "sts:ExternalId"
+    answer = audit_answers.who_can_read(snapshot)
+    assert "and so can 1 principal from outside the account" in answer and "unknown" not in answer
+
+
 def test_one_account_that_administers_by_several_roles_is_one_remark() -> None:
     """It names each role, and the remedy closes all."""
     roles = [role(name, EVERYTHING, trusts={"AWS": STRANGER}) for name in ("landing", "billing")]
