@@ -136,7 +136,12 @@ def _let_in(
     for name in names:
         account = account_of(name)
         if name != "*" and account not in ("", own):
-            calls.append((name, name, account, _as_account(account)))
+            own_keys = _as_account(account)
+            calls.append((name, name, account, own_keys))
+            if any(_ORGANIZATION.match(text) for text in _texts_in(_conditions(policy, action))):
+                # It may be an account of that organization.
+                unknown = {key: value for key, value in own_keys.items() if key not in _IN_NO_ORGANIZATION}
+                calls.append((name, name, account, unknown))
     calls += [(name, name, "", _AS_SERVICE) for name in services]
     # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
     through = {"kms:ViaService": f"secretsmanager.{region_in(resource)}.amazonaws.com"}
@@ -179,12 +184,7 @@ def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[st
     yield "*", stranger, _STRANGER, context
     # Many an account is in no organization: StringEqualsIfExists and ForAllValues let it in.
     yield "*", stranger, _STRANGER, {**context, **_IN_NO_ORGANIZATION}
-    conditions = [
-        statement["Condition"]
-        for _, statement in policy.statements_on(action)
-        if isinstance(statement, Mapping) and "Condition" in statement
-    ]
-    for text in dict.fromkeys(text for condition in conditions for text in _texts_in(condition)):
+    for text in dict.fromkeys(_texts_in(_conditions(policy, action))):
         account, organization = account_of(text), _ORGANIZATION.match(text)
         if _ACCOUNT_PATTERN.fullmatch(text):
             account, text = text, f"arn:aws:iam::{text}:role/stranger"
@@ -199,6 +199,15 @@ def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[st
         elif ("*" in account or "?" in account) and (some := _other_account(account, own)):
             arn = ":".join(("arn", "aws", "iam", "", some, text.split(":", 5)[5])).replace("*", "x").replace("?", "x")
             yield "*", arn, some, {**_as_account(some), "aws:PrincipalArn": arn}
+
+
+def _conditions(policy: PolicyDocument, action: str) -> list[object]:
+    """The Conditions of a policy's statements on an action."""
+    return [
+        statement["Condition"]
+        for _, statement in policy.statements_on(action)
+        if isinstance(statement, Mapping) and "Condition" in statement
+    ]
 
 
 def _other_account(pattern: str, own: str) -> str:

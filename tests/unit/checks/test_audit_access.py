@@ -77,6 +77,8 @@ SAML = {"Federated": f"arn:aws:iam::{ACCOUNT}:saml-provider/AWSSSO_1"}
 CODE_HOST = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"}
 CLUSTER = "oidc.eks.ap-southeast-2.amazonaws.com/id/0A1B2C"
 OURS = "o-abcdefghij"
+OF_OURS = {"StringEquals": {"aws:PrincipalOrgID": OURS}}
+OF_NO_OTHERS = {"StringNotEquals": {"aws:PrincipalOrgID": OURS}}
 UNJUDGED = {"StringEquals": {"aws:PrincipalOrgPaths": f"{OURS}/r-ab12/"}}
 ANYBODY_HERE = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 
@@ -727,6 +729,26 @@ def test_an_outsider_who_chooses_what_a_condition_asks_for_is_let_in() -> None:
     assert row[2] == "on conditions" and row[4] == "sts:ExternalId"
     answer = audit_answers.who_can_read(snapshot)
     assert "and so can 1 principal from outside the account" in answer and "unknown" not in answer
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [allowing(GET_SECRET_VALUE, "*", Principal={"AWS": STRANGER}, Condition=OF_OURS)],
+        [
+            allowing(GET_SECRET_VALUE, "*", Principal={"AWS": STRANGER}),
+            {**allowing("secretsmanager:*", "*", Principal="*", Condition=OF_NO_OTHERS), "Effect": "Deny"},
+        ],
+    ],
+    ids=["allowed in the organization", "denied outside it"],
+)
+def test_an_account_that_may_be_of_the_organization_is_not_passed_over(statements: list[dict[str, Any]]) -> None:
+    """Which accounts an organization has is not known here; one that is named by a policy may be one of them."""
+    own = policy("the secret's resource policy", *statements, kind="resource")
+    snapshot = audited(replace(healthy(), resource_policy=own), organization=OURS)
+    [finding] = found_in(snapshot)["other-account-reads"]
+    assert finding.subject == STRANGER and " is unknown." in finding.evidence[0]
+    assert "; whether 1 principal from outside" in audit_answers.who_can_read(snapshot)
 
 
 def test_one_account_that_administers_by_several_roles_is_one_remark() -> None:
