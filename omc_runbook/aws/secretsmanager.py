@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.aws.answer import pages, parse_object
 from omc_runbook.aws.endpoint import is_of_aws
-from omc_runbook.aws.failures import DENIED, THROTTLED, code_of, is_answer, on_error
+from omc_runbook.aws.failures import DENIED, THROTTLED, ReadFailure, code_of, is_answer, on_error
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.arn import region_in
@@ -232,9 +232,10 @@ def _primary(answer: Mapping[str, Any]) -> Replica | None:
 
 
 @on_error("ResourceNotFoundException", gives=())
-def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version, ...]:
+def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version, ...] | ReadFailure:
     """Read the versions that Secrets Manager still has, oldest first; () where the secret does not exist.
 
+    Where one has no date, their order is unknown, and with it which one was current when.
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecretVersionIds.html
     """
     answers = pages(
@@ -243,6 +244,14 @@ def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version
         ),
         "NextToken",
     )
+    entries = [entry for page in answers for entry in page["Versions"]]
+    undated = [entry["VersionId"] for entry in entries if "CreatedDate" not in entry]
+    if undated:
+        problem = (
+            f"ListSecretVersionIds has no CreatedDate of {', '.join(undated)}, so that it is unknown which version was"
+            " current when; run again in a minute."
+        )
+        return ReadFailure(f"the versions of {secret_id}", "secretsmanager:ListSecretVersionIds", problem, "incomplete")
     versions = (
         Version(
             entry["VersionId"],
@@ -250,8 +259,7 @@ def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version
             tuple(entry.get("VersionStages", ())),
             tuple(entry.get("KmsKeyIds", ())),
         )
-        for page in answers
-        for entry in page["Versions"]
+        for entry in entries
     )
     return tuple(sorted(versions, key=lambda version: version.created))
 

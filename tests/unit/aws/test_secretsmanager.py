@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from omc_runbook.aws import secretsmanager
+from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import Replica
 
 AWS, EMULATOR = "https://secretsmanager.ap-southeast-2.amazonaws.com", "http://127.0.0.1:5000"
@@ -134,6 +135,19 @@ def test_a_move_whose_answer_was_lost_may_be_ours() -> None:
     assert moved == [False, None]
 
 
+def test_a_version_without_its_date_is_named() -> None:
+    """AWS's model does not promise the date: that is no cut answer of a proxy, and the order is unknown."""
+    versions: list[dict[str, Any]] = [
+        {"VersionId": "1", "CreatedDate": datetime(2026, 3, 1, tzinfo=UTC)},
+        {"VersionId": "2", "VersionStages": ["AWSCURRENT"]},
+    ]
+    client: Any = SimpleNamespace(list_secret_version_ids=lambda **_: {"ARN": ARN, "Versions": versions})
+    failure = secretsmanager.list_versions(client, "app")
+    assert isinstance(failure, ReadFailure) and failure.sentence.startswith(
+        "Could not read the versions of app: ListSecretVersionIds has no CreatedDate of 2, so that"
+    )
+
+
 def test_a_version_tells_the_keys_that_encrypt_it() -> None:
     """They are the secret's own only if the version was encrypted again; a stand-in for AWS may not tell."""
     at = datetime(2026, 3, 1, tzinfo=UTC)
@@ -142,4 +156,5 @@ def test_a_version_tells_the_keys_that_encrypt_it() -> None:
         list_secret_version_ids=lambda **_: {"ARN": ARN, "Versions": [told, {"VersionId": "2", "CreatedDate": at}]}
     )
     versions = secretsmanager.list_versions(client, "app")
+    assert not isinstance(versions, ReadFailure)
     assert [version.keys for version in versions] == [("DefaultEncryptionKey",), ()]
