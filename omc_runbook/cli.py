@@ -456,9 +456,11 @@ def records(
         for sentence in overview.prune(found.folder, applies, toml):
             click.echo(sentence)
         return
-    newest, expected = terminal.print_records(found), schedules.read(found.bucket or found.folder, runbook_toml=toml)
+    newest, are_hidden = terminal.print_records(found)
+    expected = schedules.read(found.bucket or found.folder, runbook_toml=toml)
     if not newest and not expected:
-        raise UsageError(f"There is no record in {address}: name its folder with --record.")
+        reason = f"No record in {address} can be shown" if are_hidden else f"There is no record in {address}"
+        raise UsageError(f"{reason}: name {'another folder' if are_hidden else 'its folder'} with --record.")
     for state in expected:
         overdue = click.style("OVERDUE", "red", bold=True)
         click.echo(f"{overdue if state.is_overdue else 'on time'}  {on_one_line(state.sentence)}")

@@ -103,8 +103,10 @@ def print_markdown(text: str) -> None:
     Console().print(Markdown(text))
 
 
-def print_records(record_place: RecordPlace) -> str:
-    """Print how each run with a record ended, the newest first; gives the newest page, "" without any.
+def print_records(record_place: RecordPlace) -> tuple[str, bool]:
+    """Print how each run with a record ended, the newest first, and what is to say of those that cannot be shown.
+
+    Gives the newest page, "" without any, and whether there are records of which none can be shown.
 
     Raises UsageError for a folder that cannot be read, CouldNotLook where S3 does not list them.
     """
@@ -126,7 +128,7 @@ def print_records(record_place: RecordPlace) -> str:
         click.echo(note, err=True)
     # One of the future is the newest only where there is no other.
     by_clock = sorted((line for line in lines if line[-1]), key=lambda line: stems.is_ahead(line[0], now))
-    return next((page for *_, page in by_clock), "")
+    return next((page for *_, page in by_clock), ""), bool(notes) and not lines
 
 
 def print_check(record_place: RecordPlace) -> int:

@@ -135,12 +135,17 @@ def notes(
     notebooks = {path: stem for path, stem in files.items() if path.suffix == ".ipynb"}
     unreadable = _count_unreadable(notebooks)
     found_notes = (
-        f"{unreadable} more cannot be read by this user." if unreadable else "",
+        f"{_counted(unreadable, found_records)} cannot be read by this user." if unreadable else "",
         # Of one whose notebook is missing, its outcome is left.
         _note_damaged({path.with_suffix(".ipynb"): stem for path, stem in files.items()}, found_records, of_each, now),
         _note_ahead(notebooks.values(), now) if now else "",
     )
     return tuple(filter(None, found_notes))
+
+
+def _counted(number: int, found_records: Sequence[KeptRecord]) -> str:
+    """So many records beside those that were found, or so many where none was."""
+    return f"{number} more" if found_records else f"{number} record{'s' if number > 1 else ''}"
 
 
 def _count_unreadable(notebooks: Iterable[Path]) -> int:

@@ -48,6 +48,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "records"
 
 
+def test_records_that_are_all_another_users_are_not_said_to_be_missing(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence on them and the error agree."""
+    for path in (*folder.glob("*.json"), *folder.glob("*.ipynb")):
+        path.write_text("")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    code, out, error = ended_with(capsys, "records")
+    assert (code, out) == (3, "")
+    assert error == (
+        "2 records cannot be read by this user.\nerror: No record in records can be shown: name another folder with"
+        " --record.\n"
+    )
+
+
 def test_a_prune_is_planned_before_it_is_applied(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The second time there is nothing to remove, and without a limit it is a mistake."""
     before = sorted(folder.iterdir())
