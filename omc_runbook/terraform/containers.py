@@ -13,6 +13,7 @@ from omc_runbook.terraform.data_files import DataFile
 from omc_runbook.terraform.for_expressions import MAPS, collection_of, content_of, entries_of, is_filtered, origin_of
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import (
+    DEEPEST,
     SOURCES,
     VALUES,
     Folder,
@@ -383,13 +384,13 @@ def _follow_text(node: Node, folder: Folder) -> Node:
     return folder.follow(expression) if expression else followed
 
 
-def _template_call(node: Node, folder: Folder) -> tuple[Node | None, tuple[Node, ...]]:
+def _template_call(node: Node, folder: Folder, depth: int = 0) -> tuple[Node | None, tuple[Node, ...]]:
     """The path of the file that a call reads as a template, and the objects of its variables."""
-    if node.kind == "path" and (name := _RENDERED.fullmatch(node.name)):
+    if depth <= DEEPEST and node.kind == "path" and (name := _RENDERED.fullmatch(node.name)):
         block = next(folder.of_type("data", "template_file", name[1]), None)
         template, variables = (block.expression(each) if block else None for each in ("template", "vars"))
         file = _follow_text(template, folder) if template else node
-        return _template_call(file, folder)[0], folder.objects(variables) if variables else ()
+        return _template_call(file, folder, depth + 1)[0], folder.objects(variables) if variables else ()
     if path := node.argument_of("file"):
         return path, ()
     is_template = node.kind == "call" and node.name == "templatefile" and len(node.parts) == 2

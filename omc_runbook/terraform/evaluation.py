@@ -264,8 +264,10 @@ class Module(Expressions, Object):
 
     def local(self, name: str) -> Result | None:
         """A local value; None where it is not declared."""
-        value = self.folder.local(name)
-        return self._remember(f"local.{name}", lambda: self.result(value)) if value else None
+        value, path = self.folder.local(name), f"local.{name}"
+        if value and path in self.folder.endless:
+            return Result(unknown(f"{path} refers to itself, or is made of too many others"))
+        return self._remember(path, lambda: self.result(value)) if value else None
 
     def known(self, name: str) -> Result | None:
         """A local value or a variable that is a text and known; None where there is none."""

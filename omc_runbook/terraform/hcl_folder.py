@@ -14,12 +14,17 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.data_files import DECODERS, read_data
 from omc_runbook.terraform.hcl import Block, Node, read_attributes, read_blocks
 from omc_runbook.terraform.hcl_json import JSON, read_json_blocks, read_json_values
-from omc_runbook.terraform.hcl_template import is_literal, only_expression
+from omc_runbook.terraform.hcl_template import interpolations, is_literal, only_expression
 from omc_runbook.terraform.overrides import is_override, override
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 20
 """The deepest chain of locals that is followed; a cycle has no end."""
+MOST_REFERENCES, _MOST_REPEATED = 2_000, 20
+"""How many references a local value may have that is followed, with those of what it is made from.
+
+A folder that has many may have so many times as many as are written in it.
+"""
 
 SOURCES = (".tf", ".tofu", *JSON)
 """The endings of files with blocks."""
@@ -39,6 +44,7 @@ OWN_PATH = re.compile(r"\A\$\{path\.(\w+)\}/")
 """What a path begins with that is relative to a folder of Terraform's: module, or root."""
 
 _LOCAL = re.compile(r"\blocal\.([A-Za-z_][\w-]*)")
+_NAMED = re.compile(r"\b(?:local|var)\.[A-Za-z_][\w-]*")
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,27 @@ class Folder:
             names = {name for source in sources for name in _LOCAL.findall(source)} - references
         return references
 
+    @cached_property
+    def endless(self) -> frozenset[str]:
+        """The local values that are not followed, and variables that are not, by what they are set to in this folder.
+
+        They are made of themselves, which Terraform refuses, through a chain that is too deep, or of more than is read:
+        where each of several has the next one twice, the number of references doubles with each.
+        """
+        names = {f"local.{each.name}": self.local(each.name) for each in self.locals}
+        if self.call is None:
+            declared = (block.labels[0] for block in self.of_type("variable") if block.labels)
+            names |= {f"var.{name}": self._variable(name) for name in declared}
+        values = {name: value for name, value in names.items() if value}
+        made_of = {name: [each for each in _named_in(value) if each in values] for name, value in values.items()}
+        most = max(MOST_REFERENCES, _MOST_REPEATED * sum(map(len, made_of.values())))
+        counts: dict[str, int] = {}
+        for _ in range(DEEPEST):
+            reached = {name: each for name, each in made_of.items() if name not in counts and counts.keys() >= {*each}}
+            found = {name: len(each) + sum(map(counts.__getitem__, each)) for name, each in reached.items()}
+            counts |= {name: count for name, count in found.items() if count <= most}
+        return frozenset(values.keys() - counts.keys())
+
     def follow(self, node: Node, depth: int = 0) -> Node:
         """Resolve parentheses, local values, variables and for_each; the node itself where that is not possible."""
         if depth > DEEPEST:
@@ -285,6 +312,8 @@ class Folder:
         """The expression that a path begins with, and the keys that follow."""
         kind, _, rest = path.name.partition(".")
         name, *keys = rest.split(".")
+        if kind in ("local", "var") and f"{kind}.{name}" in self.endless:
+            return (None,)
         if kind == "local":
             value = self.local(name)
             return (value, *keys) if value else (None,)
@@ -359,6 +388,17 @@ class Folder:
                 yield from self.parts(part, certain)
         else:
             yield ListPart(call, certain)
+
+
+def _named_in(node: Node) -> Iterator[str]:
+    """Yield the local values and variables in an expression, as local.name, as often as each is in it."""
+    if node.kind == "path":
+        yield from _NAMED.findall(node.name)
+    elif node.kind in ("string", "heredoc"):
+        text = node.name if node.kind == "string" else node.source
+        yield from (name for start, end in interpolations(text) for name in _NAMED.findall(text[start:end]))
+    for part in node.parts:
+        yield from _named_in(part)
 
 
 def parse(file: SourceFile) -> None:

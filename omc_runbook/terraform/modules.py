@@ -23,14 +23,18 @@ class Folders(dict[str, Folder]):
         """The calls by the folder that they name, None for those of another repository, each with its own folder."""
         return grouped((_target(block), (caller, block)) for caller in self.values() for block in _calls(caller))
 
-    def variants(self, folder: Folder, depth: int = 0) -> Iterator[Folder]:
-        """Yield a folder as each chain of calls gives its variables, at least once if no call is known to be absent."""
-        calls = self.calls.get(folder.path)
-        if not calls or depth > DEEPEST:
-            yield replace(folder, is_root=not calls and folder.has_provider)
+    def variants(self, folder: Folder, called: Sequence[Path] = ()) -> Iterator[Folder]:
+        """Yield a folder as each chain of calls gives its variables, at least once if no call is known to be absent.
+
+        `called` are the folders that it calls on the way to another; what calls itself so, Terraform refuses.
+        """
+        chain = (*called, folder.path)
+        calls = [pair for pair in self.calls.get(folder.path, ()) if pair[0].path not in chain]
+        if not calls or len(chain) > DEEPEST:
+            yield replace(folder, is_root=folder.path not in self.calls and folder.has_provider)
             return
         for caller, block in calls:
-            for scope in self.variants(caller, depth + 1):
+            for scope in self.variants(caller, chain):
                 loop, absence = block.expression("for_each"), is_absent(block, scope)
                 entries = scope.entries(loop) if loop else ()
                 is_open = absence is None and not entries

@@ -1,12 +1,16 @@
 """What a large checkout costs: for three times as many stacks about three times the calls of functions."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import pytest
 from support.call_counts import count_calls
 
 from omc_runbook.terraform.containers import find_containers
+from omc_runbook.terraform.evaluation import Module, Stack
 from omc_runbook.terraform.files import TerraformFiles
+from omc_runbook.terraform.marks import reasons
 from omc_runbook.textfile.file import SourceFile
 
 MODULE = """
@@ -39,6 +43,11 @@ module "service_{number}" {{
         for number in range(CALLS)
     )
     texts = {f"stack-{number}/main.tf": calls for number in range(stacks)} | {"modules/service/main.tf": MODULE}
+    return sources(texts)
+
+
+def sources(texts: Mapping[str, str]) -> tuple[SourceFile, ...]:
+    """Files of a checkout, by name."""
     return tuple(SourceFile(Path("/checkout") / name, name, text.encode()) for name, text in texts.items())
 
 
@@ -58,3 +67,108 @@ def test_the_folders_of_a_checkout_are_listed_once(tmp_path: Path) -> None:
     files = TerraformFiles(tmp_path)
     assert count_calls(lambda: files.folders, "scandir") == len([tmp_path, *tmp_path.rglob("*/")])
     assert [str(each.relative_to(files.root)) for each in files.folders] == ["a", "a/b", "c"]
+
+
+DEFINITION = """
+variable "secrets_arn" {}
+resource "aws_ecs_task_definition" "api" {
+  for_each              = toset([VALUE])
+  container_definitions = jsonencode([{
+    name    = VALUE
+    secrets = concat([{ name = "A", valueFrom = "${var.secrets_arn}:A::" }], VALUE)
+  }])
+}
+"""
+TWICE = (
+    'join("-", [NEXT, NEXT])',
+    'format("%s-%s", NEXT, NEXT)',
+    "replace(NEXT, NEXT, NEXT)",
+    "merge(NEXT, NEXT)",
+    "concat(NEXT, NEXT)",
+    "[NEXT, NEXT]",
+    "{ a = NEXT, b = NEXT }",
+    "NEXT ? NEXT : NEXT",
+    "lookup(NEXT, NEXT)",
+    "{ for key, value in NEXT : key => NEXT }",
+)
+"""Expressions that have another value twice or more often."""
+
+
+def chain(expression: str, count: int, last: str) -> str:
+    """Local values of which each has the next one as the expression has NEXT; the last one is another expression."""
+    members = [f"v{number} = {expression.replace('NEXT', f'local.v{number + 1}')}" for number in range(count)]
+    return "\n  ".join(["locals {", *members, f"v{count} = {last}"]) + "\n}\n"
+
+
+@pytest.mark.parametrize("expression", TWICE)
+def test_local_values_of_each_other_come_to_an_end(expression: str) -> None:
+    """Those that are made of themselves, which Terraform refuses, and those that double with each are not followed."""
+    used = DEFINITION.replace("VALUE", "local.v0")
+    for text in (
+        chain(expression, 0, expression.replace("NEXT", "local.v0")),
+        chain(expression, 1, "upper(local.v0)"),
+        chain(expression, 200, '"x"'),
+    ):
+        (container,), _ = find_containers(sources({"main.tf": text + used}))
+        assert container.name in ("", "${local.v0}")
+        assert container.other_sources
+    calls = [
+        count_calls(partial(find_containers, sources({"main.tf": chain(expression, count, '"x"') + used})))
+        for count in (24, 40)
+    ]
+    assert calls[1] < 2.5 * calls[0]
+
+
+def test_a_few_local_values_of_each_other_are_followed() -> None:
+    """A text that one has several times is one that Terraform has too."""
+    used = DEFINITION.replace("[VALUE]", "[]").replace("VALUE)", "[])").replace("VALUE", "local.v0")
+    text = chain('join("", [NEXT, NEXT])', 3, '"x"') + used.replace("for_each              = toset([])", "")
+    (container,), unreadable = find_containers(sources({"main.tf": text}))
+    assert (container.name, container.obstacle, unreadable) == ("x" * 8, "", ())
+
+
+def test_variables_and_templates_made_of_each_other_come_to_an_end() -> None:
+    """Terraform refuses both."""
+    variables = """
+terraform {
+  backend "s3" {}
+}
+variable "a" { default = format("%s", var.b) }
+variable "b" { default = format("%s", var.a) }
+"""
+    used = DEFINITION.replace("VALUE", "var.a")
+    (container,), _ = find_containers(sources({"main.tf": variables + used}))
+    assert container.name == "${var.a}"
+    template = """
+data "template_file" "a" {
+  template = data.template_file.a.rendered
+}
+resource "aws_ecs_task_definition" "api" {
+  container_definitions = data.template_file.a.rendered
+}
+"""
+    containers, (sentence,) = find_containers(sources({"main.tf": template}))
+    assert not containers
+    assert "data.template_file.a.rendered on line 6, which is not followed" in sentence
+
+
+def test_modules_that_call_each_other_come_to_an_end() -> None:
+    """Terraform refuses them; each call counts once."""
+    calls = "".join(
+        f'module "m{number}" {{\n  source = "../SOURCE"\n  name = "${{var.name}}-{number}"\n}}\n' for number in range(4)
+    )
+    texts = {
+        "infra/main.tf": calls.replace("SOURCE", "a").replace("var.name", "local.name"),
+        "a/main.tf": MODULE + calls.replace("SOURCE", "b"),
+        "b/main.tf": MODULE + calls.replace("SOURCE", "a"),
+    }
+    assert count_calls(partial(find_containers, sources(texts))) < 200_000
+
+
+def test_the_value_of_doubling_local_values_is_unknown(tmp_path: Path) -> None:
+    """A text of 2 to the power of 40 letters does not fit into the memory of any machine."""
+    (tmp_path / "main.tf").write_text(chain('"${NEXT}${NEXT}"', 40, '"x"'))
+    files = TerraformFiles(tmp_path)
+    result = Module(Stack(files, tmp_path, ""), tmp_path, files.folder(tmp_path), {}).local("v0")
+    assert result is not None
+    assert reasons(result.value) == ("local.v0 refers to itself, or is made of too many others",)
