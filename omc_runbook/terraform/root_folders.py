@@ -44,11 +44,12 @@ def of_others(roots: Roots, values: Collection[Path], environment: str) -> set[P
     """
     own = {root for root in roots if is_called(root, environment)}
     shared = "" if own or means_production(environment) else SHARED
+    beginning = "" if own else _at_beginning(environment)
     words = {root: _words(root, roots) for root in roots.keys() - own if not _has_values(root, values, environment)}
     others = {
         root
         for root, meanings in words.items()
-        if not all(name == shared or _is_alike(name, environment) for name in meanings.values())
+        if not all(name in (shared, beginning) or _is_alike(name, environment) for name in meanings.values())
         or (not any(map(environment_at_end, meanings)) and _is_among_environments(root, roots))
     }
     return others | _of_other_regions({root: words[root] for root in words.keys() - others})
@@ -81,9 +82,9 @@ def beside_own(roots: Collection[Path], every: Collection[Path], environment: st
 def examples(roots: Collection[Path], environments: Collection[str], modules: Collection[Path] = ()) -> set[Path]:
     """Those that only try a module out, as examples/dev; so does test, unless that is one of several environments.
 
-    So is a module of an example's own. What an environment is called is no example, nor test for shop-test.
+    So is a module of an example's own. What an environment is called is no example, nor test for shop-test or test-app.
     """
-    names = {*environments, *map(environment_at_end, environments)}
+    names = {*environments, *map(environment_at_end, environments), *map(_at_beginning, environments)}
     words = _EXAMPLES - names
     found = {root for root in roots if not words.isdisjoint(root.parts)}
     tests = {root for root in roots if not _TEST.isdisjoint(root.parts)}
@@ -123,6 +124,12 @@ def _meaning(folder: str, beside: Collection[str]) -> str:
 def _is_alike(meaning: str, environment: str) -> bool:
     """Whether a folder's environment is this one, but for a region, a number or a project's name."""
     return meaning in {environment_at_end(environment), *aliases(environment)} or environment in aliases(meaning)
+
+
+def _at_beginning(environment: str) -> str:
+    """The environment that a name's first word alone means, where a project may have that too: test for test-app."""
+    first, _ = first_word(environment)
+    return "" if first in _NO_PROJECT or environment_at_end(environment) else environment_in(first)
 
 
 def _beside(root: Path, at: int, roots: Collection[Path]) -> set[str]:

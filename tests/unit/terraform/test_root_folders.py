@@ -52,6 +52,10 @@ from omc_runbook.terraform.root_folders import beside_own, examples, of_others, 
         ("production", "nonprod-app infra", "nonprod-app"),
         ("staging", "nonprod-app", ""),
         ("production", "shop-prod shop-non-live", "shop-non-live"),
+        ("test-app", "infra/test infra/dev", "infra/dev"),
+        ("test-app", "infra/test infra/test-app", "infra/test"),
+        ("test-prod", "infra/test infra/core", "infra/test"),
+        ("prod-app", "infra/prod infra/core", "infra/prod"),
     ],
 )
 def test_a_folder_is_another_environments_by_its_name(environment: str, roots: str, others: str) -> None:
@@ -98,6 +102,8 @@ def test_one_of_several_regions_is_the_environments(roots: str, expected: str) -
         ("env/example example/x", "example staging", ""),
         ("infra/test infra/core examples/x", "shop-test", "examples/x"),
         ("infra/test infra/core", "test-eu", ""),
+        ("infra/test infra/core", "test-app", ""),
+        ("infra/test infra/core", "prod-app", "infra/test"),
         ("", "", ""),
     ],
 )
