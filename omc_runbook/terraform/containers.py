@@ -34,6 +34,7 @@ from omc_runbook.terraform.hcl_template import (
 )
 from omc_runbook.terraform.modules import Folders, folders_of, foreign_calls, is_absent, source_of
 from omc_runbook.terraform.texts import Loop, read_name, read_text, resolve, uses_loop
+from omc_runbook.textfile.conflict import conflict_lines
 from omc_runbook.textfile.file import SourceFile
 
 DEFINITION, SERVICE = "aws_ecs_task_definition", "aws_ecs_service"
@@ -49,6 +50,7 @@ _RENDERED = re.compile(r"data\.template_file\.([\w-]+)\.rendered")
 _SECRETS = re.compile(r"(?i)(?:\A|_)secrets\Z|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
 _SEVERAL_CONTAINERS = re.compile(r"(?i)(?:containers?|definitions?|services?)\Z")
 _ECS = re.compile(r"(?i)ecs|fargate|container|task|service")
+_NOT_JSON = "is not plain JSON"
 _IGNORING = ("ignore_task_definition_changes", "ignore_changes_task_definition")
 """Arguments of public modules by which their service ignores new revisions."""
 _NAMES = ("name", "container_name", "service_name")
@@ -344,14 +346,15 @@ class _Text:
     """What it is as an expression; None where it is not plain JSON."""
     variables: Loop = field(default_factory=dict)
     """The texts of the template's variables, by name."""
-    why: str = "which is not plain JSON"
+    why: str = f"which {_NOT_JSON}"
     """Why it is none, as in: templatefile() on line 3, which is …."""
 
 
 def _text_of(node: Node, folder: Folder) -> _Text | None:
     """The text of container definitions that are not encoded from an expression; None for any other expression."""
     if node.kind == "heredoc":
-        return _Text(read_heredoc(node, _without_encoding))
+        why = _conflict_in(node.file, node.line, node.line + node.source.count("\n"))
+        return _Text(read_heredoc(node, _without_encoding), why=f"which {why or _NOT_JSON}")
     if node.kind == "string" and node.file.name.endswith(JSON):
         return _Text(read_json(node.file, node.start + 1, node.end - 1, _without_encoding))
     call, variables = _template_call(node, folder)
@@ -368,13 +371,20 @@ def _text_of(node: Node, folder: Folder) -> _Text | None:
 
     texts = {name: read_name(each, folder) for name, each in members.items()}
     plain = {name: each for name, each in texts.items() if each and is_literal(each)}
-    why = f"whose file {template.name} is not plain JSON"
-    if any(template.text[start] == "%" for start, _ in sequences(template.text)):
+    conflict = _conflict_in(template)
+    why = f"whose file {template.name} {conflict or _NOT_JSON}"
+    if not conflict and any(template.text[start] == "%" for start, _ in sequences(template.text)):
         why = (
             f"whose file {template.name} has %{{ for }} or %{{ if }}: such a list is followed where the template has it"
             " as ${jsonencode(secrets)}, and templatefile() is given secrets"
         )
     return _Text(read_json(template, 0, len(template.text), value), plain, why)
+
+
+def _conflict_in(file: SourceFile, first: int = 1, last: int | None = None) -> str:
+    """Why JSON between two lines of a file is none, where git has marked a merge conflict in it; "" for none."""
+    lines = [line for line in conflict_lines(file.text) if first <= line and (last is None or line <= last)]
+    return f"has an unresolved merge conflict at line {lines[0]}" if lines else ""
 
 
 def _follow_text(node: Node, folder: Folder) -> Node:

@@ -724,6 +724,14 @@ REFUSED: dict[str, tuple[str, str]] = {
         HEREDOC % ("EOF", ",", "EOF"),
         "its container definitions are a heredoc on line 2, which is not plain JSON.",
     ),
+    "a merge conflict in a heredoc": (
+        HEREDOC % ("EOF", "\n<<<<<<< HEAD\n=======\n,\n>>>>>>> other\n", "EOF"),
+        "its container definitions are a heredoc on line 2, which has an unresolved merge conflict at line 12.",
+    ),
+    "a merge conflict elsewhere": (
+        HEREDOC % ("EOF", ",", "EOF") + "/*\n<<<<<<< HEAD\n*/\n",
+        "its container definitions are a heredoc on line 2, which is not plain JSON.",
+    ),
     "secrets put into a heredoc": (
         HEREDOC % ("EOF", ',\n      "secrets": ${jsonencode(var.secrets)}', "EOF"),
         "its secrets are var.secrets on line 12.",
