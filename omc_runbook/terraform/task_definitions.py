@@ -87,8 +87,8 @@ class TaskDefinitions:
         What values give that may be another environment's is unknown.
         """
         owners = self.owners(environment, environments)
-        own_files, unclear = files_of(self.files, owners), owners.unclear_values
-        files = without_examples(self.files, owners)
+        files, unclear = without_examples(self.files, owners), owners.unclear_values
+        own_files = _applied(files, owners)
         has_own_values = not unclear and {each for each in self.files if each.name.endswith(VALUES)}.issubset(own_files)
         if has_own_values and files == self.files and all(each.is_clear for each in self.containers):
             return self
@@ -278,7 +278,12 @@ def files_of(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceF
 
     `owners` are of the same files, but for the references that were added to these.
     """
-    environment, files = owners.environment, without_examples(files, owners)
+    return _applied(without_examples(files, owners), owners)
+
+
+def _applied(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceFile, ...]:
+    """The same of files without those of examples."""
+    environment = owners.environment
     applied = (file for file in files if file.name not in owners.other_values and owners.applies(file.name))
     own_files = tuple(applied) or files
     # A .tfvars does not make the folder that it is for another environment's.
