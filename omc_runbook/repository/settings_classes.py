@@ -180,6 +180,7 @@ class Classes:
         self._constants: dict[str, ast.expr] = {}
         self._clashing: set[str] = set()
         self._values: dict[str, object] = {}
+        self._lineages: dict[str, list[ast.ClassDef]] = {}
         self._shared_options: dict[str, dict[str, object]] = {}
         self._options_by_class: dict[str, Mapping[str, object]] = {}
         self._other_sources_by_class: dict[str, tuple[Mapping[tuple[str, ...], bool], str]] = {}
@@ -243,13 +244,17 @@ class Classes:
         bare = node.value if isinstance(node, ast.Subscript) else node
         return self.imported_names.get(bare.id, bare.id) if isinstance(bare, ast.Name) else last_name(bare)
 
-    def lineage(self, name: str, below: tuple[str, ...] = ()) -> list[ast.ClassDef]:
-        """A class and its base classes in the file, the nearest first."""
-        if name not in self.nodes or name in below:
+    def lineage(self, name: str) -> list[ast.ClassDef]:
+        """A class and its base classes in the file, the nearest first; found once for each class."""
+        if name not in self.nodes:
             return []
-        node = self.nodes[name]
-        above = [each for base in node.bases for each in self.lineage(self.name(base), (*below, name))]
-        return [node, *reversed(dict.fromkeys(reversed(above)))]
+        if name not in self._lineages:
+            node = self.nodes[name]
+            # A class that derives from itself, which Python refuses, finds this.
+            self._lineages[name] = [node]
+            above = [each for base in node.bases for each in self.lineage(self.name(base)) if each is not node]
+            self._lineages[name] = [node, *reversed(dict.fromkeys(reversed(above)))]
+        return [*self._lineages[name]]
 
     @property
     def is_pydantic_1(self) -> bool:

@@ -36,6 +36,17 @@ def source(text: str) -> SourceFile:
     return SourceFile(Path("checkout") / CONFIG, CONFIG, text.encode())
 
 
+def test_classes_that_share_their_bases_are_each_followed_once() -> None:
+    """Where two have the same two bases, level by level, the ways to the first one double with each level."""
+    pairs = "".join(
+        f"class {side}{level}({f'L{level - 1}, R{level - 1}' if level else 'BaseSettings'}):\n    {side}_{level}: str\n"
+        for level in range(20)
+        for side in "LR"
+    )
+    found = parse_settings(source(f"{IMPORTS}{pairs}class Settings(L19, R19):\n    A: str\n"))
+    assert {each.name for each in found.fields} == {"A", *(f"{side}_{level}" for side in "LR" for level in range(20))}
+
+
 def test_a_file_is_walked_through_once() -> None:
     """Its imports, calls, names and constants are found on one way through it; a walk takes a call for each node."""
     file = source(f"{HEAD}    A: int = 1\n    B: str = Field(default='')\n")
