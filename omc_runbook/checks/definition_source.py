@@ -14,9 +14,10 @@ from omc_runbook.model.aws_names import Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.containers import VARIABLE, TerraformContainer, most_frequent
+from omc_runbook.terraform.container import TerraformContainer
 from omc_runbook.terraform.hcl_json import is_synthesized
 from omc_runbook.terraform.program import TERRAFORM
+from omc_runbook.terraform.reference_places import VARIABLE, most_frequent
 
 GUIDE_FILE = "infrastructure/terraform/modules/ecs/main.tf"
 _ARN = f"${{var.{VARIABLE}}}"

@@ -33,9 +33,9 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.containers import VARIABLE as SECRETS_ARN
 from omc_runbook.terraform.environment_files import named_after
 from omc_runbook.terraform.hcl_template import is_literal
+from omc_runbook.terraform.reference_places import VARIABLE as SECRETS_ARN
 
 check = Family(
     "drift",

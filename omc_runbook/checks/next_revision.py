@@ -16,7 +16,7 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.value_from import Reference, named_among, parse, split_suffix
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.containers import ContainerVariable, TerraformContainer
+from omc_runbook.terraform.container import ContainerVariable, TerraformContainer
 from omc_runbook.terraform.environment_files import named_after
 from omc_runbook.terraform.hcl import Node
 from omc_runbook.terraform.hcl_template import fields_of, fits, interpolations, is_literal

@@ -20,7 +20,7 @@ from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.containers import ContainerVariable, TerraformContainer
+from omc_runbook.terraform.container import ContainerVariable, TerraformContainer
 from omc_runbook.terraform.hcl_template import fits, is_literal, replace_interpolations
 from omc_runbook.terraform.secret_versions import SecretVersion, find_own
 from omc_runbook.terraform.services import DeclaredService

@@ -1,21 +1,17 @@
-"""The containers of Terraform's task definitions as syntax nodes, and where a reference can be added to each."""
+"""The containers of Terraform's task definitions, found in its files."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
-from omc_runbook.model.grouping import grouped
-from omc_runbook.terraform.data_files import DataFile
-from omc_runbook.terraform.for_expressions import MAPS, collection_of, content_of, entries_of, is_filtered, origin_of
+from omc_runbook.terraform.container import ContainerVariable, TerraformContainer
+from omc_runbook.terraform.for_expressions import MAPS, content_of, entries_of, is_filtered, origin_of
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import (
     DEEPEST,
-    SOURCES,
-    VALUES,
     Folder,
     ListPart,
     describe,
@@ -23,7 +19,7 @@ from omc_runbook.terraform.hcl_folder import (
     find_member,
     find_value,
 )
-from omc_runbook.terraform.hcl_json import JSON, is_synthesized
+from omc_runbook.terraform.hcl_json import JSON
 from omc_runbook.terraform.hcl_template import (
     is_literal,
     only_expression,
@@ -33,15 +29,12 @@ from omc_runbook.terraform.hcl_template import (
     split_value_from,
 )
 from omc_runbook.terraform.modules import Folders, folders_of, foreign_calls, is_absent, source_of
+from omc_runbook.terraform.reference_places import with_places
 from omc_runbook.terraform.texts import Loop, read_name, read_text, resolve, uses_loop
 from omc_runbook.textfile.conflict import conflict_lines
 from omc_runbook.textfile.file import SourceFile
 
 DEFINITION, SERVICE = "aws_ecs_task_definition", "aws_ecs_service"
-VARIABLE = "secrets_arn"
-"""The Terraform variable of the secret's ARN, if no reference shows another."""
-SEVERAL = "it references several secrets equally often"
-
 VALUE_FROM = ("valueFrom", "value_from")
 """How an element names its valueFrom: as ECS does, or as variables of modules do."""
 
@@ -55,142 +48,6 @@ _IGNORING = ("ignore_task_definition_changes", "ignore_changes_task_definition")
 """Arguments of public modules by which their service ignores new revisions."""
 _NAMES = ("name", "container_name", "service_name")
 """The members of an object that name its container, in a module's arguments."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContainerVariable:
-    """A container's variable: its name, its valueFrom, its element, and the list of that."""
-
-    variable: str
-    value_from: str
-    """As in ${var.secrets_arn}:KEY::; "" for an expression that is not a string."""
-    element: Node
-    list: Node
-    certain: bool
-    """Whether it is unconditional."""
-    origin: Node
-    """The expression in whose folder its base means something: the for expression that writes it, else its element."""
-
-    @cached_property
-    def base(self) -> str:
-        """The expression of the secret's ARN in the valueFrom; "" if it has no key."""
-        return split_value_from(self.value_from)[0]
-
-    @cached_property
-    def key(self) -> str:
-        """The key of the secret's JSON in the valueFrom; "" if it has none."""
-        return split_value_from(self.value_from)[1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TerraformContainer:
-    """A container of a task definition, with the syntax nodes of its variables."""
-
-    folder: Folder = field(repr=False)
-    definition: str
-    """Its address in Terraform: aws_ecs_task_definition.backend."""
-    name: str
-    node: Node
-    """Its object; the last one if it is merged from several."""
-    json: bool
-    references: tuple[ContainerVariable, ...] = ()
-    plain_variables: tuple[ContainerVariable, ...] = ()
-    """Those in its environment, of which only the names are used."""
-    has_secrets: bool = False
-    lists: tuple[Node, ...] = ()
-    """The lists or maps that a reference can be added to, the best first; a for expression stands for its own."""
-    other_sources: tuple[str, ...] = ()
-    """Expressions that may add references and cannot be read, in words."""
-    base: str = ""
-    """The expression of the secret's ARN in its references."""
-    obstacle: str = ""
-    """Why `add_reference` cannot add a reference, as a clause; "" if it can."""
-    shared_list: Node | None = None
-    """The list that its definition shares with others, where only that keeps a reference from it."""
-    sharers: frozenset[str] = frozenset()
-    """The names of the others' containers that get whatever is added to that list."""
-    family: str = ""
-    """The family of its definition, with interpolations of what is not certain; "" where it is not written here."""
-    block_folder: str = ""
-    """The folder of its definition."""
-    may_be_absent: bool = False
-    """Whether its definition has a count, or a for_each, that is not known, so that there may be none of it."""
-    is_deployed_apart: bool = False
-    """Whether its services ignore new revisions (ignore_changes), so that an apply registers one and deploys none."""
-
-    @property
-    def root(self) -> str:
-        """The name of a file of the folder in which Terraform is applied for it; its own file's where none calls it."""
-        return self.folder.root.files[0].name if self.folder.call else self.file
-
-    @property
-    def file(self) -> str:
-        """The name of its file."""
-        return self.node.file.name
-
-    @property
-    def line(self) -> int:
-        """The line of its object, counted from 1."""
-        return self.node.line
-
-    @property
-    def environment(self) -> tuple[str, ...]:
-        """The names of its plain variables."""
-        return tuple(each.variable for each in self.plain_variables)
-
-    @property
-    def address(self) -> tuple[str, str]:
-        """Its folder and definition, unique in a checkout but for the calls of a module."""
-        return self.block_folder, self.definition
-
-    def together(self, names: Collection[str]) -> TerraformContainer:
-        """The container, with the list that it shares where all that share it are among these names."""
-        if self.shared_list is None or not self.sharers <= {*names}:
-            return self
-        return replace(self, lists=(self.shared_list,), obstacle="", shared_list=None)
-
-    @property
-    def target(self) -> Node:
-        """What a reference is added to: its best list, or its object."""
-        return self.lists[0] if self.lists else self.node
-
-    @property
-    def is_template(self) -> bool:
-        """Whether `target` is in a template, which has names of its own."""
-        return not self.target.file.name.endswith((*SOURCES, *VALUES))
-
-    @cached_property
-    def scope(self) -> Folder:
-        """The folder that `target` is in."""
-        return self.folder.scope(self.target)
-
-    def has_at_target(self, ref: ContainerVariable) -> bool:
-        """Whether the expression by which a reference names the secret means the same where `target` is."""
-        return ref.element.file.name == self.target.file.name if self.is_template else self.scope.has(ref.origin)
-
-    def can_use(self, ref: ContainerVariable) -> bool:
-        """Whether a new reference can name the secret by the expression of one of the container's own.
-
-        An expression means something only in the folder that it is in; a for expression takes it from where it is.
-        """
-        is_kept = self.target.kind == "for" or not self.lists
-        return (is_kept and not self.is_template) or is_literal(ref.base) or self.has_at_target(ref)
-
-    @property
-    def not_at_target(self) -> str:
-        """Why no reference can be added where only another folder has an expression of the secret, as a clause."""
-        elsewhere = [each for each in self.references if each.base and not self.can_use(each)]
-        ref = next((each for each in elsewhere if each.base == self.base), elsewhere[0])
-        file, target = ref.origin.file.name, self.target
-        return (
-            f"what {file} calls the secret, {ref.base}, does not mean the same in {target.file.name}, where the list on"
-            f" line {target.line} needs the secret's ARN"
-        )
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether it, its name and all that it gets are in its own folder, without variables."""
-        return not (self.obstacle or self.other_sources or self.may_be_absent) and is_literal(self.name)
 
 
 @dataclass
@@ -224,8 +81,7 @@ def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[TerraformConta
     folders = folders_of(files)
     for folder in folders.values():
         result = _choose(folder, folders)
-        with_base = [replace(each, base=_base(each, result.containers)) for each in result.containers]
-        containers += [_find_obstacle(each, with_base, result.uncertain_locals) for each in with_base]
+        containers += with_places(result.containers, result.uncertain_locals)
         unreadable += [*map(str, folder.broken.values()), *result.unreadable]
     return tuple(containers), tuple(unreadable)
 
@@ -496,103 +352,6 @@ def _with_secrets(container: TerraformContainer, variable_list: _VariableList, v
         other_sources=other_sources,
         obstacle="" if lists else f"its secrets are {describe_in(folder, folder.follow(value))}",
     )
-
-
-def _base(container: TerraformContainer, others: list[TerraformContainer]) -> str:
-    """The most frequent expression of the secret's ARN in its best list, else in the container, definition or file."""
-    target = container.target
-    best = [each.position for each in container.lists[:1]]
-    has_base = any(each.base for each in container.references)
-
-    def groups() -> Iterator[list[ContainerVariable]]:
-        own = [each for each in container.references if container.can_use(each)]
-        yield [each for each in own if collection_of(target, container.folder).encloses(each.element)]
-        yield [each for each in own if each.list.position in best]
-        yield own
-        if has_base and not any(each.base for each in own):
-            return
-        all_variables = [
-            (each.address, variable)
-            for each in others
-            for variable in each.references
-            if _is_global(variable) and container.has_at_target(variable)
-        ]
-        yield [variable for address, variable in all_variables if address == container.address]
-        yield [variable for _, variable in all_variables if variable.element.file.name == container.file]
-
-    for group in groups():
-        bases = [each.base for each in group if each.base]
-        if base := most_frequent(bases):
-            return base
-        has_base = has_base or bool(bases)
-    if has_base or not all(each.value_from for each in container.references):
-        return ""
-    return f"${{var.{VARIABLE}}}" if container.scope.declares(VARIABLE) and not container.is_template else ""
-
-
-def most_frequent(texts: Iterable[str]) -> str:
-    """The text that occurs most often; "" where none does, or several do equally often."""
-    (first, most), (_, next_most) = [*Counter(texts).most_common(2), ("", 0), ("", 0)][:2]
-    return first if most > next_most else ""
-
-
-def _is_global(variable: ContainerVariable) -> bool:
-    """Whether the expression of the secret's ARN means the same elsewhere in the file."""
-    return not any(word in variable.base for word in ("each.", "count.", "self."))
-
-
-def _find_obstacle(
-    container: TerraformContainer, others: list[TerraformContainer], uncertain_locals: set[tuple[str, str]]
-) -> TerraformContainer:
-    """The container with the lists that no other definition uses, and the reason why no reference can be added."""
-    folder, first = container.folder, container.lists[:1]
-    broken = next(iter(folder.broken), "")
-    obstacle = f"{broken} beside it cannot be read as HCL" if broken else container.obstacle
-    targets = [collection_of(node, folder).file for node in container.lists or (container.node,)]
-    if not obstacle and all(isinstance(file, DataFile) for file in targets):
-        obstacle = f"its list is in {targets[0].name}, which is read and not edited"
-    if synthesized := next((file.name for file in targets if is_synthesized(file)), ""):
-        obstacle = f"cdktf synth makes {synthesized} again from the code of CDK for Terraform"
-    if obstacle:
-        return replace(container, lists=(), obstacle=obstacle)
-    foreign = [each for each in others if each.address != container.address]
-    owners = grouped(
-        (collection_of(node, each.folder).position, each) for each in foreign for node in (*each.lists, each.node)
-    )
-    edited = tuple(node for node, file in zip(container.lists, targets, strict=False) if not isinstance(file, DataFile))
-    container = replace(container, lists=edited)
-    lists_or_node = container.lists if container.has_secrets else (container.node,)
-    uncertain = {name for name, definition in uncertain_locals if definition != container.definition}
-    shared = [_shared_with(collection_of(node, folder), folder, owners, uncertain) for node in lists_or_node]
-    if all(shared):
-        sharing = owners.get(collection_of(lists_or_node[0], folder).position, ()) if container.has_secrets else ()
-        common = container.lists[0] if sharing and container.base else None
-        names = frozenset(each.name for each in sharing)
-        return replace(container, lists=(), obstacle=shared[0], shared_list=common, sharers=names)
-    lists = tuple(node for node, other in zip(container.lists, shared, strict=False) if not other)
-    container = replace(container, lists=lists)
-    if lists[:1] != first:
-        container = replace(container, base=_base(container, others))
-    if not container.base:
-        obstacle = f'no reference nearby names the secret, and its folder has no variable "{VARIABLE}"'
-        if any(each.base for each in container.references):
-            is_usable = any(each.base and container.can_use(each) for each in container.references)
-            obstacle = SEVERAL if is_usable else container.not_at_target
-        elif not all(each.value_from for each in container.references):
-            obstacle = "the secret's ARN in its references cannot be read"
-    return replace(container, obstacle=obstacle)
-
-
-def _shared_with(
-    node: Node, folder: Folder, owners: Mapping[tuple[str, int], Sequence[TerraformContainer]], uncertain: set[str]
-) -> str:
-    """Which other task definition uses a list or object too, as a clause; "" for none."""
-    local = folder.local_of(node)
-    where = f"local.{local}" if local else f"the list on line {node.line}"
-    if other := owners.get(node.position):
-        names = " and ".join(f"container {each.name} of {each.definition}" for each in other)
-        return f"{where} is shared with {names}"
-    return f"{where} may be a part of a task definition that could not be read" if local in uncertain else ""
 
 
 @dataclass

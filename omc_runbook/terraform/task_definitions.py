@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from omc_runbook.terraform.container import TerraformContainer
 from omc_runbook.terraform.containers import (
     DEFINITION,
-    TerraformContainer,
     depends_on_callers,
     find_containers,
     loop_over_secret,

@@ -13,14 +13,8 @@ from omc_runbook.model.errors import CannotEdit, CannotFollow
 from omc_runbook.model.grouping import next_in_order
 from omc_runbook.model.value_from import named_among
 from omc_runbook.model.value_from import parse as parse_value_from
-from omc_runbook.terraform.containers import (
-    SEVERAL,
-    VALUE_FROM,
-    ContainerVariable,
-    TerraformContainer,
-    find_containers,
-    most_frequent,
-)
+from omc_runbook.terraform.container import ContainerVariable, TerraformContainer
+from omc_runbook.terraform.containers import VALUE_FROM, find_containers
 from omc_runbook.terraform.for_expressions import collection_of
 from omc_runbook.terraform.hcl import Node
 from omc_runbook.terraform.hcl_folder import DEEPEST, Folder, parse
@@ -36,6 +30,7 @@ from omc_runbook.terraform.hcl_insert import (
 )
 from omc_runbook.terraform.hcl_json import JsonString
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
+from omc_runbook.terraform.reference_places import SEVERAL, most_frequent
 from omc_runbook.terraform.secret_versions import SECRET, VERSION
 from omc_runbook.terraform.task_definitions import TaskDefinitions
 from omc_runbook.terraform.texts import read_text, resolve_fully

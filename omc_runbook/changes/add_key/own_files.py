@@ -9,7 +9,7 @@ from omc_runbook.model.environment import Environment
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings_source import CONFIG
 from omc_runbook.repository.template import NAMES
-from omc_runbook.terraform.containers import TerraformContainer
+from omc_runbook.terraform.container import TerraformContainer
 from omc_runbook.terraform.hcl_folder import SOURCES
 from omc_runbook.terraform.program import TERRAFORM
 

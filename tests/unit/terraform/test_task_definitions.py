@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from support.files import write_files as write
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
-from omc_runbook.terraform.containers import TerraformContainer
+from omc_runbook.terraform.container import TerraformContainer
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import BOM, Edit, SourceFile
