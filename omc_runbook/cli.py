@@ -547,7 +547,7 @@ def _open_streams() -> None:
             os.set_inheritable(descriptor, True)
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
         elif mode == "w":
-            streams.escape_unknown(stream)
+            streams.replace_unknown(stream)
             if streams.has_descriptor(stream):
                 setattr(sys, name, streams.open_output(stream.fileno(), stream, is_for_errors=name == "stderr"))
 

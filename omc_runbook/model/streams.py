@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("—–−─━·", "-"),
+        **dict.fromkeys("‹«", "<"),
+        **dict.fromkeys("›»", ">"),
+        **dict.fromkeys("•●★◆", "*"),
+        **dict.fromkeys("│╷╵", "|"),
+        **{"→": "->", "…": "...", "✓": "ok", "✗": "x", "×": "x", "○": "o", "═": "=", "█": "#", "░": "."},
+    }
+)
+"""What stands for a sign in an encoding that lacks it: none of quotes, which would end those of a command."""
+_ERRORS = "omc-runbook-plain"
+_RAISED = frozenset({"strict", "backslashreplace"})
+"""The handlers of errors that this one replaces: whoever starts Python may have chosen another."""
 
 
 class _Output(io.FileIO):
@@ -39,10 +55,21 @@ def has_descriptor(stream: TextIO) -> bool:
         return False
 
 
-def escape_unknown(stream: TextIO) -> None:
-    """Let a stream write characters that its encoding lacks as escapes, as Python's standard error does."""
-    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-        stream.reconfigure(errors="backslashreplace")
+def replace_unknown(stream: TextIO) -> None:
+    """Let a stream write signs that its encoding lacks as plain ones, such as -> for an arrow; letters as escapes."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors in _RAISED:
+        stream.reconfigure(errors=_ERRORS)
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    """What codecs write instead of characters that cannot be encoded, and where they go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(_PLAIN)
+    return text.encode("ascii", "backslashreplace").decode(), error.end
+
+
+codecs.register_error(_ERRORS, _replace)
 
 
 def open_output(descriptor: int, like: TextIO, is_for_errors: bool) -> TextIO:

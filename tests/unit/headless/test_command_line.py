@@ -563,16 +563,23 @@ def test_a_run_that_cannot_begin_is_exported(tmp_path: Path, monkeypatch: pytest
     assert (ended.value.code, line["ExitCode"], line["Environment"]) == (3, 2, "staging")
 
 
+@pytest.mark.parametrize(
+    ("name", "errors", "words", "code", "written"),
+    [
+        ("stdout", "strict", ["show", "verify"], 0, '- `environment="staging"` - look at'),
+        ("stderr", "backslashreplace", ["records", "Łódź — ‹KEY› → …"], 3, "\\u0141ód\\u017a - <KEY> -> ..."),
+    ],
+)
 def test_a_character_that_the_locale_lacks_changes_no_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, errors: str, words: list[str], code: int, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in cron with LANG=de_DE: what it lacks is escaped."""
-    with (tmp_path / "mail").open("w", encoding="iso-8859-1") as stream:
-        monkeypatch.setattr(sys, "stdout", stream)
+    """As in cron with LANG=de_DE: a sign that it lacks is a plain one, and a letter is escaped."""
+    with (tmp_path / "mail").open("w", encoding="iso-8859-1", errors=errors) as stream:
+        monkeypatch.setattr(sys, name, stream)
         with pytest.raises(SystemExit) as ended:
-            cli.main(["show", "verify"])
-    assert ended.value.code == 0
-    assert "\\u2014" in (tmp_path / "mail").read_text(encoding="iso-8859-1")
+            cli.main(words)
+    assert ended.value.code == code
+    assert written in (tmp_path / "mail").read_text(encoding="iso-8859-1")
 
 
 @pytest.mark.parametrize(
