@@ -65,7 +65,7 @@ def _of_secret(plan: SecretPlan) -> dict[str, str]:
         f"the ARN of {name}": plan.secret_arn,
         f"the current version of {name}": plan.base or "none",
         **target,
-        **{f"the change of {change.key} in {name}": change.action for change in plan.changed},
+        **{f"{change.key} in {name}": f"to be {change.action}" for change in plan.changed},
         **_revisions(plan.consumers),
     }
 

@@ -114,8 +114,7 @@ class PlanFile:
             if getattr(now, name) != getattr(self, name)
         ]
         for name in dict.fromkeys((*self.facts, *now.facts)):
-            before, after = self.facts.get(name, "none"), now.facts.get(name, "none")
-            found += [f"{name} is {after}, in the plan {before}"] if before != after else []
+            found += _difference(name, self.facts.get(name), now.facts.get(name))
         # Fingerprints depend on the current version: under another one, the same value has another.
         for name in dict.fromkeys((*self.fingerprints, *now.fingerprints)) if not found else ():
             is_same = self.fingerprints.get(name) == now.fingerprints.get(name)
@@ -210,6 +209,15 @@ class FiledPlan:
         plan = replace(self.plan, carried_out={"at": in_words(datetime.now(UTC)), "by": self.caller})
         with suppress(OSError):
             private_file.write(self.path, plan.to_json().encode())
+
+
+def _difference(name: str, before: str | None, after: str | None) -> tuple[str, ...]:
+    """A sentence on a fact that is otherwise now than in the plan; None where there is none of its name."""
+    if before == after:
+        return ()
+    if before is None:
+        return (f"not in the plan: {name} ({after})",)
+    return (f"only in the plan: {name} ({before})" if after is None else f"{name} is {after}, in the plan {before}",)
 
 
 def _is_flat(table: Mapping[str, object]) -> bool:

@@ -155,7 +155,7 @@ def test_what_has_changed_meanwhile_is_named(path: Path) -> None:
         snapshot,
         {key: NewValue(Masked(secrets.token_hex(32), key), "file new.env") for key in ("SECRET_KEY", "SMTP_PASSWORD")},
     )
-    assert f"the change of SECRET_KEY in {name} is changed, in the plan none" in refused(snapshot, both)
+    assert f"not in the plan: SECRET_KEY in {name} (to be changed)" in refused(snapshot, both)
     newer = with_service(snapshot, "worker", task_definition_arn="arn:aws:ecs:x:1:task-definition/worker:9")
     assert "the task definition of worker is arn:aws:ecs:x:1:task-definition/worker:9" in refused(
         newer, replace(an_update(snapshot), consumers=tuple(s for s in newer.services if s.name != "frontend"))
@@ -254,12 +254,13 @@ def test_what_is_otherwise_is_named_whichever_plan_has_more(path: Path) -> None:
     review(snapshot, an_update(snapshot), chosen(path))
     plan = PlanFile.from_json(path.read_text())
     more = replace(plan, facts={**plan.facts, "extra": "1"})
-    assert plan.differences(more) == ("extra is 1, in the plan none",)
-    assert more.differences(plan) == ("extra is none, in the plan 1",)
+    assert plan.differences(more) == ("not in the plan: extra (1)",)
+    assert more.differences(plan) == ("only in the plan: extra (1)",)
+    assert more.differences(replace(more, facts={**plan.facts, "extra": "2"})) == ("extra is 2, in the plan 1",)
     more = replace(plan, fingerprints={**plan.fingerprints, "KEY": "1"})
     assert plan.differences(more) == more.differences(plan) == ("KEY is not the one in the plan",)
     newer = replace(more, facts={**plan.facts, "extra": "1"})
-    assert plan.differences(newer) == ("extra is 1, in the plan none",), "the fingerprint has changed with it"
+    assert plan.differences(newer) == ("not in the plan: extra (1)",), "the fingerprint has changed with it"
     more = replace(plan, steps=(*plan.steps, "Extra."))
     assert plan.differences(more) == ("not in the plan: Extra.",)
     assert more.differences(plan) == ("only in the plan: Extra.",)
