@@ -440,10 +440,15 @@ def records(
     where one could not be read.
     """
     from omc_runbook.headless import overview, places, schedules, terminal
+    from omc_runbook.model.suggestions import at_home, exists
 
     if place and context.get_parameter_source("record") is not click.core.ParameterSource.DEFAULT:
         raise UsageError("PLACE and --record mean the same: name one of them.")
     address = place or record
+    if place and re.match(r"\w+=", place) and not exists(at_home(place)):
+        # It may have a value.
+        name = place.partition("=")[0]
+        raise UsageError(f"{name}=… is no folder: a parameter stands after -p here, as in -p runbook_toml PATH.")
     toml = _values(parameters, (), {"runbook_toml": ""}, "records")["runbook_toml"]
     found = places.find(address, runbook_toml=toml)
     if opens + checks + prunes > 1 or (applies and not prunes):

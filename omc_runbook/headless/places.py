@@ -57,7 +57,7 @@ def find(address: str, environment: str = "local", runbook_toml: str = "") -> Re
     `environment.load` does.
     """
     if not address.startswith(SCHEME):
-        if not address.strip() or _ELSEWHERE.match(address):
+        if not address.strip() or _ELSEWHERE.match(address) or "\0" in address:
             problem = f'"{address}" is not a place for records' if address.strip() else "--record is empty"
             raise UsageError(f"{problem}: name a folder, or s3://BUCKET/PREFIX. Nothing was read.")
         return RecordPlace(at_home(address))

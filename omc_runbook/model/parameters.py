@@ -163,6 +163,9 @@ def convert(name: str, text: str, kind: str) -> Any:
         if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
             raise UsageError(f'"{name}" must be an integer.')
         return int(text)
+    if "\0" in text:
+        # As in a plan's file, or a notebook: no command line has one, and no variable or path can.
+        raise UsageError(f'The value of "{name}" has the character NUL: pass plain text.')
     return or_empty(text)
 
 

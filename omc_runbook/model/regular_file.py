@@ -24,6 +24,9 @@ def read(path: Path, largest: int = LARGEST) -> bytes:
 
     Raises OSError, also for a folder, and NotRegular for a pipe or a device.
     """
+    if "\0" in str(path):
+        # open() raises a ValueError for it, and a configuration or a plan's file may have it as an escape.
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     # open() itself refuses a folder; in a descriptor of one that it is given, it would leave that open.
     with open(path, "rb", opener=_open_without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -70,6 +70,9 @@ def test_binary_characters_are_refused_and_not_repeated() -> None:
     with pytest.raises(UsageError, match=r"error_text.* UTF-8") as refused:
         check(notebook, [("error_text", "pasted\udcff")])
     assert "pasted" not in str(refused.value)
+    with pytest.raises(UsageError, match=r'"error_text" has the character NUL') as refused:
+        check(notebook, [("error_text", "pasted\0")])
+    assert "pasted" not in str(refused.value)
 
 
 @pytest.mark.parametrize("id", [str(uuid.uuid4()), str(uuid.uuid4()).upper(), secrets.token_hex(32)])

@@ -34,6 +34,8 @@ def test_no_more_than_one_byte_beyond_the_largest_is_read(tmp_path: Path) -> Non
 def test_what_is_no_regular_file_is_refused_and_closed(tmp_path: Path) -> None:
     """A folder, a pipe that nobody writes to, and a device; no descriptor is left of any."""
     os.mkfifo(pipe := tmp_path / "pipe")
+    with pytest.raises(FileNotFoundError):
+        regular_file.read(tmp_path / "\0")
     before = len([*Path("/dev/fd").iterdir()])
     for path, reason in ((tmp_path, "Is a directory"), (pipe, "it is a pipe or"), (Path("/dev/zero"), "or a device")):
         with pytest.raises(OSError, match=reason):
