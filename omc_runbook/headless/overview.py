@@ -50,7 +50,7 @@ def prune(folder: Path, applies: bool, runbook_toml: str) -> Iterator[str]:
     if not is_folder(folder):
         raise UsageError(f"{folder} is not a folder: name that of the records with --record.")
     removals = retention.plan(folder, settings, datetime.now(UTC))
-    yield from map(str, removals)
+    yield from filter(None, (*map(str, removals), kept_records.note_closed(folder)))
     if applies:
         retention.apply(removals)
         yield f"Removed: {len(removals)}."

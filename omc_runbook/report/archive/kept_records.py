@@ -13,6 +13,7 @@ from typing import Any
 from omc_runbook.model import json_text, regular_file
 from omc_runbook.model.findings import FLEET, Outcome
 from omc_runbook.model.grouping import grouped
+from omc_runbook.model.letters import listed, on_one_line
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive import seal, stems, summary, table_files
 from omc_runbook.report.archive.record import Record
@@ -73,7 +74,25 @@ def save(notebook: Any, outcome: Outcome, draft: Record, record: Record) -> Reco
 
 def folders(folder: Path) -> tuple[Path, ...]:
     """A folder of records, and those in it that have records too: fleet leaves one for each environment."""
-    return folder, *sorted(path.parent for path in folder.glob(f"*/{seal.NEWEST}"))
+    closed = _closed(folder)
+    return folder, *sorted(path.parent for path in folder.glob(f"*/{seal.NEWEST}") if path.parent not in closed)
+
+
+def _closed(folder: Path) -> tuple[Path, ...]:
+    """The folders in a folder of records into which this user may not look."""
+    below = (each for each in folder.glob("*/") if each.is_dir())
+    return tuple(sorted(each for each in below if not os.access(each, os.R_OK | os.X_OK)))
+
+
+def note_closed(folder: Path) -> str:
+    """A sentence on the folders in a folder of records into which this user may not look; "" without any."""
+    names = [each.name for each in _closed(folder)]
+    which, whose = ("Folders", "their") if names[1:] else ("Folder", "its")
+    return (
+        on_one_line(f"{which} {listed(names)} cannot be read by this user: {whose} records are not known.")
+        if names
+        else ""
+    )
 
 
 def why_unreadable(folder: Path) -> str:
@@ -136,6 +155,7 @@ def notes(
     unreadable = _count_unreadable(notebooks)
     found_notes = (
         f"{_counted(unreadable, found_records)} cannot be read by this user." if unreadable else "",
+        note_closed(folder),
         # Of one whose notebook is missing, its outcome is left.
         _note_damaged({path.with_suffix(".ipynb"): stem for path, stem in files.items()}, found_records, of_each, now),
         _note_ahead(notebooks.values(), now) if now else "",
@@ -198,13 +218,17 @@ def is_record(notebook: Path) -> bool:
 
 
 def check(folder: Path) -> list[SealState]:
-    """What became of each record in a folder and those below; raises OSError where a folder cannot be read."""
+    """What became of each record in a folder and those below, of one that is closed to this user its name.
+
+    Raises OSError where the folder itself cannot be read.
+    """
     below = [(f"{each.name}/", each) for each in folders(folder)[1:]]
-    return [
+    states = [
         replace(state, name=f"{prefix}{state.name}")
         for prefix, each in (("", folder), *below)
         for state in _check(each)
     ]
+    return states + [SealState(f"{each.name}/", "unreadable") for each in _closed(folder)]
 
 
 def _check(folder: Path) -> list[SealState]:

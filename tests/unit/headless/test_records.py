@@ -141,6 +141,23 @@ def test_records_of_a_fleet_are_below(folder: Path, capsys: pytest.CaptureFixtur
     assert 'href="production/verify-production-20260701T040000Z.html"' in (folder / "index.html").read_text()
 
 
+def test_a_folder_that_is_closed_to_this_user_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment would else be all right by its absence: --check ends with 2, and each other way names it."""
+    keep(folder / "production", an_outcome(environment="production"))
+    (folder / "empty").mkdir()
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "production" and allowed(path, mode))
+    note = "Folder production cannot be read by this user: its records are not known."
+    code, out, error = ended_with(capsys, "records")
+    assert (code, error) == (0, f"{note}\n") and "verify on production" not in out
+    assert f"<p>{note}</p>" in overview.write(folder).read_text()
+    code, out, _ = ended_with(capsys, "records", "--check")
+    assert code == 2 and out.endswith("unreadable  production/\n2 intact, 1 unreadable.\n")
+    assert f"{note}\nTo be removed: 1." in ended_with(capsys, "records", "--prune")[1]
+
+
 @pytest.mark.parametrize("text", ["null", "[]", "[" * 200_000, '{"environment": [], "findings": [], "changes": []}'])
 def test_a_damaged_record_stops_nothing(text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The next run keeps its record and makes the index page; the record is listed as its notebook says it ended."""
