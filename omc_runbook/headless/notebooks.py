@@ -140,13 +140,15 @@ def describe(name: str) -> Description:
 def applying_command(name: str, parameters: Mapping[str, str], options: Iterable[str] = ()) -> str:
     """The command line that applies the plan of a run with these parameters, from its file where that is written.
 
-    A text that was pasted is not repeated: it decides what is read first, and no plan is made of it.
+    A text that was pasted is not repeated: it decides what is read first, and no plan is made of it. Beside a plan's
+    file, a parameter at its default chooses nothing.
     """
     others = {key: text for key, text in parameters.items() if key not in {"apply", "confirm", *PASTED}}
     names = {others.get("environment", ""), *others.get("environments", "").replace(",", " ").split()}
     if path := others.get("plan_to") or others.get("plan_from"):
-        places = PLACES if others.get("plan_from") else ()
-        others = {"plan_from": path, **{name: text for name, text in others.items() if name in places and text}}
+        declared = describe(name).parameters if others.get("plan_from") else ()
+        chosen = {each.name for each in declared if each.default != literal(others.get(each.name, ""))} & PLACES
+        others = {"plan_from": path, **{each: text for each, text in others.items() if each in chosen and text}}
     confirm = {"confirm": CONFIRMED} if CONFIRMED in names else {}
     words = (word for pair in (others | {"apply": "true"} | confirm).items() for word in ("-p", *pair))
     return command("omc-runbook", "run", name, *words, *options)

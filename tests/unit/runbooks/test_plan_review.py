@@ -392,6 +392,15 @@ def test_a_plan_has_each_parameter_of_its_notebook(runbook: str) -> None:
     assert len(names) == len({*names}) and {**found.values} == values and [*found.values] == names
 
 
+def test_beside_a_plan_stands_no_parameter_at_its_default() -> None:
+    """It chooses nothing: the command has the file, and the place of what the plan was made with."""
+    pairs = {"plan_from": "plan.json", "environment": "staging", "values_from": "renew", "runbook_toml": "own.toml"}
+    assert applying_command("rotate", pairs).split()[3:] == [
+        *("-p", "plan_from", "plan.json", "-p", "runbook_toml", "own.toml", "-p", "apply", "true")
+    ]
+    assert "-p values_from keep" in applying_command("rotate", pairs | {"values_from": "keep"})
+
+
 def test_a_pasted_text_is_in_no_printed_command() -> None:
     """It may have a secret in it, and the plan is the same without."""
     pairs = {"environment": "staging", "service": "worker", "error_text": f"{secrets.token_hex(4)} was refused"}
