@@ -22,8 +22,8 @@ class Accepted(BaseModel):
     reason: str = Field(pattern=r"\S")
     until: date | None = None
     """The last day on which it holds, in UTC; None for no end."""
-    environment: str = ""
-    """The one environment that it is about; "" for all."""
+    environment: str = Field(default="", pattern=r"^(\S(.*\S)?)?$")
+    """The one environment that it is about; "" for all. White space alone would be none of them."""
 
     @field_validator("until", mode="before")
     @classmethod

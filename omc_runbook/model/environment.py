@@ -75,6 +75,7 @@ _FORMS = {
     "check": '"smtp" or an https:// address',
     "required_if": "a variable and its values, such as LLM_PROVIDER=google|gemini",
     "reason": "a sentence",
+    "environment": "the name of an environment, with no white space around it",
     **dict.fromkeys(
         ("findings", "unknown"),
         "env:NAME or file:PATH, which hold an address, or sns:ARN: an address itself contains a token",
@@ -147,6 +148,8 @@ _TABLES: dict[str, tuple[str, Iterable[str]]] = {
     "discovery": ("[discovery]", DiscoveryRule.model_fields),
 }
 """How each table is headed, and what it has."""
+_WHOLE = frozenset({"accepted", "keys", "schedules"})
+"""The tables of which no variable sets a part: it would be a member of a list, or a key's name in small letters."""
 
 
 class _Variables(BaseSettings):
@@ -333,9 +336,9 @@ def unknown_environment(environment: str, names: Iterable[str]) -> UsageError:
 
 def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
     """Raise UsageError for an accepted finding or a schedule of an environment that there is not."""
-    of_what = [(each.environment, f"accepted {each.check}") for each in settings.accepted]
-    of_what += [(each.environment, f"the schedule of {each.runbook}") for each in settings.schedules]
-    for environment, what in of_what:
+    of_what = [("accepted", each.environment, f"accepted {each.check}") for each in settings.accepted]
+    of_what += [("schedules", each.environment, f"the schedule of {each.runbook}") for each in settings.schedules]
+    for table, environment, what in of_what:
         if environment not in ("", *names):
             unknown = f'environment "{environment}" of {what} is unknown'
             first = first_name(environment)
@@ -345,7 +348,7 @@ def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
                 if is_one_of_several
                 else nearest(environment, names)
             )
-            raise UsageError(f"{FILE_NAME}: {unknown}{way}")
+            raise UsageError(f"{_variable_of((table,)) or FILE_NAME}: {unknown}{way}")
 
 
 def _refuse_other_spelling(environment: str, tables: Iterable[str]) -> None:
@@ -484,7 +487,7 @@ def _explained(path: Path | None) -> Iterator[None]:
         if what and variable.upper().startswith(own_variable):
             sentence = f"{'.'.join(location)} must be {what.format(own_variable)}."
         else:
-            sentence = _sentence(kind, location, first["msg"])
+            sentence = _sentence(kind, location, first["msg"], bool(variable))
         raise UsageError(f"{variable or path} is invalid: {sentence}") from None
     except SettingsError as error:
         field_name = "".join(re.findall(r'field "(\w+)"', str(error)))
@@ -535,15 +538,25 @@ def _is_set_by_variables(location: Sequence[str], kind: str) -> bool:
     return True
 
 
-def _homes_of(name: str) -> str:
-    """Where a name may stand, "" for nowhere: TOML takes what follows a table's heading for the table's own."""
+def _homes_of(name: str, is_variable: bool) -> str:
+    """A sentence on where a name may stand, "" for nowhere: the variables, or the tables of TOML and what is above.
+
+    TOML takes what follows a table's heading for the table's own.
+    """
     is_shared = name in Names.model_fields or (name in _Settings.model_fields and name not in _TABLES)
-    tables = [f"in {heading}" for heading, fields in _TABLES.values() if name in fields]
-    homes = ["above all tables", *tables] if is_shared else tables
-    return " or ".join(filter(None, (", ".join(homes[:-1]), *homes[-1:])))
+    tables = [table for table, (_, fields) in _TABLES.items() if name in fields]
+    if is_variable:
+        # What a list or a table of named keys has is set by JSON of the whole.
+        own = [(each, f"__NAME__{name}" if each == "environments" else f"__{name}") for each in tables]
+        homes = [f"{_PREFIX}{each}{end}".upper() for each, end in own if each not in _WHOLE]
+        homes = [*([f"{_PREFIX}{name}".upper()] if is_shared else []), *homes]
+    else:
+        homes = [*(["above all tables"] if is_shared else []), *(f"in {_TABLES[each][0]}" for each in tables)]
+    verb = f"{name} is set by" if is_variable else f"{name} belongs"
+    return f"{verb} {' or '.join(filter(None, (', '.join(homes[:-1]), *homes[-1:])))}." if homes else ""
 
 
-def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
+def _sentence(kind: str, parts: tuple[str, ...], message: str, is_variable: bool) -> str:
     location = ".".join(parts)
     if kind == "extra_forbidden":
         if parts[0] == "environments" and parts[-1] in _Settings.model_fields:
@@ -551,9 +564,8 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
         if len(parts) == 1 and environment_in(location):
             return f"{location} is not a known name: the table of an environment is [environments.{location}]."
         _, fields = _TABLES.get(parts[0], ("", [*_Settings.model_fields, *Names.model_fields]))
-        homes = _homes_of(parts[-1])
-        home = f"{parts[-1]} belongs {homes}." if homes else ""
-        way = nearest(parts[-1], fields) if not homes or closest(parts[-1], fields) else ":"
+        home = _homes_of(parts[-1], is_variable)
+        way = nearest(parts[-1], fields) if not home or closest(parts[-1], fields) else ":"
         return f"{location} is not a known name{way} {home}".rstrip()
     if parts[-1] == "[key]" and parts[0] == "keys":
         return "keys has a table without a name: that is the key's, as in [keys.NEW_API_KEY]."

@@ -219,6 +219,20 @@ def test_a_path_is_repeated(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         ({"OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID": "1"}, "OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID is invalid: "),
         ({"OMC_KEYS": '{"NEW_KEY": 3}'}, "OMC_KEYS is invalid: keys.NEW_KEY must be a table."),
+        (
+            {"OMC_NOTIFY__REGION": "eu-west-1"},
+            "OMC_NOTIFY__REGION is invalid: notify.region is not a known name: region is set by OMC_REGION or"
+            " OMC_ENVIRONMENTS__NAME__REGION.",
+        ),
+        (
+            {"OMC_RECORDS__TIMEOUT": "5"},
+            "OMC_RECORDS__TIMEOUT is invalid: records.timeout is not a known name: timeout is set by"
+            " OMC_NOTIFY__TIMEOUT.",
+        ),
+        (
+            {"OMC_ACCEPTED": '[{"check": "x", "reason": "x", "environment": "stagin"}]'},
+            'OMC_ACCEPTED: environment "stagin" of accepted x is unknown: did you mean staging?',
+        ),
     ],
 )
 @pytest.mark.parametrize("with_file", [False, True])
@@ -264,6 +278,10 @@ def test_a_wrong_variable_is_named(
         ('[accepted]\ncheck = "x"', "accepted must be a table with two brackets, [[accepted]]."),
         ('[[accepted]]\nreason = "x"', "accepted.0.check is missing."),
         ('[[accepted]]\ncheck = "x"\nreason = "x"\nuntil = "soon"', "accepted.0.until must be a date, such as"),
+        (
+            '[[accepted]]\ncheck = "x"\nreason = "x"\nenvironment = " "\n[discovery]\nsecrets = "a-*"',
+            "accepted.0.environment must be the name of an environment, with no white space around it.",
+        ),
         ('[keys.A]\nrequired = "maybe"', "keys.A.required must be true or false."),
         ('[environments."a b"]\ncluster = "x"', 'environments has a table "a b", and a name has letters'),
         ('[environments.""]\ncluster = "x"', 'environments has a table "", and a name has letters'),
