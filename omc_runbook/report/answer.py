@@ -8,9 +8,10 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks.families import look_alikes
 from omc_runbook.model import unread_target
-from omc_runbook.model.findings import ENVIRONMENT_UNREAD, REFUSED, Finding, Outcome
-from omc_runbook.model.letters import counted
+from omc_runbook.model.findings import ENVIRONMENT_UNREAD, REFUSED, Finding, Outcome, check_ids, unknown_by_reason
+from omc_runbook.model.letters import counted, listed
 from omc_runbook.report import verify
+from omc_runbook.report.archive.summary import MOST_CHECKS
 from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
@@ -134,4 +135,12 @@ def _plan(outcome: Outcome, command: str, steps: Sequence[str]) -> Listing | Non
         lead = why if outcome.causes_in_words else "When this is fixed, run the notebook again."
         return Listing("What to do", [Entry("the plan cannot be applied yet", lead=lead, lines=tuple(steps))])
     lead = "" if command else BY_HAND
-    return Listing("What to do", [Entry("apply the plan", lead=lead, lines=tuple(steps), command=command)])
+    lines = (*steps, *_unknown(outcome, has_reasons=bool(steps)))
+    return Listing("What to do", [Entry("apply the plan", lead=lead, lines=lines, command=command)])
+
+
+def _unknown(outcome: Outcome, has_reasons: bool) -> Iterator[str]:
+    """The checks that are unknown where a plan was made, which whoever applies it has to know, and perhaps why."""
+    for reason, findings in unknown_by_reason(outcome.findings, MOST_CHECKS).items():
+        why = f": {' '.join(reason.splitlines())}" if has_reasons else "."
+        yield f"Unknown: {listed(check_ids(findings), MOST_CHECKS)}{why}"

@@ -73,6 +73,21 @@ def test_a_plan_says_that_nothing_was_changed_and_how_to_apply_it() -> None:
     assert text.count("SECRET_KEY would change.") == 1
 
 
+@pytest.mark.parametrize("is_wrong", [True, False])
+def test_a_plan_names_what_is_unknown_above_the_command_that_applies_it(is_wrong: bool) -> None:
+    """Which checks, and why: once, whether the banner says that or a cause takes its place."""
+    planned = replace(outcome(healthy()), runbook="rotate", plan=("SECRET_KEY would change.",))
+    wrong = replace(planned.findings[0], check="weak", status="found")
+    unread = [
+        replace(wrong, check=check, status="unknown", evidence=("iam:GetRole was refused.",))
+        for check in ("no-permission", "boundary")
+    ]
+    findings = (*unread, *((wrong,) if is_wrong else ()))
+    text = answer(replace(planned, findings=findings), command="omc-runbook run rotate -p apply true").to_text()
+    above, _, _ = text.partition("→ omc-runbook")
+    assert "- Unknown: no-permission, boundary" in above and above.count("iam:GetRole was refused.") == 1
+
+
 def test_what_was_wrong_before_is_no_remark_of_an_all_clear() -> None:
     """A run that is not about it says that it still is wrong, without a mark of success, planned or not."""
     snapshot = with_permissions(stuck(healthy(), "worker", DENIED), simulated("implicitDeny"))
