@@ -182,14 +182,29 @@ def test_every_setting_is_described() -> None:
     assert sorted(named) == sorted(["project", "repository", *Names.model_fields, *Key.model_fields])
 
 
-@pytest.mark.parametrize("table", [Accepted, AuditSettings, DiscoveryRule, Notify, RecordSettings, Schedule])
-def test_every_setting_of_a_table_is_described(table: type[BaseModel]) -> None:
-    """README, or a page that it leads to, names each, as code or in an example."""
+@pytest.mark.parametrize(
+    ("heading", "table"),
+    [
+        ("[[accepted]]", Accepted),
+        ("[audit]", AuditSettings),
+        ("[discovery]", DiscoveryRule),
+        ("[notify]", Notify),
+        ("[records]", RecordSettings),
+        ("[[schedules]]", Schedule),
+    ],
+)
+def test_every_setting_of_a_table_is_described(heading: str, table: type[BaseModel]) -> None:
+    """README, or a page that it leads to, names each below the table's heading or in a paragraph on the table.
+
+    As code elsewhere, such as `environment`, it may be a parameter or another table's.
+    """
     pages = [ROOT / "docs" / "configuration.md", ROOT / "docs" / "records.md", ROOT / "schedules" / "README.md"]
-    text = "\n".join([README, *(page.read_text(encoding="utf-8") for page in pages)])
-    assert [
-        name for name in table.model_fields if not re.search(rf"^(# )?{name} = |`{name}\b", text, re.MULTILINE)
-    ] == []
+    text = "\n\n".join([README, *(page.read_text(encoding="utf-8") for page in pages)])
+    examples = re.findall(rf"^{re.escape(heading)}.*\n((?:(?!\[|```).*\n)*)", text, re.MULTILINE)
+    named = re.findall(r"^(?:# )?(\w+) = ", "".join(examples), re.MULTILINE)
+    paragraphs = [each for each in re.split(r"\n\s*\n", text) if f"`{heading}`" in each]
+    named += [name for each in paragraphs for name in re.findall(r"`(\w+)", each)]
+    assert {*table.model_fields} - {*named} == set()
 
 
 def test_the_table_names_every_runbook() -> None:
