@@ -97,7 +97,8 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
             raise
         except OSError as error:
             draft.unlink(missing_ok=True)
-            raise CouldNotLook(f"{path} could not be written: {error.strerror}. It is unchanged.") from None
+            now = "There is still none" if before is None else "It is unchanged"
+            raise CouldNotLook(f"{path} could not be written: {error.strerror}. {now}.") from None
 
 
 def _refuse_changed(path: Path, before: bytes | None) -> None:

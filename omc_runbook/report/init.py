@@ -39,4 +39,5 @@ def change(plan: ConfigurationPlan) -> str:
     if plan.is_empty:
         return f"{plan.path} has these names already."
     text = plan.after.decode() if plan.is_new else plan.diff
-    return f"{plan.path} would {'be' if plan.is_new else 'change'}:\n\n{text}"
+    note = f"\nIts own comments are not taken over: {plan.former.name} keeps them." if plan.loses_comments else ""
+    return f"{plan.path} would {'be' if plan.is_new else 'change'}:\n\n{text}{note}"

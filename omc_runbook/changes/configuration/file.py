@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -19,6 +20,10 @@ MODE = 0o644
 """Of a new file, which has names alone."""
 FORMER = ".former"
 """What the name of the former file ends with, which keeps its comments; that of a later one has a number, too."""
+
+
+_COMMENT = re.compile(r"""^(?:[^"'#\n]|"(?:\\.|[^"\\\n])*"|'[^'\n]*')*#(.*)""", re.MULTILINE)
+"""A line with a comment, outside of texts."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,12 @@ class ConfigurationPlan:
         numbers = chain(("",), (f"-{number}" for number in count(2)))
         paths = (self.path.with_name(f"{self.path.name}{FORMER}{number}") for number in numbers)
         return next(path for path in paths if files.read(path) in (None, self.before))
+
+    @property
+    def loses_comments(self) -> bool:
+        """Whether the file has comments that it would not have any more."""
+        before, after = (_COMMENT.findall((text or b"").decode()) for text in (self.before, self.after))
+        return bool({*before} - {*after})
 
     @property
     def diff(self) -> str:

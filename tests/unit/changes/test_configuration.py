@@ -22,6 +22,7 @@ from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames,
 from omc_runbook.model import value_from
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import UsageError
+from omc_runbook.report.init import change
 from omc_runbook.snapshot.discovery import Discovery, FoundService
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
 from omc_runbook.terraform.resources import DeclaredName
@@ -114,6 +115,25 @@ def test_an_existing_file_is_changed_by_consent_only(found: dict[str, Environmen
     assert [entry["reason"] for entry in after["accepted"] if entry["check"] == "desired-zero"] == ["By hand"]
     assert (tmp_path / "runbook.toml.former").read_text() == FORMER
     assert load("staging", str(path)).names.rotation_days == 30
+
+
+@pytest.mark.parametrize(
+    ("line", "is_lost"),
+    [
+        ("# by contract", True),
+        ('project = "a \\"#\\" b"  # never change', True),
+        ("project = 'a # b'", False),
+        ("# The names of this platform's environments, found by omc-runbook init.", False),
+    ],
+)
+def test_comments_that_are_not_taken_over_are_told(
+    line: str, is_lost: bool, found: dict[str, EnvironmentNames], tmp_path: Path
+) -> None:
+    """Where they stay is said with the change, before anybody agrees to it."""
+    path = tmp_path / "runbook.toml"
+    path.write_text(f"{line}\n")
+    note = "\nIts own comments are not taken over: runbook.toml.former keeps them."
+    assert change(file.plan(path, [found["staging"]])).endswith(note) is is_lost
 
 
 def test_every_former_file_is_kept(found: dict[str, EnvironmentNames], tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> 
     try:
         with pytest.raises(CouldNotLook, match=r"could not be written: File too large\. It is unchanged\."):
             files.write(path, before, b"after that", None)
+        with pytest.raises(CouldNotLook, match=r"could not be written: File too large\. There is still none\."):
+            files.write(tmp_path / "new.py", None, b"after that", None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
