@@ -9,9 +9,10 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from contextlib import suppress
-from multiprocessing import current_process, forkserver, util
+from multiprocessing import current_process, forkserver, resource_tracker, util
 from pathlib import Path
 
 from omc_runbook.model import temporary
@@ -21,6 +22,8 @@ LONGEST_FOLDER = 103 - len("/listener-12345678")
 """Bytes of the path of a folder that a socket fits into: macOS has four fewer for it than Linux."""
 FOLDER_VARIABLE = "OMC_RUNBOOK_FORK_FOLDER"
 """Names the folder to the process that is started."""
+INTERRUPTIONS = frozenset({signal.SIGINT})
+"""What the process does not take; who is forked from it has to unblock it."""
 _SETTING = "tempdir"
 """Where multiprocessing keeps its folder for temporary files."""
 
@@ -42,9 +45,15 @@ def ensure_running() -> None:
     # One with something in it is that of the process which this one was forked from.
     if not any(Path(folder).iterdir()):
         os.environ[FOLDER_VARIABLE] = folder
+    # multiprocessing starts it, too, and unblocks signals then.
+    resource_tracker.ensure_running()
+    # A terminal's Ctrl-C is for all its processes. This one ignores it once its imports are done; until then it would
+    # print where it was.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
     try:
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.environ.pop(FOLDER_VARIABLE, None)
 
 

@@ -182,6 +182,7 @@ def _work(
     act: Callable[[Any], Any], argument: Any, variables: dict[str, str], seconds: float, writer: Connection
 ) -> None:
     """Be a worker: with the parent's variables, no streams, and an end."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.INTERRUPTIONS)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(_END, lambda *_: _end())
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from multiprocessing import current_process
+from multiprocessing import current_process, forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -172,6 +172,16 @@ def test_what_is_forked_has_no_threads() -> None:
     script = f"import omc_runbook.headless.prepared; print({tasks})"
     process = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert process.stdout.split() == ["1"]
+
+
+def test_an_interruption_is_not_for_the_process_to_fork_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while it imports would print a traceback of its own; here, and in what is forked, it counts."""
+    masks = []
+    blocked = "__import__('signal').SIGINT in __import__('signal').pthread_sigmask(0, [])"
+    assert workers.run_each(eval, {"blocked": blocked}, 60.0)["blocked"].value is False
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: masks.append(signal.pthread_sigmask(0, [])))
+    fork_server.ensure_running()
+    assert [signal.SIGINT in mask for mask in (*masks, signal.pthread_sigmask(0, []))] == [True, False]
 
 
 def test_a_process_that_cannot_be_started_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
