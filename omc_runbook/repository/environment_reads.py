@@ -171,10 +171,11 @@ def _parse(text: str) -> ast.Module:
     imports = (alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names)
     others |= {alias.asname: alias.name for alias in imports if alias.asname}
     originals = {name: original for name, original in others.items() if original in ("environ", "getenv")}
-    own = {*_names_of_functions(tree, originals)} if originals else set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in originals and node not in own:
-            node.id = originals[node.id]
+    if originals:
+        own = {*_names_of_functions(tree, originals)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id in originals and node not in own:
+                node.id = originals[node.id]
     return tree
 
 
@@ -193,7 +194,7 @@ def _own_readers(text: str) -> tuple[_Reader, ...]:
     """The functions of a file that ask for a variable which an argument names."""
     found: list[_Reader] = []
     for function in ast.walk(_parse(text)):
-        if isinstance(function, ast.FunctionDef):
+        if isinstance(function, ast.FunctionDef) and _asks(function):
             names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
             names = names[1:] if names[:1] in (["self"], ["cls"]) else names
             arguments = {name: name for name in names}
@@ -203,6 +204,11 @@ def _own_readers(text: str) -> tuple[_Reader, ...]:
             first = (each.variable for each in reads[:1])
             found += [_Reader(function.name, names.index(name), name in fails) for name in first]
     return (*found,)
+
+
+def _asks(tree: ast.AST) -> bool:
+    """Whether anything in a tree is called os.environ or os.getenv."""
+    return any(last_name(each) in ("environ", "getenv") for each in ast.walk(tree))
 
 
 def _reader_of(node: ast.AST, readers: Mapping[str, _Reader]) -> _Reader | None:
@@ -215,13 +221,9 @@ def _reader_of(node: ast.AST, readers: Mapping[str, _Reader]) -> _Reader | None:
 
 def _refused(tree: ast.AST, constants: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     """Yield the variables without which a statement of a body raises an error or exits, with its line."""
-    lists = {
-        last_name(target): node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-    }
-    for node in ast.walk(tree):
+    nodes = [*ast.walk(tree)]
+    lists = {last_name(target): node.value for node in nodes if isinstance(node, ast.Assign) for target in node.targets}
+    for node in nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             yield from _refused_in(node.body, constants, lists)
 
@@ -240,14 +242,16 @@ def _refused_in(
         elif isinstance(each, ast.For) and isinstance(each.target, ast.Name):
             for text in _texts(each.iter, lists):
                 yield from _refused_in(each.body, {**constants, each.target.id: text}, lists)
-        elif isinstance(each, ast.If) and _ends(each.body):
+        elif isinstance(each, ast.If):
+            names: list[str] = []
             for part in operands(each.test, ast.Or):
-                several = (
+                names += (
                     _missing_of(part.value, lists) if isinstance(part, ast.NamedExpr) else missing.get(_id(part), [])
                 )
-                yield from (
-                    (name, each.lineno) for name in (*several, _absent_in(part, variable_of, constants)) if name
-                )
+                names.append(_absent_in(part, variable_of, constants))
+            absent = [name for name in names if name]
+            if absent and _ends(each.body):
+                yield from ((name, each.lineno) for name in absent)
         elif isinstance(each, ast.Assert):
             for part in operands(each.test, ast.And):
                 if name := _absent_in(negated(part), variable_of, constants):
@@ -309,8 +313,7 @@ def _environment_reads(
     """
     tree = _parse(text)
     constants = {name: text for name, value in assigned(tree.body) for text in texts_of([value])}
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    readers = {each.name: each for each in (*(each for each in imported if each.name in names), *_own_readers(text))}
+    readers = {each.name: each for each in (*_named_in(tree, imported), *_own_readers(text))}
     library = _library(parse_python(library_text)) if library_text else None
     found = [*_reads(tree, constants, library, readers, given)]
     refused = (
@@ -319,6 +322,14 @@ def _environment_reads(
     )
     reads = (*refused, *(each for each, is_set in found if not is_set))
     return reads, frozenset(each.variable for each, is_set in found if is_set)
+
+
+def _named_in(tree: ast.AST, imported: tuple[_Reader, ...]) -> tuple[_Reader, ...]:
+    """Those of some functions of other files that a file imports."""
+    if not imported:
+        return ()
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return tuple(each for each in imported if each.name in names)
 
 
 def _reads(
@@ -374,6 +385,9 @@ def _with_surroundings(tree: ast.AST, constants: Mapping[str, str]) -> Iterator[
         node, surroundings = waiting.popleft()
         yield node, surroundings
         condition = _condition(node)
+        if condition is None and not isinstance(node, ast.With | ast.Try):
+            waiting += ((each, surroundings) for each in ast.iter_child_nodes(node))
+            continue
         for part, value in ast.iter_fields(node):
             children = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, ast.AST)]
             inner = surroundings.within(node, part, constants) if children else surroundings
@@ -403,8 +417,9 @@ def _condition(node: ast.AST) -> ast.expr | None:
 def _tested_in(condition: ast.expr, constants: Mapping[str, str]) -> frozenset[str]:
     """The variables that a condition asks the environment for, as in "NAME" in os.environ."""
     nodes = [each for each in ast.walk(condition) if isinstance(each, ast.expr)]
-    asks = any(last_name(each) in ("environ", "getenv") for each in nodes)
-    return frozenset(name for each in nodes if (name := _constant(each, constants))) if asks else frozenset()
+    return (
+        frozenset(name for each in nodes if (name := _constant(each, constants))) if _asks(condition) else frozenset()
+    )
 
 
 @dataclass(frozen=True)
