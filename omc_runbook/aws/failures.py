@@ -259,73 +259,76 @@ def _explained(what: str, permission: str, error: Exception, profile: str) -> Re
     signs_in = getattr(error, SOURCE, "") or profile
     of_profile = ("--profile", signs_in) if signs_in else ()
     login = f"`{command('aws', 'sso', 'login', *of_profile)}`"
-    try:
-        raise error
-    except ClientError as error:
-        service = "" if permission.endswith(f":{error.operation_name}") else _SIGN_IN.get(error.operation_name, "")
-        # Keys in variables come before a profile that another variable names.
-        if sentence := _refused_credentials(error, profile and signs_in):
+    match error:
+        case ClientError():
+            service = "" if permission.endswith(f":{error.operation_name}") else _SIGN_IN.get(error.operation_name, "")
+            # Keys in variables come before a profile that another variable names.
+            if sentence := _refused_credentials(error, profile and signs_in):
+                raise CouldNotLook(sentence, kind="credentials") from None
+            # botocore asks that service, whichever the call was for.
+            failure = _failure(what, f"{service}:{error.operation_name}" if service else permission, error)
+            if service and _is_final(failure):
+                raise CouldNotLook(_refused_sign_in(failure, message_of(error), profile), kind="credentials") from None
+            return failure
+        case InvalidResponse() | PaginationError():
+            # botocore raises the other one where a page names itself as the next.
+            named = error if isinstance(error, InvalidResponse) and error.operation else None
+            invalid = named or InvalidResponse(permission)
+            return ReadFailure(
+                what, invalid.operation, f"{invalid} {CHECK_NETWORK}", "no-answer", may_have_happened=True
+            )
+        case TookTooLong():
+            return ReadFailure(what, permission, f"{error} {CHECK_NETWORK}", "no-answer", may_have_happened=True)
+        case NoCredentialsError() | PartialCredentialsError():
+            set_up = f"`{command('aws', 'configure', 'sso', '--profile', profile)}`"
+            way = f"set it up, such as with {set_up}" if profile else f"set AWS_PROFILE or run {login}"
+            sentence = f"No AWS credentials were found{for_profile}: {way}, then run again."
             raise CouldNotLook(sentence, kind="credentials") from None
-        # botocore asks that service, whichever the call was for.
-        failure = _failure(what, f"{service}:{error.operation_name}" if service else permission, error)
-        if service and _is_final(failure):
-            raise CouldNotLook(_refused_sign_in(failure, message_of(error), profile), kind="credentials") from None
-        return failure
-    except (InvalidResponse, PaginationError) as error:
-        # botocore raises the other one where a page names itself as the next.
-        named = error if isinstance(error, InvalidResponse) and error.operation else None
-        invalid = named or InvalidResponse(permission)
-        return ReadFailure(what, invalid.operation, f"{invalid} {CHECK_NETWORK}", "no-answer", may_have_happened=True)
-    except TookTooLong as error:
-        return ReadFailure(what, permission, f"{error} {CHECK_NETWORK}", "no-answer", may_have_happened=True)
-    except (NoCredentialsError, PartialCredentialsError):
-        set_up = f"`{command('aws', 'configure', 'sso', '--profile', profile)}`"
-        way = f"set it up, such as with {set_up}" if profile else f"set AWS_PROFILE or run {login}"
-        sentence = f"No AWS credentials were found{for_profile}: {way}, then run again."
-        raise CouldNotLook(sentence, kind="credentials") from None
-    except (TokenRetrievalError, SSOError):
-        sentence = f"The AWS sign-in has expired{for_profile}: run {login}, then run again."
-        raise CouldNotLook(sentence, kind="credentials") from None
-    except NoRegionError:
-        raise UsageError("No region is set: set region in runbook.toml.") from None
-    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
-        # Its text has the whole header.
-        if _INVALID_HEADER in str(error):
-            raise CouldNotLook(no_credentials(profile, *_LINE_BREAK)) from None
-        raise CouldNotLook(_unreachable(permission, error), kind="no-answer") from None
-    except OSError as error:
-        if not error.filename:
-            raise
-        if error.errno == errno.EMFILE:
-            # Such as a model of botocore's that a new client needs: nothing is wrong with the credentials.
-            raise CouldNotLook(OUT_OF_FILES) from None
-        # A quoted credential_process is one name with its options, which may be secret.
-        program, *options = str(error.filename).split()
-        name = f"{program} …" if options else program
-        raise CouldNotLook(no_credentials(profile, f"{name}: {error.strerror}")) from None
-    except (EOFError, NotImplementedError):
-        raise CouldNotLook(no_credentials(profile, *_NOBODY_ANSWERS)) from None
-    except RuntimeError as error:
-        # botocore has no class of its own for it.
-        if _STILL_EXPIRED not in str(error):
-            raise
-        raise CouldNotLook(no_credentials(profile, *_EXPIRED_AT_SOURCE), kind="credentials") from None
-    except NoCredentialsInTime:
-        raise CouldNotLook(no_credentials(profile, *_PROCESS_HANGS)) from None
-    except RefreshWithMFAUnsupportedError:
-        raise CouldNotLook(no_credentials(profile, *_MFA_ENDED), kind="credentials") from None
-    except LoginInsufficientPermissions:
-        raise CouldNotLook(no_credentials(profile, *_MAY_NOT_LOG_IN), kind="credentials") from None
-    except LoginError:
-        again = f"`{command('aws', 'login', *of_profile)}`"
-        sentence = f"The AWS sign-in has expired{for_profile}: run {again}, then run again."
-        raise CouldNotLook(sentence, kind="credentials") from None
-    except BotoCoreError as error:
-        provider = error.kwargs.get("provider") if isinstance(error, CredentialRetrievalError) else ""
-        if reason := _PROVIDERS.get(provider) or _invalid_setting(permission, error):
-            raise CouldNotLook(no_credentials(profile, *reason)) from None
-        way = " Correct the AWS configuration, then run again." if isinstance(error, _OF_THE_CONFIGURATION) else ""
-        raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}{way}") from None
+        case TokenRetrievalError() | SSOError():
+            sentence = f"The AWS sign-in has expired{for_profile}: run {login}, then run again."
+            raise CouldNotLook(sentence, kind="credentials") from None
+        case NoRegionError():
+            raise UsageError("No region is set: set region in runbook.toml.") from None
+        case ConnectionError() | HTTPClientError() | IncompleteReadError():
+            # Its text has the whole header.
+            if _INVALID_HEADER in str(error):
+                raise CouldNotLook(no_credentials(profile, *_LINE_BREAK)) from None
+            raise CouldNotLook(_unreachable(permission, error), kind="no-answer") from None
+        case OSError():
+            if not error.filename:
+                raise error
+            if error.errno == errno.EMFILE:
+                # Such as a model of botocore's that a new client needs: nothing is wrong with the credentials.
+                raise CouldNotLook(OUT_OF_FILES) from None
+            # A quoted credential_process is one name with its options, which may be secret.
+            program, *options = str(error.filename).split()
+            name = f"{program} …" if options else program
+            raise CouldNotLook(no_credentials(profile, f"{name}: {error.strerror}")) from None
+        case EOFError() | NotImplementedError():
+            raise CouldNotLook(no_credentials(profile, *_NOBODY_ANSWERS)) from None
+        case RuntimeError():
+            # botocore has no class of its own for it.
+            if _STILL_EXPIRED not in str(error):
+                raise error
+            raise CouldNotLook(no_credentials(profile, *_EXPIRED_AT_SOURCE), kind="credentials") from None
+        case NoCredentialsInTime():
+            raise CouldNotLook(no_credentials(profile, *_PROCESS_HANGS)) from None
+        case RefreshWithMFAUnsupportedError():
+            raise CouldNotLook(no_credentials(profile, *_MFA_ENDED), kind="credentials") from None
+        case LoginInsufficientPermissions():
+            raise CouldNotLook(no_credentials(profile, *_MAY_NOT_LOG_IN), kind="credentials") from None
+        case LoginError():
+            again = f"`{command('aws', 'login', *of_profile)}`"
+            sentence = f"The AWS sign-in has expired{for_profile}: run {again}, then run again."
+            raise CouldNotLook(sentence, kind="credentials") from None
+        case BotoCoreError():
+            provider = error.kwargs.get("provider") if isinstance(error, CredentialRetrievalError) else ""
+            if reason := _PROVIDERS.get(provider) or _invalid_setting(permission, error):
+                raise CouldNotLook(no_credentials(profile, *reason)) from None
+            way = " Correct the AWS configuration, then run again." if isinstance(error, _OF_THE_CONFIGURATION) else ""
+            raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}{way}") from None
+        case _:
+            raise error
 
 
 def look(what: str, permission: str, call: Callable[[], T], region: str = "") -> T | ReadFailure:
