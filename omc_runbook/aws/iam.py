@@ -42,7 +42,7 @@ class Role:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Simulated:
+class Simulation:
     """SimulatePrincipalPolicy's result for one action on one resource.
 
     `decision` is allowed, explicitDeny or implicitDeny; the two flags are None where the result has none.
@@ -137,7 +137,7 @@ def simulate(
     actions: Sequence[str],
     resources: Sequence[str],
     context: Mapping[str, str] | None = None,
-) -> tuple[Simulated, ...]:
+) -> tuple[Simulation, ...]:
     """Simulate every action on every resource for a role; () where the role does not exist.
 
     `context` has the values of condition keys (of type string) that the request would have.
@@ -154,7 +154,7 @@ def simulate(
     return tuple(each for page in pages for result in page["EvaluationResults"] for each in _simulated(result, prefix))
 
 
-def _simulated(result: Any, prefix: str) -> Iterator[Simulated]:
+def _simulated(result: Any, prefix: str) -> Iterator[Simulation]:
     """The results of one action: of each resource, where the simulation was told any."""
     resources = [
         {
@@ -165,7 +165,7 @@ def _simulated(result: Any, prefix: str) -> Iterator[Simulated]:
         for entry in result.get("ResourceSpecificResults", ())
     ]
     for entry in resources or [result]:
-        yield Simulated(
+        yield Simulation(
             action=result["EvalActionName"],
             resource=entry.get("EvalResourceName", "*"),
             decision=entry["EvalDecision"],

@@ -51,7 +51,7 @@ class MetricFilter:
     """Whether it sees what the log group's transformer makes of the events, instead of these."""
 
     @property
-    def watched(self) -> tuple[str, str, str]:
+    def metric_id(self) -> tuple[str, str, str]:
         """What an alarm on its metric names: the region, the namespace and the metric."""
         return region_in(self.group_arn), self.namespace, self.metric
 

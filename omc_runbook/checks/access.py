@@ -13,15 +13,15 @@ from omc_runbook.aws.secretsmanager import RESOURCE_POLICY
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of, newest_call
 from omc_runbook.checks.check import Evidence, Family, Uncertain
-from omc_runbook.checks.key_demand import rolled_back_alone
+from omc_runbook.checks.key_demand import rolled_back_revisions
 from omc_runbook.checks.role_access import (
     RoleAccess,
-    denied_alike,
     judge,
     judge_beside,
     judge_key,
     judge_resource_policy,
     refused_access,
+    same_denial,
     undecided_denies,
 )
 from omc_runbook.checks.role_remedies import (
@@ -401,7 +401,10 @@ def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif access.cause == "unknown":
             yield _doubt(snapshot, name, *facts)
         elif access.cause in ("identity-deny", "boundary", "organization"):
-            stems_from, remedy = denied_alike(snapshot, arn, access), remedy_of(access, DECRYPT, key.arn, NO_REMEDY)
+            stems_from, remedy = (
+                same_denial(snapshot, arn, access),
+                remedy_of(access, DECRYPT, key.arn, NO_REMEDY),
+            )
             yield Evidence(name, facts, remedy, services, stems_from=stems_from)
         elif access.cause == "key-policy":
             yield Evidence(name, facts, _change_key_policy(snapshot, name, key, access), services)
@@ -444,7 +447,7 @@ def _revisions_of(snapshot: Snapshot, arn: str) -> Iterator[tuple[Service, TaskD
 
 def _rolled_back(snapshot: Snapshot, arn: str) -> dict[str, str]:
     """The services of which only a revision that ECS has rolled back has an execution role, each with that revision."""
-    return rolled_back_alone(snapshot, _revisions_of(snapshot, arn))
+    return rolled_back_revisions(snapshot, _revisions_of(snapshot, arn))
 
 
 def _simulated(snapshot: Snapshot, arn: str) -> bool:

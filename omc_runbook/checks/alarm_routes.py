@@ -79,7 +79,7 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
             reaches=None if each.has_dimensions else False,
         )
         # An alarm on a metric with dimensions is not among these.
-        alarms = () if each.has_dimensions else monitoring.alarms.get(each.watched, ())
+        alarms = () if each.has_dimensions else monitoring.alarms.get(each.metric_id, ())
         if not alarms:
             yield route
         for alarm in alarms:

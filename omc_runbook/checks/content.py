@@ -18,7 +18,7 @@ from omc_runbook.checks.key_demand import (
     plain_logins,
     referenced_keys,
     referring_services,
-    rolled_back_alone,
+    rolled_back_revisions,
     secret_demands,
     services_reading,
 )
@@ -29,7 +29,7 @@ from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_i
 from omc_runbook.masking.document import Document, Kind, Member, Problem
 from omc_runbook.masking.expiry import expiry_of
 from omc_runbook.masking.hosts import StrangeHost
-from omc_runbook.masking.relations import exchanged, find_mismatches
+from omc_runbook.masking.relations import find_exchanges, find_mismatches
 from omc_runbook.masking.strength import is_common_value, is_guessable
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import FORMS, URL_BREAKERS_IN_WORDS, default_keys, variable_of
@@ -300,7 +300,7 @@ def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
 def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
     """The values of two keys or more are swapped."""
     environment, circles = snapshot.environment, _exchanged(snapshot)
-    by_form = exchanged(_document(snapshot), environment.keys) if circles else ()
+    by_form = find_exchanges(_document(snapshot), environment.keys) if circles else ()
     for circle in circles:
         # Where values have no recognisable form, only the former version shows which is whose.
         remedy = remedies.update(environment, ",".join(circle)) if circle in by_form else _roll_back(snapshot)
@@ -603,7 +603,7 @@ def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
         previous = previous if is_older else None
     relevant = {member.key for member in _relevant_members(snapshot)}
     before = previous.document if previous else None
-    circles = exchanged(_document(snapshot), snapshot.environment.keys, before)
+    circles = find_exchanges(_document(snapshot), snapshot.environment.keys, before)
     return tuple(circle for circle in circles if relevant.intersection(circle))
 
 
@@ -652,7 +652,7 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
     entry = key in environment.keys
     remedy = remedies.update(environment, key, instead) if entry else remedies.put_value(environment.names)
     referenced = f"{key} is referenced by {in_words(services)}."
-    revisions = rolled_back_alone(snapshot, ((demand.service, demand.definition) for demand in demands))
+    revisions = rolled_back_revisions(snapshot, ((demand.service, demand.definition) for demand in demands))
     ways = (
         f"Of {service}, only {revision} refers to it, which ECS rolled back: once the secret has the key, deploy that"
         " revision."

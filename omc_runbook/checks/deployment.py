@@ -22,7 +22,7 @@ from omc_runbook.checks.stopped_tasks import (
     makes_progress,
     recovered_since,
     stale_evidence,
-    taken_away,
+    stopped_on_purpose,
 )
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_at_rest
@@ -172,7 +172,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"{service.name} runs {service.running} of {service.desired} desired tasks, and none has kept running"
                 " since the last one stopped: the next task shows whether the cause is gone."
             )
-            last = tuple(Stop(service, task).sentence for task in taken_away(snapshot, service)[:1])
+            last = tuple(Stop(service, task).sentence for task in stopped_on_purpose(snapshot, service)[:1])
             yield Uncertain(
                 service.name, (doubt, *(_why_failing(snapshot, service, "") or last)), frozenset({service.name})
             )
@@ -326,7 +326,7 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             if service.desired and not service.has_room:
                 facts += (_no_room(service),)
             renewal = remedies.renew_tasks(snapshot.environment, service)
-            if service in snapshot.leaving:
+            if service in snapshot.former_consumers:
                 renewal = remedies.start_tasks(snapshot.environment.names, service)
                 label = service.task_definition_arn.rpartition("/")[2]
                 facts += (f"Its own revision, {label}, does not refer to the secret, and has not replaced them yet.",)
@@ -338,7 +338,7 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             remedy = NO_REMEDY if is_going_on else renewal
             if is_going_on and service.primary:
                 stage = f" ({service.underway.progress})" if service.underway else ""
-                since_then = "" if service in snapshot.leaving else "has started since and "
+                since_then = "" if service in snapshot.former_consumers else "has started since and "
                 facts += (f"Deployment {service.primary.id} {since_then}is replacing them{stage}.",)
             severity: Severity | None = "info" if is_going_on else None
             # New tasks would get a faulty value too: that comes first.
@@ -569,7 +569,7 @@ def is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> boo
     if primary is None or since is None or primary.failed or not is_going_on:
         return False
     # New tasks without the secret need no value of it.
-    if service not in snapshot.leaving and primary.created < since[1]:
+    if service not in snapshot.former_consumers and primary.created < since[1]:
         return False
     own = [task for task in snapshot.running(service) if task.deployment_id == primary.id]
     if any(task in stale for task in own):

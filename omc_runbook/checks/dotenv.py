@@ -285,7 +285,7 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name's case differs from what the application and Docker Compose read."""
     workstation = workstation_of(snapshot)
     checkout = workstation.checkout
-    for binding, right in miscased(workstation):
+    for binding, right in case_errors(workstation):
         is_read = not checkout.settings.case_sensitive and right in checkout.reads
         effect = "Settings reads it" if not checkout.settings.case_sensitive else "Settings does not"
         fact = (
@@ -344,7 +344,7 @@ def _left_out(workstation: Workstation) -> tuple[ComposeService | None, tuple[st
     return (service, names) if names else (None, ())
 
 
-def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
+def case_errors(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name has the wrong case, each with the right name."""
     variables, checkout = workstation.known_variables, workstation.checkout
     # The template may have another case than what is read, which is the right one.

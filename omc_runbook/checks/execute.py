@@ -314,7 +314,7 @@ def _then_start(snapshot: Snapshot, remedy: Remedy, names: Collection[str]) -> R
 
 
 def _tasks(snapshot: Snapshot, predicate: Callable[[Task], bool]) -> Iterator[tuple[Service, list[Task]]]:
-    for service in snapshot.inspected:
+    for service in snapshot.container_consumers:
         tasks = [task for task in snapshot.running(service) if predicate(task)]
         if tasks:
             yield service, tasks

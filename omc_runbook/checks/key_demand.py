@@ -111,7 +111,7 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
                 yield Succession(service, bad, good)
 
 
-def rolled_back_alone(snapshot: Snapshot, concerned: Iterable[tuple[Service, TaskDefinition]]) -> dict[str, str]:
+def rolled_back_revisions(snapshot: Snapshot, concerned: Iterable[tuple[Service, TaskDefinition]]) -> dict[str, str]:
     """Of services with the revisions that a fault concerns, those where ECS has rolled back the only such revision.
 
     By the service's name, the revision as family:revision: new tasks of the one in force would show nothing.
@@ -206,7 +206,7 @@ def plain_logins(snapshot: Snapshot) -> dict[str, str]:
 
 def containers_in_force(snapshot: Snapshot) -> Iterator[tuple[Service, TaskDefinition, Container]]:
     """The containers that have the secret, or should, in the revisions in force, as far as these were read."""
-    for service in snapshot.inspected:
+    for service in snapshot.container_consumers:
         definition = snapshot.definition(service)
         if definition:
             yield from ((service, definition, container) for container in definition.containers)

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncertain
-from omc_runbook.checks.dotenv import by_setup, check, keep_one, miscased, reader_check, workstation_of
+from omc_runbook.checks.dotenv import by_setup, case_errors, check, keep_one, reader_check, workstation_of
 from omc_runbook.checks.dotenv_quoting import UNSET, comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.masking.defects import find_defect
@@ -338,7 +338,7 @@ def _unresolved(workstation: Workstation, subject: str, name: str, path: Path) -
 
 def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
     """Each variable's value in the .env, by the name that the variable should have."""
-    right, excluded = {binding.name: name for binding, name in miscased(workstation)}, misread_names(workstation)
+    right, excluded = {binding.name: name for binding, name in case_errors(workstation)}, misread_names(workstation)
     for binding in workstation.bindings:
         value = binding.value
         if value is not None and binding.name not in excluded:
@@ -400,7 +400,7 @@ def missing_required(workstation: Workstation) -> Iterator[tuple[str, str]]:
     file = workstation.dotenv
     assert file
     excluded = {*file.hidden_names, *misread_names(workstation)}
-    miswritten = {right for binding, right in miscased(workstation) if not is_blank(binding.value)}
+    miswritten = {right for binding, right in case_errors(workstation) if not is_blank(binding.value)}
     for name, why in workstation.required.items():
         binding = workstation.binding(name)
         written = binding.value if binding else None
@@ -495,7 +495,7 @@ def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
         ),
         *(binding.name for binding in comment_values(workstation)),
         *(binding.name for binding, _ in misspellings(workstation)),
-        *(name for _, name in miscased(workstation) if is_exact),
+        *(name for _, name in case_errors(workstation) if is_exact),
     }
     folded = {name.casefold() for name in explained}
     later = workstation.later_result

@@ -9,14 +9,14 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family, Uncertain
-from omc_runbook.checks.key_demand import KeyDemand, is_near_own, other_demands, rolled_back_alone
+from omc_runbook.checks.key_demand import KeyDemand, is_near_own, other_demands, rolled_back_revisions
 from omc_runbook.checks.role_access import (
     EVERYBODY,
     RoleAccess,
-    denied_alike,
     is_grant_limited,
     judge_action,
     keys_of_call,
+    same_denial,
 )
 from omc_runbook.checks.role_remedies import ASK_ORGANIZATION, facts_of, put_without, remedy_of
 from omc_runbook.checks.secret_owner import in_primary, restore_elsewhere, write_elsewhere
@@ -318,7 +318,7 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
                     *(stop.sentence for stop in cited[:1]),
                 )
                 way = _remedy(snapshot, source, arn, access) if is_refused else _let_in(snapshot, source, arn, cited[0])
-                stems_from = _subjects(demands) | denied_alike(snapshot, arn, access)
+                stems_from = _subjects(demands) | same_denial(snapshot, arn, access)
                 yield Evidence(
                     source.name,
                     (*facts, _users(demands)),
@@ -509,7 +509,7 @@ def _subjects(demands: list[KeyDemand]) -> frozenset[str]:
 
 
 def _rolled_back(snapshot: Snapshot, demands: list[KeyDemand]) -> dict[str, str]:
-    return rolled_back_alone(snapshot, ((demand.service, demand.definition) for demand in demands))
+    return rolled_back_revisions(snapshot, ((demand.service, demand.definition) for demand in demands))
 
 
 def _services(demands: list[KeyDemand]) -> frozenset[str]:

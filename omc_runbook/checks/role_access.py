@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from omc_runbook.aws import iam
-from omc_runbook.aws.iam import Simulated
+from omc_runbook.aws.iam import Simulation
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.checks.stopped_tasks import stops_saying
@@ -139,13 +139,13 @@ class _Call:
         verdict = self.by([*self.policies, *self.boundary, _EVERYTHING])
         return f"{BY_POLICIES}: {verdict.reason}." if verdict.decision == "unknown" else ""
 
-    def refusing(self, policies: Sequence[PolicyDocument]) -> tuple[str, ...]:
+    def conditions(self, policies: Sequence[PolicyDocument]) -> tuple[str, ...]:
         """The Conditions that keep identity policies from allowing it, a sentence each."""
         refusing = refusing_conditions(policies, lambda policy: self.by([policy]), self.keys)
         return tuple(condition.sentence for condition in refusing)
 
     @cached_property
-    def simulated(self) -> Simulated | None:
+    def simulation(self) -> Simulation | None:
         """AWS's simulation of it, unless a policy asks for condition keys that the simulation did not have."""
         simulated = self.permissions.simulation_of(self.action, self.resource)
         if simulated is None or simulated.missing_context:
@@ -155,7 +155,7 @@ class _Call:
         is_doubtful = bool(self.boundary) and self.by(self.boundary).decision in ("allowed", "unknown")
         return None if is_of_boundary and is_doubtful else simulated
 
-    def denying(self, simulated: Simulated) -> tuple[str, ...]:
+    def deny_statements(self, simulated: Simulation) -> tuple[str, ...]:
         """What denies it by a simulation: each statement of the policies that were read, and the names of others."""
         verdict = self.verdict
         own = verdict.statements if verdict.decision == "explicit-deny" else ()
@@ -165,8 +165,8 @@ class _Call:
     @cached_property
     def is_outside_boundary(self) -> Truth:
         """Whether the role's permissions boundary does not allow it."""
-        if self.simulated and self.simulated.allowed_by_boundary is not None:
-            return not self.simulated.allowed_by_boundary
+        if self.simulation and self.simulation.allowed_by_boundary is not None:
+            return not self.simulation.allowed_by_boundary
         if not self.boundary:
             return False
         decision = self.by(self.boundary).decision
@@ -190,7 +190,7 @@ def judge_beside(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> RoleA
     return judge(_with_policies(snapshot, role_arn, policies), role_arn)
 
 
-def denied_alike(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> frozenset[str]:
+def same_denial(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> frozenset[str]:
     """The role's name if the same denial keeps it from the secret too: that finding is then the cause."""
     if snapshot.secret is None or not (access.cause == "organization" or any(access.statements)):
         return frozenset()
@@ -244,20 +244,20 @@ def _judge_at(snapshot: Snapshot, call: _Call) -> RoleAccess:
         return replace(access, conditions=tuple(conditions_of((*call.policies, *call.boundary), access.statements)))
     allowing = {"nothing-allows": call.policies, "boundary": call.boundary}.get(access.cause, ())
     is_bounded = access.cause in ("nothing-allows", "suffix") and call.is_outside_boundary is True
-    return replace(access, conditions=call.refusing(allowing), is_bounded=is_bounded)
+    return replace(access, conditions=call.conditions(allowing), is_bounded=is_bounded)
 
 
 def _judge_read(snapshot: Snapshot, call: _Call) -> RoleAccess:
     granted = _grants_directly(snapshot, call)
     is_limited = granted and is_grant_limited(call.role_arn, lambda names: _grants_to(snapshot, names, call.keys))
     if is_limited and call.is_outside_boundary:
-        source = BY_SIMULATION if call.simulated else BY_POLICIES
+        source = BY_SIMULATION if call.simulation else BY_POLICIES
         reason = "the secret's own policy names the role, but its permissions boundary does not allow"
         return RoleAccess("boundary", f"{source}: {reason} {call.action} on {call.resource}.")
     if is_limited and call.is_outside_boundary is None and not call.denies:
         return RoleAccess("unknown", f"{BY_POLICIES}: {call.by(call.boundary).reason}.")
-    if call.simulated:
-        return _by_simulation(call, call.simulated, granted)
+    if call.simulation:
+        return _by_simulation(call, call.simulation, granted)
     if call.permissions.policies is None:
         return _unread(call)
     return _by_policies(call, granted)
@@ -331,10 +331,10 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
 
 def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
     """Judge whether a role's own policies let it decrypt with a key."""
-    simulated, name, what = call.simulated, call.role, f"{DECRYPT} on {call.resource}"
+    simulated, name, what = call.simulation, call.role, f"{DECRYPT} on {call.resource}"
     if simulated:
         allowed, denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
-        source, statements = BY_SIMULATION, call.denying(simulated)
+        source, statements = BY_SIMULATION, call.deny_statements(simulated)
     elif call.permissions.policies is not None:
         verdict = call.verdict
         if verdict.decision == "unknown":
@@ -353,7 +353,7 @@ def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
     is_bounded = call.is_outside_boundary is True
     if is_bounded and call.may_allow:
         sentence = f"{source}: the permissions boundary of {name} does not allow {what}."
-        return RoleAccess("boundary", sentence, conditions=call.refusing(call.boundary))
+        return RoleAccess("boundary", sentence, conditions=call.conditions(call.boundary))
     arn = snapshot.secret_arn
     if call.allows_on(arn, arn.rpartition("-")[0]):
         sentence = (
@@ -361,17 +361,17 @@ def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
         )
         return RoleAccess("useless-grant", sentence, is_bounded=is_bounded)
     sentence = f"{source}: {name} is not granted {what}."
-    return RoleAccess("nothing-allows", sentence, conditions=call.refusing(call.policies), is_bounded=is_bounded)
+    return RoleAccess("nothing-allows", sentence, conditions=call.conditions(call.policies), is_bounded=is_bounded)
 
 
 def judge_action(permissions: Permissions, role_arn: str, action: str, resource: str, keys: Keys) -> RoleAccess:
     """Judge whether a role's own policies let it do one thing, by the simulation or else by the policies read."""
     call = _Call(role_arn, permissions, action, resource, keys)
-    simulated = call.simulated
+    simulated = call.simulation
     if simulated:
         fact = f"{BY_SIMULATION}: {simulated.decision} for {action} on {resource}, for {call.role}"
         is_allowed, is_denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
-        statements = call.denying(simulated)
+        statements = call.deny_statements(simulated)
         if not is_allowed and simulated.allowed_by_organization is False:
             denied, unread = f"{fact}; AllowedByOrganizations is false.", permissions.organization_unread
             owner = "" if resource == "*" else account_in(resource)
@@ -406,7 +406,7 @@ def _has_grant(key: KmsKey, role_arn: str, secret: Secret) -> bool:
     return any(grant.grantee == role_arn and lets_decrypt(grant, secret) for grant in key.grants)
 
 
-def _by_simulation(call: _Call, simulated: Simulated, granted: Truth) -> RoleAccess:
+def _by_simulation(call: _Call, simulated: Simulation, granted: Truth) -> RoleAccess:
     what = f"{BY_SIMULATION}: {simulated.decision} for {call.action} on {call.resource}"
     if simulated.decision == "allowed":
         return RoleAccess("", f"{what}.")
@@ -415,7 +415,7 @@ def _by_simulation(call: _Call, simulated: Simulated, granted: Truth) -> RoleAcc
     if simulated.decision == "explicitDeny":
         is_identity = simulated.allowed_by_boundary is not False or call.denies
         cause: Cause = "identity-deny" if is_identity else "boundary"
-        statements = call.denying(simulated)
+        statements = call.deny_statements(simulated)
         return RoleAccess(cause, f"{what}, by {_list(statements)}.", statements)
     if granted is False and simulated.allowed_by_boundary is False and call.may_allow:
         limit = call.by(call.boundary)

@@ -381,7 +381,7 @@ def _passes(
     starting = _starts(snapshot, judge, identity)
     ways = []
     for arn, role in roles.items() if starting else ():
-        passing = judge.verdict(identity, secret_calls.passing(arn, dict(role.tags) if role else None))
+        passing = judge.verdict(identity, secret_calls.pass_role_call(arn, dict(role.tags) if role else None))
         if starting and passing.decision != "denied":
             ways.append(combine(f"{secret_calls.PASS_ROLE} and {starting.action}", [passing, starting]))
     best = [way for way in ways if way.is_possible] or ways

@@ -158,7 +158,7 @@ class SelfGrants:
         using = use(identity) if roles else None
         for role in roles if using else ():
             assert using
-            passes = self.judge.verdict(identity, secret_calls.passing(role.arn, dict(role.tags), service))
+            passes = self.judge.verdict(identity, secret_calls.pass_role_call(role.arn, dict(role.tags), service))
             more = [] if service != secret_calls.EC2 or role.has_profile else [self._profile(identity)]
             verdict = combine(f"{passes.action} and {using.action}", [passes, using, *more])
             if verdict.decision != "denied":

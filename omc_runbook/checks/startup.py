@@ -11,7 +11,7 @@ from omc_runbook.aws.ecs import Service, ServiceEvent
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.checks.key_demand import services_reading, successions
-from omc_runbook.checks.stopped_tasks import WORKED, Stop, of_kind, worked_stops
+from omc_runbook.checks.stopped_tasks import WORKED, Stop, of_kind, worker_exits
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import (
     denied_role,
@@ -177,7 +177,7 @@ def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
 def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks get their secrets, start and exit."""
     yield from _stopping(snapshot, "exit", "got every secret, started and exited", _logs)
-    for stops in worked_stops(snapshot):
+    for stops in worker_exits(snapshot):
         service, minutes = stops[0].service, WORKED.seconds // 60
         fact = f"{len(stops)} tasks of {service.name} ended without an error after {minutes} minutes or more."
         why = "ECS has replaced them: workers end so after a number of jobs, and a server should not."

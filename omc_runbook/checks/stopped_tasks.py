@@ -113,7 +113,7 @@ def fresh_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
     return tuple(stop for failed, _ in _judged(snapshot) for stop in failed)
 
 
-def worked_stops(snapshot: Snapshot) -> Iterator[tuple[Stop, ...]]:
+def worker_exits(snapshot: Snapshot) -> Iterator[tuple[Stop, ...]]:
     """Of each consumer that is well, its many tasks that ended after some time without an error, newest first."""
     return filter(None, (worked for _, worked in _judged(snapshot)))
 
@@ -173,7 +173,7 @@ def is_unproved(snapshot: Snapshot, service: Service) -> bool:
     if is_judged or service.running >= service.desired:
         return False
     if not moments:
-        return service.running == 0 and bool(taken_away(snapshot, service))
+        return service.running == 0 and bool(stopped_on_purpose(snapshot, service))
     return not any(
         task.started
         and task.started > max(moments)
@@ -183,7 +183,7 @@ def is_unproved(snapshot: Snapshot, service: Service) -> bool:
     )
 
 
-def taken_away(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
+def stopped_on_purpose(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
     """A service's tasks that a person or the state of the capacity stopped, newest first, as far as ECS lists them."""
     own = (task for task in snapshot.tasks if task.owner == service.name and task.stop_code in ON_PURPOSE)
     return tuple(sorted(own, key=lambda task: task.stopped or snapshot.taken, reverse=True))

@@ -65,7 +65,7 @@ def open_federations(trust: PolicyDocument, controls: Sequence[PolicyDocument]) 
 
     Where one of the `controls`, resource control policies, denies by the subject, that limits every role.
     """
-    for label, statement in trust.allowing:
+    for label, statement in trust.allow_statements:
         principal = statement.get("Principal")
         for provider in texts(principal.get("Federated", [])) or () if isinstance(principal, Mapping) else ():
             kind: Literal["oidc", "saml"] = "saml" if ":saml-provider/" in provider else "oidc"

@@ -54,7 +54,7 @@ class PolicyDocument:
         )
 
     @cached_property
-    def allowing(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    def allow_statements(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """The statements whose Effect is Allow, each after its label."""
         readable = ((label, each) for label, each in self.statements if isinstance(each, Mapping))
         return tuple((label, each) for label, each in readable if each.get("Effect") == "Allow")
@@ -243,7 +243,7 @@ def refusing_conditions(
     """
     keys, refusing = ConditionKeys.of(context), []
     for policy in policies:
-        for label, statement in policy.allowing:
+        for label, statement in policy.allow_statements:
             if "Condition" in statement:
                 bare = {name: element for name, element in statement.items() if name != "Condition"}
                 if decide(policy.with_statements([bare])).decision == "allowed":
@@ -442,7 +442,7 @@ def session_grants(policy: PolicyDocument, session: str) -> PolicyDocument:
     """The statements of a resource policy that allow something to one session by its ARN: no boundary limits them."""
     return policy.with_statements(
         statement
-        for _, statement in policy.allowing
+        for _, statement in policy.allow_statements
         if isinstance(statement.get("Principal"), Mapping)
         and session in (texts(statement["Principal"].get("AWS", [])) or ())
     )

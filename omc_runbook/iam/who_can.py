@@ -136,7 +136,7 @@ class Identity:
             and "*" in (texts(statement.get("Resource", [])) or ())
             and "Condition" not in statement
             for policy in self.policies
-            for _, statement in policy.allowing
+            for _, statement in policy.allow_statements
         )
 
 
@@ -431,7 +431,7 @@ def combine(action: str, verdicts: Sequence[AccessVerdict]) -> AccessVerdict:
 
 def trusted(policy: PolicyDocument, kind: Literal["AWS", "Service", "Federated"]) -> Iterator[str]:
     """The principals of one kind that a trust or resource policy's Allow statements name; "*" is of kind AWS."""
-    for _, statement in policy.allowing:
+    for _, statement in policy.allow_statements:
         principal = statement.get("Principal")
         if "NotPrincipal" in statement or principal == "*":
             yield from ("*",) if kind == "AWS" else ()

@@ -56,7 +56,7 @@ def is_database_address(name: str) -> bool:
     return is_address(name, None) and _ADDRESS.sub("", name).upper() in _DATABASE
 
 
-def exchanged(
+def find_exchanges(
     document: Document, keys: Mapping[str, Key], before: Document | None = None
 ) -> tuple[tuple[str, ...], ...]:
     """Keys of which each has the value of the next, and the last one that of the first.

@@ -77,6 +77,6 @@ def look_deeper(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 
 def _task_roles(snapshot: Snapshot) -> set[str]:
     """ARNs of the task roles of the consumers' running tasks with ECS Exec."""
-    running = [task for service in snapshot.inspected for task in snapshot.running(service) if task.execute]
+    running = [task for service in snapshot.container_consumers for task in snapshot.running(service) if task.execute]
     definitions = (snapshot.definition(task) for task in running)
     return {definition.task_role_arn for definition in definitions if definition} - {""}

@@ -91,7 +91,7 @@ class ExecRead:
 
 
 def _targets(snapshot: Snapshot) -> Iterator[_Target]:
-    for service in snapshot.inspected:
+    for service in snapshot.container_consumers:
         for task in snapshot.running(service):
             definition = snapshot.definition(task)
             if definition is None:

@@ -9,7 +9,7 @@ from functools import partial
 
 from omc_runbook.aws import iam, organizations
 from omc_runbook.aws.failures import ReadFailure, look, or_none
-from omc_runbook.aws.iam import Role, Simulated
+from omc_runbook.aws.iam import Role, Simulation
 from omc_runbook.aws.organizations import Organization
 from omc_runbook.aws.session import Clients
 from omc_runbook.iam.policy import PolicyDocument
@@ -34,12 +34,12 @@ class Permissions:
 
     role: Role | None
     exists: bool = True
-    simulated: tuple[Simulated, ...] = ()
+    simulated: tuple[Simulation, ...] = ()
     policies: tuple[PolicyDocument, ...] | None = None
     boundary: PolicyDocument | None = None
     unread: tuple[ReadFailure, ...] = ()
 
-    def simulation_of(self, action: str, resource: str) -> Simulated | None:
+    def simulation_of(self, action: str, resource: str) -> Simulation | None:
         """The simulation's result for an action on a resource; None where there is none."""
         return next((each for each in self.simulated if (each.action, each.resource) == (action, resource)), None)
 
@@ -61,7 +61,7 @@ def read(
     needed += [(DECRYPT, key_arn)] if secret_arn and key_arn else []
     needed += others
 
-    def is_decided(results: Sequence[Simulated]) -> bool:
+    def is_decided(results: Sequence[Simulation]) -> bool:
         allowed = {(entry.action, entry.resource) for entry in results if entry.decision == "allowed"}
         return allowed.issuperset(needed)
 
@@ -82,7 +82,7 @@ def _read(
     arn: str,
     actions: Sequence[str],
     resources: Sequence[str],
-    is_decided: Callable[[Sequence[Simulated]], bool],
+    is_decided: Callable[[Sequence[Simulation]], bool],
 ) -> Permissions:
     """Read a role with a simulation of these actions, if any, and its policies unless the simulation decides."""
     client, name = clients("iam"), iam.role_name(arn)
@@ -110,7 +110,7 @@ def _failures(*answers: object) -> tuple[ReadFailure, ...]:
     return tuple(answer for answer in answers if isinstance(answer, ReadFailure))
 
 
-def _organization(clients: Clients, simulated: Sequence[Simulated]) -> Organization | ReadFailure | None:
+def _organization(clients: Clients, simulated: Sequence[Simulation]) -> Organization | ReadFailure | None:
     """The account's organization, where policies would deny without it; None where they would not."""
     if all(each.allowed_by_organization is not False for each in simulated):
         return None
@@ -120,7 +120,7 @@ def _organization(clients: Clients, simulated: Sequence[Simulated]) -> Organizat
 
 def _simulate(
     clients: Clients, arn: str, actions: Sequence[str], resources: Sequence[str], organization: str = ""
-) -> tuple[Simulated, ...]:
+) -> tuple[Simulation, ...]:
     """Simulate these actions, each with what is known of its resource: the simulation does not say that it lacks that.
 
     `organization` is the id of the account's, "" where it is unknown.
@@ -148,7 +148,7 @@ def _context(region: str, role_arn: str, resource: str, organization: str) -> tu
 
 
 def _with_policies(
-    clients: Clients, name: str, role: Role | ReadFailure, simulated: tuple[Simulated, ...] | ReadFailure
+    clients: Clients, name: str, role: Role | ReadFailure, simulated: tuple[Simulation, ...] | ReadFailure
 ) -> Permissions:
     """Add the role's policies, complete or not at all, where the simulation does not decide."""
     details, policies = or_none(role), read_policies(clients, name)

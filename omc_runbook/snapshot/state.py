@@ -224,11 +224,11 @@ class Snapshot:
         return tuple(
             service
             for service in self.services
-            if service in self.inspected or any(self.is_own(each.reference) for each in service.proxy_secrets)
+            if service in self.container_consumers or any(self.is_own(each.reference) for each in service.proxy_secrets)
         )
 
     @cached_property
-    def inspected(self) -> tuple[Service, ...]:
+    def container_consumers(self) -> tuple[Service, ...]:
         """The consumers whose containers have the secret, or should: nobody can look into a proxy."""
         main = self.environment.names.service
         return tuple(service for service in self.services if service.name == main or self._refers(service))
@@ -250,7 +250,7 @@ class Snapshot:
         for each in self.scheduled:
             if self.own_references(self.definition(each)):
                 alone.append(_as_service(each.origin, each.task_definition_arn))
-        return (*self.consumers, *self.leaving, *self.express_readers, *alone, *self.services_elsewhere)
+        return (*self.consumers, *self.former_consumers, *self.express_readers, *alone, *self.services_elsewhere)
 
     @cached_property
     def express_readers(self) -> tuple[Service, ...]:
@@ -288,7 +288,7 @@ class Snapshot:
         )
 
     @cached_property
-    def leaving(self) -> tuple[Service, ...]:
+    def former_consumers(self) -> tuple[Service, ...]:
         """Services that run tasks with the secret, while their own revision has none of it: it has not replaced them.
 
         No run of ours deploys them.

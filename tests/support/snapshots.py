@@ -16,7 +16,7 @@ from omc_runbook.aws.deployments import CircuitBreaker, DeploymentConfiguration
 from omc_runbook.aws.ecs import Deployment, Service, Task, TaskContainer
 from omc_runbook.aws.execute import ExecFailure, FailureKind
 from omc_runbook.aws.failures import ReadFailure
-from omc_runbook.aws.iam import Role, Simulated
+from omc_runbook.aws.iam import Role, Simulation
 from omc_runbook.aws.secretsmanager import Secret, Version
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
@@ -291,9 +291,9 @@ def simulated(
     return Permissions(role=role(), simulated=(own, cut_off), policies=policies)
 
 
-def simulation(action: str, resource: str, decision: str, **changes: Any) -> Simulated:
+def simulation(action: str, resource: str, decision: str, **changes: Any) -> Simulation:
     """What AWS's simulation says of one action."""
-    default = Simulated(
+    default = Simulation(
         action=action,
         resource=resource,
         decision=decision,

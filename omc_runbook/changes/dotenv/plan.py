@@ -24,7 +24,7 @@ from omc_runbook.changes.secret.plan import EFFECTS, KeyChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATED, KEEP
-from omc_runbook.checks.dotenv import miscased, open_quotes, spellings
+from omc_runbook.checks.dotenv import case_errors, open_quotes, spellings
 from omc_runbook.checks.dotenv_quoting import NAMED, misread_names, refers_to_another
 from omc_runbook.checks.local import encrypted_names, misspellings, overriding_lines, refused_empty
 from omc_runbook.masking.value import reveal
@@ -357,7 +357,7 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
             rows[binding.line - 1] = f"{match['head']}{match['name']}={match['rest']}"
             mends.append(f"Line {binding.line}: = instead of the colon after {binding.name}.")
     new_names = {}
-    for binding, correct_name in miscased(workstation):
+    for binding, correct_name in case_errors(workstation):
         if spellings(workstation, correct_name):
             continue
         new_names[binding.name] = correct_name
@@ -447,7 +447,7 @@ def _reserved_names(workstation: Workstation) -> set[str]:
     return {
         *(file.first_words | {*file.hidden_names} if file else ()),
         *(name for _, name in misspellings(workstation)),
-        *(right for _, right in miscased(workstation) if spellings(workstation, right)),
+        *(right for _, right in case_errors(workstation) if spellings(workstation, right)),
     }
 
 

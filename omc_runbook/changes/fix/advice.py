@@ -8,7 +8,7 @@ from dataclasses import replace
 from omc_runbook.changes.fix.plan import SINGLE_KEY, FixPlan
 from omc_runbook.changes.fix.steps import FIX, RestoreVersion
 from omc_runbook.checks import remedies
-from omc_runbook.checks.key_demand import rolled_back_alone, secret_demands
+from omc_runbook.checks.key_demand import rolled_back_revisions, secret_demands
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.snapshot.state import Snapshot
@@ -53,7 +53,7 @@ def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:
     if any(finding in step.because for step in steps):
         back = Remedy(steps[0].by_hand(plan.names))
         demands = [demand for demand in secret_demands(snapshot) if demand.reference.key == finding.subject]
-        revisions = rolled_back_alone(snapshot, ((demand.service, demand.definition) for demand in demands))
+        revisions = rolled_back_revisions(snapshot, ((demand.service, demand.definition) for demand in demands))
         services = [entry.service for entry in plan.redeploys if not entry.blocker]
         own = remedies.then_start_tasks(plan.names, back, services, revisions)
         own = remedies.if_registered(own, snapshot.task_definitions.values())

@@ -9,7 +9,7 @@ from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.deploy.rollout import expected, not_deployed
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS
-from omc_runbook.checks.key_demand import missing_keys, rolled_back_alone, secret_demands, services_reading
+from omc_runbook.checks.key_demand import missing_keys, rolled_back_revisions, secret_demands, services_reading
 from omc_runbook.masking.document import Document
 from omc_runbook.model.findings import is_sentence
 from omc_runbook.model.grouping import grouped
@@ -68,7 +68,7 @@ def ways_to_deploy(snapshot: Snapshot, written: Collection[str]) -> Iterator[str
     concerned = grouped(
         (demand.reference.key, (demand.service, demand.definition)) for demand in secret_demands(snapshot)
     )
-    found = (rolled_back_alone(snapshot, concerned[key]) for key in sorted(concerned.keys() & set(written)))
+    found = (rolled_back_revisions(snapshot, concerned[key]) for key in sorted(concerned.keys() & set(written)))
     revisions = {name: revision for of_key in found for name, revision in of_key.items()}
     for service in (*snapshot.consumers, *snapshot.express_readers):
         if revision := revisions.get(service.name):

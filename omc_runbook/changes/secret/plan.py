@@ -22,7 +22,7 @@ from omc_runbook.checks.key_demand import plain_logins, services_reading
 from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead, moved_names
 from omc_runbook.masking.defects import objection
 from omc_runbook.masking.document import Action, Document, Member, parse
-from omc_runbook.masking.relations import exchanged, find_mismatches
+from omc_runbook.masking.relations import find_exchanges, find_mismatches
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import Effect, Key, effect_of
@@ -513,7 +513,7 @@ def _refuse_invalid(changed_values: Mapping[str, NewValue], environment: Environ
 def _refuse_exchanged(
     before: Document, after: Document, changed_values: Mapping[str, NewValue], catalogue: Mapping[str, Key]
 ) -> None:
-    for *others, last in exchanged(after, catalogue, before):
+    for *others, last in find_exchanges(after, catalogue, before):
         if all(key in changed_values for key in (*others, last)):
             keys = f"{', '.join(others)} and {last}"
             raise UsageError(f"{keys} would have each other's value: exchange them. Nothing was written.")

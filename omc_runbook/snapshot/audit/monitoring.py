@@ -141,7 +141,7 @@ def _alarms(gatherer: Gatherer, filters: Iterable[MetricFilter]) -> dict[tuple[s
             namespace,
             metric,
         )
-        for region, namespace, metric in {each.watched for each in filters}
+        for region, namespace, metric in {each.metric_id for each in filters}
     }
     return {watched: gatherer.keep(GAP, answer, ()) for watched, answer in answers.items()}
 

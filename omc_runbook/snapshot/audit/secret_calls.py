@@ -110,7 +110,7 @@ def read_verdict(
         others = (each for each in snapshot.resource_policies if each is not snapshot.resource_policy)
         call = replace(call, policies=(policy, *others), unread=())
     verdict = judge.verdict(identity, call)
-    decryption = decrypting(snapshot, identities, stage)
+    decryption = decryption_call(snapshot, identities, stage)
     if verdict.decision == "denied" or decryption is None:
         return verdict
     if key_policy is not None:
@@ -137,7 +137,7 @@ def on_secret(snapshot: Snapshot, action: str, stage: str = CURRENT) -> Resource
     )
 
 
-def decrypting(snapshot: Snapshot, identities: Identities, stage: str = CURRENT) -> ResourceCall | None:
+def decryption_call(snapshot: Snapshot, identities: Identities, stage: str = CURRENT) -> ResourceCall | None:
     """What Secrets Manager does for a reader with the secret's key; None under the key that AWS manages."""
     secret, key = snapshot.secret, identities.key
     if secret is None:
@@ -175,7 +175,7 @@ def on_key(key: KmsKey, action: str) -> ResourceCall:
     )
 
 
-def passing(role_arn: str, tags: dict[str, str] | None, service: str = ECS_TASKS) -> ResourceCall:
+def pass_role_call(role_arn: str, tags: dict[str, str] | None, service: str = ECS_TASKS) -> ResourceCall:
     """Passing a role to a service, by default to tasks of ECS."""
     keys = request_keys.of_assumption(role_arn, tags) | {"iam:PassedToService": service}
     return ResourceCall(action=PASS_ROLE, resource=role_arn, keys=keys)

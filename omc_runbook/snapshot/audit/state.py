@@ -73,7 +73,7 @@ class Monitoring:
     filters: tuple[MetricFilter, ...] = ()
     """Metric filters on the trails' log groups."""
     alarms: Mapping[tuple[str, str, str], tuple[MetricAlarm, ...]] = field(default_factory=dict)
-    """By what they watch, as `MetricFilter.watched` has it."""
+    """By what they watch, as `MetricFilter.metric_id` has it."""
     rules: tuple[EventRule, ...] = ()
     """EventBridge's rules, with their targets."""
     topics: Mapping[str, Topic | None] = field(default_factory=dict)

@@ -53,7 +53,7 @@ def monitored(snapshot: Snapshot, trail: Trail | None = TRAIL, **changes: Any) -
     found = Monitoring(
         trails=(trail,) if trail else (),
         filters=(FILTER,) if trail else (),
-        alarms={FILTER.watched: (ALARM,)} if trail else {},
+        alarms={FILTER.metric_id: (ALARM,)} if trail else {},
         topics={TOPIC: Topic(TOPIC, ("email",), ())},
     )
     return replace(snapshot, audit=Audit(days=90, monitoring=replace(found, **changes)))
@@ -80,7 +80,7 @@ FAULTS = {
     ),
     "no-alarm": Fault(lambda s: monitored(s, filters=(), alarms={}), NAME, "matches GetSecretValue", ""),
     "alarm-off": Fault(
-        lambda s: monitored(s, alarms={FILTER.watched: (replace(ALARM, are_actions_enabled=False),)}),
+        lambda s: monitored(s, alarms={FILTER.metric_id: (replace(ALARM, are_actions_enabled=False),)}),
         ALARM.name,
         "has ActionsEnabled false",
         "",

@@ -201,7 +201,7 @@ def test_names_that_two_trails_share_are_told_apart(other: Trail, metric: str) -
         healthy(),
         trails=(TRAIL, replace(other, is_logging=False)),
         filters=(twin,),
-        alarms={twin.watched: (ALARM,)},
+        alarms={twin.metric_id: (ALARM,)},
     )
     assert found(silent) == {"alarm-off": "found"}
 
@@ -231,7 +231,7 @@ def test_where_a_route_ends(targets: tuple[str, ...], status: str, fact: str) ->
 
 def test_an_alarm_without_a_target_may_be_part_of_another() -> None:
     """DescribeAlarmsForMetric gives no composite alarms."""
-    snapshot = monitored(healthy(), alarms={FILTER.watched: (replace(ALARM, actions=()),)})
+    snapshot = monitored(healthy(), alarms={FILTER.metric_id: (replace(ALARM, actions=()),)})
     [answer] = run_check(CHECKS["alarm-to-nobody"], snapshot)
     assert answer.evidence == (
         f"Alarm {ALARM.name} has no target, and whether a composite alarm has it in its AlarmRule was not read.",
@@ -343,7 +343,7 @@ def test_a_rule_gets_both_the_key_and_the_policy_of_a_topic_that_lacks_both() ->
 def test_alarms_on_a_metric_with_dimensions_are_unknown() -> None:
     """DescribeAlarmsForMetric gives none of them without their dimensions; one without any gets no data."""
     by_user = replace(FILTER, has_dimensions=True)
-    for alarms in ({}, {FILTER.watched: (ALARM,)}):
+    for alarms in ({}, {FILTER.metric_id: (ALARM,)}):
         snapshot = monitored(healthy(), filters=(by_user,), alarms=alarms)
         assert found(snapshot) == {"no-alarm": "unknown"}
         [answer] = run_check(CHECKS["no-alarm"], snapshot)
@@ -366,7 +366,7 @@ def test_a_filter_on_system_fields_is_unknown() -> None:
 )
 def test_an_alarm_that_tells_nobody_does_so_whatever_its_filter_leaves_out(id: str, alarm: MetricAlarm) -> None:
     """Of a pattern that is not understood, it may be the alarm on something else; beside one that works, it may be."""
-    alarms = {FILTER.watched: (alarm,)}
+    alarms = {FILTER.metric_id: (alarm,)}
     narrow = replace(FILTER, criteria='@aws.region = "us-east-1"')
     assert found(monitored(healthy(), filters=(narrow,), alarms=alarms)) == {"no-alarm": "unknown", id: "found"}
     obscure = replace(narrow, pattern="%Get%")
@@ -394,7 +394,7 @@ def test_a_filter_without_an_alarm_may_count_reads(edit: dict[str, str]) -> None
 @pytest.mark.parametrize(("unit", "is_off"), [("", False), ("None", False), ("Count", True)])
 def test_an_alarm_on_another_unit_than_its_metric_gets_no_data(unit: str, is_off: bool) -> None:
     """An alarm without a unit looks at all data."""
-    alarms = {FILTER.watched: (replace(ALARM, unit=unit),)}
+    alarms = {FILTER.metric_id: (replace(ALARM, unit=unit),)}
     snapshot = monitored(healthy(), alarms=alarms)
     assert found(snapshot) == ({"alarm-off": "found"} if is_off else {})
     assert found(monitored(healthy(), filters=(replace(FILTER, unit="Count"),), alarms=alarms)) == (
@@ -457,7 +457,7 @@ def test_a_topics_policy_is_asked_for_this_alarm_or_rule(
     document = {"Version": "2012-10-17", "Statement": [{**allow, "Condition": condition}, *more]}
     known = Topic(topic, ("email",), (), PolicyDocument("the topic's policy", "resource", document))
     rules = (replace(RULE, targets=(topic,)),) if kind == "rule" else ()
-    alarms = {FILTER.watched: (replace(ALARM, actions=(topic,)),)} if kind == "alarm" else {}
+    alarms = {FILTER.metric_id: (replace(ALARM, actions=(topic,)),)} if kind == "alarm" else {}
     filters = (FILTER,) if kind == "alarm" else ()
     snapshot = monitored(healthy(), filters=filters, alarms=alarms, rules=rules, topics={topic: known})
     status = {True: {}, False: {"alarm-to-nobody": "found"}, None: {"alarm-to-nobody": "unknown"}}[hears]
@@ -518,7 +518,7 @@ def test_a_topic_under_the_managed_key_needs_another_one_too(
     statement = {"Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": topic, **more}
     policy = PolicyDocument("the topic's policy", "resource", {"Version": "2012-10-17", "Statement": [statement]})
     known = Topic(topic, ("email",), (), policy, "alias/aws/sns")
-    alarms = {FILTER.watched: (replace(ALARM, actions=(topic,)),)}
+    alarms = {FILTER.metric_id: (replace(ALARM, actions=(topic,)),)}
     [answer] = run_check(CHECKS["alarm-to-nobody"], monitored(healthy(), alarms=alarms, topics={topic: known}))
     assert answer.remedy.command.startswith(begins)
     assert ("has to be encrypted with a customer key whose policy lets" in answer.remedy.command) is names_key

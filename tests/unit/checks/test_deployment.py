@@ -313,7 +313,7 @@ def test_old_tasks_of_a_service_that_leaves_the_secret_are_named() -> None:
         task_definition_arn=own,
         deployments=(new, former),
     )
-    assert snapshot.leaving == (), "what an unread revision has is not known"
+    assert snapshot.former_consumers == (), "what an unread revision has is not known"
     snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, own: without_secret})
     assert "worker" not in snapshot.consumer_names
     found = {each.subject: each for each in run_check(CHECKS["not-forced"], snapshot)}

@@ -14,7 +14,7 @@ from support.snapshots import KEYS, NOW, healthy, looked, rotated, values, with_
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.checks.key_demand import missing_keys
 from omc_runbook.diagnosis import injection_matrix, root_causes
-from omc_runbook.masking.relations import exchanged
+from omc_runbook.masking.relations import find_exchanges
 from omc_runbook.model import value_from
 from omc_runbook.model.findings import Finding
 from omc_runbook.report.timeline import Timeline
@@ -105,8 +105,8 @@ def test_a_key_that_nothing_is_known_of_is_compared_with_those_alone_of_which_so
         with_values(healthy(), {**values(), **{f"SETTING_{each}": f"plain {each}" for each in range(number)}}).document
         for number in (200, 600)
     )
-    assert small and large_one and not exchanged(large_one, keys)
-    assert count_calls(partial(exchanged, large_one, keys)) < 4 * count_calls(partial(exchanged, small, keys))
+    assert small and large_one and not find_exchanges(large_one, keys)
+    assert count_calls(partial(find_exchanges, large_one, keys)) < 4 * count_calls(partial(find_exchanges, small, keys))
 
 
 def _count_comparisons(snapshot: Snapshot) -> int:

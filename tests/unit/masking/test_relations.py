@@ -9,7 +9,7 @@ import pytest
 
 from omc_runbook.masking.addresses import problem_of
 from omc_runbook.masking.document import Document, parse
-from omc_runbook.masking.relations import AddressMismatch, exchanged, find_mismatches, is_database_address
+from omc_runbook.masking.relations import AddressMismatch, find_exchanges, find_mismatches, is_database_address
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import default_keys
 
@@ -69,7 +69,7 @@ def postgres(password: str, user: str = "app", host: str = "db") -> str:
 )
 def test_exchanged_values_are_told_by_their_forms(members: dict[str, str], pair: set[str]) -> None:
     """Each has the form of the other and lacks its own."""
-    [found] = exchanged(document(**members), default_keys())
+    [found] = find_exchanges(document(**members), default_keys())
     assert set(found) == pair
 
 
@@ -79,8 +79,8 @@ def test_exchanged_values_without_a_form_are_told_by_the_former_version() -> Non
         document(SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER),
         document(SECRET_KEY=OTHER, SMTP_PASSWORD=PASSWORD),
     )
-    assert exchanged(after, default_keys()) == ()
-    assert exchanged(after, default_keys(), before) == (("SECRET_KEY", "SMTP_PASSWORD"),)
+    assert find_exchanges(after, default_keys()) == ()
+    assert find_exchanges(after, default_keys(), before) == (("SECRET_KEY", "SMTP_PASSWORD"),)
 
 
 def test_three_values_that_moved_on_in_a_circle_are_told_by_the_former_version() -> None:
@@ -92,15 +92,15 @@ def test_three_values_that_moved_on_in_a_circle_are_told_by_the_former_version()
         SECRET_KEY=OTHER, SMTP_PASSWORD=ALPHANUMERIC, SENTRY_TOKEN=PASSWORD, COPY=MAIL, NEWS_TOKEN=SIGNING[:40]
     )
     circle = ("SECRET_KEY", "SMTP_PASSWORD", "SENTRY_TOKEN")
-    assert exchanged(after, default_keys(), before) == (circle,)
-    assert exchanged(before, default_keys(), after) == (("SECRET_KEY", "SENTRY_TOKEN", "SMTP_PASSWORD"),)
+    assert find_exchanges(after, default_keys(), before) == (circle,)
+    assert find_exchanges(before, default_keys(), after) == (("SECRET_KEY", "SENTRY_TOKEN", "SMTP_PASSWORD"),)
     forms = document(OPENAI_API_KEY=API_KEY, FIRST_SUPERUSER=MAIL, SECRET_KEY=SIGNING)
     moved = document(OPENAI_API_KEY=MAIL, FIRST_SUPERUSER=SIGNING, SECRET_KEY=API_KEY)
-    assert exchanged(moved, default_keys(), forms) == (("OPENAI_API_KEY", "FIRST_SUPERUSER", "SECRET_KEY"),)
-    assert exchanged(forms, default_keys(), moved) == ()
+    assert find_exchanges(moved, default_keys(), forms) == (("OPENAI_API_KEY", "FIRST_SUPERUSER", "SECRET_KEY"),)
+    assert find_exchanges(forms, default_keys(), moved) == ()
     before = document(API_TOKEN=SIGNING, SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER)
     after = document(API_TOKEN=PASSWORD, SECRET_KEY=OTHER, SMTP_PASSWORD=PASSWORD)
-    assert exchanged(after, default_keys(), before) == (("SECRET_KEY", "SMTP_PASSWORD"),)
+    assert find_exchanges(after, default_keys(), before) == (("SECRET_KEY", "SMTP_PASSWORD"),)
 
 
 @pytest.mark.parametrize(
@@ -128,15 +128,15 @@ def test_three_values_that_moved_on_in_a_circle_are_told_by_the_former_version()
 )
 def test_values_that_changed_places_on_purpose_are_not_exchanged(before: dict[str, str], after: dict[str, str]) -> None:
     """A rotation taken back or by turns, flags, a provider and its fallback, and a value that several had."""
-    assert exchanged(document(**after), default_keys(), document(**before)) == ()
+    assert find_exchanges(document(**after), default_keys(), document(**before)) == ()
 
 
 def test_values_that_were_put_right_are_not_exchanged() -> None:
     """A login and its password stood in each other's place in the former version, by their forms."""
     right = document(FIRST_SUPERUSER=MAIL, FIRST_SUPERUSER_PASSWORD=PASSWORD)
     wrong = document(FIRST_SUPERUSER=PASSWORD, FIRST_SUPERUSER_PASSWORD=MAIL)
-    assert exchanged(right, default_keys(), wrong) == ()
-    assert exchanged(wrong, default_keys(), right) == (("FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD"),)
+    assert find_exchanges(right, default_keys(), wrong) == ()
+    assert find_exchanges(wrong, default_keys(), right) == (("FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD"),)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_values_that_were_put_right_are_not_exchanged() -> None:
 )
 def test_values_in_their_places_are_not_exchanged(members: dict[str, str]) -> None:
     """One malformed value is no exchange, and neither are two that look alike."""
-    assert exchanged(document(**members), default_keys(), document(**members)) == ()
+    assert find_exchanges(document(**members), default_keys(), document(**members)) == ()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from support.snapshots import ACCOUNT, ARN, REGION, ROLE, healthy
 
 from omc_runbook.aws import iam, organizations
-from omc_runbook.aws.iam import Simulated
+from omc_runbook.aws.iam import Simulation
 from omc_runbook.aws.organizations import Organization
 from omc_runbook.aws.session import Clients
 from omc_runbook.model.arn import region_in
@@ -22,10 +22,10 @@ ELSEWHERE = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:other-AbC123"
 
 def _simulate_lock(
     client: Any, role: str, actions: Sequence[str], resources: Sequence[str], context: Mapping[str, str]
-) -> tuple[Simulated, ...]:
+) -> tuple[Simulation, ...]:
     """Deny a simulation that lacks the region of its call, as an organization's lock to some regions does."""
     return tuple(
-        Simulated(
+        Simulation(
             action=action,
             resource=resource,
             decision="allowed" if context.get("aws:RequestedRegion") == region_in(resource) else "explicitDeny",
@@ -61,7 +61,7 @@ def test_a_denied_simulation_is_told_the_organization(
     """With it each resource's own account, and for any the role's; another may be in another organization."""
     contexts: list[tuple[str, dict[str, str]]] = []
 
-    def simulate(client: Any, role: str, actions: Any, resources: Any, context: Any) -> tuple[Simulated, ...]:
+    def simulate(client: Any, role: str, actions: Any, resources: Any, context: Any) -> tuple[Simulation, ...]:
         contexts.extend((each, context) for each in resources)
         found = _simulate_lock(client, role, actions, [ARN], {})
         return tuple(replace(each, allowed_by_organization=not is_denied) for each in found)
