@@ -169,7 +169,7 @@ def _write(folder: Path | S3Folder, name: str, body: Mapping[str, object]) -> No
 
 
 @contextmanager
-def alone(folder: Path | S3Folder, seconds: float) -> Iterator[None]:
+def exclusive_access(folder: Path | S3Folder, seconds: float) -> Iterator[None]:
     """Let no other run that remembers something in this folder read between what this one reads and writes.
 
     After so many seconds it goes on all the same; at once in S3, and in a folder that cannot be locked.

@@ -210,7 +210,7 @@ def report(
     that cannot be read or written, one of them says so.
     """
     # The first may need its time-out for the messages, and some seconds around it.
-    with last_run.alone(folder, 2 * notify.timeout):
+    with last_run.exclusive_access(folder, 2 * notify.timeout):
         return _report(outcome, folder, notify, profile, project)
 
 

@@ -82,7 +82,7 @@ def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[TerraformConta
     for folder in folders.values():
         result = _choose(folder, folders)
         containers += with_places(result.containers, result.uncertain_locals)
-        unreadable += [*map(str, folder.broken.values()), *result.unreadable]
+        unreadable += [*map(str, folder.unreadable.values()), *result.unreadable]
     return tuple(containers), tuple(unreadable)
 
 

@@ -172,7 +172,7 @@ def _name_beside(folder: Path, file: SourceFile) -> Path:
 def _values_of_others(files: tuple[SourceFile, ...], environment: str) -> tuple[frozenset[str], frozenset[str]]:
     """The names of files of values that are of others by what stands beside them, and of those that may be."""
     environment, folders = canonical(environment), {each.path.parent for each in files if each.name.endswith(SOURCES)}
-    readable = [each for each in files if each.name.endswith(VALUES) and not Folder((each,)).broken]
+    readable = [each for each in files if each.name.endswith(VALUES) and not Folder((each,)).unreadable]
     values = {Path(file.name): values_of(file) for file in readable}
     tables = {path: {each.name: each.value.name for each in own if each.value.name} for path, own in values.items()}
     others, unclear = variable_files.of_others(environment, tables)

@@ -215,7 +215,7 @@ class Module(Expressions, Object):
         for child in self.children:
             yield from child.walk()
 
-    def everything(self) -> tuple[Instance, ...]:
+    def instances(self) -> tuple[Instance, ...]:
         """The resources of this module and of those that it calls, and the calls of modules from elsewhere."""
         found: list[Instance] = []
         for module in self.walk():

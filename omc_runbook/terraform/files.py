@@ -64,15 +64,15 @@ class TerraformFiles:
         """
         files = [file for folder in self.folders for file in self.folder(folder).files]
         calls = {file.path: called_folders((file,)) for file in files}
-        names = {Path(os.path.relpath(folder, self.root)): folder for folder in self.called}
-        units = [file for folder in self.walk() for file in self.ending(folder, (".hcl",))] if names else []
+        names = {Path(os.path.relpath(folder, self.root)): folder for folder in self.called_folders}
+        units = [file for folder in self.walk() for file in self.files_ending(folder, (".hcl",))] if names else []
         for file in (*files, *units):
             called = calls.setdefault(file.path, called_folders((file,)) & {*names.values()})
             called |= {names[path] for path in _paths_within(file) if path in names}
         return calls
 
     @property
-    def called(self) -> set[Path]:
+    def called_folders(self) -> set[Path]:
         """The folders that another one calls."""
         return {target for targets in self.calls.values() for target in targets}
 
@@ -88,12 +88,12 @@ class TerraformFiles:
     def folder(self, directory: Path) -> Folder:
         """The files of a folder that Terraform reads as one module, those that can be read."""
         if directory not in self._folders:
-            found = self.ending(directory, SOURCES)
+            found = self.files_ending(directory, SOURCES)
             names = {file.name for file in found}
             self._folders[directory] = Folder(tuple(file for file in found if tofu_name(file.name) not in names))
         return self._folders[directory]
 
-    def ending(self, directory: Path, endings: Collection[str]) -> tuple[SourceFile, ...]:
+    def files_ending(self, directory: Path, endings: Collection[str]) -> tuple[SourceFile, ...]:
         """The files of a folder whose names end so, by their ending, those that can be read."""
         try:
             paths = sorted(directory.iterdir())
@@ -101,14 +101,14 @@ class TerraformFiles:
             return ()
         return self._readable(path for end in endings for path in paths if path.name.endswith(end))
 
-    def matching(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
+    def files_matching(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
         """The files of a folder whose names match a pattern, those that can be read."""
         return self._readable(sorted(directory.glob(pattern)))
 
     def _readable(self, paths: Iterable[Path]) -> tuple[SourceFile, ...]:
         return tuple(file for path in paths if (file := self._read(path)))
 
-    def having(self, pattern: re.Pattern[str]) -> tuple[Folder, ...]:
+    def folders_with(self, pattern: re.Pattern[str]) -> tuple[Folder, ...]:
         """The folders that have a file in which a pattern is found."""
         folders = map(self.folder, self.folders)
         return tuple(folder for folder in folders if any(pattern.search(file.text) for file in folder.files))
@@ -124,7 +124,7 @@ class TerraformFiles:
                 paths = {Path(os.path.normpath(base / pattern.parent)) for base in bases}
                 folders = (folder for path in paths for folder in self._like(path))
                 for folder in folders if pattern.suffix in (*TEMPLATES, *_DATA) else ():
-                    inside = self.matching(folder, pattern.name) if self.contains(folder) else ()
+                    inside = self.files_matching(folder, pattern.name) if self.contains(folder) else ()
                     found |= {each.name: each for each in inside if not is_terraform(each.name)}
         return tuple(found[name] for name in sorted(found))
 
@@ -176,7 +176,7 @@ class TerraformFiles:
         elif not is_terraform(name):
             templates = {each: self.templates(self.folder(each).files) for each in self.folders}
             folders = {each for each, files in templates.items() if any(file.name == name for file in files)}
-        tops = sorted(with_callers(self.calls, folders) - self.called)
+        tops = sorted(with_callers(self.calls, folders) - self.called_folders)
         return tuple(path.relative_to(self.root).as_posix() for path in tops)
 
 

@@ -110,9 +110,9 @@ class Folder:
         return self.call.folder.scope(node)
 
     @cached_property
-    def broken(self) -> dict[str, UsageError]:
+    def unreadable(self) -> dict[str, UsageError]:
         """Files that cannot be read, also those of its callers, by name."""
-        errors = dict(self.call.folder.broken) if self.call else {}
+        errors = dict(self.call.folder.unreadable) if self.call else {}
         for file in self.files:
             try:
                 parse(file)
@@ -123,7 +123,7 @@ class Folder:
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of all files that are valid, as its override files change them."""
-        sources = [file for file in self.files if file.name not in self.broken and not file.name.endswith(VALUES)]
+        sources = [file for file in self.files if file.name not in self.unreadable and not file.name.endswith(VALUES)]
         own = (block for file in sources if not is_override(file.name) for block in blocks_of(file))
         names = sorted((file for file in sources if is_override(file.name)), key=lambda file: file.name)
         return tuple(override(own, (block for file in names for block in blocks_of(file))))
@@ -332,7 +332,7 @@ class Folder:
             return argument
         if not (self.call or self.is_root):
             return None
-        values = [file for file in self.files if file.name.endswith(VALUES) and file.name not in self.broken]
+        values = [file for file in self.files if file.name.endswith(VALUES) and file.name not in self.unreadable]
         settings = [member for file in values for member in values_of(file) if member.name == name]
         if len(settings) > 1:
             return None

@@ -78,7 +78,7 @@ def _find_obstacle(
 ) -> TerraformContainer:
     """The container with the lists that no other definition uses, and the reason why no reference can be added."""
     folder, first = container.folder, container.lists[:1]
-    broken = next(iter(folder.broken), "")
+    broken = next(iter(folder.unreadable), "")
     obstacle = f"{broken} beside it cannot be read as HCL" if broken else container.obstacle
     targets = [collection_of(node, folder).file for node in container.lists or (container.node,)]
     if not obstacle and all(isinstance(file, DataFile) for file in targets):

@@ -55,7 +55,9 @@ def check_folder(folder: Path) -> None:
 
 def read_secret_versions(repository: Path) -> tuple[SecretVersion, ...]:
     """Read the versions of all secrets in a checkout's Terraform; files that are not valid are skipped."""
-    return tuple(version for folder in TerraformFiles(repository).having(_VERSION) for version in _versions(folder))
+    return tuple(
+        version for folder in TerraformFiles(repository).folders_with(_VERSION) for version in _versions(folder)
+    )
 
 
 def find_own(versions: Collection[SecretVersion], keys: Collection[str]) -> tuple[SecretVersion, ...]:
@@ -79,8 +81,8 @@ def find_rewritten(repository: Path, edits: Collection[Edit]) -> str:
     As where one list of keys makes both a container's `secrets` and the secret's first value.
     """
     terraform = TerraformFiles(repository)
-    folders = with_callers(terraform.calls, [each.path for each in terraform.having(_VERSION)])
-    inputs = [file for path in folders for file in terraform.ending(path, SETTINGS)]
+    folders = with_callers(terraform.calls, [each.path for each in terraform.folders_with(_VERSION)])
+    inputs = [file for path in folders for file in terraform.files_ending(path, SETTINGS)]
     files = (*(file for path in folders for file in terraform.folder(path).files), *inputs)
     changed = {edit.file.name: replace(edit.file, raw=edit.after) for edit in edits}
     before, after = _written(files), _written(tuple(changed.get(file.name, file) for file in files))

@@ -74,7 +74,7 @@ def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
     if folders:
         files.base = Path(os.path.commonpath([*folders, *described])).relative_to(files.root).as_posix()
     units = terragrunt.read_units(files, described)
-    called = files.called | {module.directory for _, module in units}
+    called = files.called_folders | {module.directory for _, module in units}
     tops = [folder for folder in folders if folder not in called and _concerns(files, folder, set())]
     values = [path for folder in everywhere for path in sorted(folder.iterdir()) if path.name.endswith(VALUES)]
     roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
@@ -96,7 +96,8 @@ def unknown_units(repository: Path) -> tuple[str, ...]:
     why = {
         folder: "takes no module of the checkout"
         for folder in folders
-        if folder not in directories and any(_SOURCE.search(each.text) for each in files.matching(folder, "*.hcl"))
+        if folder not in directories
+        and any(_SOURCE.search(each.text) for each in files.files_matching(folder, "*.hcl"))
     }
     why |= {
         unit[0].directory: "names no environment"
@@ -144,7 +145,7 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
         if environment not in ("", canonical(name)) and _takes_another(files, top, automatic):
             yield _root(files, top, environment, automatic, is_assumed=True)
         return
-    several = sorted({found for each in plain.module.everything() if (found := _environment_of_instance(each))})
+    several = sorted({found for each in plain.module.instances() if (found := _environment_of_instance(each))})
     if len(several) > 1:
         yield from (replace(plain, environment=each, is_shared=True) for each in several)
         return
@@ -169,12 +170,12 @@ def _environment_of_folder(folder: Path, files: TerraformFiles) -> str:
 def _has_code(folder: Path, files: TerraformFiles) -> bool:
     """Whether a folder, or one below it, is Terraform's or Terragrunt's."""
     below = files.walk(folder.relative_to(files.root).as_posix())
-    return any(files.ending(each, (*SOURCES, ".hcl")) for each in below)
+    return any(files.files_ending(each, (*SOURCES, ".hcl")) for each in below)
 
 
 def _is_of_another(root: Root) -> bool:
     """Whether all names of what a folder creates mean other environments: none of them is this one's then."""
-    own = (each for each in root.module.everything() if _INTERESTING.search(each.type))
+    own = (each for each in root.module.instances() if _INTERESTING.search(each.type))
     mentioned, environment = {_environment_of_instance(each) for each in own} - {""}, environment_in(root.environment)
     return bool(mentioned and environment) and environment not in mentioned
 
@@ -301,7 +302,7 @@ def _spelling(folder: Folder, environment: str) -> str:
 def unreadable_files(repository: Path) -> tuple[str, ...]:
     """A sentence on each *.tf file of a checkout that is not valid, whose names are therefore not known."""
     files = TerraformFiles(repository)
-    errors = {str(error) for folder in files.folders for error in files.folder(folder).broken.values()}
+    errors = {str(error) for folder in files.folders for error in files.folder(folder).unreadable.values()}
     return tuple(sorted(errors))
 
 
@@ -334,7 +335,7 @@ def _is_elsewhere(module: Module, backend: Mapping[str, Any]) -> bool:
 
 def instances(root: Root) -> tuple[Instance, ...]:
     """Everything that a root creates or looks up for its environment."""
-    found = root.module.everything()
+    found = root.module.instances()
     if not root.is_shared:
         return found
     return tuple(each for each in found if _environment_of_instance(each) in ("", root.environment))

@@ -195,7 +195,9 @@ def is_definition(name: str, text: str) -> bool:
 
 def _names_any(terraform: TerraformFiles, others: tuple[SourceFile, ...]) -> bool:
     """Whether a file of Terraform or Terragrunt reads one of these files, or names it, as for a module elsewhere."""
-    files = tuple(file for folder in terraform.walk() for file in terraform.ending(folder, (*SOURCES, *VALUES, ".hcl")))
+    files = tuple(
+        file for folder in terraform.walk() for file in terraform.files_ending(folder, (*SOURCES, *VALUES, ".hcl"))
+    )
     code = "\n".join(COMMENT.sub("", file.text) for file in files)
     return not {*others}.isdisjoint(terraform.templates(files)) or any(each.path.name in code for each in others)
 
@@ -207,7 +209,7 @@ def _has_definition(files: tuple[SourceFile, ...]) -> bool:
 def _find_others(files: TerraformFiles) -> tuple[SourceFile, ...]:
     """Terraform files, templates and JSON that seem to hold task definitions."""
     endings = (".tf", ".tofu", *TEMPLATES)
-    found = (file for folder in files.walk() for file in files.ending(folder, endings))
+    found = (file for folder in files.walk() for file in files.files_ending(folder, endings))
     return tuple(file for file in found if any(_seems_to_hold(file.name, line) for line in file.text.split("\n")))
 
 
@@ -262,7 +264,7 @@ def _with_callers(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> t
     reached = with_callers(terraform.calls, folders)
     added = [file for path in terraform.folders if path in reached - folders for file in terraform.folder(path).files]
     below = (folder for folder in terraform.walk() if any(path in (folder, *folder.parents) for path in reached))
-    values = [file for folder in below for file in terraform.ending(folder, VALUES)]
+    values = [file for folder in below for file in terraform.files_ending(folder, VALUES)]
     return (*files, *added, *values)
 
 

@@ -98,7 +98,7 @@ def add_reference(
     open_candidates = (pair for pair in candidates if not _has_reference(pair[1], variable, key))
     match, target = next(open_candidates, candidates[0])
     containers = tuple(target if each is match else each for each in containers)
-    for error in target.folder.broken.values():
+    for error in target.folder.unreadable.values():
         raise error
     name = _secret_of_other(target, others, own)
     secret_of_other = f"{name}, the secret of {others[name]}" if name else ""
@@ -408,7 +408,7 @@ def _check(
     after, _ = find_containers(tuple(changed if each.name == changed.name else each for each in task_definitions.files))
     expected = Counter([("secrets", *reference)])
     additions = [_contents(new) - _contents(old) for old, new in zip(before, after, strict=False)]
-    is_correct = len(before) == len(after) and not any(each.folder.broken for each in after)
+    is_correct = len(before) == len(after) and not any(each.folder.unreadable for each in after)
     for old, new, addition in zip(before, after, additions, strict=False):
         possible = [expected] if old is container else [Counter()]
         possible += [expected] if old.address == container.address or old.name in container.sharers else []
