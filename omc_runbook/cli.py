@@ -239,7 +239,7 @@ def fleet(
     from omc_runbook.headless import workers
 
     if not all(name.strip() for name in environments):
-        raise UsageError("An environment's name is empty: name it, or none for all of runbook.toml. Nothing was read.")
+        raise UsageError("An environment's name is empty: write it, or name none to read all. Nothing was read.")
     # It imports meanwhile what this process imports, too.
     workers.prepare()
     assignments = tuple(word for word in environments if re.match(r"\w+=", word))
@@ -317,7 +317,7 @@ def _run_notebook(
 def init(context: click.Context, repository: str, parameters: tuple[tuple[str, str], ...], has_consent: bool) -> None:
     """Write runbook.toml with the platform's names.
 
-    They are found in Terraform's files and in AWS.
+    It finds them in Terraform's files and in AWS.
 
     Exit code 0: written, or nothing to change; 1: a name that runbooks need is not known or not in AWS; 2: nothing was
     found; 3: wrong usage, or a change that needs --yes.
@@ -352,7 +352,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
     "--apply/--no-apply",
     "applies",
     default=None,
-    help="Also what it needs to apply its plan, or not; by default also that, except for troubleshoot.",
+    help="Whether it also allows applying the plan; by default yes, except for troubleshoot.",
 )
 def policy(
     name: str, assignments: tuple[str, ...], parameters: tuple[tuple[str, str], ...], applies: bool | None, record: str
@@ -360,7 +360,7 @@ def policy(
     """Print the IAM policy that a runbook needs.
 
     It is the least that the runbook needs in one environment, as JSON. Where runbook.toml names a role, the role's
-    policy comes first, then the caller's. Without a sign-in it is made of names alone, to ask for access with.
+    policy comes first, then the caller's. Without a sign-in it is made of names alone: use it to ask for access.
 
     Exit code: 2 where AWS could not be read, 3 wrong usage.
     """

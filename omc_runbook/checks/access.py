@@ -162,7 +162,7 @@ def _let_ecs_assume(
         labels = " and ".join(condition.statement for condition in conditions)
         return Remedy(f"Correct the Condition of {labels}: ECS calls with {values}.")
     if verdict.decision == "explicit-deny":
-        return Remedy(f"Let {' and '.join(verdict.statements)} no longer deny {ECS_TASKS}.")
+        return Remedy(f"Stop {' and '.join(verdict.statements)} from denying {ECS_TASKS}.")
     document = extend(trust, Effect="Allow", Principal={"Service": ECS_TASKS}, Action="sts:AssumeRole")
     return remedies.trust(name, document)
 
@@ -201,7 +201,7 @@ def identity_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     return _because(snapshot, "identity-deny")
 
 
-@check("boundary", ruled_out_by="GetRole: no permissions boundary leaves GetSecretValue out")
+@check("boundary", ruled_out_by="GetRole: no permissions boundary, or one that allows GetSecretValue")
 def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role's permissions boundary does not allow reading the secret."""
     return _because(snapshot, "boundary")
@@ -299,7 +299,7 @@ def _denied_unseen(snapshot: Snapshot, gaps: tuple[str, ...]) -> Iterator[Eviden
     stops = _denied_by_secret(snapshot)
     for arn, services in _roles(snapshot):
         if refused := next((stop for stop in stops if stop.service.name in services), None):
-            remedy = _unless_corrected(Remedy(f"Let the secret's resource policy no longer deny {iam.role_name(arn)}."))
+            remedy = _unless_corrected(Remedy(f"Stop the secret's resource policy from denying {iam.role_name(arn)}."))
             yield Evidence(snapshot.environment.names.secret, (refused.sentence, *gaps), remedy, services)
 
 
@@ -342,7 +342,7 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "kms-pending",
     needs=("secret", "kms_key"),
     looks_like=("kms-refused",),
-    ruled_out_by="DescribeKey: the secret's key is not PendingDeletion, and not PendingReplicaDeletion",
+    ruled_out_by="DescribeKey: the secret's key is neither PendingDeletion nor PendingReplicaDeletion",
 )
 def kms_pending(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The key that encrypts the secret is pending deletion."""
@@ -354,7 +354,7 @@ def kms_pending(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "kms-missing",
     needs=("secret", "kms_key"),
     looks_like=("kms-refused",),
-    ruled_out_by="no KmsKeyId names a key that DescribeKey does not find",
+    ruled_out_by="DescribeKey finds the key of each KmsKeyId",
     not_in_sandbox="KMS, and so the sandbox, keeps a key for at least seven days before it deletes it",
 )
 def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:

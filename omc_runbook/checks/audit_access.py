@@ -142,7 +142,7 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "human-may-read",
     needs=NEEDS,
     looks_like=("readable-by-many", "unusual-use"),
-    ruled_out_by="no user, and no role for which people sign in, may read the secret, but administrators",
+    ruled_out_by="of all users, and roles that people sign in to, only administrators may read the secret",
 )
 def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A person may read the secret."""
@@ -278,7 +278,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             ),
             *([secret_access.unless_forbidden(snapshot)] if found and found.levels is None else []),
         )
-        remedy = Remedy("See whether each of them has to change the secret, such as to rotate or to deploy it.")
+        remedy = Remedy("Check whether each of them needs to change the secret, such as to rotate it.")
         yield Evidence(snapshot.secret_name, lines, remedy, severity="info")
 
 
@@ -363,11 +363,11 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "federated-any-subject",
     needs=NEEDS,
-    ruled_out_by="each trust policy by which an identity provider's users get at the values has a Condition on its sub",
+    ruled_out_by="each trust policy that lets an identity provider's users read the values has a Condition on its sub",
     severity="error",
 )
 def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """Anybody whom an identity provider knows may read the secret."""
+    """Any user of an identity provider may read the secret."""
     access, identities = secret_access.of(snapshot), snapshot.audit.identities
     controls = identities.resource_controls if identities else ()
     entering = [each for each in access.principals if each.gets_values or each.perhaps_gets_values]
@@ -450,7 +450,7 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         allowed = f"{', '.join(administrators)} may call iam:* on everything"
         certain_ways = (f"{_SOURCE}: {fact}." for fact in (*([allowed] if administrators else []), *assuming))
         facts = (*certain_ways, *open_ways)
-        remedy = Remedy("See whether each of them has to administer IAM as a whole.")
+        remedy = Remedy("Check whether each of them needs to administer all of IAM.")
         yield Evidence("administrators of IAM", facts, remedy, severity="info")
 
 

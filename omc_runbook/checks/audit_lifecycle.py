@@ -103,7 +103,7 @@ def tags_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     "quota-near",
     needs=("secret", "versions", "contents", "resource_policy"),
     severity="warning",
-    ruled_out_by="GetSecretValue, GetResourcePolicy, ListSecretVersionIds: what has a quota is far from it",
+    ruled_out_by="GetSecretValue, GetResourcePolicy, ListSecretVersionIds: each size and count is far from its quota",
 )
 def quota_near(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret is close to a quota of Secrets Manager."""

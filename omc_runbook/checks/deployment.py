@@ -153,7 +153,7 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     "rollout-stuck",
     needs=("services", "tasks", "service_deployments"),
     looks_like=("old-value", "does-not-stay"),
-    ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks, without room for a task or any task",
+    ruled_out_by="DescribeServices: each IN_PROGRESS deployment has tasks, room for more and no failedTasks",
     because_of=("pull-failed",),
     hindered_by=("secret", "calls", "value", "tasks"),
 )
@@ -406,7 +406,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
     for each in snapshot.scheduled:
         definition = snapshot.definition(each)
         if definition and (refused := each.refusal(definition)) and snapshot.own_references(definition):
-            remedy = Remedy(f"Let {each.origin} start an {ACTIVE} revision, such as the family's newest.")
+            remedy = Remedy(f"Change {each.origin} to start an {ACTIVE} revision, such as the family's newest.")
             yield Evidence(each.origin, (refused,), remedy, frozenset({each.origin}))
 
 

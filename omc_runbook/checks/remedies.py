@@ -181,8 +181,8 @@ def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
     calls = " && ".join(in_region(names.region, "ecs", *start, *each, end).command for each in batches(tasks, 10))
     return Remedy(
         calls,
-        command_needs="First let the work end for which they are protected: within 48 hours their protection ends by"
-        " itself, and the deployment that is under way then replaces them.",
+        command_needs="First let their protected work end. Their protection expires within 48 hours, and the deployment"
+        " that is under way then replaces them.",
     )
 
 

@@ -362,7 +362,7 @@ def _values_in_history(snapshot: Snapshot) -> tuple[tuple[str, Location], ...]:
     ruled_out_by="git grep finds no secret value of .env in a tracked file of its folder or below",
 )
 def value_tracked(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A secret's value stands in a tracked file."""
+    """A secret value is in a file that git tracks."""
     workstation = workstation_of(snapshot)
     tracked, template = workstation.tracked, workstation.checkout.template
     # Other checks report these.

@@ -54,8 +54,8 @@ def refuse_unsuitable(expected: Iterable[Schedule]) -> None:
             raise UsageError(f"{error} [[schedules]] of runbook.toml names it.", error.hint) from None
         if can_change:
             raise UsageError(
-                f"runbook.toml: {schedule.runbook} can change something, and only runs that look are expected on a"
-                " schedule, such as those of verify."
+                f"runbook.toml: {schedule.runbook} can change something: schedule only runbooks that"
+                " read, such as verify."
             )
 
 

@@ -490,13 +490,13 @@ def _refuse_conflicts(
         if key not in present_keys:
             refuse_list(key, present_keys)
             raise UsageError(
-                f"{printable_key(key, present_keys)} cannot be removed, it is not in the secret"
+                f"{printable_key(key, present_keys)} cannot be removed: it is not in the secret"
                 f"{nearest(key, present_keys)}"
             )
         services = ", ".join(sorted(services_reading(snapshot, key)))
         if services:
             raise UsageError(
-                f"{key} cannot be removed, new tasks of {services} would not start: remove it from their task"
+                f"{key} cannot be removed: new tasks of {services} would not start. Remove it from their task"
                 " definitions first, or set another value. Nothing was written."
             )
 

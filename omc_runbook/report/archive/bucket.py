@@ -212,6 +212,6 @@ def parse(address: str, client: Callable[[], Any], kms_key: str = "") -> S3Folde
     """The folder of an address; raises UsageError for another text."""
     found = _ADDRESS.fullmatch(address)
     if found is None:
-        raise UsageError("A place in S3 is s3://BUCKET or s3://BUCKET/PREFIX, with the name of a bucket.")
+        raise UsageError("A place in S3 is s3://BUCKET or s3://BUCKET/PREFIX: write it with the bucket's name.")
     prefix = (found["prefix"] or "").strip("/")
     return S3Folder(found["bucket"], f"{prefix}/" if prefix else "", client, kms_key)

@@ -522,7 +522,7 @@ def test_only_what_is_named_is_removed_and_nothing_that_tasks_ask_for() -> None:
     (change,) = plan.changed
     assert (change.key, change.action) == ("SMTP_PORT", "removed")
     assert json.loads(reveal(plan.text)).keys() == json.loads(ODD).keys() - {"SMTP_PORT"}
-    with pytest.raises(UsageError, match="SECRET_KEY cannot be removed, new tasks of backend, worker would not start"):
+    with pytest.raises(UsageError, match="SECRET_KEY cannot be removed: new tasks of backend, worker would not start"):
         planned(healthy(), "SECRET_KEY")
 
 

@@ -491,7 +491,7 @@ def test_the_command_for_a_trust_policy_lets_ecs_assume_the_role() -> None:
     everybody = {"Effect": "Deny", "Principal": "*", "Action": "*"}
     denying = role(trusting({"Version": "2012-10-17", "Statement": [everybody, everybody]}))
     [found] = run_check(CHECKS["role-untrusted"], denying(healthy()))
-    assert is_sentence(found.remedy.command) and "statement 2 no longer deny" in found.remedy.command
+    assert is_sentence(found.remedy.command) and "statement 2 from denying" in found.remedy.command
 
 
 def test_a_role_that_could_not_be_read_is_unknown() -> None:

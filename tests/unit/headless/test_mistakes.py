@@ -80,7 +80,7 @@ MISTAKES = [
     ("run verify --record arn:aws:s3:::bucket/x", "is not a place for records"),
     ("records --record ''", "--record is empty: name a folder, or s3://BUCKET/PREFIX."),
     ("policy verify --record file:///records", '"file:///records" is not a place for records'),
-    ("fleet ''", "An environment's name is empty: name it, or none for all of runbook.toml."),
+    ("fleet ''", "An environment's name is empty: write it, or name none to read all."),
     ("fleet staging ''", "An environment's name is empty"),
     ("fleet enviroments=staging", 'fleet has no parameter "enviroments": did you mean environments?'),
     ("fleet staging environments=qa,staging", "environments is set twice"),

@@ -272,7 +272,7 @@ def test_the_index_page_reads_a_schedule_in_the_time_of_the_machine(
     ("runbook", "sentence"),
     [
         ("verfy", 'There is no runbook "verfy": did you mean verify?'),
-        ("rotate", "runbook.toml: rotate can change something, and only runs that look are expected on a schedule"),
+        ("rotate", "runbook.toml: rotate can change something: schedule only runbooks that read"),
     ],
 )
 def test_a_schedule_whose_runs_are_never_remembered_is_refused(
