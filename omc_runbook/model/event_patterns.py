@@ -77,18 +77,17 @@ class _Expression:
         return answer
 
     def _any(self) -> bool | None:
-        answers = [self._all()]
-        while self._tokens[:1] == ["||"]:
-            self._tokens.pop(0)
-            answers.append(self._all())
-        return any_of(answers)
+        return any_of(self._operands("||", self._all))
 
     def _all(self) -> bool | None:
-        answers = [self._condition()]
-        while self._tokens[:1] == ["&&"]:
+        return all_of(self._operands("&&", self._condition))
+
+    def _operands(self, operator: str, read: Callable[[], bool | None]) -> list[bool | None]:
+        answers = [read()]
+        while self._tokens[:1] == [operator]:
             self._tokens.pop(0)
-            answers.append(self._condition())
-        return all_of(answers)
+            answers.append(read())
+        return answers
 
     def _condition(self) -> bool | None:
         token = self._next()
