@@ -143,7 +143,7 @@ def run(
         if bucket is None and not isinstance(error, UsageError):
             _remove_older_outcome(Record(folder, ""))
         failed = published(records.mask(Outcome.of_failure(name, environment, started, str(error))))
-        for line in summary.undelivered(failed):
+        for line in summary.undelivered_notifications(failed):
             error.add_note(line.text)
         raise
     except (KeyboardInterrupt, SystemExit, MemoryError) as error:
@@ -253,7 +253,7 @@ def _execute(
         known = keeper.read("")
         if known.failure == NO_OUTCOME and error.errno == errno.EMFILE:
             known = replace(known, failure=OUT_OF_FILES)
-        return keeper.unrecorded(records.mask(known), error)
+        return keeper.report_unrecorded(records.mask(known), error)
     return keeper.keep(failure)
 
 
@@ -357,7 +357,7 @@ class _Keeper:
             notebook = nbformat.read(self.draft.notebook, as_version=4)
             record = kept_records.save(notebook, outcome, self.draft, self.record)
         except (OSError, ValueError, CouldNotLook, MemoryError) as error:
-            return self.unrecorded(outcome, error)
+            return self.report_unrecorded(outcome, error)
         if self.bucket is None:
             lines = summary.summarise(outcome, str(record.page), self.command)
             return RunResult(outcome.exit_code, lines, record.page, address=str(record.page), outcome=outcome)
@@ -379,7 +379,7 @@ class _Keeper:
         code, why = RunbookError.exit_code, lines[-1].text
         return RunResult(code, lines, record.page, is_recorded=False, failure=why, outcome=outcome)
 
-    def unrecorded(self, outcome: Outcome, error: Exception) -> RunResult:
+    def report_unrecorded(self, outcome: Outcome, error: Exception) -> RunResult:
         """Report a run whose record cannot be kept."""
         _remove_older_outcome(self.record)
         folder = self.bucket.address if self.bucket else self.record.folder

@@ -50,7 +50,7 @@ def new_salt() -> str:
     return secrets.token_hex(16)
 
 
-def salted(value: Masked, salt: str, variable: str, key: tuple[str, Masked] | None = None) -> str:
+def salted_digest(value: Masked, salt: str, variable: str, key: tuple[str, Masked] | None = None) -> str:
     """Return the SHA-256 of ``salt``, "NAME=" and the text, in hexadecimal digits, which a shell can compute too.
 
     With a ``key``, another variable's name and value stand before it: who does not know that cannot guess the text.

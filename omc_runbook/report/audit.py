@@ -28,7 +28,7 @@ from omc_runbook.report import (
 )
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.boxes import CELL, folded
+from omc_runbook.report.display.boxes import CELL, collapsible
 from omc_runbook.report.display.drawing import Picture
 from omc_runbook.report.display.listing import Listing, commands_for
 from omc_runbook.report.display.rich_display import Group, RichDisplay
@@ -257,7 +257,7 @@ class FoldedTable(Table):
     def to_html(self) -> str:
         """Render the table as HTML, in HTML's <details> where it is long."""
         table, count = super().to_html(), len(self.rows)
-        return table if count <= UNFOLDED else folded(f"{self.title}: {count} rows", table)
+        return table if count <= UNFOLDED else collapsible(f"{self.title}: {count} rows", table)
 
 
 class Pictures:

@@ -143,10 +143,10 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
 
 def _how_far(plan: SecretPlan) -> str:
     """What new tasks have of the keys that a plan writes, as the end of a sentence."""
-    keys = ", ".join(sorted(plan.unreferenced))
+    keys = ", ".join(sorted(plan.unreferenced_keys))
     if not keys:
         return "have it"
-    has_others = any(change.key not in plan.unreferenced for change in plan.changed if change.action != "removed")
+    has_others = any(change.key not in plan.unreferenced_keys for change in plan.changed if change.action != "removed")
     return f"{'have the rest' if has_others else 'run'}, and no revision in force refers to {keys}"
 
 

@@ -224,7 +224,7 @@ class Buttons:
         return self.left is not None and self.left.read() is None
 
     def _work(self, choice: Choice) -> None:
-        with self._area, self._status.following(choice.live) if choice.live else nullcontext():
+        with self._area, self._status.follow(choice.live) if choice.live else nullcontext():
             try:
                 self._label = self._do(choice.act)
             except RunbookError as error:
@@ -379,7 +379,7 @@ class Status:
             self._is_stoppable = True
 
     @contextmanager
-    def following(self, live: LiveChange) -> Iterator[None]:
+    def follow(self, live: LiveChange) -> Iterator[None]:
         """Show the progress of a change in this kernel while it runs; an interrupt of the kernel stops it, too."""
 
         def follow(ended: threading.Event) -> None:

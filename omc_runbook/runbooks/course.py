@@ -130,7 +130,7 @@ class Course:
         self.results[runbook] = achieved if result.style == "good" else result.headline
 
     @property
-    def achieved(self) -> dict[str, str]:
+    def achievements(self) -> dict[str, str]:
         """What was done, a sentence by runbook; drills count once they are answered."""
         answered = [self.marks[name] for name in DRILLS if name in self.marks]
         found = f"{sum(mark.is_right for mark in answered)} of {len(DRILLS)} faults were found by their symptoms."

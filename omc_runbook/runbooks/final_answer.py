@@ -32,14 +32,14 @@ class Link:
     act: Callable[[Frontend], None]
 
 
-def opening(runbook: str, parameters: Mapping[str, str], label: str = "", leads_to: Place = LAST) -> Link:
+def open_link(runbook: str, parameters: Mapping[str, str], label: str = "", leads_to: Place = LAST) -> Link:
     """A button that opens a notebook with its parameters set, and leads to a place in it."""
     return Link(
         label or f"Open {runbook}.ipynb, filled in", lambda frontend: frontend.open(runbook, parameters, leads_to)
     )
 
 
-def copying(text: str, what: str) -> Link:
+def copy_link(text: str, what: str) -> Link:
     """A button that copies a text."""
     return Link(f"Copy {what}", lambda frontend: frontend.copy(text))
 
@@ -128,9 +128,9 @@ def links(answer: Answer) -> Iterator[Link]:
     yield from _openings([*others.values()][:SHOWN])
     command = _command(outcome, remedies)
     if command:
-        yield copying(command, "the command")
+        yield copy_link(command, "the command")
     if answer.policy:
-        yield copying(answer.policy, "the policy to ask for")
+        yield copy_link(answer.policy, "the policy to ask for")
 
 
 def _openings(remedies: Sequence[Remedy]) -> Iterator[Link]:
@@ -144,7 +144,7 @@ def _openings(remedies: Sequence[Remedy]) -> Iterator[Link]:
         is_alone = sum(named.items() <= each.items() for each in alike) == 1
         others = [] if is_alone else [f"{name}={value}" for name, value in own.items() if name not in named]
         words = [f" {word} {', '.join(each)}" for word, each in (("for", named.values()), ("with", others)) if each]
-        yield opening(remedy.runbook, remedy.parameters, f"Open {remedy.runbook}.ipynb{''.join(words)}, filled in")
+        yield open_link(remedy.runbook, remedy.parameters, f"Open {remedy.runbook}.ipynb{''.join(words)}, filled in")
 
 
 def _command(outcome: Outcome, remedies: Sequence[Remedy]) -> str:

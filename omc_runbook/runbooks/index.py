@@ -21,7 +21,7 @@ from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.actions import READ_WITH_ACCESS, Actions
 from omc_runbook.runbooks.button import nothing_to_offer
-from omc_runbook.runbooks.final_answer import FinalAnswer, Link, link_button, opening
+from omc_runbook.runbooks.final_answer import FinalAnswer, Link, link_button, open_link
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.frontend import Frontend, is_available, make_row, show_widget
 from omc_runbook.runbooks.own_parameters import takes_parameters
@@ -65,7 +65,7 @@ def verdict(run: Run, snapshot: Snapshot) -> FinalAnswer:
     run.conclude(findings)
     answer = run.answer(findings, snapshot)
     parameters = {"environment": run.environment.name}
-    steps = () if answer.banner.style == "good" else (opening("troubleshoot", parameters, "Troubleshoot it"),)
+    steps = () if answer.banner.style == "good" else (open_link("troubleshoot", parameters, "Troubleshoot it"),)
     return FinalAnswer(Answer(answer.summary.with_lines(read_at(snapshot))), links=steps, page=run.page)
 
 
@@ -144,7 +144,7 @@ class Records(Group):
 def _widget(card: Card, frontend: Frontend) -> Any:
     import ipywidgets
 
-    button = link_button(opening(card.runbook, card.parameters, f"Open {card.runbook}", card.leads_to), frontend)
+    button = link_button(open_link(card.runbook, card.parameters, f"Open {card.runbook}", card.leads_to), frontend)
     button.button_style = "primary"
     text = f"<strong>{html.escape(card.purpose)}</strong><br>{html.escape(card.text)}"
     text = ipywidgets.HTML(f'<div style="line-height: 1.4; white-space: normal">{text}</div>')

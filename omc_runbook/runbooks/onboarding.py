@@ -209,7 +209,7 @@ def conclude(course: Course) -> RichDisplay:
 
 def answer(course: Course) -> RichDisplay:
     """What was done and what to read about it."""
-    return course.follow("answer", lambda: Answer(_verdict(course), report.reading(course.achieved)))
+    return course.follow("answer", lambda: Answer(_verdict(course), report.reading(course.achievements)))
 
 
 def _verdict(course: Course) -> Banner:

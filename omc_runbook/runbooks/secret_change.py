@@ -215,7 +215,7 @@ def judge(
             return False
         is_obstacle = bool(plan.blockers) and readiness.outlasts(finding)
         names = {service.name for service in plan.consumers}
-        return finding.subject in plan.pinned or (is_obstacle and bool(finding.services & names))
+        return finding.subject in plan.pinned_references or (is_obstacle and bool(finding.services & names))
 
     def counts(finding: Finding) -> bool:
         if plan is None or not plan.sentences:

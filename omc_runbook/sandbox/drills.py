@@ -19,7 +19,7 @@ from omc_runbook.model.suggestions import nearest
 from omc_runbook.sandbox import faults, lifecycle, solved
 from omc_runbook.sandbox.faults import Fault, checkout
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.solved import FamilyScore, Solved
+from omc_runbook.sandbox.solved import BestAnswer, FamilyScore
 from omc_runbook.sandbox.worlds.staging import World
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def answer(sandbox: Sandbox, fault: str, is_kept: bool = True) -> tuple[Grade, D
     else:
         drill = _break(sandbox, drill)
     if grade.is_right and is_kept:
-        solved.add(Solved(grade.fault, grade.points, grade.seconds))
+        solved.add(BestAnswer(grade.fault, grade.points, grade.seconds))
     return grade, drill
 
 

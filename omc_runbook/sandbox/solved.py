@@ -12,7 +12,7 @@ from omc_runbook.textfile import private_file
 
 
 @dataclass(frozen=True)
-class Solved:
+class BestAnswer:
     """A user's best answer to a fault: its points and the seconds it took."""
 
     fault: str
@@ -26,10 +26,10 @@ class FamilyScore:
 
     family: str
     faults: int
-    solved: tuple[Solved, ...]
+    solved: tuple[BestAnswer, ...]
 
 
-def add(answer: Solved) -> None:
+def add(answer: BestAnswer) -> None:
     """Keep a right answer, unless a better one to the same fault is kept; raises RunbookError if it cannot be."""
     answers = {each.fault: each for each in _read()}
     best = answers.get(answer.fault, answer)
@@ -57,11 +57,11 @@ def score() -> tuple[FamilyScore, ...]:
     )
 
 
-def _read() -> list[Solved]:
+def _read() -> list[BestAnswer]:
     """The answers that are kept, at most one a fault of the catalogue; a damaged file has none."""
     try:
         members = json.loads(folders.solved_file().read_bytes())
-        answers = [Solved(str(each["fault"]), int(each["points"]), float(each["seconds"])) for each in members]
+        answers = [BestAnswer(str(each["fault"]), int(each["points"]), float(each["seconds"])) for each in members]
     except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return []
     ids = {fault.id for fault in faults.every()}

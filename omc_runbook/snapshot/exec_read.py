@@ -245,7 +245,7 @@ class _Digests:
         ids = [version.id for version in self.snapshot.versions if version.id != expected]
         values = ((version, _value(self.contents.get(version), key)) for version in (*ids, expected))
         return {
-            fingerprint.salted(value, self.salt, variable, pepper): version
+            fingerprint.salted_digest(value, self.salt, variable, pepper): version
             for version, value in values
             if value is not None
         }

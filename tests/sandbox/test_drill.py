@@ -19,7 +19,7 @@ from omc_runbook.sandbox.cli import sandbox as commands
 from omc_runbook.sandbox.drills import Grade
 from omc_runbook.sandbox.faults import every, find
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.solved import Solved
+from omc_runbook.sandbox.solved import BestAnswer
 
 
 @pytest.fixture(autouse=True)
@@ -233,8 +233,8 @@ def test_the_fault_is_asked_for_unseen(sandbox: Sandbox) -> None:
 def test_the_card_keeps_the_best_answer(here: Path) -> None:
     """One answer a fault, the one with most points and then the fastest; a damaged or foreign entry does no harm."""
     for points, seconds in ((6, 9.0), (10, 50.0), (10, 40.0), (8, 1.0)):
-        solved.add(Solved("bom", points, seconds))
-    solved.add(Solved("exec-off", 4, 7.4))
+        solved.add(BestAnswer("bom", points, seconds))
+    solved.add(BestAnswer("exec-off", 4, 7.4))
     card = call("card").output
     assert re.search(r"^content +1 of \d+ +10 +40 s$", card, re.MULTILINE)
     assert re.search(r"^exec +1 of \d+ +4 +7 s$", card, re.MULTILINE)
@@ -246,7 +246,7 @@ def test_the_card_keeps_the_best_answer(here: Path) -> None:
     for damaged in ("[{", "7", '{"bom": 1}', '[{"fault": "bom", "points": Infinity, "seconds": 1}]'):
         here.write_text(damaged)
         assert "\n0 of " in call("card").output
-    solved.add(Solved("bom", 10, 1.0))
+    solved.add(BestAnswer("bom", 10, 1.0))
     assert "1 of" in call("card").output.splitlines()[-1]
     assert "\n0 of " in call("card", "--clear").output and not here.exists()
 

@@ -297,7 +297,7 @@ def test_our_digest_is_the_containers() -> None:
     """The fingerprint that is compared is the one that a shell makes."""
     for name, value in ODD.items():
         key = None if name == KEY else (KEY, Masked(ODD[KEY], KEY))
-        assert fingerprint.salted(Masked(value, name), SALT, name, key) == digest(name, value)
+        assert fingerprint.salted_digest(Masked(value, name), SALT, name, key) == digest(name, value)
     assert fingerprint.new_salt() != fingerprint.new_salt()
 
 

@@ -85,7 +85,7 @@ class _SecretChange:
         )
         unfinished = new_values.unfinished
         # New tasks are also the first with the values that a killed run, or somebody else, has made current.
-        self._tried_keys = ", ".join(dict.fromkeys((*self._keys, *sorted(plan.delivered))))
+        self._tried_keys = ", ".join(dict.fromkeys((*self._keys, *sorted(plan.outdated_keys))))
         self._taken_along = ""
         if unfinished and self._replaced_plan and self._replaced_plan.base != plan.base:
             along = tuple(key for key in unfinished.actions if key not in self._keys)
@@ -350,7 +350,7 @@ def replaced_plan(plan: SecretPlan, new_values: NewValues) -> SecretPlan | None:
         if unfinished is None:
             return None
         return replace(plan, base=unfinished.base, token=unfinished.version_id, encrypting=new_values.encrypting)
-    is_first = unfinished is not None and not plan.delivered.isdisjoint(unfinished.actions)
+    is_first = unfinished is not None and not plan.outdated_keys.isdisjoint(unfinished.actions)
     if unfinished and is_first and new_values.is_reversible and not unfinished.is_restore:
         encrypting = tuple(dict.fromkeys((*plan.encrypting, *new_values.encrypting)))
         return replace(plan, base=unfinished.base, encrypting=encrypting)

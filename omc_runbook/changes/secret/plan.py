@@ -115,13 +115,13 @@ class SecretPlan:
     """Why new tasks would fail for certain, whatever the values are."""
     trials: tuple[str, ...] = ()
     """Where values would be sent to be tried, in sentences."""
-    delivered: frozenset[str] = frozenset()
+    outdated_keys: frozenset[str] = frozenset()
     """Keys that stay as they are, and of which running tasks of the consumers have another value."""
     is_untried: bool = False
     """Whether a running task of the consumers has another value than the current version."""
-    pinned: frozenset[str] = frozenset()
+    pinned_references: frozenset[str] = frozenset()
     """References to keys that change, each named as in the findings, that name another version than the new one."""
-    unreferenced: frozenset[str] = frozenset()
+    unreferenced_keys: frozenset[str] = frozenset()
     """Keys that get values, and to which no revision in force refers: no task that this starts has them."""
     deployments_by_hand: tuple[str, ...] = ()
     """What ECS rolled back, and alone refers to keys that get values, with how a person deploys it, in sentences."""
@@ -152,7 +152,7 @@ class SecretPlan:
         return not self.changed
 
     @property
-    def staged(self) -> tuple[tuple[str, str], ...]:
+    def staged_labels(self) -> tuple[tuple[str, str], ...]:
         """The labels on versions that killed runs have staged beside this plan's, each with its version.
 
         AWSPREVIOUS was taken back: without a label, no run goes on with it.
@@ -190,7 +190,7 @@ class SecretPlan:
 
     def delivers(self, finding: Finding) -> bool:
         """Whether an error is about an unchanged key whose value the new tasks get, and running tasks do not have."""
-        return finding.family == "content" and finding.severity == "error" and finding.subject in self.delivered
+        return finding.family == "content" and finding.severity == "error" and finding.subject in self.outdated_keys
 
 
 def own_labels(secret: Secret | None) -> dict[str, tuple[str, ...]]:
@@ -374,10 +374,10 @@ def make_plan(
         blockers=blockers,
         exists=exists,
         underway=underway,
-        delivered=outdated - changed,
+        outdated_keys=outdated - changed,
         is_untried=bool(outdated),
-        pinned=frozenset(delivery.pinned_references(snapshot, changed, token)),
-        unreferenced=delivery.unreferenced_keys(snapshot, written),
+        pinned_references=frozenset(delivery.pinned_references(snapshot, changed, token)),
+        unreferenced_keys=delivery.unreferenced_keys(snapshot, written),
         deployments_by_hand=tuple(delivery.ways_to_deploy(snapshot, written)),
         encrypting=tuple(_encrypting(snapshot, changed, text)) if is_change else (),
         versions=tuple(each.id for each in snapshot.versions),

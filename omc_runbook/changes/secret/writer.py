@@ -105,7 +105,7 @@ class SecretWriter:
         """
         new, unfinished = self._new_values, self._new_values.unfinished
         tried = unfinished.version_id if unfinished and unfinished.keys_with_same_value(new.values) else ""
-        return () if new.rotation else tuple(each for each in self._plan.staged if each[1] != tried)
+        return () if new.rotation else tuple(each for each in self._plan.staged_labels if each[1] != tried)
 
     def release(self, has_failed: bool = False) -> Step:
         """The last step: removes our labels; Secrets Manager deletes a version without labels.

@@ -22,11 +22,11 @@ NAME = "index.html"
 SHOWN = 20
 """How many runs of a runbook on an environment are shown, the newest."""
 
-Ending = Literal["ok", "proved", "plan", "findings", "unknown", "failed"]
+EndingKind = Literal["ok", "proved", "plan", "findings", "unknown", "failed"]
 """How a run ended: its status, or for one that can change something what became of its plan."""
 
-MARKS: dict[Ending, str] = {"ok": "✓", "proved": "★", "plan": "○", "findings": "!", "unknown": "?", "failed": "✗"}
-MEANINGS: dict[Ending, str] = {
+MARKS: dict[EndingKind, str] = {"ok": "✓", "proved": "★", "plan": "○", "findings": "!", "unknown": "?", "failed": "✗"}
+MEANINGS: dict[EndingKind, str] = {
     "ok": "nothing is wrong",
     "proved": "a change, applied and proved",
     "plan": "only planned",
@@ -34,7 +34,7 @@ MEANINGS: dict[Ending, str] = {
     "unknown": "not all could be read",
     "failed": "broken off",
 }
-_ORDER: tuple[Ending, ...] = ("failed", "findings", "unknown", "plan", "proved", "ok")
+_ORDER: tuple[EndingKind, ...] = ("failed", "findings", "unknown", "plan", "proved", "ok")
 
 _STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8").strip()
 
@@ -54,7 +54,7 @@ class KeptRun:
     """A run on an environment, with its record."""
 
     runbook: str
-    ending: Ending
+    ending: EndingKind
     record: KeptRecord
     end: str = ""
     """How it ended on this environment; "" for the whole run's words."""
@@ -84,13 +84,13 @@ class EnvironmentRecords:
         return (0 if is_late or self.problems else 1 + last), self.name
 
 
-def ending_of(record: KeptRecord, status: OutcomeStatus | None = None) -> Ending:
+def ending_of(record: KeptRecord, status: OutcomeStatus | None = None) -> EndingKind:
     """How a record's run ended; on one of several environments, by its own status."""
     outcome = record.outcome
     if outcome is None:
         # A record of a version before seals has words alone.
         words = record.end.partition(" (")[0]
-        found: Ending = next((each for each in ("failed", "findings", "ok") if words.endswith(each)), "unknown")
+        found: EndingKind = next((each for each in ("failed", "findings", "ok") if words.endswith(each)), "unknown")
         return "plan" if words.startswith("PLAN") else "proved" if words == "applied, ok" else found
     if outcome.is_plan:
         return "plan"
@@ -113,7 +113,7 @@ def render(environments: Iterable[EnvironmentRecords], notes: Sequence[str], now
     return printable(whole_page("Records" + (": overdue" if late else ""), _STYLE, "\n".join(head), body))
 
 
-def _legend(ending: Ending) -> str:
+def _legend(ending: EndingKind) -> str:
     return f'<li><span class="mark {ending}">{MARKS[ending]}</span> {ending}: {MEANINGS[ending]}</li>'
 
 

@@ -117,7 +117,7 @@ def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, .
     return tuple(map(_for_terminal, _lines(outcome, record_path, outcome.applied_by(command))))
 
 
-def undelivered(outcome: Outcome) -> Iterator[Line]:
+def undelivered_notifications(outcome: Outcome) -> Iterator[Line]:
     """A line for each receiver without its notification, with the reason; one line where both topics have the same."""
     failures = [each for each in outcome.notifications if each.failure]
     for text in dict.fromkeys(f"Not delivered to {each.receiver}: {each.failure}" for each in failures):
@@ -147,7 +147,7 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     # That none is clear says nothing where none could be made, or where each is open in one of many environments.
     if clear or (outcome.findings and not any(each.status == "unknown" for each in outcome.findings)):
         yield Line(f"{counted(clear, 'check is', 'checks are')} clear.", "note", indent=2)
-    yield from undelivered(outcome)
+    yield from undelivered_notifications(outcome)
     if not outcome.failure:
         yield from (Line(f"{REFUSED} {blocker}", "warning", indent=2) for blocker in outcome.blockers)
     if outcome.can_be_applied:

@@ -13,12 +13,12 @@ _PREFORMATTED = (
 )
 
 
-def scrolling(name: str, content: str, style: str = SCROLLS) -> str:
+def scroll_region(name: str, content: str, style: str = SCROLLS) -> str:
     """A region for HTML that may be wider than the page: it scrolls, and a keyboard reaches it by its name."""
     return f'<div style="{style}" role="group" aria-label="{html.escape(name)}" tabindex="0">{content}</div>'
 
 
-def folded(summary: str, content: str) -> str:
+def collapsible(summary: str, content: str) -> str:
     """HTML that opens at a click on its summary, as <details>, which GitHub folds too."""
     return f'<details>\n<summary style="cursor: pointer">{html.escape(summary)}</summary>\n{content}\n</details>'
 

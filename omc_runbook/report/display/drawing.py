@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from omc_runbook.masking import kernel
 from omc_runbook.model.letters import on_one_line
-from omc_runbook.report.display.boxes import scrolling
+from omc_runbook.report.display.boxes import scroll_region
 from omc_runbook.report.display.rich_display import is_in_ipython, is_in_voila
 
 GREY, GREEN, ORANGE, VIOLET, RED = "#808080", "#2a9d5c", "#d9822b", "#8a76c9", "#d0433c"
@@ -72,7 +72,7 @@ class Picture(ABC):
         """The picture as wide as the page; where its letters would be too small, the page scrolls."""
         style = f"max-width: 100%; min-width: min({self.width}px, {_NARROWEST}px)"
         image = f'<img alt="{escape(self.alt)}" style="{style}" src="data:image/svg+xml,{quote(self.to_svg())}">'
-        return scrolling(self.alt, image)
+        return scroll_region(self.alt, image)
 
 
 def label(x: int, y: int, text: str, anchor: str = "start", colour: str = "") -> str:

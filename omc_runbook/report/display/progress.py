@@ -17,7 +17,7 @@ from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.masking import registry
 from omc_runbook.model.handover import LINES_VARIABLE
 from omc_runbook.model.letters import counted
-from omc_runbook.report.display.boxes import SCROLLS, preformatted, scrolling
+from omc_runbook.report.display.boxes import SCROLLS, preformatted, scroll_region
 from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
 from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
 from omc_runbook.report.display.table import wrap
@@ -108,7 +108,7 @@ class Bars(RichDisplay):
     def to_html(self) -> str:
         rows = "".join(map(_rows, self._rollouts))
         # On a narrow page the bars scroll; the text around them does not.
-        table = scrolling(self._title, f'<table role="presentation"><tbody>{rows}</tbody></table>', _REGION)
+        table = scroll_region(self._title, f'<table role="presentation"><tbody>{rows}</tbody></table>', _REGION)
         events = preformatted("\n".join(self._events))
         return f"<p><strong>{self._title}</strong></p>\n{table}\n{events}".rstrip()
 

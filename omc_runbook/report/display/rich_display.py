@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any
 
 from omc_runbook.model.letters import printable
-from omc_runbook.report.display.boxes import folded
+from omc_runbook.report.display.boxes import collapsible
 
 
 def _ignore(display: RichDisplay) -> None:
@@ -133,7 +133,7 @@ class Collapsible(Group):
         self.summary = summary
 
     def to_html(self) -> str:
-        return folded(self.summary, super().to_html())
+        return collapsible(self.summary, super().to_html())
 
     def to_text(self) -> str:
         return f"{self.summary}\n\n{super().to_text()}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from omc_runbook.report.display.boxes import CELL, scrolling
+from omc_runbook.report.display.boxes import CELL, scroll_region
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import Level, badge, mark
 
@@ -119,7 +119,7 @@ def table_html(title: str, heads: Iterable[str], rows: Iterable[str], notes: Ite
     """The HTML of a table from that of its rows: title, headings, the rows in a box that scrolls, notes below."""
     cells = "".join(f'<th style="{CELL}">{html.escape(head)}</th>' for head in heads)
     lines = ("", "<table>", f"<thead><tr>{cells}</tr></thead>", "<tbody>", *rows, "</tbody>", "</table>", "")
-    box = scrolling(title, "\n".join(lines))
+    box = scroll_region(title, "\n".join(lines))
     return "\n".join((f"<p><strong>{html.escape(title)}</strong></p>", box, *_paragraphs(notes)))
 
 

@@ -212,7 +212,7 @@ def test_what_is_unreadable_without_the_value_of_a_killed_run_is_told_too() -> N
     found = NewValues({}, unfinished=change, encrypting=change.encrypting(snapshot.environment.keys))
     other = {"SECRET_KEY": NewValue(Masked(secrets.token_hex(32), "SECRET_KEY"), "a test")}
     for values in ({}, other):
-        plan = replace(plan_update(snapshot, values), delivered=frozenset({KEY}))
+        plan = replace(plan_update(snapshot, values), outdated_keys=frozenset({KEY}))
         back = replaced_plan(plan, found)
         assert back and back.base == PREVIOUS and f"encrypted with the new {KEY}" in back.lost_on_return
 

@@ -202,7 +202,7 @@ def test_what_a_killed_run_has_staged_outlives_a_change_that_fails(
             SecretId=NAME, SecretString=reveal(plan.text), ClientRequestToken=version, VersionStages=[label]
         )
     planned = replace(plan, labels=(*staged, ("omc-runbook-12345678", plan.base), ("AWSPREVIOUS", "3" * 32)))
-    assert "in version 11111111 is kept" in kept_note(planned, planned.staged)
+    assert "in version 11111111 is kept" in kept_note(planned, planned.staged_labels)
     writer = writer_of(planned, new_values)
     run(writer, "stage", "move")
     writer.release(bool(has_failed)).apply()

@@ -283,7 +283,7 @@ def test_a_receiver_without_an_address_is_told_before_there_is_a_message(
     unseen = Finding(check="kms-denied", family="access", title="A title", status="unknown", evidence=("Refused.",))
     for outcome in (an_outcome(), FOUND, an_outcome(findings=(*FOUND.findings, unseen))):
         reported = notify.report(outcome, tmp_path, receivers)
-        assert [line.text for line in summary.undelivered(reported)] == lines
+        assert [line.text for line in summary.undelivered_notifications(reported)] == lines
 
 
 def test_what_a_receiver_missed_is_sent_to_it_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -475,7 +475,11 @@ def test_of_two_runs_at_once_one_sends_the_message(tmp_path: Path, monkeypatch: 
             [*pool.map(lambda _: notify.report(FOUND, tmp_path / "records", receivers), range(2))]
     assert len(bodies) == 1
     (tmp_path / "file").touch()
-    with last_run.alone(tmp_path, 1), last_run.alone(tmp_path, 0.1), last_run.alone(tmp_path / "file" / "in it", 1):
+    with (
+        last_run.exclusive_access(tmp_path, 1),
+        last_run.exclusive_access(tmp_path, 0.1),
+        last_run.exclusive_access(tmp_path / "file" / "in it", 1),
+    ):
         pass
 
 

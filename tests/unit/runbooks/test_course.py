@@ -38,7 +38,7 @@ def course(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Course:
 
 def closing_text(course: Course) -> str:
     """The text of the last cell: which steps are done."""
-    return report.reading(course.achieved).to_text()
+    return report.reading(course.achievements).to_text()
 
 
 def test_a_step_that_failed_is_not_said_to_be_done(course: Course) -> None:

@@ -212,7 +212,7 @@ def test_what_a_plan_gives_tasks_first_is_no_remark(new: dict[str, NewValue]) ->
     mended = plan_update(
         snapshot, {"SECRET_KEY": NewValue(Masked(secrets.token_hex(32), "it"), "a file")}, redeploy_stale=True
     )
-    assert mended.delivered == frozenset()
+    assert mended.outdated_keys == frozenset()
 
 
 def test_a_wrong_name_counts_where_no_service_uses_the_secret() -> None:

@@ -56,10 +56,12 @@ def test_a_pinned_reference_to_another_key_is_no_matter_of_the_change() -> None:
     snapshot = pinned("AWSPREVIOUS:")
     for plan in (planned(snapshot, "OPENAI_API_KEY"), plan_update(snapshot, {})):
         findings = secret_change.judge(snapshot, snapshot, None, plan)
-        assert not plan.pinned and not [each for each in findings if each.is_problem or each.family == "reference"]
+        assert not plan.pinned_references and not [
+            each for each in findings if each.is_problem or each.family == "reference"
+        ]
     version = planned(snapshot, "SECRET_KEY").token
     same = with_reference(snapshot, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY::{version}")
-    assert planned(same, "SECRET_KEY").pinned == frozenset()
+    assert planned(same, "SECRET_KEY").pinned_references == frozenset()
 
 
 def test_a_refused_plan_says_why_in_its_findings() -> None:
