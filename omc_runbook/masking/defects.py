@@ -114,7 +114,7 @@ class Defect:
     """What comes of the value, as a sentence without its end; "" where it may do no harm."""
 
 
-def find_defect(value: Masked, name: str, key: Key | None = None, words: Sequence[str] = ()) -> Defect | None:
+def find_defect(value: Masked, name: str, key: Key | None, words: Sequence[str] = ()) -> Defect | None:
     """The first defect of a key's value, None for a good one.
 
     `key` is the catalogue's entry; without one, only what is wrong with any value of such a name is found. `words` are

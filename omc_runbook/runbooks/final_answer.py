@@ -32,7 +32,7 @@ class Link:
     act: Callable[[Frontend], None]
 
 
-def open_link(runbook: str, parameters: Mapping[str, str], label: str = "", leads_to: Place = LAST) -> Link:
+def open_link(runbook: str, parameters: Mapping[str, str], label: str, leads_to: Place = LAST) -> Link:
     """A button that opens a notebook with its parameters set, and leads to a place in it."""
     return Link(
         label or f"Open {runbook}.ipynb, filled in", lambda frontend: frontend.open(runbook, parameters, leads_to)

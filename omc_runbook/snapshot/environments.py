@@ -44,7 +44,7 @@ class Environments:
     unread: tuple[str, ...] = ()
 
 
-def find_environments(runbook_toml: str = "", time: ReadingTime | None = None) -> Environments:
+def find_environments(runbook_toml: str, time: ReadingTime | None = None) -> Environments:
     """Every environment of runbook.toml, then those that its `[discovery]` finds, by name.
 
     Without tables and without discovery these are staging and production by the guide's names. Discovery lists secrets
@@ -109,7 +109,7 @@ def is_searched_for(environment: str, runbook_toml: str = "") -> bool:
     return configured.rule is not None and environment not in (LOCAL, *configured.environments)
 
 
-def find_environment(environment: str, runbook_toml: str = "", time: ReadingTime | None = None) -> Environment:
+def find_environment(environment: str, runbook_toml: str, time: ReadingTime | None = None) -> Environment:
     """The environment of this name, as `load` gives it; one without a table in runbook.toml is looked for first.
 
     `time` is as for `find_environments`.
@@ -131,7 +131,7 @@ def find_environment(environment: str, runbook_toml: str = "", time: ReadingTime
     raise unknown_environment(environment, (*KNOWN, *names))
 
 
-def find_several(environments: str, otherwise: str, runbook_toml: str = "") -> Environments:
+def find_several(environments: str, otherwise: str, runbook_toml: str) -> Environments:
     """The environments that a list names; where it is empty, all there are, or else the one `otherwise`.
 
     Discovery is asked for what has no table. Raises UsageError as `load` does, for a name that comes twice, for

@@ -136,7 +136,7 @@ def find_left_alone(
     variable: str,
     secret_keys: Collection[str],
     others: Mapping[str, str],
-    own: Collection[str] = (),
+    own: Collection[str],
 ) -> tuple[str, ...]:
     """A clause on each container of a name that `add_reference` leaves without a variable, beside those that get it.
 

@@ -326,7 +326,7 @@ def make_plan(
     text: Masked,
     token: str,
     changes: tuple[KeyChange, ...],
-    notes: tuple[str, ...] = (),
+    notes: tuple[str, ...],
     exists: bool = False,
     redeploy_stale: bool = False,
 ) -> SecretPlan:

@@ -137,7 +137,7 @@ def on_secret(snapshot: Snapshot, action: str, stage: str = CURRENT) -> Resource
     )
 
 
-def decryption_call(snapshot: Snapshot, identities: Identities, stage: str = CURRENT) -> ResourceCall | None:
+def decryption_call(snapshot: Snapshot, identities: Identities, stage: str) -> ResourceCall | None:
     """What Secrets Manager does for a reader with the secret's key; None under the key that AWS manages."""
     secret, key = snapshot.secret, identities.key
     if secret is None:
