@@ -88,7 +88,8 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks cannot reach ssmmessages, which ECS Exec needs."""
-    region, refused = snapshot.environment.names.region, _refused_by(snapshot, ("agent",))
+    region = snapshot.environment.names.region
+    refused = {id for id, _ in _refused_containers(snapshot, ("agent",))}
     for service, tasks in _tasks(snapshot, lambda task: task.execute and task.id in refused):
         subnets = dict.fromkeys(task.subnet for task in tasks if task.subnet) or dict.fromkeys(
             service.placement.subnets
@@ -351,11 +352,6 @@ def _without_agent(snapshot: Snapshot, task: Task) -> list[TaskContainer]:
 
 def _agent_ended(snapshot: Snapshot, task: Task, name: str) -> bool:
     return any(container.name == name and container.agent == "STOPPED" for container in _without_agent(snapshot, task))
-
-
-def _refused_by(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[str]:
-    """The ids of the tasks that could not be looked into for one of these reasons."""
-    return frozenset(id for id, _ in _refused_containers(snapshot, reasons))
 
 
 def _refused_containers(snapshot: Snapshot, reasons: Collection[str]) -> frozenset[tuple[str, str]]:

@@ -74,8 +74,8 @@ def read_workstation(
 
     earlier, overriding = read_beside(None)
     stray_files = (*(() if path.exists() else _misnamed_files(checkout)), *_stray_files(checkout, path))
-    # Files that have the .env's values, or were meant to be it.
-    others = (*stray_files, *_link_target(dotenv))
+    # Files that have the .env's values, such as a link's target, or were meant to be it.
+    others = (*stray_files, *([dotenv.target] if dotenv and dotenv.is_link else ()))
     names = [name for each in checkout.settings.fields for name in each.nested]
     names += [binding.name for binding in dotenv.bindings] if dotenv else []
     env_file = path if is_read_by_settings(checkout, path) else None
@@ -282,11 +282,6 @@ def _missing_env_files(checkout: Checkout) -> Iterator[Path]:
             is_other = path.name == DOTENV and path.parent != checkout.root and not isinstance(name, OptionalPath)
             if is_other and "$" not in name and not path.exists():
                 yield path
-
-
-def _link_target(dotenv: Dotenv | None) -> tuple[Path, ...]:
-    """The target of the .env if it is a link: the values are in it."""
-    return (dotenv.target,) if dotenv and dotenv.is_link else ()
 
 
 def _is_published(root: Path, file: Path) -> bool:
