@@ -272,20 +272,15 @@ def _explained(what: str, permission: str, error: Exception, profile: str) -> Re
             return failure
         case InvalidResponse() | PaginationError():
             # botocore raises the other one where a page names itself as the next.
-            named = error if isinstance(error, InvalidResponse) and error.operation else None
-            invalid = named or InvalidResponse(permission)
-            return ReadFailure(
-                what, invalid.operation, f"{invalid} {CHECK_NETWORK}", "no-answer", may_have_happened=True
-            )
+            invalid = error if isinstance(error, InvalidResponse) and error.operation else InvalidResponse(permission)
+            sentence = f"{invalid} {CHECK_NETWORK}"
+            return ReadFailure(what, invalid.operation, sentence, "no-answer", may_have_happened=True)
         case TookTooLong():
             return ReadFailure(what, permission, f"{error} {CHECK_NETWORK}", "no-answer", may_have_happened=True)
         case NoCredentialsError() | PartialCredentialsError():
             set_up = f"`{command('aws', 'configure', 'sso', '--profile', profile)}`"
             way = f"set it up, such as with {set_up}" if profile else f"set AWS_PROFILE or run {login}"
             sentence = f"No AWS credentials were found{for_profile}: {way}, then run again."
-            raise CouldNotLook(sentence, kind="credentials") from None
-        case TokenRetrievalError() | SSOError():
-            sentence = f"The AWS sign-in has expired{for_profile}: run {login}, then run again."
             raise CouldNotLook(sentence, kind="credentials") from None
         case NoRegionError():
             raise UsageError("No region is set: set region in runbook.toml.") from None
@@ -317,8 +312,8 @@ def _explained(what: str, permission: str, error: Exception, profile: str) -> Re
             raise CouldNotLook(no_credentials(profile, *_MFA_ENDED), kind="credentials") from None
         case LoginInsufficientPermissions():
             raise CouldNotLook(no_credentials(profile, *_MAY_NOT_LOG_IN), kind="credentials") from None
-        case LoginError():
-            again = f"`{command('aws', 'login', *of_profile)}`"
+        case TokenRetrievalError() | SSOError() | LoginError():
+            again = f"`{command('aws', 'login', *of_profile)}`" if isinstance(error, LoginError) else login
             sentence = f"The AWS sign-in has expired{for_profile}: run {again}, then run again."
             raise CouldNotLook(sentence, kind="credentials") from None
         case BotoCoreError():

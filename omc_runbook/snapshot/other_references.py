@@ -60,7 +60,8 @@ class Reading:
     def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
         self._gatherer, self._snapshot = gatherer, snapshot
         self.references = tuple(references_of(snapshot))
-        self._secrets = {ref.source: self._describe(ref) for ref in self.references if ref.kind == "secretsmanager"}
+        secrets = [ref for ref in self.references if ref.kind == "secretsmanager"]
+        self._secrets = {ref.source: self._describe(ref.secret_id, ref.region) for ref in secrets}
         self._of_parameters = [ref for ref in self.references if self._names_parameter_here(ref)]
         names = sorted({name for ref in self._of_parameters for name in _spellings(ref)})
         self._parameters: Future[tuple[Parameter, ...] | ReadFailure] | None = None
@@ -98,8 +99,8 @@ class Reading:
         permissions = tuple(roles)
         return {name: self._with_policy(source, permissions) for name, source in sources.items()}
 
-    def _describe(self, ref: Reference) -> Future[Secret | ReadFailure | None]:
-        gatherer, id = self._gatherer.within(ref.region), ref.secret_id
+    def _describe(self, id: str, region: str) -> Future[Secret | ReadFailure | None]:
+        gatherer = self._gatherer.within(region)
         return gatherer.read(f"secret {id}", "secretsmanager:DescribeSecret", secretsmanager.describe, id)
 
     def _find_namesake(self, ref: Reference) -> str:
@@ -107,9 +108,7 @@ class Reading:
         if ref.is_partial or ref.account != self._gatherer.caller.account:
             return ""
         name, _ = split_suffix(ref.secret_name)
-        gatherer = self._gatherer.within(ref.region)
-        answer = gatherer.read(f"secret {name}", "secretsmanager:DescribeSecret", secretsmanager.describe, name)
-        secret = or_none(answer.result())
+        secret = or_none(self._describe(name, ref.region).result())
         return secret.arn if secret else ""
 
     def _names_parameter_here(self, ref: Reference) -> bool:
@@ -137,8 +136,7 @@ class Reading:
         secret, tasks = source.secret, tasks_with(self._snapshot, source)
         if secret is None or source.changed is None or all(task >= source.changed for task in tasks):
             return source
-        gatherer = self._gatherer.within(secret.region)
-        answer = gatherer.read(
+        answer = self._gatherer.within(secret.region).read(
             f"the versions of {secret.name}",
             "secretsmanager:ListSecretVersionIds",
             secretsmanager.list_versions,
@@ -174,10 +172,11 @@ class Reading:
 
     def _document(self, secret: Secret, stage: str) -> Document | None:
         """A version of another secret; None where it could not be read, raises DocumentError where it is no object."""
-        gatherer = self._gatherer.within(secret.region)
-        answer = gatherer.read(
-            f"the value of {secret.name}", GET_SECRET_VALUE, secretsmanager.get_value, secret.arn, stage
-        ).result()
+        answer = (
+            self._gatherer.within(secret.region)
+            .read(f"the value of {secret.name}", GET_SECRET_VALUE, secretsmanager.get_value, secret.arn, stage)
+            .result()
+        )
         return None if answer is None or isinstance(answer, ReadFailure) or answer.text is None else parse(answer.text)
 
     def _with_policy(self, source: OtherSource, roles: Iterable[Permissions]) -> OtherSource:
@@ -190,8 +189,7 @@ class Reading:
         )
         if secret is None or (not refused and all(result and result.decision == "allowed" for result in results)):
             return source
-        gatherer = self._gatherer.within(secret.region)
-        answer = gatherer.read(
+        answer = self._gatherer.within(secret.region).read(
             f"the resource policy of {secret.name}",
             "secretsmanager:GetResourcePolicy",
             secretsmanager.get_resource_policy,
