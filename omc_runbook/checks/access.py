@@ -401,10 +401,7 @@ def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif access.cause == "unknown":
             yield _doubt(snapshot, name, *facts)
         elif access.cause in ("identity-deny", "boundary", "organization"):
-            stems_from, remedy = (
-                same_denial(snapshot, arn, access),
-                remedy_of(access, DECRYPT, key.arn, NO_REMEDY),
-            )
+            remedy, stems_from = remedy_of(access, DECRYPT, key.arn, NO_REMEDY), same_denial(snapshot, arn, access)
             yield Evidence(name, facts, remedy, services, stems_from=stems_from)
         elif access.cause == "key-policy":
             yield Evidence(name, facts, _change_key_policy(snapshot, name, key, access), services)

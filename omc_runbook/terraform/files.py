@@ -101,7 +101,7 @@ class TerraformFiles:
             return ()
         return self._readable(path for end in endings for path in paths if path.name.endswith(end))
 
-    def files_matching(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
+    def find(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
         """The files of a folder whose names match a pattern, those that can be read."""
         return self._readable(sorted(directory.glob(pattern)))
 
@@ -124,7 +124,7 @@ class TerraformFiles:
                 paths = {Path(os.path.normpath(base / pattern.parent)) for base in bases}
                 folders = (folder for path in paths for folder in self._like(path))
                 for folder in folders if pattern.suffix in (*TEMPLATES, *_DATA) else ():
-                    inside = self.files_matching(folder, pattern.name) if self.contains(folder) else ()
+                    inside = self.find(folder, pattern.name) if self.contains(folder) else ()
                     found |= {each.name: each for each in inside if not is_terraform(each.name)}
         return tuple(found[name] for name in sorted(found))
 

@@ -55,9 +55,8 @@ def check_folder(folder: Path) -> None:
 
 def read_secret_versions(repository: Path) -> tuple[SecretVersion, ...]:
     """Read the versions of all secrets in a checkout's Terraform; files that are not valid are skipped."""
-    return tuple(
-        version for folder in TerraformFiles(repository).folders_with(_VERSION) for version in _versions(folder)
-    )
+    folders = TerraformFiles(repository).folders_with(_VERSION)
+    return tuple(version for folder in folders for version in _versions(folder))
 
 
 def find_own(versions: Collection[SecretVersion], keys: Collection[str]) -> tuple[SecretVersion, ...]:

@@ -96,8 +96,7 @@ def unknown_units(repository: Path) -> tuple[str, ...]:
     why = {
         folder: "takes no module of the checkout"
         for folder in folders
-        if folder not in directories
-        and any(_SOURCE.search(each.text) for each in files.files_matching(folder, "*.hcl"))
+        if folder not in directories and any(_SOURCE.search(each.text) for each in files.find(folder, "*.hcl"))
     }
     why |= {
         unit[0].directory: "names no environment"

@@ -87,11 +87,10 @@ def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = Fa
         snapshot, text, token=base, changes=changes, notes=notes, exists=True, redeploy_stale=redeploy_stale
     )
     # Without a change, nothing shows that the database has not the password that a killed run has staged or taken back.
-    labels = tuple(
-        each for each in plan.labels if each not in plan.staged_labels and not each[0].startswith(WITHDRAWN_LABEL)
-    )
-    staged = kept_note(plan, plan.staged_labels)
-    plan = replace(plan, labels=labels, notes=(*notes, staged) if redeploy_stale and staged else notes)
+    staged = plan.staged_labels
+    labels = tuple(each for each in plan.labels if each not in staged and not each[0].startswith(WITHDRAWN_LABEL))
+    note = kept_note(plan, staged)
+    plan = replace(plan, labels=labels, notes=(*notes, note) if redeploy_stale and note else notes)
     note = "The restore of this version was not finished: restore continues it."
     return replace(plan, notes=(*plan.notes, note)) if redeploy_stale and is_unfinished(plan) else plan
 
