@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from support import forked_command
 from support.late_reads import read_late
 from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, client, deny
 
@@ -291,7 +293,9 @@ runbook.apply(run, runbook.plan(run, run.look()), True)
 """
     run = runbooks_run.begin("create", "staging")
     plan = create.plan(run, run.look())
-    killed = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
+    script = here.root / "killed.py"
+    script.write_text(code)
+    killed = forked_command.run([sys.executable, str(script)], os.environ, here.work, seconds=60, kernels=0)
     assert killed.returncode == -9 and [*here.description_of_secret()["VersionIdsToStages"]] == [plan.token]
     result = create.apply(run, plan, True)
     assert (

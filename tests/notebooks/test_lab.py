@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from support import forked_command
 
 from omc_runbook import cli
 from omc_runbook.aws.session import Clients
@@ -54,11 +54,13 @@ def test_kernels_of_the_lab_know_the_folder_it_was_started_in(folder: Path, monk
     """A process beside the notebooks, as JupyterLab starts one, has the account and paths of that folder."""
     labapp = pytest.importorskip("jupyterlab.labapp", reason="needs JupyterLab")
     answers: list[Any] = []
+    script = folder / "look.py"
+    script.write_text(LOOK)
 
     def launch(arguments: list[str]) -> None:
         """Start a process where JupyterLab starts a kernel."""
         beside = arguments[0].partition("root_dir=")[2]
-        process = subprocess.run([sys.executable, "-c", LOOK], cwd=beside, capture_output=True, text=True, check=True)
+        process = forked_command.run([sys.executable, str(script)], os.environ, Path(beside), kernels=0)
         answers.append(json.loads(process.stdout))
 
     monkeypatch.setattr(labapp.LabApp, "launch_instance", launch)

@@ -22,6 +22,7 @@ from omc_runbook.masking.own_process import OwnProcessEngine
 from omc_runbook.masking.scan import leaks
 from omc_runbook.model.errors import RunbookError, UsageError
 
+pytestmark = pytest.mark.usefixtures("forked_kernels")
 OURS = ("omc-runbook", OWN_PROCESS)
 """The engines with a kernel, and without one."""
 papermill_engines.register(OWN_PROCESS, OwnProcessEngine)

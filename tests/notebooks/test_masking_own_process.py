@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from support import forked_command
 from support.paths import SUPPORT
 from support.ways_to_show import CANARY, START, WAYS, shows
 
@@ -21,7 +22,9 @@ UNSEEN = {"next input", "pager", "comm"}
 class Ended:
     """A notebook that a process ran, and what the process wrote by itself."""
 
-    def __init__(self, folder: Path, cells: dict[str, str], seconds: float = 90, **variables: str) -> None:
+    def __init__(
+        self, folder: Path, cells: dict[str, str], seconds: float = 90, is_fork: bool = True, **variables: str
+    ) -> None:
         notebook = new_notebook(
             cells=[
                 new_code_cell(text, metadata={"name": name, "tags": ["raises-exception"]})
@@ -32,15 +35,23 @@ class Ended:
         source, saved = folder / "given.ipynb", folder / "saved.ipynb"
         nbformat.write(notebook, source)
         command = [sys.executable, str(SUPPORT / "own_process_run.py"), str(source), str(saved)]
-        self.process = subprocess.run(
-            command,
-            env={**os.environ, "HOME": str(folder), **variables},
-            cwd=folder,
-            input="typed\n",
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
+        own_variables, typed = {**os.environ, "HOME": str(folder), **variables}, folder / "typed"
+        typed.write_text("typed\n")
+        with typed.open() as stdin:
+            if is_fork:
+                self.process = forked_command.run(
+                    command, own_variables, folder, seconds, kernels=0, stdin=stdin.fileno()
+                )
+            else:
+                self.process = subprocess.run(
+                    command,
+                    env=own_variables,
+                    cwd=folder,
+                    stdin=stdin,
+                    capture_output=True,
+                    text=True,
+                    timeout=seconds,
+                )
         self.saved_text = saved.read_text("utf-8")
         self.notebook = nbformat.read(saved, as_version=4)
 
@@ -61,8 +72,9 @@ class Ended:
 
 @pytest.fixture(scope="module")
 def canary_run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """All ways of showing the canary in one notebook."""
-    return Ended(tmp_path_factory.mktemp("shown"), {"start": START, **WAYS}, OMC_TEST_CANARY=CANARY)
+    """All ways of showing the canary in one notebook, by a process that imports all by itself."""
+    cells = {"start": START, **WAYS}
+    return Ended(tmp_path_factory.mktemp("shown"), cells, is_fork=False, OMC_TEST_CANARY=CANARY)
 
 
 @pytest.mark.parametrize("way", WAYS)

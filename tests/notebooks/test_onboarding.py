@@ -6,7 +6,6 @@ import html
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,11 +23,13 @@ from omc_runbook.runbooks import onboarding, practice
 from omc_runbook.runbooks.practice import Practice
 
 HOLD = """
-import sys, time
+import time
 from omc_runbook.runbooks.practice import Practice
-practice = Practice()
-print(practice.checkout.parent, flush=True)
-time.sleep(600)
+# multiprocessing imports this in the forks that the sandbox's commands are.
+if __name__ == "__main__":
+    practice = Practice()
+    print(practice.checkout.parent, flush=True)
+    time.sleep(600)
 """
 
 
@@ -83,14 +84,18 @@ def test_wrong_answers_are_graded_wrong_with_the_reason(variables: dict[str, str
     assert not list((tmp_path / "tmp").glob("omc-*"))
 
 
-def test_the_sandbox_ends_with_the_process_that_asked_for_it(variables: dict[str, str]) -> None:
+def test_the_sandbox_ends_with_the_process_that_asked_for_it(variables: dict[str, str], tmp_path: Path) -> None:
     """Also where that is killed, and has no time to say so."""
-    holder = subprocess.Popen([sys.executable, "-c", HOLD], env=variables, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout
-    folder = Path(holder.stdout.readline().strip())
+    script, (reading, writing) = tmp_path / "hold.py", os.pipe()
+    script.write_text(HOLD)
+    command = [sys.executable, str(script)]
+    holder = forked_command.Forked(command, variables, tmp_path, kernels=0, stdout=writing)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        folder = Path(pipe.readline().strip())
     assert (folder / "state.json").is_file()
-    holder.send_signal(signal.SIGKILL)
-    holder.wait()
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.communicate(timeout=30)
     deadline = time.monotonic() + 30
     while folder.exists() and time.monotonic() < deadline:
         time.sleep(0.1)

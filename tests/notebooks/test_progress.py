@@ -38,7 +38,7 @@ def after(*rollouts: Rollout, lines: tuple[str, ...] = ()) -> Progress:
 
 
 @pytest.fixture(scope="module")
-def messages() -> Iterator[list[dict[str, Any]]]:
+def messages(forked_kernels: None) -> Iterator[list[dict[str, Any]]]:
     """What a kernel shows of a roll-out with fifteen updates in which three things happen."""
     messages_of_cells: list[dict[str, Any]] = []
     manager, client = start_new_kernel(kernel_name="python3")

@@ -76,8 +76,13 @@ def run_night(folder: Path, engine: tuple[str, ...], *ending: str) -> subprocess
 
 
 def run_full(folder: Path, engine: tuple[str, ...], *ending: str) -> subprocess.CompletedProcess[str]:
-    """Run it where files are limited, and its output is none."""
-    return subprocess.run(night(folder, engine, *ending), cwd=folder, capture_output=True, text=True, timeout=120)
+    """Run it where files are limited, and what it prints goes into none."""
+    reading, writing = os.pipe()
+    forked = forked_command.Forked(night(folder, engine, *ending), os.environ, folder, stdout=writing)
+    os.close(writing)
+    _, errors = forked.communicate(timeout=120)
+    with os.fdopen(reading) as pipe:
+        return subprocess.CompletedProcess(forked.args, forked.poll() or 0, pipe.read(), errors)
 
 
 def night(folder: Path, engine: tuple[str, ...], *ending: str) -> list[str]:

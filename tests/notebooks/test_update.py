@@ -75,6 +75,16 @@ source_file.consume = kill
 sys.exit(cli.main())
 """
 """The command, killed right after it has removed the file with the new values."""
+AT_TERMINAL = """
+import fcntl, os, termios
+from omc_runbook import cli
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+for descriptor in (1, 2):
+    os.dup2(0, descriptor)
+cli.main()
+"""
+"""The command, with its standard input for a terminal of its own."""
 
 
 @pytest.fixture
@@ -218,22 +228,25 @@ def test_at_a_terminal_a_prompt_asks_hidden(own: KeptSecret, desk: Updater, sour
     """`omc-runbook run` asks on the terminal itself; what is typed stands neither there nor in the record."""
     new, screen = secrets.token_urlsafe(24), b""
     words = ("-p", "keys", "SMTP_PASSWORD", *source, "-p", "apply", "true")
-    process, terminal = pty.fork()
-    if not process:
-        os.chdir(desk.work)
-        os.execve(COMMAND, [str(COMMAND), "run", "update", "--record", str(desk.record), *words], desk.variables)
+    script = desk.root / "at_terminal.py"
+    script.write_text(AT_TERMINAL)
+    command = [sys.executable, str(script), "run", "update", "--record", str(desk.record), *words]
+    terminal, own_end = pty.openpty()
+    process = forked_command.Forked(command, desk.variables, desk.work, kernels=0, stdin=own_end)
+    os.close(own_end)
     with suppress(OSError):
         while text := os.read(terminal, 1024):
             screen += text
             if b"New value of SMTP_PASSWORD" in screen and new:
                 os.write(terminal, f"{new}\n".encode())
                 typed, new = new, ""
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    process.communicate(timeout=30)
     os.close(terminal)
-    assert (code, own.members["SMTP_PASSWORD"]) == (0, typed), screen
+    assert (process.poll(), own.members["SMTP_PASSWORD"]) == (0, typed), screen
     assert_nothing_leaked(desk, [typed], screen.decode())
 
 
+@pytest.mark.usefixtures("forked_kernels")
 def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: KeptSecret, desk: Updater) -> None:
     """The notebook's cells ask for each key once, as a password, and no message holds what was typed."""
     prompts: list[tuple[str, bool]] = []
@@ -433,7 +446,9 @@ def test_a_run_that_was_killed_after_it_removed_its_source_file_says_how_it_is_f
     """The same command again finds no file; the other one, pasted, ends the change. Another file is only not there."""
     path = desk.source(SECRET_KEY=(new := secrets.token_hex(32)))
     words = ("run", "update", "-p", "values_from", "file:new.json", "-p", "apply", "true", "--record", str(desk.record))
-    killed = desk.call([sys.executable, "-c", KILLED, *words])
+    script = desk.root / "killed.py"
+    script.write_text(KILLED)
+    killed = forked_command.run([sys.executable, str(script), *words], desk.variables, desk.work, kernels=0)
     assert killed.returncode == -signal.SIGKILL and not path.exists() and own.members["SECRET_KEY"] == new
     again = desk.run("-p", "values_from", "file:new.json", "-p", "apply", "true")
     assert again.returncode == 3 and "new.json does not exist: update, begun " in again.stderr, again.stderr
@@ -548,17 +563,34 @@ def test_a_label_that_a_killed_writer_left_goes_with_the_next_write_and_not_with
     assert not own.labels() and own.text != stray["SecretString"]
 
 
+class Racer:
+    """A process that writes as `update_process.py` has it, and the pipes to and from it."""
+
+    def __init__(self) -> None:
+        (reading, to_it), (from_it, writing) = os.pipe(), os.pipe()
+        command = [sys.executable, str(WRITER), "race"]
+        self._process = forked_command.Forked(command, os.environ, Path.cwd(), kernels=0, stdin=reading, stdout=writing)
+        for its_end in (reading, writing):
+            os.close(its_end)
+        self.input, self.output = os.fdopen(to_it, "w"), os.fdopen(from_it)
+
+    def end(self) -> int | None:
+        """Let it come to its end; its exit code."""
+        self.input.close()
+        self._process.communicate(timeout=30)
+        self.output.close()
+        return self._process.poll()
+
+
 def test_of_racing_writers_one_wins_and_the_other_is_told(own: KeptSecret) -> None:
     """Twenty pairs from two processes: what was acknowledged is there, the rest of the secret is untouched."""
-    command = [sys.executable, str(WRITER), "race"]
-    racers = [subprocess.Popen(command, stdin=-1, stdout=-1, text=True) for _ in range(2)]
+    racers = [Racer() for _ in range(2)]
 
     def tell(*lines: str) -> list[str]:
         for racer, line in zip(racers, lines, strict=True):
-            assert racer.stdin
-            racer.stdin.write(f"{line}\n")
-            racer.stdin.flush()
-        return [racer.stdout.readline().strip() for racer in racers if racer.stdout]
+            racer.input.write(f"{line}\n")
+            racer.input.flush()
+        return [racer.output.readline().strip() for racer in racers]
 
     try:
         for number in range(20):
@@ -576,6 +608,5 @@ def test_of_racing_writers_one_wins_and_the_other_is_told(own: KeptSecret) -> No
             }
             assert not own.labels()
     finally:
-        for racer in racers:
-            racer.communicate(timeout=30)
-    assert [racer.returncode for racer in racers] == [0, 0]
+        codes = [racer.end() for racer in racers]
+    assert codes == [0, 0]

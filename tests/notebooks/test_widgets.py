@@ -324,7 +324,7 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlockingKernelClient]:
+def kernel(tmp_path_factory: pytest.TempPathFactory, forked_kernels: None) -> Iterator[BlockingKernelClient]:
     """One kernel for all tests, with its terminal and its history in a folder."""
     folder = tmp_path_factory.mktemp("kernel")
     # A Jupyter server names the notebook.

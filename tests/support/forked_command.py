@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -41,6 +42,9 @@ TESTS = Path(__file__).parents[1]
 
 KERNEL = "--kernel"
 """With it `omc-runbook run` starts a kernel."""
+KERNEL_MODULE = ["-m", "ipykernel_launcher"]
+PATIENCE = 60
+"""Seconds for which an ended kernel is waited for."""
 Main = Callable[[], object]
 
 
@@ -55,20 +59,24 @@ class Forked:
         kernels: int = 1,
         log: Path | None = None,
         stdin: int | None = None,
+        stdout: int | None = None,
     ) -> None:
         """Start `omc-runbook …`, `papermill …`, `jupyter-lab …` or -`nbconvert …`, `voila …` or `python script.py …`.
 
         Its first kernels are forks too. What it says goes into the log, if one is passed, and else to `communicate`;
-        what it reads is empty without a descriptor.
+        what it prints may go to a descriptor instead. What it reads is empty without one.
         """
         self.args = list(command)
         self._files = tempfile.TemporaryDirectory()
         self._outputs = (log, log) if log else tuple(Path(self._files.name, name) for name in ("out", "err"))
         server = _server()
         address = multiprocessing.forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
-        standard_input = Connection(os.dup(stdin), writable=False) if stdin is not None else None
+        streams = (
+            Connection(os.dup(stdin), writable=False) if stdin is not None else None,
+            Connection(os.dup(stdout), readable=False) if stdout is not None else None,
+        )
         servers = (address, forked_workers.address())
-        arguments = (self.args, dict(variables), folder, kernels, *self._outputs, standard_input, servers)
+        arguments = (self.args, dict(variables), folder, kernels, *self._outputs, *streams, servers)
         # A test that fails before its end leaves it to the end of the tests.
         self._process = server.Process(target=_become, args=arguments, daemon=True)
         self._process.start()
@@ -128,6 +136,39 @@ def run_practice(
     return run(["omc-runbook", *command[3:]], env, Path.cwd(), stdin=stdin)
 
 
+class _Kernel:
+    """A kernel that is no child of this process, with what jupyter_client asks of a `subprocess.Popen`."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str], folder: Path, log: Path) -> None:
+        self._forked = Forked(command, variables, folder, kernels=0, log=log)
+        self.pid = self._forked.pid
+
+    def poll(self) -> int | None:
+        return self._forked.poll()
+
+    def wait(self) -> int:
+        self._forked.end(PATIENCE)
+        return self.poll() or 0
+
+    def send_signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+
+def launch_kernel(
+    cmd: list[str], *, env: Mapping[str, str], cwd: str | None = None, stdout: Any = None, **_: object
+) -> _Kernel:
+    """Start a kernel for jupyter_client in this process; what it prints goes into the file, if there is one."""
+    log = Path(getattr(stdout, "name", os.devnull))
+    kernel = _Kernel(cmd, env, Path(cwd or Path.cwd()), log)
+    # Whoever ends a kernel ends its group: until it has one of its own, that is the fork server's.
+    while os.getpgid(kernel.pid) != kernel.pid:
+        time.sleep(0.001)
+    return kernel
+
+
 def start_server() -> str:
     """Start multiprocessing's fork server, which imports the libraries; returns its address."""
     modules = [__name__, "support.forked_libraries"]
@@ -155,6 +196,8 @@ def _server() -> ForkServerContext:
 
 
 def _main(command: list[str]) -> Main:
+    if command[1:3] == KERNEL_MODULE:
+        return lambda: _be_kernel(command)
     if command[0] == sys.executable:
         return lambda: runpy.run_path(command[1], run_name="__main__")
     name = Path(command[0]).name
@@ -178,6 +221,7 @@ def _become(
     out: Path,
     err: Path,
     stdin: Connection | None,
+    stdout: Connection | None,
     servers: tuple[str, str],
 ) -> NoReturn:
     """Be the command from here to its end; `servers` are the addresses of the fork server and of the workers'."""
@@ -186,11 +230,15 @@ def _become(
         _fork_practice(*servers)
         for descriptor, file in ((1, out), (2, err)):
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
+        for descriptor, connection in enumerate((stdin, stdout)):
+            if connection:
+                os.dup2(connection.fileno(), descriptor)
+                connection.close()
         if stdin:
-            os.dup2(stdin.fileno(), 0)
-            stdin.close()
+            # multiprocessing has put another in its place, which is empty.
+            sys.stdin = os.fdopen(0, closefd=False)
         _start_anew(variables, folder, command[command[0] == sys.executable :])
-        if KERNEL in command or Path(command[0]).name != "omc-runbook":
+        if kernels and (KERNEL in command or Path(command[0]).name != "omc-runbook"):
             _fork_kernels(kernels)
         code = _exit_code(_main(command))
     finally:
@@ -266,7 +314,7 @@ def _fork_kernels(count: int) -> None:
     from jupyter_client.provisioning import local_provisioner
 
     def launch(cmd: list[str], **more: Any) -> subprocess.Popen[bytes]:
-        if not waiting or cmd[1:3] != ["-m", "ipykernel_launcher"]:
+        if not waiting or cmd[1:3] != KERNEL_MODULE:
             return launcher.launch_kernel(cmd, **more)
         pid, ours = waiting.pop(0)
         quiet = [more.get(name) == subprocess.DEVNULL for name in ("stdout", "stderr")]
@@ -293,21 +341,38 @@ def _become_kernel(orders: socket.socket) -> NoReturn:
         for descriptor, is_quiet in zip((1, 2), quiet, strict=True):
             if is_quiet:
                 os.dup2(nowhere, descriptor)
-        _start_anew(variables, Path(folder), [command[0], *command[3:]])
-        if command_line.is_writable():
-            command_line.write(command)
+        _start_anew(variables, Path(folder), command)
+        _name_kernel(command)
         orders.send(b".")
         orders.close()
-        # ipykernel_launcher removes the folder that the kernel is started in, for the kernel to put it elsewhere.
-        sys.path[:] = [each for each in sys.path if each]
-        from ipykernel.kernelapp import IPKernelApp
-        from IPython.core.interactiveshell import InteractiveShell
-
-        InteractiveShell.clear_instance()
-        IPKernelApp.clear_instance()
-        # As in a kernel that finds JPY_PARENT_PID when it imports this: it ends with the command that started it.
-        IPKernelApp.launch_instance(parent_handle=os.getppid())
+        _run_kernel()
     finally:
         if sys.exc_info()[0] is not None:
             traceback.print_exc()
         os._exit(0)
+
+
+def _be_kernel(command: list[str]) -> None:
+    """Be a kernel that no process has as its child but the fork server."""
+    os.setsid()
+    _name_kernel(command)
+    _run_kernel()
+
+
+def _name_kernel(command: list[str]) -> None:
+    """Have the arguments of a kernel, and its command line where others look for it."""
+    sys.argv = [command[0], *command[3:]]
+    if command_line.is_writable():
+        command_line.write(command)
+
+
+def _run_kernel() -> None:
+    # ipykernel_launcher removes the folder that the kernel is started in, for the kernel to put it elsewhere.
+    sys.path[:] = [each for each in sys.path if each]
+    from ipykernel.kernelapp import IPKernelApp
+    from IPython.core.interactiveshell import InteractiveShell
+
+    InteractiveShell.clear_instance()
+    IPKernelApp.clear_instance()
+    # As in a kernel that finds JPY_PARENT_PID when it imports this: it ends with the process that started it.
+    IPKernelApp.launch_instance(parent_handle=os.getppid())
