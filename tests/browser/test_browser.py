@@ -28,7 +28,7 @@ from support.jupyterlab import (
 )
 from support.platform_checkout import make_platform
 from support.records import an_index
-from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
+from support.runs import SECRET, Desk, assert_nothing_leaked, client, values
 from support.snapshots import NOW
 
 from omc_runbook.changes.deploy.rollout import Rollout
@@ -126,8 +126,7 @@ def healthy_lab(browser: Any, sandbox: Sandbox, tmp_path_factory: pytest.TempPat
 @pytest.fixture(scope="module")
 def page_file(desk: Desk) -> Path:
     """The page of a record of the healthy world."""
-    # A fork would take the browser's event loop along.
-    ended = desk.start([str(COMMAND), "run", "verify", "--record", str(desk.record)])
+    ended = desk.run()
     assert ended.returncode == 0, ended.stderr
     (page,) = desk.record.glob("*-*.html")
     return page

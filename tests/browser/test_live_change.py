@@ -60,6 +60,10 @@ class Screen:
     def run_anew(self, **parameters: str) -> None:
         """Run a fresh copy on the page that is open."""
         put(self.desk, "rotate", **parameters)
+        self.run_again()
+
+    def run_again(self) -> None:
+        """Open the notebook as it was saved on the page that is open, and run every cell."""
         show(self.page, "rotate.ipynb")
         run_cells(self.page)
         self.hidden += values(self.desk.sandbox)
@@ -185,8 +189,7 @@ def test_after_its_kernel_was_killed_a_typed_value_is_rolled_out_by_a_button(scr
     os.kill(state["process"], signal.SIGKILL)
     screen.page.wait_for_timeout(500)
     assert state["steps"][-1] == "watch" and screen.staging.current == state["new"] != before
-    screen.page.goto("about:blank")
-    screen.run_all()
+    screen.run_again()
     text = screen.text
     assert "was not finished" in text and f"Version {state['new']} is current, with the new values" in text
     assert text.index("was not finished") < text.index("What is there")
