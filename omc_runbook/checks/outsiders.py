@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +27,8 @@ _AS_SERVICE: Context = {"aws:PrincipalAccount": (), "aws:PrincipalIsAWSService":
 """The condition keys of a call that an AWS service makes for itself."""
 _ACCOUNT_PATTERN = re.compile(r"[0-9*?]*[*?][0-9*?]*")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+_OF_A_PRINCIPAL = re.compile(r"arn:[\w-]+:iam::[^:]*:(?:role|user)/")
+"""How an ARN begins that aws:PrincipalArn may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,16 +134,12 @@ def _let_in(
     """
     names = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "AWS"))
     services = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "Service"))
-    calls = list[tuple[str, str, str, Context]](_anybody(policy, action, own) if "*" in names else ())
+    texts = [*dict.fromkeys(_texts_in(_conditions(policy, action)))]
+    calls = list[tuple[str, str, str, Context]](_anybody(texts, own) if "*" in names else ())
     for name in names:
         account = account_of(name)
         if name != "*" and account not in ("", own):
-            own_keys = _as_account(account)
-            calls.append((name, name, account, own_keys))
-            if any(_ORGANIZATION.match(text) for text in _texts_in(_conditions(policy, action))):
-                # It may be an account of that organization.
-                unknown = {key: value for key, value in own_keys.items() if key not in _IN_NO_ORGANIZATION}
-                calls.append((name, name, account, unknown))
+            calls += [(name, name, account, context) for context in _as_named(name, account, texts)]
     calls += [(name, name, "", _AS_SERVICE) for name in services]
     # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
     through = {"kms:ViaService": f"secretsmanager.{region_in(resource)}.amazonaws.com"}
@@ -177,14 +175,14 @@ def _split(policy: PolicyDocument, action: str) -> Iterator[PolicyDocument]:
         yield PolicyDocument(label, policy.kind, {"Statement": [statement]})
 
 
-def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[str, str, str, Context]]:
+def _anybody(texts: Sequence[str], own: str) -> Iterator[tuple[str, str, str, Context]]:
     """Who may be meant by Principal *: a stranger, and the accounts, roles and organizations that conditions name."""
     stranger = f"arn:aws:iam::{_STRANGER}:role/stranger"
     context: Context = {**_as_account(_STRANGER), "aws:PrincipalArn": stranger}
     yield "*", stranger, _STRANGER, context
     # Many an account is in no organization: StringEqualsIfExists and ForAllValues let it in.
     yield "*", stranger, _STRANGER, {**context, **_IN_NO_ORGANIZATION}
-    for text in dict.fromkeys(_texts_in(_conditions(policy, action))):
+    for text in texts:
         account, organization = account_of(text), _ORGANIZATION.match(text)
         if _ACCOUNT_PATTERN.fullmatch(text):
             account, text = text, f"arn:aws:iam::{text}:role/stranger"
@@ -195,10 +193,36 @@ def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[st
         elif account.isdecimal() and len(account) == len(_STRANGER) and account != own:
             arn = text if ":" in text else f"arn:aws:iam::{account}:role/stranger"
             arn = arn.replace("*", "x").replace("?", "x")
-            yield text, arn, account, {**_as_account(account), "aws:PrincipalArn": arn}
+            context = {**_as_account(account), "aws:PrincipalArn": arn}
+            yield text, arn, account, context
+            if text == account and _name_organization(texts):
+                # It may be an account of that organization.
+                yield text, arn, account, _of_some_organization(context)
         elif ("*" in account or "?" in account) and (some := _other_account(account, own)):
             arn = ":".join(("arn", "aws", "iam", "", some, text.split(":", 5)[5])).replace("*", "x").replace("?", "x")
             yield "*", arn, some, {**_as_account(some), "aws:PrincipalArn": arn}
+
+
+def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context]:
+    """The condition keys of calls of another account that a policy names, as any of its principals that is named."""
+    keys = _as_account(account)
+    arns = [each for each in (name, *texts) if account_of(each) == account and _OF_A_PRINCIPAL.match(each)]
+    contexts: list[Context] = [{**keys, "aws:PrincipalArn": arn.replace("*", "x").replace("?", "x")} for arn in arns]
+    # What is named itself is no other principal.
+    contexts = contexts[:1] if name in arns else [*contexts, keys]
+    yield from contexts
+    if _name_organization(texts):
+        yield from map(_of_some_organization, contexts)
+
+
+def _name_organization(texts: Iterable[str]) -> bool:
+    """Whether the texts of Conditions name an organization."""
+    return any(map(_ORGANIZATION.match, texts))
+
+
+def _of_some_organization(context: Context) -> Context:
+    """The condition keys of a call from an account that may be one of whatever organization."""
+    return {key: value for key, value in context.items() if key not in _IN_NO_ORGANIZATION}
 
 
 def _conditions(policy: PolicyDocument, action: str) -> list[object]:

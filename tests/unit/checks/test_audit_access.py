@@ -78,6 +78,7 @@ CODE_HOST = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.g
 CLUSTER = "oidc.eks.ap-southeast-2.amazonaws.com/id/0A1B2C"
 OURS = "o-abcdefghij"
 OF_OURS = {"StringEquals": {"aws:PrincipalOrgID": OURS}}
+BY_ACCOUNT = {"aws:PrincipalAccount": OTHER}
 OF_NO_OTHERS = {"StringNotEquals": {"aws:PrincipalOrgID": OURS}}
 UNJUDGED = {"StringEquals": {"aws:PrincipalOrgPaths": f"{OURS}/r-ab12/"}}
 ANYBODY_HERE = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
@@ -739,16 +740,44 @@ def test_an_outsider_who_chooses_what_a_condition_asks_for_is_let_in() -> None:
             allowing(GET_SECRET_VALUE, "*", Principal={"AWS": STRANGER}),
             {**allowing("secretsmanager:*", "*", Principal="*", Condition=OF_NO_OTHERS), "Effect": "Deny"},
         ],
+        [
+            allowing(
+                GET_SECRET_VALUE, "*", Principal="*", Condition={"StringEquals": BY_ACCOUNT | OF_OURS["StringEquals"]}
+            )
+        ],
+        [
+            allowing(GET_SECRET_VALUE, "*", Principal="*", Condition={"StringEquals": BY_ACCOUNT}),
+            {**allowing("secretsmanager:*", "*", Principal="*", Condition=OF_NO_OTHERS), "Effect": "Deny"},
+        ],
     ],
-    ids=["allowed in the organization", "denied outside it"],
+    ids=["allowed in the organization", "denied outside it", "allowed by a Condition", "that is denied outside it"],
 )
 def test_an_account_that_may_be_of_the_organization_is_not_passed_over(statements: list[dict[str, Any]]) -> None:
     """Which accounts an organization has is not known here; one that is named by a policy may be one of them."""
     own = policy("the secret's resource policy", *statements, kind="resource")
     snapshot = audited(replace(healthy(), resource_policy=own), organization=OURS)
     [finding] = found_in(snapshot)["other-account-reads"]
-    assert finding.subject == STRANGER and " is unknown." in finding.evidence[0]
+    assert finding.subject in (STRANGER, OTHER) and " is unknown." in finding.evidence[0]
     assert "; whether 1 principal from outside" in audit_answers.who_can_read(snapshot)
+
+
+@pytest.mark.parametrize(
+    ("principal", "named", "subject"),
+    [
+        (STRANGER, f"arn:aws:iam::{OTHER}:role/ci-*", STRANGER),
+        (f"arn:aws:iam::{OTHER}:role/ci", f"arn:aws:iam::{OTHER}:role/ci", f"arn:aws:iam::{OTHER}:role/ci"),
+        (f"arn:aws:iam::{OTHER}:role/ci", f"arn:aws:iam::{OTHER}:role/other", ""),
+    ],
+    ids=["a role of the account", "the role itself", "another role"],
+)
+def test_a_principal_that_a_policy_names_twice_is_let_in(principal: str, named: str, subject: str) -> None:
+    """By its account or itself, and by aws:PrincipalArn in a Condition: that is certain, and so is that no other is."""
+    condition = {"ArnLike": {"aws:PrincipalArn": named}}
+    snapshot = audited(own_policy(healthy(), {"AWS": principal}, Condition=condition))
+    found = found_in(snapshot).get("other-account-reads", [])
+    assert [each.subject for each in found] == ([subject] if subject else [])
+    assert not [each for each in found if "unknown" in each.evidence[0]]
+    assert "unknown" not in audit_answers.who_can_read(snapshot)
 
 
 def test_one_account_that_administers_by_several_roles_is_one_remark() -> None:
