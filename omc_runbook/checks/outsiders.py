@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
 from omc_runbook.iam.who_can import ASSUME_ROLE, Identity, is_chosen, trusted
 from omc_runbook.model.arn import region_in
@@ -91,14 +92,10 @@ def of_secret(snapshot: Snapshot, found: Identities) -> Iterator[Outsider]:
         if account := account_of(replica.location):
             yield Outsider(principal=account, kind="account", way="replica", statement=replica.location)
     for policy in snapshot.resource_policies:
-        yield from _let_in(policy, GET_SECRET_VALUE, snapshot.secret.arn, own, found.resource_controls)
+        yield from _let_in(policy, GET_SECRET_VALUE, snapshot.secret.arn, snapshot, found)
     key = found.key
     if key and key.policy:
-        yield from (
-            each
-            for each in _let_in(key.policy, DECRYPT, key.arn, own, found.resource_controls)
-            if each.kind == "everybody"
-        )
+        yield from (each for each in _let_in(key.policy, DECRYPT, key.arn, snapshot, found) if each.kind == "everybody")
     for grant in key.grants if key else ():
         if secret_calls.lets_decrypt(grant, snapshot.secret) and account_of(grant.grantee) != own:
             is_service = grant.grantee.endswith(".amazonaws.com")
@@ -110,11 +107,11 @@ def of_secret(snapshot: Snapshot, found: Identities) -> Iterator[Outsider]:
             )
 
 
-def trusted_by(role: Identity, own: str, controls: Sequence[PolicyDocument]) -> Iterator[Outsider]:
+def trusted_by(role: Identity, snapshot: Snapshot, found: Identities) -> Iterator[Outsider]:
     """Who outside the account may assume a role; ECS itself is no news."""
     if role.trust is None or role.is_service_linked:
         return
-    yield from _let_in(role.trust, ASSUME_ROLE, role.arn, own, controls, "trust policy", role.arn)
+    yield from _let_in(role.trust, ASSUME_ROLE, role.arn, snapshot, found, "trust policy", role.arn)
     for name in dict.fromkeys(trusted(role.trust, "Federated")):
         yield Outsider(principal=name, kind="provider", way="trust policy", statement=role.trust.name, role=role.arn)
 
@@ -123,15 +120,16 @@ def _let_in(
     policy: PolicyDocument,
     action: str,
     resource: str,
-    own: str,
-    controls: Sequence[PolicyDocument],
+    snapshot: Snapshot,
+    identities: Identities,
     way: Way = "resource policy",
     role: str = "",
 ) -> Iterator[Outsider]:
     """The principals outside the account to which a resource's or a role's policy allows an action.
 
-    `controls` are the resource control policies, which deny it to some.
+    The resource control policies deny it to some.
     """
+    own = snapshot.account
     names = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "AWS"))
     services = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "Service"))
     texts = [*dict.fromkeys(_texts_in(_conditions(policy, action)))]
@@ -143,10 +141,11 @@ def _let_in(
     calls += [(name, name, "", _AS_SERVICE) for name in services]
     # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
     through = {"kms:ViaService": f"secretsmanager.{region_in(resource)}.amazonaws.com"}
+    time = request_keys.of_time(snapshot.taken)
     found: set[str] = set()
     for principal, name, account, context in calls:
-        keys = {**through, **context}
-        verdict = evaluate_resource(policy, {name}, action, resource, keys, controls)
+        keys = {**through, **time, **context}
+        verdict = evaluate_resource(policy, {name}, action, resource, keys, identities.resource_controls)
         if verdict.decision not in ("allowed", "unknown") or principal in found:
             continue
         found.add(principal)

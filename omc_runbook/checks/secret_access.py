@@ -320,7 +320,7 @@ def of(snapshot: Snapshot) -> SecretAccess:
 def _behind(snapshot: Snapshot, found: Identities, roles: Iterable[Identity], *kinds: str) -> Iterator[Outsider]:
     """Who may assume roles that get at the secret; of these kinds alone, if any are named."""
     for role in roles:
-        entering = outsiders.trusted_by(role, snapshot.account, found.resource_controls)
+        entering = outsiders.trusted_by(role, snapshot, found)
         yield from (each for each in entering if not kinds or each.kind in kinds)
 
 

@@ -780,6 +780,18 @@ def test_a_principal_that_a_policy_names_twice_is_let_in(principal: str, named: 
     assert "unknown" not in audit_answers.who_can_read(snapshot)
 
 
+def test_an_outsider_whose_time_is_over_is_not_let_in() -> None:
+    """A Condition's date is judged at the time of the snapshot, as it is for the account's own principals."""
+
+    def until(moment: datetime) -> Snapshot:
+        condition = {"DateLessThan": {"aws:CurrentTime": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}}
+        return audited(own_policy(healthy(), {"AWS": STRANGER}, Condition=condition))
+
+    assert "other-account-reads" not in found_in(until(NOW - timedelta(days=1)))
+    [finding] = found_in(until(NOW + timedelta(days=1)))["other-account-reads"]
+    assert finding.subject == STRANGER and "Condition" not in finding.evidence[0]
+
+
 def test_one_account_that_administers_by_several_roles_is_one_remark() -> None:
     """It names each role, and the remedy closes all."""
     roles = [role(name, EVERYTHING, trusts={"AWS": STRANGER}) for name in ("landing", "billing")]
