@@ -154,8 +154,7 @@ def _let_in(
         letting_in = [each.label for each in applied if each.effect != "Deny" and each.applies is not False]
         is_allowed = verdict.decision == "allowed"
         denials = () if is_allowed else tuple(each for each in verdict.statements if each not in letting_in)
-        unknowns = dict.fromkeys(key for each in applied if each.applies is None for key in each.unknowns)
-        has_way = not is_allowed and not denials and all(map(is_chosen, unknowns))
+        ways = [each.unknowns for each in applied if each.label in letting_in and all(map(is_chosen, each.unknowns))]
         yield Outsider(
             principal=principal,
             kind="everybody" if principal == "*" else "account" if account else "service",
@@ -164,7 +163,7 @@ def _let_in(
             decision="allowed" if is_allowed else "unknown",
             role=role,
             denials=denials,
-            chosen=tuple(unknowns) if has_way else (),
+            chosen=tuple(dict.fromkeys(ways[0])) if ways and not (is_allowed or denials) else (),
         )
 
 

@@ -780,6 +780,18 @@ def test_a_principal_that_a_policy_names_twice_is_let_in(principal: str, named: 
     assert "unknown" not in audit_answers.who_can_read(snapshot)
 
 
+def test_one_statement_that_an_outsider_can_meet_is_enough() -> None:
+    """Whether another one lets it in too changes nothing."""
+    by = [{"sts:ExternalId": "partner"}, {"aws:PrincipalTag/team": "core"}]
+    statements = [
+        {"Action": "sts:AssumeRole", "Principal": {"AWS": STRANGER}, "Condition": {"StringEquals": each}} for each in by
+    ]
+    snapshot = audited(None, replace(role("partner", READS), trust=policy("trust", *statements, kind="trust")))
+    [finding] = found_in(snapshot)["other-account-reads"]
+    assert finding.evidence[0].endswith(" Its Condition depends on how the call is made: sts:ExternalId.")
+    assert "unknown" not in audit_answers.who_can_read(snapshot)
+
+
 def test_an_outsider_whose_time_is_over_is_not_let_in() -> None:
     """A Condition's date is judged at the time of the snapshot, as it is for the account's own principals."""
 
