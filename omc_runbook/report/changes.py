@@ -286,7 +286,7 @@ def _before_undo(environment: Environment, changed: Sequence[str]) -> str:
 def by_hand(snapshot: Snapshot) -> Listing:
     """The guide's commands for the same, with a redeployment of every service that uses the secret."""
     names = snapshot.environment.names
-    if snapshot.secret is None and not snapshot.unread("secret"):
+    if is_gone(snapshot):
         write = ("create the secret from a file", remedies.create_secret(names).command)
     else:
         write = ("write the whole secret from a file", write_by_hand(snapshot, remedies.put_value(names)))
@@ -299,6 +299,11 @@ def by_hand(snapshot: Snapshot) -> Listing:
         ("the services in the console", console.services(names)),
     ]
     return commands_for(snapshot.environment.name, rows)
+
+
+def is_gone(snapshot: Snapshot) -> bool:
+    """Whether the secret does not exist, so that it has no versions and has to be created."""
+    return snapshot.secret is None and not snapshot.unread("secret")
 
 
 def end_deletion(snapshot: Snapshot) -> list[tuple[str, str]]:

@@ -88,7 +88,12 @@ def ages(snapshot: Snapshot, history: VersionHistory) -> Table:
 
 
 def by_hand(snapshot: Snapshot, history: VersionHistory) -> Listing:
-    """The AWS CLI's commands for the same: list the versions, move AWSCURRENT, redeploy every service."""
+    """The AWS CLI's commands for the same: list the versions, move AWSCURRENT, redeploy every service.
+
+    A secret that is gone has no version any more: it is created, as by `update`.
+    """
+    if changes.is_gone(snapshot):
+        return changes.by_hand(snapshot)
     names, current, former = snapshot.environment.names, snapshot.current_id, snapshot.previous_id
     move = remedies.move_back(names, former or "VERSION_ID", current or "CURRENT_ID")
     rows = [

@@ -36,6 +36,7 @@ def test_a_secret_that_was_deleted_is_restored_or_created_first() -> None:
     assert "put-secret-value" in deleted[first + 1] and "update-secret-version-stage" in deleted[second + 1]
     gone = " ".join(commands(replace(healthy(), secret=None)))
     assert "create-secret --name" in gone and "put-secret-value" not in gone
+    assert "list-secret-version-ids" not in gone and "update-secret-version-stage" not in gone
     assert "restore-secret" not in " ".join(commands(healthy()))
 
 
