@@ -103,11 +103,16 @@ def of_assumption(arn: str, tags: Mapping[str, str] | None = None) -> Keys:
 
 
 def of_secret(
-    arn: str, tags: Mapping[str, str] | None = None, stages: Iterable[str] = (), version_id: str | None = None
+    arn: str,
+    tags: Mapping[str, str] | None = None,
+    stages: Iterable[str] = (),
+    version_id: str | None = None,
+    rotation_function: str | None = None,
 ) -> Keys:
     """The keys of a call on a secret; `stages` are those of the version that is read, none where it is unknown.
 
-    `version_id` is the one that the call names, "" where it names none, None where that is unknown.
+    `version_id` is the one that the call names, "" where it names none, None where that is unknown; and so is
+    `rotation_function`, the ARN of the Lambda function that rotates the secret, to which its role is limited.
     """
     keys: Keys = {
         **of_resource(arn),
@@ -118,6 +123,8 @@ def of_secret(
         keys["secretsmanager:VersionStage"] = labels
     if version_id is not None:
         keys["secretsmanager:VersionId"] = version_id or ()
+    if rotation_function is not None:
+        keys["secretsmanager:resource/AllowRotationLambdaArn"] = rotation_function or ()
     return keys
 
 

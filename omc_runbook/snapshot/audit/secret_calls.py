@@ -126,12 +126,15 @@ def other_stages(secret: Secret) -> tuple[str, ...]:
 
 def on_secret(snapshot: Snapshot, action: str, stage: str = CURRENT) -> ResourceCall:
     """An action on the secret; reading means the version with that label."""
-    assert snapshot.secret
+    secret = snapshot.secret
+    assert secret
     stages = (stage,) if action == GET_SECRET_VALUE else ()
+    # A replica is rotated where its primary secret is.
+    function = None if secret.primary else secret.rotation_function
     return ResourceCall(
         action=action,
-        resource=snapshot.secret.arn,
-        keys=request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, stages),
+        resource=secret.arn,
+        keys=request_keys.of_secret(secret.arn, secret.tags, stages, rotation_function=function),
         policies=snapshot.resource_policies,
         unread=_unread(snapshot, "resource_policy", "the secret's resource policy"),
     )

@@ -814,6 +814,20 @@ def test_one_account_that_administers_by_several_roles_is_one_remark() -> None:
     assert all(name in finding.remedy.command for name in ("landing", "billing"))
 
 
+def test_the_role_of_another_secrets_rotation_does_not_read_this_one() -> None:
+    """AWS's own rotation functions may read whatever secret they rotate, and no other."""
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rotates"
+    condition = {"StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn": function}}
+    actions = [GET_SECRET_VALUE, "secretsmanager:PutSecretValue"]
+    rotates = role("rotates", policy("rotates", allowing(actions, "*", Condition=condition)), trusts={"AWS": STRANGER})
+    assert unknown_in(audited(None, rotates)) == {} and found_in(audited(None, rotates)) == {}
+    by_another = with_secret(healthy(), rotates=True, rotation_function=f"{function}-another")
+    assert "rotates" not in str(secret_access.of(audited(by_another, rotates)).principals)
+    own = audited(with_secret(healthy(), rotates=True, rotation_function=function), rotates)
+    assert "rotates" in [each.identity.name for each in secret_access.of(own).readers]
+    assert "other-account-reads" in found_in(own)
+
+
 def test_what_is_a_remark_if_it_is_so_leaves_no_audit_unknown() -> None:
     """Who may become an administrator is a remark, and so is who perhaps may; a machine that perhaps reads is none."""
     admin = of_some_units(EVERYTHING)

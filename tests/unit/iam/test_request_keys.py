@@ -49,6 +49,8 @@ def test_the_keys_of_a_call_on_a_secret() -> None:
     version = {"secretsmanager:VersionStage": ("AWSCURRENT",), "secretsmanager:VersionId": ()}
     assert request_keys.of_secret(SECRET, {"a": "1"}, ["AWSCURRENT"], "") == {**bare, **tags, **version}
     assert request_keys.of_secret(SECRET, version_id="v1") == {**bare, "secretsmanager:VersionId": "v1"}
+    rotated = {**bare, "secretsmanager:resource/AllowRotationLambdaArn": ()}
+    assert request_keys.of_secret(SECRET, rotation_function="") == rotated
 
 
 def test_the_keys_of_a_call_to_kms_for_a_secret_or_a_parameter() -> None:
