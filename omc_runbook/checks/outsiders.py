@@ -190,8 +190,7 @@ def _anybody(texts: Sequence[str], own: str) -> Iterator[tuple[str, str, str, Co
             yield f"{_ANY_OF}{organization[0]}", stranger, _STRANGER, context
         elif account.isdecimal() and len(account) == len(_STRANGER) and account != own:
             arn = text if ":" in text else f"arn:aws:iam::{account}:role/stranger"
-            arn = arn.replace("*", "x").replace("?", "x")
-            context = {**_as_account(account), "aws:PrincipalArn": arn}
+            context = _as_principal(arn, account)
             yield text, arn, account, context
             if text == account and _name_organization(texts):
                 # It may be an account of that organization.
@@ -203,14 +202,21 @@ def _anybody(texts: Sequence[str], own: str) -> Iterator[tuple[str, str, str, Co
 
 def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context]:
     """The condition keys of calls of another account that a policy names, as any of its principals that is named."""
-    keys = _as_account(account)
     arns = [each for each in (name, *texts) if account_of(each) == account and _OF_A_PRINCIPAL.match(each)]
-    contexts: list[Context] = [{**keys, "aws:PrincipalArn": arn.replace("*", "x").replace("?", "x")} for arn in arns]
+    contexts = [_as_principal(arn, account) for arn in arns]
     # What is named itself is no other principal.
-    contexts = contexts[:1] if name in arns else [*contexts, keys]
+    others = [_as_account(account), {**_as_account(account), "aws:PrincipalType": "User"}]
+    contexts = contexts[:1] if name in arns else [*contexts, *others]
     yield from contexts
     if _name_organization(texts):
         yield from map(_of_some_organization, contexts)
+
+
+def _as_principal(arn: str, account: str) -> Context:
+    """The condition keys of a call of another account's user or role, by its ARN or a pattern of it."""
+    arn = arn.replace("*", "x").replace("?", "x")
+    kind = "User" if ":user/" in arn else "AssumedRole"
+    return {**_as_account(account), "aws:PrincipalArn": arn, "aws:PrincipalType": kind}
 
 
 def _name_organization(texts: Iterable[str]) -> bool:

@@ -792,6 +792,17 @@ def test_one_statement_that_an_outsider_can_meet_is_enough() -> None:
     assert "unknown" not in audit_answers.who_can_read(snapshot)
 
 
+@pytest.mark.parametrize("principal", [STRANGER, f"arn:aws:iam::{OTHER}:user/kim"])
+def test_another_accounts_users_are_let_in_too(principal: str) -> None:
+    """Not its roles alone, where a Condition lets in users."""
+    condition = {"StringEquals": {"aws:PrincipalType": "User"}}
+    own = own_policy(healthy(), {"AWS": principal}, Condition=condition)
+    [finding] = found_in(audited(own))["other-account-reads"]
+    assert finding.subject == principal and "unknown" not in finding.evidence[0]
+    of_role = own_policy(healthy(), {"AWS": f"arn:aws:iam::{OTHER}:role/ci"}, Condition=condition)
+    assert "other-account-reads" not in found_in(audited(of_role))
+
+
 def test_an_outsider_whose_time_is_over_is_not_let_in() -> None:
     """A Condition's date is judged at the time of the snapshot, as it is for the account's own principals."""
 
