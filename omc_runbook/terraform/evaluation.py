@@ -265,7 +265,7 @@ class Module(Expressions, Object):
     def local(self, name: str) -> Result | None:
         """A local value; None where it is not declared."""
         value, path = self.folder.local(name), f"local.{name}"
-        if value and path in self.folder.endless:
+        if value and self.folder.is_endless(path):
             return Result(unknown(f"{path} refers to itself, or is made of too many others"))
         return self._remember(path, lambda: self.result(value)) if value else None
 

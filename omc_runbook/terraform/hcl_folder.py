@@ -20,11 +20,13 @@ from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 20
 """The deepest chain of locals that is followed; a cycle has no end."""
-MOST_REFERENCES, _MOST_REPEATED = 2_000, 20
-"""How many references a local value may have that is followed, with those of what it is made from.
+MOST_REFERENCES, _MOST_OF_LARGE = 2_000, 100_000
+"""How many references a value may have that is followed, with those of what it is made from; of a large folder's, more.
 
-A folder that has many may have so many times as many as are written in it.
+A folder with many may have each of them once for each other: 100 services with a list of 100 references are no mistake.
 """
+_DEEPEST_VALUE = 100
+"""How deeply expressions may be nested in a value that is followed, with those of what it is made from."""
 
 SOURCES = (".tf", ".tofu", *JSON)
 """The endings of files with blocks."""
@@ -44,7 +46,7 @@ OWN_PATH = re.compile(r"\A\$\{path\.(\w+)\}/")
 """What a path begins with that is relative to a folder of Terraform's: module, or root."""
 
 _LOCAL = re.compile(r"\blocal\.([A-Za-z_][\w-]*)")
-_NAMED = re.compile(r"\b(?:local|var)\.[A-Za-z_][\w-]*")
+_NAMED = re.compile(r"(?<![\w.-])(?:(?:local|var)\.[A-Za-z_][\w-]*|each\b)")
 
 
 @dataclass(frozen=True)
@@ -180,26 +182,51 @@ class Folder:
             names = {name for source in sources for name in _LOCAL.findall(source)} - references
         return references
 
-    @cached_property
-    def endless(self) -> frozenset[str]:
-        """The local values that are not followed, and variables that are not, by what they are set to in this folder.
+    def is_endless(self, name: str) -> bool:
+        """Whether a value is not followed: local.name, var.name, or each for what a for_each is over.
 
-        They are made of themselves, which Terraform refuses, through a chain that is too deep, or of more than is read:
-        where each of several has the next one twice, the number of references doubles with each.
+        It is made of itself, which Terraform refuses, of expressions that are nested too deeply, or of more than is
+        read: where each of several has the next one twice, the number of references doubles with each. A variable is
+        made of what the call of its module gives it.
         """
-        names = {f"local.{each.name}": self.local(each.name) for each in self.locals}
-        if self.call is None:
-            declared = (block.labels[0] for block in self.of_type("variable") if block.labels)
-            names |= {f"var.{name}": self._variable(name) for name in declared}
-        values = {name: value for name, value in names.items() if value}
-        made_of = {name: [each for each in _named_in(value) if each in values] for name, value in values.items()}
-        most = max(MOST_REFERENCES, _MOST_REPEATED * sum(map(len, made_of.values())))
-        counts: dict[str, int] = {}
-        for _ in range(DEEPEST):
-            reached = {name: each for name, each in made_of.items() if name not in counts and counts.keys() >= {*each}}
-            found = {name: len(each) + sum(map(counts.__getitem__, each)) for name, each in reached.items()}
-            counts |= {name: count for name, count in found.items() if count <= most}
-        return frozenset(values.keys() - counts.keys())
+        return self._extent(name) is None
+
+    def _extent(self, name: str, above: int = 0) -> tuple[int, int] | None:
+        """How many references a value has, and how deeply it is nested; None for one that is not followed.
+
+        `above` is how deep it is in the value that is asked for; "" is a constant.
+        """
+        if above > _DEEPEST_VALUE:
+            return None
+        if name not in self._extents:
+            # A value that is made of itself finds this.
+            self._extents[name] = None
+            kind, _, rest = name.partition(".")
+            value = self.each if kind == "each" else self.local(rest) if kind == "local" else self._variable(rest)
+            self._extents[name] = self.scope(value)._extent_of(value, above, self._most) if value else (0, 0)
+        return self._extents[name]
+
+    def _extent_of(self, value: Node, above: int, most: int) -> tuple[int, int] | None:
+        """The same for an expression of this folder."""
+        count = deepest = 0
+        for name, depth in _named_in(value):
+            inner = self._extent(name, above + depth)
+            if inner is None:
+                return None
+            count, deepest = count + bool(name) + inner[0], max(deepest, depth + inner[1])
+        return (count, deepest) if count <= most and deepest <= _DEEPEST_VALUE else None
+
+    @cached_property
+    def _extents(self) -> dict[str, tuple[int, int] | None]:
+        """Those that were found, by name."""
+        return {"": (0, 0)}
+
+    @cached_property
+    def _most(self) -> int:
+        """How many references a value may have that is followed, here or in the folders that it calls."""
+        own = sum(len(_NAMED.findall(file.text)) for file in self.files)
+        above = self.call.folder._most if self.call else MOST_REFERENCES
+        return max(above, min(own**2, _MOST_OF_LARGE))
 
     def follow(self, node: Node, depth: int = 0) -> Node:
         """Resolve parentheses, local values, variables and for_each; the node itself where that is not possible."""
@@ -312,7 +339,7 @@ class Folder:
         """The expression that a path begins with, and the keys that follow."""
         kind, _, rest = path.name.partition(".")
         name, *keys = rest.split(".")
-        if kind in ("local", "var") and f"{kind}.{name}" in self.endless:
+        if kind in ("local", "var", "each") and self.is_endless(kind if kind == "each" else f"{kind}.{name}"):
             return (None,)
         if kind == "local":
             value = self.local(name)
@@ -390,15 +417,20 @@ class Folder:
             yield ListPart(call, certain)
 
 
-def _named_in(node: Node) -> Iterator[str]:
-    """Yield the local values and variables in an expression, as local.name, as often as each is in it."""
+def _named_in(node: Node, depth: int = 1) -> Iterator[tuple[str, int]]:
+    """Yield the values that are named in an expression, as local.name, as often as each is in it; "" for a constant.
+
+    Each with its depth in the expression.
+    """
+    names: list[str] = []
     if node.kind == "path":
-        yield from _NAMED.findall(node.name)
+        names = _NAMED.findall(node.name)
     elif node.kind in ("string", "heredoc"):
         text = node.name if node.kind == "string" else node.source
-        yield from (name for start, end in interpolations(text) for name in _NAMED.findall(text[start:end]))
+        names = [name for start, end in interpolations(text) for name in _NAMED.findall(text[start:end])]
+    yield from ((name, depth) for name in names or ("",))
     for part in node.parts:
-        yield from _named_in(part)
+        yield from _named_in(part, depth + 1)
 
 
 def parse(file: SourceFile) -> None:

@@ -127,6 +127,76 @@ def test_a_few_local_values_of_each_other_are_followed() -> None:
     assert (container.name, container.obstacle, unreadable) == ("x" * 8, "", ())
 
 
+SERVICES = """
+resource "aws_ecs_task_definition" "api" {
+  for_each              = local.services
+  container_definitions = jsonencode([{ name = each.value.name, secrets = each.value.secrets }])
+}
+"""
+
+
+def services(count: int, references: int) -> str:
+    """Task definitions with a list of references that they share, and one of their own."""
+    element = '{{ name = "{0}{1}", valueFrom = "${{local.arn}}:{0}{1}::" }}'.format
+    shared = "".join(f"    {element('SHARED', number)},\n" for number in range(references))
+    each = "".join(
+        f'    s{number} = {{ name = "s{number}", secrets = concat(local.shared, [{element("OWN", number)}]) }}\n'
+        for number in range(count)
+    )
+    local = f'  arn = "arn:shop"\n  shared = [\n{shared}  ]\n  services = {{\n{each}  }}\n'
+    return f"locals {{\n{local}}}\n{SERVICES}"
+
+
+def test_the_many_references_of_a_large_checkout_are_followed(tmp_path: Path) -> None:
+    """70 services that share 70 references have about 5,000, and nothing doubles."""
+    text = services(70, 70)
+    containers, unreadable = find_containers(sources({"main.tf": text}))
+    assert [(each.name, len(each.references)) for each in containers] == [(f"s{at}", 71) for at in range(70)]
+    assert not unreadable
+    (tmp_path / "main.tf").write_text(text)
+    files = TerraformFiles(tmp_path)
+    result = Module(Stack(files, tmp_path, ""), tmp_path, files.folder(tmp_path), {}).local("services")
+    assert result and len(result.value["s69"]["secrets"]) == 71
+
+
+def test_a_long_chain_of_local_values_is_followed(tmp_path: Path) -> None:
+    """Each is made of the next one, once, so that nothing multiplies."""
+    element = '[{ name = "A", valueFrom = "${var.secrets_arn}:A::" }]'
+    used = DEFINITION.replace("name    = VALUE", 'name    = "x"')
+    used = used.replace("for_each              = toset([VALUE])", "").replace("VALUE", "local.v0")
+    (container,), _ = find_containers(sources({"main.tf": chain("concat(NEXT, [])", 25, element) + used}))
+    assert (len(container.references), container.other_sources) == (2, ())
+    (tmp_path / "main.tf").write_text(chain('"${NEXT}-"', 25, '"x"'))
+    files = TerraformFiles(tmp_path)
+    result = Module(Stack(files, tmp_path, ""), tmp_path, files.folder(tmp_path), {}).local("v0")
+    assert result and result.value == "x" + "-" * 25
+
+
+def test_local_values_that_are_nested_deeply_come_to_an_end() -> None:
+    """18 of them, with 20 calls in each, are nested 700 levels deep."""
+    used = DEFINITION.replace("VALUE", "local.v0")
+    expression = 'join("", [' * 20 + "NEXT" + "])" * 20
+    (container,), _ = find_containers(sources({"main.tf": chain(expression, 18, '"x"') + used}))
+    assert container.name == "${local.v0}"
+
+
+@pytest.mark.parametrize(
+    ("loop", "name"),
+    [("", "var.name"), ('  for_each = { a = join("", [VALUES]) }\n', "each.value")],
+)
+def test_arguments_that_multiply_through_modules_come_to_an_end(loop: str, name: str) -> None:
+    """Each module gives the next one its variable four times."""
+    texts = {"main.tf": 'module "m" {\n  source = "./m0"\n  name = "x"\n}\n'}
+    loop = loop.replace("VALUES", ", ".join(["var.name"] * 4))
+    argument = name if loop else 'join("", [var.name, var.name, var.name, var.name])'
+    for at in range(16):
+        call = f'module "m" {{\n  source = "../m{at + 1}"\n{loop}  name = {argument}\n}}\n'
+        texts[f"m{at}/main.tf"] = f'variable "name" {{}}\n{call}'
+    texts["m16/main.tf"] = 'variable "name" {}\n' + DEFINITION.replace("VALUE", "var.name")
+    (container,), _ = find_containers(sources(texts))
+    assert container.name == "${var.name}"
+
+
 def test_variables_and_templates_made_of_each_other_come_to_an_end() -> None:
     """Terraform refuses both."""
     variables = """
