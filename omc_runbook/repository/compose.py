@@ -6,7 +6,7 @@ import io
 import os
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -328,6 +328,18 @@ class _Reader:
         self.trees: list[tuple[Any, frozenset[str]]] = []
         """Each with the variables that only the files of an include set."""
         self.is_incomplete = False
+        self._found: dict[Hashable, dict[str, Any]] = {}
+        self._circles = 0
+        """How often a file was left out that is read already on the way to it."""
+
+    def _once(self, key: Hashable, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Services by what they depend on, read once; anew where the way to them leaves a file out."""
+        if key in self._found:
+            return self._found[key]
+        circles, services = self._circles, read()
+        if circles == self._circles:
+            self._found[key] = services
+        return services
 
     def services(
         self,
@@ -341,6 +353,11 @@ class _Reader:
         `folder` is what the paths in the file are relative to, its own folder by default; `defaults` are the variables
         that the files of its include set.
         """
+        return self._once(("all", file.name, folder, defaults), lambda: self._all(file, above, folder, defaults))
+
+    def _all(
+        self, file: SourceFile, above: tuple[str, ...], folder: str | None, defaults: frozenset[str]
+    ) -> dict[str, Any]:
         tree, above, services = read_tree(file), (*above, file.name), dict[str, Any]()
         self._record(file, tree, defaults)
         for each in find_includes(tree):
@@ -377,7 +394,9 @@ class _Reader:
         if other is None:
             return None
         tree = read_tree(other)
-        body = self._own_services(other, tree, (*above, other.name), defaults=defaults).get(name)
+        above = (*above, other.name)
+        key = ("own", other.name, defaults)
+        body = self._once(key, lambda: self._own_services(other, tree, above, defaults=defaults)).get(name)
         if not isinstance(body, dict):
             return None
         # Compose interpolates the whole file, whichever service is used.
@@ -386,6 +405,7 @@ class _Reader:
 
     def _find(self, file: SourceFile, path: str, above: tuple[str, ...]) -> SourceFile | None:
         name = _path_from(file, path)
+        self._circles += name in above
         is_local = path and name not in above and _is_local(name)
         return read_source(self._repository, name) if is_local else None
 

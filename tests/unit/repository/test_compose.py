@@ -930,6 +930,29 @@ def test_the_files_of_an_include_set_what_it_requires(
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "include: [NEXT, NEXT]\nservices: {S: {image: 'i:${V}'}}\n",
+        "services: {S: {extends: {file: NEXT, service: T}}, T: {extends: {file: NEXT, service: T}}}\n",
+    ],
+)
+def test_files_that_name_the_next_one_twice_are_each_read_once(tmp_path: Path, text: str) -> None:
+    """The ways to the last file double with each one."""
+    last = 16
+    for at in range(last):
+        own = text.replace("NEXT", f"c{at + 1}.yaml").replace("S:", f"s{at}:").replace("V", f"V{at}")
+        (tmp_path / f"c{at}.yaml").write_text(own)
+    (tmp_path / f"c{last}.yaml").write_text("services: {T: {image: last}}\n")
+    found: list[Compose] = []
+    calls = count_calls(lambda: found.append(read(tmp_path, text.replace("NEXT", "c0.yaml"))), "read_tree")
+    assert calls < 3 * last
+    images = {each.name: each.image for each in found[0].services}
+    assert images["T"] == "last"
+    assert images["S"] in ("i:${V}", "last")
+    assert not found[0].includes and len(found[0].files) == last + 2
+
+
+@pytest.mark.parametrize(
     ("entry", "file"),
     [
         ("infra/db.yml", "infra/db.env"),
