@@ -44,7 +44,9 @@ def of_others(roots: Roots, values: Collection[Path], environment: str) -> set[P
     """
     own = {root for root in roots if is_called(root, environment)}
     shared = "" if own or means_production(environment) else SHARED
-    beginning = "" if own else _at_beginning(environment)
+    # One of its own may have a region or a project's name too, as test-app-eu.
+    is_named = own or any(environment in part.casefold() for root in roots for part in root.parts)
+    beginning = "" if is_named else _at_beginning(environment)
     words = {root: _words(root, roots) for root in roots.keys() - own if not _has_values(root, values, environment)}
     others = {
         root
