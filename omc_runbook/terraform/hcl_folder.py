@@ -46,7 +46,7 @@ OWN_PATH = re.compile(r"\A\$\{path\.(\w+)\}/")
 """What a path begins with that is relative to a folder of Terraform's: module, or root."""
 
 _LOCAL = re.compile(r"\blocal\.([A-Za-z_][\w-]*)")
-_NAMED = re.compile(r"(?<![\w.-])(?:(?:local|var)\.[A-Za-z_][\w-]*|each\b)")
+_NAMED = re.compile(r"(?<![\w.-])(?:(?:local|var)\.[A-Za-z_][\w-]*|each(?=\.))")
 
 
 @dataclass(frozen=True)

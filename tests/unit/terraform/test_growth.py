@@ -159,6 +159,14 @@ def test_the_many_references_of_a_large_checkout_are_followed(tmp_path: Path) ->
     assert result and len(result.value["s69"]["secrets"]) == 71
 
 
+def test_a_member_that_is_called_each_is_no_reference() -> None:
+    """Nor is an attribute of that name."""
+    members = 'name = "x", each = local.other.each, secrets = []'
+    text = f'locals {{\n  services = {{ a = {{ {members} }} }}\n  other = {{ each = "y" }}\n}}\n'
+    (container,), unreadable = find_containers(sources({"main.tf": text + SERVICES}))
+    assert (container.name, container.other_sources, unreadable) == ("x", (), ())
+
+
 def test_a_long_chain_of_local_values_is_followed(tmp_path: Path) -> None:
     """Each is made of the next one, once, so that nothing multiplies."""
     element = '[{ name = "A", valueFrom = "${var.secrets_arn}:A::" }]'
