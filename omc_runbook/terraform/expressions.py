@@ -25,6 +25,8 @@ DEEPEST = 60
 """The deepest chain of expressions that is followed; a cycle has no end."""
 MOST_ENTRIES = 20_000
 """How many rounds of loops, and entries of functions' lists, one expression may have: nested loops multiply them."""
+LONGEST = 1_000_000
+"""How many characters a text may have: modules that pass it on several times over multiply them."""
 
 _WORDS = {"true": True, "false": False, "null": None}
 _ESCAPE = re.compile(r"([$%])\1(?=\{)")
@@ -148,7 +150,11 @@ class Expressions(ABC):
         try:
             if self._depth > DEEPEST:
                 return unknown("it refers to itself")
-            return self._evaluate(node, names)
+            value = self._evaluate(node, names)
+            is_long = isinstance(value, str) and len(value) > LONGEST
+            return (
+                unknown(f"an expression in {node.location} has more than {LONGEST:,} characters") if is_long else value
+            )
         except _TooManyError:
             return unknown(f"an expression in {node.location} has more than {MOST_ENTRIES:,} entries")
         except _FAILURES:

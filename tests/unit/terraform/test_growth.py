@@ -250,3 +250,20 @@ def test_the_value_of_doubling_local_values_is_unknown(tmp_path: Path) -> None:
     result = Module(Stack(files, tmp_path, ""), tmp_path, files.folder(tmp_path), {}).local("v0")
     assert result is not None
     assert reasons(result.value) == ("local.v0 refers to itself, or is made of too many others",)
+
+
+def test_the_value_of_arguments_that_multiply_through_modules_is_unknown(tmp_path: Path) -> None:
+    """20 to the power of 8 letters, 26 GB, do not fit into the memory of any machine."""
+    call = 'module "m" {\n  source = "../m%d"\n  name = NAME\n}\n'
+    names = ", ".join(["var.name"] * 20)
+    texts = {"infra/main.tf": (call % 0).replace("NAME", '"x"'), "m8/main.tf": 'variable "name" {}\n'}
+    for at in range(8):
+        texts[f"m{at}/main.tf"] = 'variable "name" {}\n' + (call % (at + 1)).replace("NAME", f'join("", [{names}])')
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    files, root = TerraformFiles(tmp_path), tmp_path / "infra"
+    *_, last = Module(Stack(files, root, ""), root, files.folder(root), {}).walk()
+    result = last.variable("name")
+    assert result is not None
+    assert reasons(result.value) == ("an expression in m4/main.tf:4 has more than 1,000,000 characters",)
