@@ -23,6 +23,8 @@ from omc_runbook.textfile import private_file
 
 _MEMBER = "omc_runbook"
 _LARGEST = 100_000_000
+_NEVER_OURS = frozenset({"lost+found"})
+"""What a file system has at its root for root alone: records may have one of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +81,8 @@ def folders(folder: Path) -> tuple[Path, ...]:
 
 
 def _closed(folder: Path) -> tuple[Path, ...]:
-    """The folders in a folder of records into which this user may not look."""
-    below = (each for each in folder.glob("*/") if each.is_dir())
+    """The folders in a folder of records into which this user may not look, but for those that no run makes there."""
+    below = (each for each in folder.glob("*/") if not (each.name.startswith(".") or each.name in _NEVER_OURS))
     return tuple(sorted(each for each in below if not os.access(each, os.R_OK | os.X_OK)))
 
 

@@ -146,9 +146,12 @@ def test_a_folder_that_is_closed_to_this_user_is_told(
 ) -> None:
     """Its environment would else be all right by its absence: --check ends with 2, and each other way names it."""
     keep(folder / "production", an_outcome(environment="production"))
-    (folder / "empty").mkdir()
-    allowed = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "production" and allowed(path, mode))
+    # What a file system keeps at its root is nobody's records.
+    others = ("lost+found", ".Trash-0")
+    for name in ("empty", *others):
+        (folder / name).mkdir()
+    closed, allowed = {"production", *others}, os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name not in closed and allowed(path, mode))
     note = "Folder production cannot be read by this user: its records are not known."
     code, out, error = ended_with(capsys, "records")
     assert (code, error) == (0, f"{note}\n") and "verify on production" not in out
