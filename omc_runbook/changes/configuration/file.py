@@ -22,8 +22,10 @@ FORMER = ".former"
 """What the name of the former file ends with, which keeps its comments; that of a later one has a number, too."""
 
 
-_COMMENT = re.compile(r"""^(?:[^"'#\n]|"(?:\\.|[^"\\\n])*"|'[^'\n]*')*#(.*)""", re.MULTILINE)
-"""A line with a comment, outside of texts."""
+_TEXT_OR_COMMENT = re.compile(
+    r"""\"{3}(?:\\.|[^\\])*?"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#([^\n]*)""", re.DOTALL
+)
+"""A text, which may have number signs and lines of its own, or a comment."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class ConfigurationPlan:
     @property
     def loses_comments(self) -> bool:
         """Whether the file has comments that it would not have any more."""
-        before, after = (_COMMENT.findall((text or b"").decode()) for text in (self.before, self.after))
-        return bool({*before} - {*after})
+        before, after = (_TEXT_OR_COMMENT.findall((text or b"").decode()) for text in (self.before, self.after))
+        return bool({*map(str.strip, before)} - {*map(str.strip, after), ""})
 
     @property
     def diff(self) -> str:

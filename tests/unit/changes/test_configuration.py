@@ -124,6 +124,10 @@ def test_an_existing_file_is_changed_by_consent_only(found: dict[str, Environmen
         ('project = "a \\"#\\" b"  # never change', True),
         ("project = 'a # b'", False),
         ("# The names of this platform's environments, found by omc-runbook init.", False),
+        ("# The names of this platform's environments, found by omc-runbook init.\r", False),
+        ('project = """\n# no \\"""comment"""', False),
+        ("project = '''\n# it's none'''", False),
+        ('project = """\na""" # by contract', True),
     ],
 )
 def test_comments_that_are_not_taken_over_are_told(
