@@ -149,7 +149,7 @@ _TABLES: dict[str, tuple[str, Iterable[str]]] = {
 }
 """How each table is headed, and what it has."""
 _WHOLE = frozenset({"accepted", "keys", "schedules"})
-"""The tables of which no variable sets a part: it would be a member of a list, or a key's name in small letters."""
+"""The tables that one variable sets whole: a part would be a member of a list, or a key's name in small letters."""
 
 
 class _Variables(BaseSettings):
@@ -546,10 +546,9 @@ def _homes_of(name: str, is_variable: bool) -> str:
     is_shared = name in Names.model_fields or (name in _Settings.model_fields and name not in _TABLES)
     tables = [table for table, (_, fields) in _TABLES.items() if name in fields]
     if is_variable:
-        # What a list or a table of named keys has is set by JSON of the whole.
-        own = [(each, f"__NAME__{name}" if each == "environments" else f"__{name}") for each in tables]
-        homes = [f"{_PREFIX}{each}{end}".upper() for each, end in own if each not in _WHOLE]
-        homes = [*([f"{_PREFIX}{name}".upper()] if is_shared else []), *homes]
+        parts = {table: f"{table}__NAME__{name}" if table == "environments" else f"{table}__{name}" for table in tables}
+        own = [f"{table.upper()} as JSON" if table in _WHOLE else part.upper() for table, part in parts.items()]
+        homes = [f"{_PREFIX}{each}" for each in (*([name.upper()] if is_shared else []), *own)]
     else:
         homes = [*(["above all tables"] if is_shared else []), *(f"in {_TABLES[each][0]}" for each in tables)]
     verb = f"{name} is set by" if is_variable else f"{name} belongs"

@@ -230,6 +230,11 @@ def test_a_path_is_repeated(capsys: pytest.CaptureFixture[str]) -> None:
             " OMC_NOTIFY__TIMEOUT.",
         ),
         (
+            {"OMC_ENVIRONMENTS__STAGING__REASON": "by contract"},
+            "OMC_ENVIRONMENTS__STAGING__REASON is invalid: environments.staging.reason is not a known name: reason is"
+            " set by OMC_ACCEPTED as JSON.",
+        ),
+        (
             {"OMC_ACCEPTED": '[{"check": "x", "reason": "x", "environment": "stagin"}]'},
             'OMC_ACCEPTED: environment "stagin" of accepted x is unknown: did you mean staging?',
         ),
