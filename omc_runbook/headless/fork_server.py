@@ -42,19 +42,20 @@ def ensure_running() -> None:
             f"The folder for temporary files {tempfile.gettempdir()} has too long a path for a socket: set TMPDIR to"
             " another one, such as /tmp. Nothing was read."
         )
-    # One with something in it is that of the process which this one was forked from.
-    if not any(Path(folder).iterdir()):
-        os.environ[FOLDER_VARIABLE] = folder
     # multiprocessing starts it, too, and unblocks signals then.
     resource_tracker.ensure_running()
     # A terminal's Ctrl-C is for all its processes. This one ignores it once its imports are done; until then it would
     # print where it was.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
     try:
+        # One with something in it is that of the process which this one was forked from.
+        if not any(Path(folder).iterdir()):
+            os.environ[FOLDER_VARIABLE] = folder
         forkserver.ensure_running()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.environ.pop(FOLDER_VARIABLE, None)
+        # Last: a Ctrl-C that came meanwhile is raised here.
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _folder() -> str:

@@ -182,7 +182,6 @@ def _work(
     act: Callable[[Any], Any], argument: Any, variables: dict[str, str], seconds: float, writer: Connection
 ) -> None:
     """Be a worker: with the parent's variables, no streams, and an end."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.INTERRUPTIONS)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(_END, lambda *_: _end())
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -190,6 +189,8 @@ def _work(
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(nowhere, number)
+    # A Ctrl-C that came meanwhile is raised here, and is not to be shown.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, fork_server.INTERRUPTIONS)
     os.environ.clear()
     os.environ.update(variables)
     tempfile.tempdir, sys.argv = None, [sys.executable]

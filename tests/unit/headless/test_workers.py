@@ -184,6 +184,33 @@ def test_an_interruption_is_not_for_the_process_to_fork_from(monkeypatch: pytest
     assert [signal.SIGINT in mask for mask in (*masks, signal.pthread_sigmask(0, []))] == [True, False]
 
 
+def test_an_interruption_meanwhile_leaves_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that this one starts later, as from a kernel, would remove the folder with the socket at its end."""
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: os.kill(os.getpid(), signal.SIGINT))
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setattr(fork_server, "_folder", lambda: folder)
+        with pytest.raises(KeyboardInterrupt):
+            fork_server.ensure_running()
+    assert fork_server.FOLDER_VARIABLE not in os.environ
+
+
+def test_a_worker_that_is_interrupted_shows_nothing() -> None:
+    """Ctrl-C counts once its output is lost: until then a traceback of it would be on the screen."""
+    script = """
+from omc_runbook.headless import workers
+
+class Interrupting:
+    def __reduce__(self):
+        return eval, ("__import__('os').kill(__import__('os').getpid(), 2)",)
+
+workers.PREPARED = workers.PREPARED[:1]
+workers.prepare()
+print(workers.run_each(str, {"argument": Interrupting()}, 60.0)["argument"].failure)
+"""
+    process = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert (process.stdout, process.stderr) == ("its process ended with exit code 1\n", "")
+
+
 def test_a_process_that_cannot_be_started_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where memory ran out, and the system has ended the one to fork."""
 
