@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from omc_runbook.headless import last_run, notebooks
 from omc_runbook.headless.last_run import LastRun
-from omc_runbook.model.environment import LOCAL, load
+from omc_runbook.model.environment import LOCAL, load, origin_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import FLEET, VERIFY
+from omc_runbook.model.runbook_file import FILE_NAME
 from omc_runbook.model.schedule import Schedule, ScheduleState
 
 if TYPE_CHECKING:
@@ -47,14 +48,16 @@ def read(folder: Path | S3Folder, now: datetime | None = None, runbook_toml: str
 
 def refuse_unsuitable(expected: Iterable[Schedule]) -> None:
     """Raise UsageError for a schedule of a runbook that there is not, or whose runs are not remembered."""
+    origin = origin_of("schedules")
+    where = f"[[schedules]] of {origin}" if origin == FILE_NAME else origin
     for schedule in expected:
         try:
             can_change = notebooks.describe(schedule.runbook).can_change
         except UsageError as error:
-            raise UsageError(f"{error} [[schedules]] of runbook.toml names it.", error.hint) from None
+            raise UsageError(f"{error} {where} names it.", error.hint) from None
         if can_change:
             raise UsageError(
-                f"runbook.toml: {schedule.runbook} can change something: schedule only runbooks that"
+                f"{origin}: {schedule.runbook} can change something: schedule only runbooks that"
                 " read, such as verify."
             )
 

@@ -292,7 +292,7 @@ def load(
         if settings.discovery is None:
             _refuse_unknown(settings, all_names)
         for schedule in settings.schedules:
-            schedule.refuse_malformed()
+            schedule.refuse_malformed(origin_of("schedules"))
         if calls_aws and not may_be_new and found is None:
             _refuse_other_spelling(environment, file.tables)
         filled = {name: file.names(name, found if name == environment else None) for name in all_names}
@@ -334,6 +334,11 @@ def unknown_environment(environment: str, names: Iterable[str]) -> UsageError:
     return UsageError(f'Environment "{environment}" is unknown{nearest(environment, names)}')
 
 
+def origin_of(table: str) -> str:
+    """What sets a table that is a list: a variable, which replaces the file's whole list, or runbook.toml."""
+    return _variable_of((table,)) or FILE_NAME
+
+
 def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
     """Raise UsageError for an accepted finding or a schedule of an environment that there is not."""
     of_what = [("accepted", each.environment, f"accepted {each.check}") for each in settings.accepted]
@@ -348,7 +353,7 @@ def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
                 if is_one_of_several
                 else nearest(environment, names)
             )
-            raise UsageError(f"{_variable_of((table,)) or FILE_NAME}: {unknown}{way}")
+            raise UsageError(f"{origin_of(table)}: {unknown}{way}")
 
 
 def _refuse_other_spelling(environment: str, tables: Iterable[str]) -> None:

@@ -38,8 +38,11 @@ class Schedule(BaseModel):
         """Which runbook runs on which environment."""
         return self.runbook, self.environment
 
-    def refuse_malformed(self) -> None:
-        """Raise UsageError where `cron` is no cron expression; without cronsim, nothing says whether it is."""
+    def refuse_malformed(self, origin: str) -> None:
+        """Raise UsageError where `cron` is no cron expression; without cronsim, nothing says whether it is.
+
+        `origin` is what sets it: runbook.toml, or a variable.
+        """
         try:
             from cronsim import CronSim, CronSimError
         except ImportError:
@@ -47,11 +50,11 @@ class Schedule(BaseModel):
         try:
             CronSim(self.cron, datetime.min)
         except CronSimError:
-            raise self._malformed() from None
+            raise self._malformed(origin) from None
 
-    def _malformed(self) -> UsageError:
+    def _malformed(self, origin: str = "runbook.toml") -> UsageError:
         of_what = f"of the schedule of {self.runbook} on {self.environment}"
-        return UsageError(f'runbook.toml: {of_what}, "{self.cron}" is not a cron expression, such as 0 7 * * *.')
+        return UsageError(f'{origin}: {of_what}, "{self.cron}" is not a cron expression, such as 0 7 * * *.')
 
     def missed(self, last: datetime | None, now: datetime) -> datetime | None:
         """When a run was due that is neither there nor within its grace; None where none is missing.

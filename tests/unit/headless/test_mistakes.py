@@ -238,6 +238,10 @@ def test_a_path_is_repeated(capsys: pytest.CaptureFixture[str]) -> None:
             {"OMC_ACCEPTED": '[{"check": "x", "reason": "x", "environment": "stagin"}]'},
             'OMC_ACCEPTED: environment "stagin" of accepted x is unknown: did you mean staging?',
         ),
+        (
+            {"OMC_SCHEDULES": '[{"runbook": "verify", "environment": "staging", "cron": "99 * * * *"}]'},
+            'OMC_SCHEDULES: of the schedule of verify on staging, "99 * * * *" is not a cron expression',
+        ),
     ],
 )
 @pytest.mark.parametrize("with_file", [False, True])

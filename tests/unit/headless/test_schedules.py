@@ -284,3 +284,8 @@ def test_a_schedule_whose_runs_are_never_remembered_is_refused(
         with pytest.raises(UsageError) as raised:
             read()
         assert str(raised.value).startswith(sentence) and "runbook.toml" in str(raised.value)
+    entry = f'[{{"runbook": "{runbook}", "environment": "staging", "cron": "0 7 * * *"}}]'
+    monkeypatch.setenv("OMC_SCHEDULES", entry)
+    with pytest.raises(UsageError, match="OMC_SCHEDULES") as raised:
+        schedules.read(tmp_path)
+    assert "runbook.toml" not in str(raised.value)
