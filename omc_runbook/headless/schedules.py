@@ -57,8 +57,7 @@ def refuse_unsuitable(expected: Iterable[Schedule]) -> None:
             raise UsageError(f"{error} {where} names it.", error.hint) from None
         if can_change:
             raise UsageError(
-                f"{origin}: {schedule.runbook} can change something: schedule only runbooks that"
-                " read, such as verify."
+                f"{origin}: {schedule.runbook} can change something: schedule only runbooks that read, such as verify."
             )
 
 
