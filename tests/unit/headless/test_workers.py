@@ -187,10 +187,14 @@ def test_an_interruption_is_not_for_the_process_to_fork_from(monkeypatch: pytest
 def test_an_interruption_meanwhile_leaves_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that this one starts later, as from a kernel, would remove the folder with the socket at its end."""
     monkeypatch.setattr(forkserver, "ensure_running", lambda: os.kill(os.getpid(), signal.SIGINT))
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        monkeypatch.setattr(fork_server, "_folder", lambda: folder)
-        with pytest.raises(KeyboardInterrupt):
-            fork_server.ensure_running()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            monkeypatch.setattr(fork_server, "_folder", lambda: folder)
+            with pytest.raises(KeyboardInterrupt):
+                fork_server.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert fork_server.FOLDER_VARIABLE not in os.environ
 
 
