@@ -201,7 +201,9 @@ def identity_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     return _because(snapshot, "identity-deny")
 
 
-@check("boundary", ruled_out_by="GetRole: no permissions boundary, or one that allows GetSecretValue")
+@check(
+    "boundary", ruled_out_by="GetRole: no permissions boundary forbids a GetSecretValue that the role's policies allow"
+)
 def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role's permissions boundary does not allow reading the secret."""
     return _because(snapshot, "boundary")
@@ -354,7 +356,7 @@ def kms_pending(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "kms-missing",
     needs=("secret", "kms_key"),
     looks_like=("kms-refused",),
-    ruled_out_by="DescribeKey finds the key of each KmsKeyId",
+    ruled_out_by="DescribeKey finds the secret's key, or AWS manages it",
     not_in_sandbox="KMS, and so the sandbox, keeps a key for at least seven days before it deletes it",
 )
 def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:

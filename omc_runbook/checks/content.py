@@ -311,7 +311,9 @@ def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(key, (fact,), remedy, services)
 
 
-@value_check("address-differs", ruled_out_by="GetSecretValue: the password in each URL is the value of its key")
+@value_check(
+    "address-differs", ruled_out_by="GetSecretValue: the password in each URL that tasks read is the value of its key"
+)
 def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
     """The password in a URL differs from the key that has it."""
     relevant = {member.key for member in _relevant_members(snapshot)}

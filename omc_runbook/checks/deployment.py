@@ -153,7 +153,10 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     "rollout-stuck",
     needs=("services", "tasks", "service_deployments"),
     looks_like=("old-value", "does-not-stay"),
-    ruled_out_by="DescribeServices: each IN_PROGRESS deployment has tasks, room for more and no failedTasks",
+    ruled_out_by=(
+        "DescribeServices: no IN_PROGRESS deployment keeps failing or lacks room;"
+        " no service waits long for a first task"
+    ),
     because_of=("pull-failed",),
     hindered_by=("secret", "calls", "value", "tasks"),
 )

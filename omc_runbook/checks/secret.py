@@ -163,7 +163,8 @@ def _secrets(snapshot: Snapshot) -> Iterator[tuple[Secret, frozenset[str]]]:
 
 
 @stale_check(
-    "replica-stale", ruled_out_by="DescribeSecret: each replica of ReplicationStatus and CrossAccountReplicas is InSync"
+    "replica-stale",
+    ruled_out_by="DescribeSecret: no replica of ReplicationStatus and CrossAccountReplicas stays out of sync",
 )
 def replica_stale(snapshot: Snapshot) -> Iterable[Evidence]:
     """A replica of the secret does not get its changes."""

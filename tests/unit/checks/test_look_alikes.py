@@ -119,6 +119,16 @@ def test_an_unknown_id_is_no_error() -> None:
         ("private-dns-off", "is true"),
         ("arn-malformed", "each valueFrom has"),
         ("not-json", "SecretString is JSON"),
+        # It is clear where the policies allow nothing either.
+        ("boundary", "or one that allows"),
+        # Beside a failed task, others may stay; a deployment of no desired task has none.
+        ("rollout-stuck", "has tasks"),
+        # A version that stayed under the former key says which one is described.
+        ("kms-missing", "each KmsKeyId"),
+        # A change may be under way to it.
+        ("replica-stale", "is InSync"),
+        # What no task reads counts for nothing.
+        ("address-differs", "in each URL is"),
     ],
 )
 def test_a_sign_claims_nothing_that_another_fault_of_its_like_belies(check: str, claim: str) -> None:
