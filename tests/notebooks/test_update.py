@@ -420,7 +420,7 @@ def test_a_key_that_the_last_change_removed_is_removed_already(own: KeptSecret) 
     after, snapshot = own.text, run.look()
     again = secret_change.plan(run, snapshot, NewValues({}), " SMTP_PORT ")
     assert not again.changed and "SMTP_PORT is removed already" in " ".join(again.notes)
-    with pytest.raises(UsageError, match="SMTP_PROT cannot be removed: it is not in the secret"):
+    with pytest.raises(UsageError, match="SMTP_PROT cannot be removed, since it is not in the secret"):
         secret_change.plan(run, snapshot, NewValues({}), "SMTP_PORT,SMTP_PROT")
     value = NewValues({"SMTP_PORT": NewValue(Masked("587", "SMTP_PORT"), "a test")})
     with pytest.raises(UsageError, match="SMTP_PORT is both set and removed"):

@@ -490,7 +490,7 @@ def _refuse_conflicts(
         if key not in present_keys:
             refuse_list(key, present_keys)
             raise UsageError(
-                f"{printable_key(key, present_keys)} cannot be removed: it is not in the secret"
+                f"{printable_key(key, present_keys)} cannot be removed, since it is not in the secret"
                 f"{nearest(key, present_keys)}"
             )
         services = ", ".join(sorted(services_reading(snapshot, key)))

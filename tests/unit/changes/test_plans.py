@@ -507,8 +507,11 @@ def test_a_value_in_the_place_of_a_key_is_removed_by_the_label_that_is_shown_of_
     snapshot = with_values(healthy(), {**document(healthy()), values[0]: "SECRET_KEY"})
     [change] = planned(snapshot, "‹SECRET_KEY›").changed
     assert (change.key, change.action) == (values[0], "removed")
-    with pytest.raises(UsageError, match="did you mean SECRET_KEY"):
+    with pytest.raises(UsageError) as refused:
         planned(snapshot, "SECRT_KEY")
+    assert str(refused.value) == (
+        "SECRT_KEY cannot be removed, since it is not in the secret: did you mean SECRET_KEY?"
+    )
     both = with_values(snapshot, {**document(healthy()), **dict.fromkeys(values, "SECRET_KEY")})
     with pytest.raises(UsageError, match="it is not in the secret"):
         planned(both, "‹SECRET_KEY›")
