@@ -68,7 +68,7 @@ lab: $(VENV)/lab.stamp
 	@$(BIN)/omc-runbook lab --sandbox
 
 notebooks: $(VENV)/dev.stamp
-	@PYTHONPATH=tests $(BIN)/python tests/support/refresh_notebooks.py $(ONLY)
+	@PYTHONPATH=$(CURDIR) $(BIN)/python tests/support/refresh_notebooks.py $(ONLY)
 
 # Airflow's packages would not go with .venv's; what cannot be installed is skipped by the tests, with the reason.
 AIRFLOW := .venv-airflow

@@ -12,9 +12,12 @@ from typing import Any
 import nbformat
 import papermill
 
+import omc_runbook
 from omc_runbook.headless.notebooks import find, folder
 from omc_runbook.headless.run import ENGINE
 from omc_runbook.sandbox import lifecycle
+
+ROOT = Path(__file__).resolve().parents[2]
 
 PORT = 5000
 """Stands in the outputs for the port of the sandbox, which is another each time."""
@@ -53,8 +56,21 @@ def _settled(output: Any) -> Any:
     return output
 
 
+def refuse_other_checkout(imported: str, root: Path) -> None:
+    """Exit with a sentence where the package that was imported is another checkout's, whose notebooks it would find.
+
+    A virtual environment that several checkouts share has the package of one.
+    """
+    own = root / "omc_runbook"
+    if not Path(imported).resolve().is_relative_to(own.resolve()):
+        sys.exit(
+            f"omc_runbook is imported from {imported}, not from {own}: set PYTHONPATH={root}. Nothing was written."
+        )
+
+
 def main() -> None:
     """Refresh all notebooks, or those that the arguments name."""
+    refuse_other_checkout(str(omc_runbook.__file__), ROOT)
     sources = [*map(find, sys.argv[1:])] or sorted(folder().glob("*.ipynb"))
     sandbox = lifecycle.up("healthy")
     os.environ.update(sandbox.variables)

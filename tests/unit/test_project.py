@@ -22,6 +22,7 @@ import yaml
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from papermill.engines import papermill_engines
+from support import refresh_notebooks
 from support.paths import ROOT
 
 from omc_runbook.model import errors
@@ -597,3 +598,14 @@ def modules_imported(nodes: dict[type, list[Any]]) -> Iterator[str]:
     yield from (alias.name for node in nodes.get(ast.Import, ()) for alias in node.names)
     for node in nodes.get(ast.ImportFrom, ()):
         yield from (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
+def test_notebooks_of_another_checkout_are_not_refreshed(tmp_path: Path) -> None:
+    """The package that is imported finds its own notebooks, and would write there."""
+    refresh_notebooks.refuse_other_checkout(str(PACKAGE / "__init__.py"), ROOT)
+    linked = tmp_path / "linked"
+    linked.symlink_to(ROOT)
+    refresh_notebooks.refuse_other_checkout(str(PACKAGE / "__init__.py"), linked)
+    with pytest.raises(SystemExit) as refused:
+        refresh_notebooks.refuse_other_checkout(str(PACKAGE / "__init__.py"), tmp_path / "other")
+    assert f"not from {tmp_path}/other/omc_runbook: set PYTHONPATH={tmp_path}/other." in str(refused.value)
