@@ -212,6 +212,9 @@ def parse(address: str, client: Callable[[], Any], kms_key: str = "") -> S3Folde
     """The folder of an address; raises UsageError for another text."""
     found = _ADDRESS.fullmatch(address)
     if found is None:
-        raise UsageError("A place in S3 is s3://BUCKET or s3://BUCKET/PREFIX: write it with the bucket's name.")
+        raise UsageError(
+            "A place in S3 is s3://BUCKET or s3://BUCKET/PREFIX: a bucket's name is 3 to 63 lower-case letters or"
+            " digits, with dots and hyphens between them."
+        )
     prefix = (found["prefix"] or "").strip("/")
     return S3Folder(found["bucket"], f"{prefix}/" if prefix else "", client, kms_key)

@@ -113,6 +113,7 @@ MISTAKES = [
     ("policy verify environment=moon", 'Environment "moon" is unknown'),
     ("records --check --prune", "Use --open, --check and --prune one at a time"),
     ("records s3://", "A place in S3 is s3://BUCKET or s3://BUCKET/PREFIX"),
+    ("records s3://my_bucket/x", "a bucket's name is 3 to 63 lower-case letters or digits, with dots and hyphens"),
     ("completion bash zsh", "unexpected extra argument"),
     ("run verify --quiet=x", "'--quiet' does not take a value"),
     ("verify environment=staging", "verify is a runbook, not a command: omc-runbook run verify."),
