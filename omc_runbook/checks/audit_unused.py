@@ -31,7 +31,7 @@ PRICE = 0.40
     ruled_out_by="DescribeTaskDefinition: tasks refer to every key, or the code asks for it",
 )
 def key_unused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """Nothing uses a key of the secret."""
+    """A key of the secret is not used."""
     if not secret_demands(snapshot) and not snapshot.unread("services"):
         cluster = snapshot.environment.names.cluster
         yield Uncertain("", (f"No service of {cluster} refers to the secret: who uses its keys is not known.",))
@@ -75,7 +75,7 @@ def version_unlabelled(snapshot: Snapshot) -> Iterable[Evidence]:
     ),
 )
 def secret_unused(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Nothing uses a secret of the environment."""
+    """A secret of the environment is not used."""
     names = snapshot.environment.names
     for each in unused_secrets(snapshot):
         accessed = f"LastAccessedDate is {each.accessed:%Y-%m-%d}" if each.accessed else "it has no LastAccessedDate"

@@ -317,6 +317,12 @@ def test_a_secret_that_somebody_uses_is_left_alone(changes: dict[str, object]) -
     assert CHECKS["secret-unused"].ruled_out_by.endswith("or is a replica")
 
 
+def test_a_title_says_that_one_is_not_used_not_that_nothing_uses_any() -> None:
+    """The others may well be in use."""
+    titles = [CHECKS[id].title for id in ("key-unused", "secret-unused")]
+    assert titles == ["A key of the secret is not used", "A secret of the environment is not used"]
+
+
 def test_a_secret_that_a_task_refers_to_is_used() -> None:
     """Even where nobody has read it for long: a task that starts would."""
     snapshot = with_audit(project_secrets=(OLD_SECRET,))(healthy())
