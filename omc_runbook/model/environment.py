@@ -60,6 +60,7 @@ _PARSED = 16
 
 TABLE_NAME = r"^[\w.-]+$"
 """The pattern of an environment's name, as that of its table."""
+_NAMED = "a name has letters, digits and . _ - alone"
 _OptionalNames = create_model(
     "_OptionalNames",
     __config__=ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True),
@@ -289,8 +290,7 @@ def load(
         all_names = tuple(dict.fromkeys((*KNOWN, *settings.environments, *((environment,) if is_known else ()))))
         if environment not in all_names:
             raise unknown_environment(environment, all_names)
-        if settings.discovery is None:
-            _refuse_unknown(settings, all_names)
+        _refuse_unknown(settings, all_names)
         for schedule in settings.schedules:
             schedule.refuse_malformed(origin_of("schedules"))
         if calls_aws and not may_be_new and found is None:
@@ -340,11 +340,15 @@ def origin_of(table: str) -> str:
 
 
 def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
-    """Raise UsageError for an accepted finding or a schedule of an environment that there is not."""
+    """Raise UsageError for an accepted finding or a schedule of an environment that there is not.
+
+    With `[discovery]`, there may be one of any name that an environment can have.
+    """
     of_what = [("accepted", each.environment, f"accepted {each.check}") for each in settings.accepted]
     of_what += [("schedules", each.environment, f"the schedule of {each.runbook}") for each in settings.schedules]
     for table, environment, what in of_what:
-        if environment not in ("", *names):
+        may_be_found = settings.discovery is not None and re.fullmatch(TABLE_NAME, environment)
+        if environment not in ("", *names) and not may_be_found:
             unknown = f'environment "{environment}" of {what} is unknown'
             first = first_name(environment)
             is_one_of_several = first in names and first != environment
@@ -352,6 +356,8 @@ def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
                 f": name one; a run on several goes by its first, {first}."
                 if is_one_of_several
                 else nearest(environment, names)
+                if settings.discovery is None
+                else f": {_NAMED}."
             )
             raise UsageError(f"{origin_of(table)}: {unknown}{way}")
 
@@ -574,7 +580,7 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str, is_variable: bool
     if parts[-1] == "[key]" and parts[0] == "keys":
         return "keys has a table without a name: that is the key's, as in [keys.NEW_API_KEY]."
     if parts[-1] == "[key]":
-        return f'{parts[0]} has a table "{parts[1]}", and a name has letters, digits and . _ - alone.'
+        return f'{parts[0]} has a table "{parts[1]}", and {_NAMED}.'
     if kind == "string_pattern_mismatch":
         name = next(part for part in reversed(parts) if not part.isdecimal())
         return f"{location} must be {_FORMS.get(location) or _FORMS[name]}."

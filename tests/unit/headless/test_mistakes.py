@@ -6,6 +6,7 @@ import io
 import os
 import pwd
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -320,6 +321,23 @@ def test_an_environment_that_is_not_there_is_refused_in_each_table(folder: Path,
     (folder / "runbook.toml").write_text(f'{entry}\nenvironment = "staging, production"\n')
     with pytest.raises(UsageError, match="is unknown: name one; a run on several goes by its first, staging"):
         environment.load("production")
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("staging, production", "name one; a run on several goes by its first, staging."),
+        ("preview-*", "a name has letters, digits and . _ - alone."),
+        ("preview-1", ""),
+    ],
+)
+def test_discovery_finds_no_environment_of_a_name_that_none_can_have(folder: Path, name: str, way: str) -> None:
+    """One of any other name may be found."""
+    entry = f'[[accepted]]\ncheck = "x"\nreason = "x"\nenvironment = "{name}"\n[discovery]\nsecrets = "a-*"\n'
+    (folder / "runbook.toml").write_text(entry)
+    with pytest.raises(UsageError) if way else nullcontext() as refused:
+        environment.load("staging")
+    assert way == "" or str(refused.value) == f'runbook.toml: environment "{name}" of accepted x is unknown: {way}'
 
 
 @pytest.mark.parametrize("cron", ["at seven", "0 7 * *", "0 25 * * *", "cron(0 7 * * ? *)", "0 7 31 2 *"])
