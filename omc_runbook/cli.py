@@ -597,6 +597,9 @@ def _hint_of(error: click.ClickException) -> str:
         return f"options of JupyterLab stand after --, as in {PROGRAM} lab -- --port=9000."
     if isinstance(error, click.NoSuchOption) and not error.possibilities and context and context.info_name == "run":
         return f"a parameter has no --, as in environment=staging; {context.command_path} --help shows the options."
+    has_assignment = re.search(r"^Got unexpected extra argument.*\(\w+=", error.message)
+    if has_assignment and context and any(each.name == "parameters" for each in context.command.params):
+        return "a parameter stands after -p here, as in -p environment staging."
     return f"{context.command_path} --help shows its usage." if context else ""
 
 

@@ -424,6 +424,8 @@ def test_where_a_name_can_be_corrected(folder: Path, monkeypatch: pytest.MonkeyP
     [
         ("run verify -p environment=staging", "-p takes two words, as in -p environment staging."),
         ("run verify --environment staging", "as in environment=staging; omc-runbook run --help shows the options."),
+        ("init environment=staging", "a parameter stands after -p here, as in -p environment staging."),
+        ("list environment=staging", "omc-runbook list --help shows its usage."),
         ("run", "omc-runbook list shows the runbooks."),
         ("show", "omc-runbook list shows the runbooks."),
         ("lab --port 9000", "as in omc-runbook lab -- --port=9000."),
