@@ -44,7 +44,20 @@ def parse(word: str) -> Export:
         raise UsageError(f"--export {name}: {path} is a folder: name a file.")
     if not os.access(Path(path).parent, os.W_OK):
         raise UsageError(f"--export {name}: {path} is in no folder that can be written.")
+    if why := _why_unusable(Path(path)):
+        raise UsageError(f"--export {name}: {path} cannot be written: {why}.")
     return Export(name, Path(path))
+
+
+def _why_unusable(path: Path) -> str:
+    """Why the system takes no file of this path, such as one with too long a name; "" where it does."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return os.strerror(error.errno or 0)
+    return ""
 
 
 def write(outcome: Outcome, export: Export) -> None:

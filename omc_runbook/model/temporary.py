@@ -20,6 +20,8 @@ from omc_runbook.model.errors import CouldNotLook
 _NAME = re.compile(r"(\..+\.)?omc-[a-z]+-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-\w+")
 _PATTERNS = ("omc-*-*-*-*", ".*.omc-draft-*-*-*")
 """The names of folders, and of drafts beside the files that they are to replace."""
+_HEAD = 40
+"""How many characters of a file's name its draft has."""
 _VARIABLES = ("TMPDIR", "TEMP", "TMP")
 _kept: list[int] = []
 """The descriptor that is kept for the next draft."""
@@ -93,7 +95,9 @@ def keep_descriptor() -> None:
 def _open_draft(path: Path) -> tuple[int, Path]:
     folder, process = str(path.parent), os.getpid()
     _sweep(folder, process)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.omc-draft-{_machine()}-{process}-", dir=folder)
+    # The whole name may be as long as a file system takes one.
+    prefix = f".{path.name[:_HEAD]}.omc-draft-{_machine()}-{process}-"
+    descriptor, name = tempfile.mkstemp(prefix=prefix, dir=folder)
     return descriptor, Path(name)
 
 

@@ -203,6 +203,7 @@ LONG = "x" * 300
         ("emf=/", "--export emf: / is a folder: name a file."),
         ("emf=/nowhere/x.log", "--export emf: /nowhere/x.log is in no folder that can be written."),
         (f"emf={LONG}/x.log", f"--export emf: {LONG}/x.log is in no folder that can be written."),
+        (f"junit={LONG}", f"--export junit: {LONG} cannot be written: File name too long."),
     ],
 )
 def test_a_wrong_word_is_refused_before_the_run(word: str, sentence: str) -> None:

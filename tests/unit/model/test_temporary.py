@@ -87,6 +87,12 @@ def test_the_draft_of_a_file_that_a_killed_process_left_is_removed_with_the_next
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
+def test_a_file_with_the_longest_name_has_a_draft(tmp_path: Path) -> None:
+    """Its name does not have room for more: the draft has the beginning of it."""
+    private_file.write(tmp_path / ("ä" * 127), b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["ä" * 127]
+
+
 def test_a_process_without_a_free_descriptor_can_still_write_what_it_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
