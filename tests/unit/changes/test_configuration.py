@@ -128,6 +128,8 @@ def test_an_existing_file_is_changed_by_consent_only(found: dict[str, Environmen
         ('project = """\n# no \\"""comment"""', False),
         ("project = '''\n# it's none'''", False),
         ('project = """\na""" # by contract', True),
+        ('project = """\na # b"""', False),
+        ("project = '''it's'''  # never change", True),
     ],
 )
 def test_comments_that_are_not_taken_over_are_told(
