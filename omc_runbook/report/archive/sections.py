@@ -12,6 +12,8 @@ PARAMETERS = frozenset({"parameters", "injected-parameters"})
 ANSWER = "Answer"
 """The section with what there is to do."""
 
+_MARKED = "papermill-error-cell-tag"
+"""The tag of the cells in which papermill says, as HTML, where an error was: the page's head says what it was."""
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _SAMPLE = re.compile(r"Until you run it, the outputs here are a sample[^.]*\. *")
 
@@ -22,7 +24,7 @@ def without_empty(notebook: Any) -> Any:
     How the run ended is said once, by the answer where there is one.
     """
     visible = copy.deepcopy(notebook)
-    cells = chain.from_iterable(map(_split, visible.cells))
+    cells = chain.from_iterable(_split(cell) for cell in visible.cells if _MARKED not in cell.metadata.get("tags", ()))
     groups: list[list[Any]] = [[]]
     for cell in cells:
         if _HEADING.match(cell.source) and cell.cell_type == "markdown":

@@ -66,7 +66,7 @@ class Banner(RichDisplay):
     def to_html(self) -> str:
         colour = "color: white; " if self.style == "production" else ""
         stripes = f'<div style="height: 8px; background: {_STRIPES}"></div>' if self.style == "sandbox" else ""
-        lines = "".join(f"<br>{html.escape(line)}" for line in self.lines)
+        lines = "".join(f"<br>{html.escape(line)}" for each in self.lines for line in each.split("\n"))
         return (
             f'<div style="margin: 0.8em 0; overflow-wrap: anywhere">{stripes}'
             f'<p style="{colour}background: {_COLOURS[self.style]}; padding: 0.7em 1em; margin: 0">'

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from papermill.execute import ERROR_MARKER_TAG
 
 from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding, Outcome
@@ -57,6 +58,17 @@ def page(tmp_path: Path, ran: Any, outcome: Outcome) -> str:
     record = Record(tmp_path, "rotate-staging-20260701T030000Z")
     records.write_page(ran, outcome, record)
     return record.page.read_text(encoding="utf-8")
+
+
+def test_a_run_that_broke_off_says_so_in_the_head_alone(tmp_path: Path) -> None:
+    """Without papermill's marks, whose HTML would stand there as text; commands stay on lines of their own."""
+    ran = notebook()
+    marks = {"tags": [ERROR_MARKER_TAG]}
+    ran.cells = [new_markdown_cell('<span style="color:red">An Exception</span>', metadata=marks), *ran.cells]
+    failure = "Interrupted. To go on:\nomc-runbook run rotate\nTo go back:\nomc-runbook run restore"
+    text = page(tmp_path, ran, replace(PLAIN, failure=failure))
+    assert "An Exception" not in text
+    assert "<br>".join(["", *failure.splitlines(), ""]) in text
 
 
 def test_sections_that_showed_nothing_are_left_out(tmp_path: Path) -> None:
