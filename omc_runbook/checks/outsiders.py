@@ -59,6 +59,11 @@ class Outsider:
         return self.decision == "allowed" or bool(self.chosen)
 
     @property
+    def certainty(self) -> int:
+        """How certain it is that it is let in: of two calls of one principal, the one with more counts."""
+        return (self.decision == "allowed") + self.is_let_in
+
+    @property
     def is_organization(self) -> bool:
         """Whether it is an organization, with whatever account is in it."""
         return self.principal.startswith(_ANY_OF)
@@ -142,20 +147,19 @@ def _let_in(
     # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
     through = {"kms:ViaService": f"secretsmanager.{region_in(resource)}.amazonaws.com"}
     time = request_keys.of_time(snapshot.taken)
-    found: set[str] = set()
+    found = dict[str, Outsider]()
     for principal, name, account, context in calls:
         keys = {**through, **time, **context}
         verdict = evaluate_resource(policy, {name}, action, resource, keys, identities.resource_controls)
-        if verdict.decision not in ("allowed", "unknown") or principal in found:
+        if verdict.decision not in ("allowed", "unknown"):
             continue
-        found.add(principal)
         # What cannot be decided may be a Deny, also one of the organization's.
         applied = apply([policy], PolicyRequest(action, resource, keys, frozenset({name})))
         letting_in = [each.label for each in applied if each.effect != "Deny" and each.applies is not False]
         is_allowed = verdict.decision == "allowed"
         denials = () if is_allowed else tuple(each for each in verdict.statements if each not in letting_in)
         ways = [each.unknowns for each in applied if each.label in letting_in and all(map(is_chosen, each.unknowns))]
-        yield Outsider(
+        outsider = Outsider(
             principal=principal,
             kind="everybody" if principal == "*" else "account" if account else "service",
             way=way,
@@ -165,6 +169,10 @@ def _let_in(
             denials=denials,
             chosen=tuple(dict.fromkeys(ways[0])) if ways and not (is_allowed or denials) else (),
         )
+        # The most certain of its calls tells.
+        if principal not in found or found[principal].certainty < outsider.certainty:
+            found[principal] = outsider
+    yield from found.values()
 
 
 def _split(policy: PolicyDocument, action: str) -> Iterator[PolicyDocument]:

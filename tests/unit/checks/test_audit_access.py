@@ -792,6 +792,29 @@ def test_one_statement_that_an_outsider_can_meet_is_enough() -> None:
     assert "unknown" not in audit_answers.who_can_read(snapshot)
 
 
+@pytest.mark.parametrize(
+    ("principal", "condition", "check"),
+    [
+        ("*", {"StringEqualsIfExists": {"aws:PrincipalOrgID": OURS}}, "readable-by-all"),
+        ({"AWS": STRANGER}, {"StringEquals": {"aws:PrincipalType": "User"}}, "other-account-reads"),
+    ],
+    ids=["an account of no organization", "a user"],
+)
+def test_one_principal_of_an_account_that_is_certainly_let_in_is_enough(
+    principal: Any, condition: Any, check: str
+) -> None:
+    """Whether another statement lets in others of the account leaves no doubt of it."""
+    by_tag = allowing(
+        GET_SECRET_VALUE, "*", Principal=principal, Condition={"StringEquals": {"aws:PrincipalTag/team": "core"}}
+    )
+    certain = allowing(GET_SECRET_VALUE, "*", Principal=principal, Condition=condition)
+    own = policy("the secret's resource policy", by_tag, certain, kind="resource")
+    snapshot = audited(replace(healthy(), resource_policy=own), organization=OURS)
+    [finding] = found_in(snapshot)[check]
+    assert "resource policy statement 2 allows" in finding.evidence[0] and "unknown" not in finding.evidence[0]
+    assert "unknown" not in audit_answers.who_can_read(snapshot)
+
+
 @pytest.mark.parametrize("principal", [STRANGER, f"arn:aws:iam::{OTHER}:user/kim"])
 def test_another_accounts_users_are_let_in_too(principal: str) -> None:
     """Not its roles alone, where a Condition lets in users."""
