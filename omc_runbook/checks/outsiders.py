@@ -28,6 +28,7 @@ _AS_SERVICE: Context = {"aws:PrincipalAccount": (), "aws:PrincipalIsAWSService":
 """The condition keys of a call that an AWS service makes for itself."""
 _ACCOUNT_PATTERN = re.compile(r"[0-9*?]*[*?][0-9*?]*")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+_OUR_ORGANIZATION = re.compile(r"(?i)\$\{aws:ResourceOrgID\}")
 _OF_A_PRINCIPAL = re.compile(r"arn:[\w-]+:iam::[^:]*:(?:role|user)/")
 """How an ARN begins that aws:PrincipalArn may have."""
 
@@ -137,7 +138,10 @@ def _let_in(
     own = snapshot.account
     names = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "AWS"))
     services = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "Service"))
+    organization = identities.organization
     texts = [*dict.fromkeys(_texts_in(_conditions(policy, action)))]
+    # Whose organization a variable names is known, where that was read.
+    texts = [_OUR_ORGANIZATION.sub(organization or r"\g<0>", each) for each in texts]
     calls = list[tuple[str, str, str, Context]](_anybody(texts, own) if "*" in names else ())
     for name in names:
         account = account_of(name)
@@ -146,10 +150,11 @@ def _let_in(
     calls += [(name, name, "", _AS_SERVICE) for name in services]
     # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
     through = {"kms:ViaService": f"secretsmanager.{region_in(resource)}.amazonaws.com"}
-    time = request_keys.of_time(snapshot.taken)
+    of_resource = {} if organization is None else request_keys.of_organization(organization, "Resource")
+    of_call = {**of_resource, "aws:ResourceAccount": account_of(resource), **request_keys.of_time(snapshot.taken)}
     found = dict[str, Outsider]()
     for principal, name, account, context in calls:
-        keys = {**through, **time, **context}
+        keys = {**through, **of_call, **context}
         verdict = evaluate_resource(policy, {name}, action, resource, keys, identities.resource_controls)
         if verdict.decision not in ("allowed", "unknown"):
             continue

@@ -793,6 +793,23 @@ def test_one_statement_that_an_outsider_can_meet_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "variable", "subject"),
+    [
+        ("aws:PrincipalOrgID", "${aws:ResourceOrgID}", f"organization {OURS}"),
+        ("aws:PrincipalAccount", "${aws:ResourceAccount}", ""),
+    ],
+)
+def test_a_variable_of_the_resource_is_known(key: str, variable: str, subject: str) -> None:
+    """Whoever is of the secret's own organization, or account, is not everybody."""
+    condition = {"StringEquals": {key: variable}}
+    snapshot = audited(own_policy(healthy(), "*", Condition=condition), organization=OURS)
+    found = found_in(snapshot)
+    assert "readable-by-all" not in found
+    assert [each.subject for each in found.get("other-account-reads", [])] == ([subject] if subject else [])
+    assert "readable-by-all" not in found_in(audited(own_policy(healthy(), "*", Condition=condition)))
+
+
+@pytest.mark.parametrize(
     ("principal", "condition", "check"),
     [
         ("*", {"StringEqualsIfExists": {"aws:PrincipalOrgID": OURS}}, "readable-by-all"),
