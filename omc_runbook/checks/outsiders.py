@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from omc_runbook.iam import request_keys
+from omc_runbook.iam.conditions import ConditionKeys, matches
 from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
 from omc_runbook.iam.who_can import ASSUME_ROLE, Identity, is_chosen, trusted
 from omc_runbook.model.arn import region_in
@@ -26,10 +27,12 @@ _ANY_OF = "organization "
 _IN_NO_ORGANIZATION: Context = {"aws:PrincipalOrgID": (), "aws:PrincipalOrgPaths": ()}
 _AS_SERVICE: Context = {"aws:PrincipalAccount": (), "aws:PrincipalIsAWSService": "true", **_IN_NO_ORGANIZATION}
 """The condition keys of a call that an AWS service makes for itself."""
+_NO_KEYS = ConditionKeys({})
 _ACCOUNT_PATTERN = re.compile(r"[0-9*?]*[*?][0-9*?]*")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 _OUR_ORGANIZATION = re.compile(r"(?i)\$\{aws:ResourceOrgID\}")
-_OF_A_PRINCIPAL = re.compile(r"arn:[\w-]+:iam::[^:]*:(?:role|user)/")
+_FEDERATED = "federated-user/"
+_OF_A_PRINCIPAL = re.compile(r"arn:[\w-]+:(?:iam::[^:]*:(?:role|user)|sts::[^:]*:federated-user)/")
 """How an ARN begins that aws:PrincipalArn may have."""
 
 
@@ -188,48 +191,91 @@ def _split(policy: PolicyDocument, action: str) -> Iterator[PolicyDocument]:
 
 def _anybody(texts: Sequence[str], own: str) -> Iterator[tuple[str, str, str, Context]]:
     """Who may be meant by Principal *: a stranger, and the accounts, roles and organizations that conditions name."""
-    stranger = f"arn:aws:iam::{_STRANGER}:role/stranger"
-    context: Context = {**_as_account(_STRANGER), "aws:PrincipalArn": stranger}
-    yield "*", stranger, _STRANGER, context
-    # Many an account is in no organization: StringEqualsIfExists and ForAllValues let it in.
-    yield "*", stranger, _STRANGER, {**context, **_IN_NO_ORGANIZATION}
+    strangers = [(arn, _as_principal(arn)) for arn in _strangers(texts, own)]
+    for arn, context in strangers:
+        yield "*", arn, _STRANGER, context
+        # Many an account is in no organization: StringEqualsIfExists and ForAllValues let it in.
+        yield "*", arn, _STRANGER, {**context, **_IN_NO_ORGANIZATION}
+    organizations = [match[0] for match in map(_ORGANIZATION.match, texts) if match]
+    for organization in organizations:
+        for arn, context in strangers:
+            of_it = {**_of_some_organization(context), "aws:PrincipalOrgID": organization}
+            yield f"{_ANY_OF}{organization}", arn, _STRANGER, of_it
     for text in texts:
-        account, organization = account_of(text), _ORGANIZATION.match(text)
-        if _ACCOUNT_PATTERN.fullmatch(text):
-            account, text = text, f"arn:aws:iam::{text}:role/stranger"
-        if organization:
-            context = {**_as_account(_STRANGER), "aws:PrincipalOrgID": organization[0]}
-            del context["aws:PrincipalOrgPaths"]
-            yield f"{_ANY_OF}{organization[0]}", stranger, _STRANGER, context
-        elif account.isdecimal() and len(account) == len(_STRANGER) and account != own:
-            arn = text if ":" in text else f"arn:aws:iam::{account}:role/stranger"
-            context = _as_principal(arn, account)
-            yield text, arn, account, context
-            if text == account and _name_organization(texts):
+        account = account_of(text)
+        if account.isdecimal() and len(account) == len(_STRANGER) and account != own:
+            for arn in [_example(text, account)] if ":" in text else _principals_of(account):
+                context = _as_principal(arn)
+                yield text, arn, account, context
                 # It may be an account of that organization.
-                yield text, arn, account, _of_some_organization(context)
-        elif ("*" in account or "?" in account) and (some := _other_account(account, own)):
-            arn = ":".join(("arn", "aws", "iam", "", some, text.split(":", 5)[5])).replace("*", "x").replace("?", "x")
-            yield "*", arn, some, {**_as_account(some), "aws:PrincipalArn": arn}
+                for organization in organizations:
+                    principal = text if text == account else f"{_ANY_OF}{organization}"
+                    yield principal, arn, account, _of_some_organization(context)
+
+
+def _strangers(texts: Sequence[str], own: str) -> Iterator[str]:
+    """The ARNs of principals of strangers, and of those whom patterns let in from accounts that nobody names."""
+    yield from _principals_of(_STRANGER)
+    for text in texts:
+        account = account_of(text)
+        if _ACCOUNT_PATTERN.fullmatch(text) and (some := _other_account(text, own)):
+            yield from _principals_of(some)
+        elif _ACCOUNT_PATTERN.fullmatch(account) and (some := _other_account(account, own)):
+            yield _example(text, some)
+        elif not account and "*" in text:
+            yield _example(text, _STRANGER)
 
 
 def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context]:
     """The condition keys of calls of another account that a policy names, as any of its principals that is named."""
-    arns = [each for each in (name, *texts) if account_of(each) == account and _OF_A_PRINCIPAL.match(each)]
-    contexts = [_as_principal(arn, account) for arn in arns]
-    # What is named itself is no other principal.
-    others = [_as_account(account), {**_as_account(account), "aws:PrincipalType": "User"}]
-    contexts = contexts[:1] if name in arns else [*contexts, *others]
+    if _OF_A_PRINCIPAL.match(name):
+        # What is named itself is no other principal.
+        contexts = [_as_principal(name)]
+    else:
+        arns = [_example(each, account) for each in texts if _may_name(each, account)]
+        contexts = [*map(_as_principal, (*arns, *_principals_of(account)))]
+        if len(arns) > 1:
+            # A principal may match several patterns at once.
+            contexts.append(_as_account(account))
     yield from contexts
     if _name_organization(texts):
         yield from map(_of_some_organization, contexts)
 
 
-def _as_principal(arn: str, account: str) -> Context:
-    """The condition keys of a call of another account's user or role, by its ARN or a pattern of it."""
-    arn = arn.replace("*", "x").replace("?", "x")
-    kind = "User" if ":user/" in arn else "AssumedRole"
-    return {**_as_account(account), "aws:PrincipalArn": arn, "aws:PrincipalType": kind}
+def _principals_of(account: str) -> tuple[str, ...]:
+    """The ARNs that aws:PrincipalArn has of some principal of an account, one of each type."""
+    kinds = ("iam::{}:role/stranger", "iam::{}:user/stranger", "iam::{}:root", "sts::{}:federated-user/stranger")
+    return tuple(f"arn:aws:{kind.format(account)}" for kind in kinds)
+
+
+def _may_name(pattern: str, account: str) -> bool:
+    """Whether a pattern may match ARNs of principals of an account."""
+    fields = pattern.split(":", 5)
+    return matches(fields[4], account, _NO_KEYS) is not False if len(fields) == 6 else "*" in pattern
+
+
+def _example(pattern: str, account: str) -> str:
+    """The ARN of a principal of an account that a pattern matches, as far as one of this account does.
+
+    An asterisk of StringLike may stand for several fields of an ARN.
+    """
+    fields = pattern.split(":", 5)
+    if len(fields) == 6:
+        partition, service = "aws" if "*" in fields[1] else fields[1], "sts" if _FEDERATED in fields[5] else "iam"
+        arn = ":".join(("arn", partition, service, "", account, fields[5]))
+    else:
+        tail = pattern.rpartition("*")[2]
+        start = f"arn:aws:iam::{account}:{'user' if 'user/' in tail else 'role'}/"
+        common = max(length for length in range(len(tail) + 1) if start.endswith(tail[:length]))
+        arn = start + (tail[common:] or "x")
+    return arn.replace("*", "x").replace("?", "x")
+
+
+def _as_principal(arn: str) -> Context:
+    """The condition keys of a call of another account's principal, by its ARN."""
+    kinds = {"user": "User", "root": "Account", "federated-user": "FederatedUser"}
+    kind = kinds.get(arn.split(":", 5)[5].partition("/")[0], "AssumedRole")
+    return {**_as_account(account_of(arn)), "aws:PrincipalArn": arn, "aws:PrincipalType": kind}
 
 
 def _name_organization(texts: Iterable[str]) -> bool:

@@ -793,6 +793,55 @@ def test_one_statement_that_an_outsider_can_meet_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringEquals": {"aws:PrincipalType": "User"}},
+        {"StringEquals": {"aws:PrincipalType": "Account"}},
+        {"StringEquals": {"aws:PrincipalType": "FederatedUser"}},
+        {"StringEquals": {"aws:PrincipalType": "User"}, "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:user/*"}},
+        {"ArnLike": {"aws:PrincipalArn": "arn:aws-cn:iam::*:role/ci"}},
+        {"StringLike": {"aws:PrincipalArn": "*:role/ci"}},
+        {"StringLike": {"aws:PrincipalArn": "*:user/ci"}},
+        {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*role/ci"}},
+        {"StringLike": {"aws:PrincipalArn": "arn:*/ci"}},
+        {"StringLike": {"aws:PrincipalArn": "*-ci"}},
+    ],
+)
+@pytest.mark.parametrize("principal", ["*", {"AWS": STRANGER}])
+def test_principals_of_a_type_or_of_names_that_every_account_can_have_are_let_in(
+    principal: Any, condition: dict[str, Any]
+) -> None:
+    """Whoever owns an account makes such a user or role; that is certain."""
+    found = found_in(audited(own_policy(healthy(), principal, Condition=condition)))
+    [finding] = found["readable-by-all" if principal == "*" else "other-account-reads"]
+    assert finding.severity == ("error" if principal == "*" else "warning")
+    assert "unknown" not in finding.evidence[0]
+    of_this_account = {**condition, "StringEqualsIfExists": {"aws:PrincipalAccount": ACCOUNT}}
+    assert not found_in(audited(own_policy(healthy(), principal, Condition=of_this_account)))
+
+
+@pytest.mark.parametrize(
+    ("principal", "statement"),
+    [
+        ({"AWS": STRANGER}, {"Condition": {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/ci"}}}),
+        ("*", {"Condition": {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/ci"}, **OF_OURS}}),
+        ("*", {"Condition": {"StringLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}*"}}}),
+    ],
+)
+def test_a_condition_on_roles_of_the_account_lets_in_no_other(principal: Any, statement: dict[str, Any]) -> None:
+    """Whatever account or organization is named beside them."""
+    snapshot = audited(own_policy(healthy(), principal, **statement), organization=OURS)
+    assert not found_in(snapshot) and "unknown" not in audit_answers.who_can_read(snapshot)
+
+
+def test_a_principal_that_may_match_two_patterns_is_unknown() -> None:
+    """One that both may match is not looked for."""
+    both = {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/ci-*"}, "StringLike": {"aws:PrincipalArn": "*-prod"}}
+    [finding] = found_in(audited(own_policy(healthy(), {"AWS": STRANGER}, Condition=both)))["other-account-reads"]
+    assert "unknown" in finding.evidence[0]
+
+
+@pytest.mark.parametrize(
     ("key", "variable", "subject"),
     [
         ("aws:PrincipalOrgID", "${aws:ResourceOrgID}", f"organization {OURS}"),
