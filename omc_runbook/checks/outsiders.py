@@ -27,6 +27,7 @@ _ANY_OF = "organization "
 _IN_NO_ORGANIZATION: Context = {"aws:PrincipalOrgID": (), "aws:PrincipalOrgPaths": ()}
 _AS_SERVICE: Context = {"aws:PrincipalAccount": (), "aws:PrincipalIsAWSService": "true", **_IN_NO_ORGANIZATION}
 """The condition keys of a call that an AWS service makes for itself."""
+_SESSION = re.compile(r"arn:[\w-]+:sts::[^:]*:assumed-role/([^/]+)/")
 _NO_KEYS = ConditionKeys({})
 _ACCOUNT_PATTERN = re.compile(r"[0-9*?]*[*?][0-9*?]*")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
@@ -233,8 +234,13 @@ def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context
         contexts = [_as_principal(name)]
     else:
         arns = [_example(each, account) for each in texts if _may_name(each, account)]
-        contexts = [*map(_as_principal, (*arns, *_principals_of(account)))]
-        if len(arns) > 1:
+        if session := _SESSION.match(name):
+            # Its role has that name, and whatever path.
+            paths = (f"arn:aws:iam::{account}:role", *(each.rpartition("/")[0] for each in arns))
+            arns = [f"{path}/{session[1]}" for path in paths]
+        others = () if session else _principals_of(account)
+        contexts = [*map(_as_principal, (*arns, *others))]
+        if not session and len(arns) > 1:
             # A principal may match several patterns at once.
             contexts.append(_as_account(account))
     yield from contexts

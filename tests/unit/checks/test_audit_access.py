@@ -78,6 +78,7 @@ CODE_HOST = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.g
 CLUSTER = "oidc.eks.ap-southeast-2.amazonaws.com/id/0A1B2C"
 OURS = "o-abcdefghij"
 OF_OURS = {"StringEquals": {"aws:PrincipalOrgID": OURS}}
+SESSION = f"arn:aws:sts::{OTHER}:assumed-role/ci/build"
 BY_ACCOUNT = {"aws:PrincipalAccount": OTHER}
 OF_NO_OTHERS = {"StringNotEquals": {"aws:PrincipalOrgID": OURS}}
 UNJUDGED = {"StringEquals": {"aws:PrincipalOrgPaths": f"{OURS}/r-ab12/"}}
@@ -767,8 +768,11 @@ def test_an_account_that_may_be_of_the_organization_is_not_passed_over(statement
         (STRANGER, f"arn:aws:iam::{OTHER}:role/ci-*", STRANGER),
         (f"arn:aws:iam::{OTHER}:role/ci", f"arn:aws:iam::{OTHER}:role/ci", f"arn:aws:iam::{OTHER}:role/ci"),
         (f"arn:aws:iam::{OTHER}:role/ci", f"arn:aws:iam::{OTHER}:role/other", ""),
+        (SESSION, f"arn:aws:iam::{OTHER}:role/ci", SESSION),
+        (SESSION, f"arn:aws:iam::{OTHER}:role/builds/*", SESSION),
+        (SESSION, f"arn:aws:iam::{OTHER}:role/other", ""),
     ],
-    ids=["a role of the account", "the role itself", "another role"],
+    ids=["a role of it", "the role itself", "another role", "a session's role", "its path", "a session of another"],
 )
 def test_a_principal_that_a_policy_names_twice_is_let_in(principal: str, named: str, subject: str) -> None:
     """By its account or itself, and by aws:PrincipalArn in a Condition: that is certain, and so is that no other is."""
