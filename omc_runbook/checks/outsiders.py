@@ -206,7 +206,7 @@ def _anybody(texts: Sequence[str], own: str) -> Iterator[tuple[str, str, str, Co
         account = account_of(text)
         if account.isdecimal() and len(account) == len(_STRANGER) and account != own:
             for arn in [_example(text, account)] if ":" in text else _principals_of(account):
-                context = _as_principal(arn)
+                context = _from_anywhere(_as_principal(arn))
                 yield text, arn, account, context
                 # It may be an account of that organization.
                 for organization in organizations:
@@ -231,7 +231,7 @@ def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context
     """The condition keys of calls of another account that a policy names, as any of its principals that is named."""
     if _OF_A_PRINCIPAL.match(name):
         # What is named itself is no other principal.
-        contexts = [_as_principal(name)]
+        contexts: list[Context] = [_as_principal(name)]
     else:
         arns = [_example(each, account) for each in texts if _may_name(each, account)]
         if session := _SESSION.match(name):
@@ -243,6 +243,7 @@ def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context
         if not session and len(arns) > 1:
             # A principal may match several patterns at once.
             contexts.append(_as_account(account))
+    contexts = [*map(_from_anywhere, contexts)]
     yield from contexts
     if _name_organization(texts):
         yield from map(_of_some_organization, contexts)
@@ -292,6 +293,11 @@ def _name_organization(texts: Iterable[str]) -> bool:
 def _of_some_organization(context: Context) -> Context:
     """The condition keys of a call from an account that may be one of whatever organization."""
     return {key: value for key, value in context.items() if key not in _IN_NO_ORGANIZATION}
+
+
+def _from_anywhere(context: Context) -> Context:
+    """The condition keys of a call that may be made from a network of ours or of its own: whose it is, no id tells."""
+    return {key: value for key, value in context.items() if key not in ("aws:SourceVpc", "aws:SourceVpce")}
 
 
 def _conditions(policy: PolicyDocument, action: str) -> list[object]:

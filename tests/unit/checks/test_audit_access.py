@@ -846,6 +846,24 @@ def test_a_principal_that_may_match_two_patterns_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("principal", "more", "subject"),
+    [
+        ({"AWS": STRANGER}, {}, STRANGER),
+        ("*", BY_ACCOUNT, OTHER),
+        ("*", {}, ""),
+        ({"AWS": ROLE}, {}, ""),
+    ],
+    ids=["by its name", "by a Condition", "nobody", "the own role"],
+)
+def test_an_account_that_is_named_may_have_the_endpoint(principal: Any, more: dict[str, Any], subject: str) -> None:
+    """Whose the endpoint is that a Condition names is not known here; nobody else is let in by one."""
+    condition = {"StringEquals": {"aws:SourceVpce": "vpce-1", **more}}
+    found = found_in(audited(own_policy(healthy(), principal, Condition=condition))).get("other-account-reads", [])
+    assert [each.subject for each in found] == ([subject] if subject else [])
+    assert all("depends on how the call is made: aws:SourceVpce." in each.evidence[0] for each in found)
+
+
+@pytest.mark.parametrize(
     ("key", "variable", "subject"),
     [
         ("aws:PrincipalOrgID", "${aws:ResourceOrgID}", f"organization {OURS}"),
