@@ -32,6 +32,8 @@ _NO_KEYS = ConditionKeys({})
 _ACCOUNT_PATTERN = re.compile(r"[0-9*?]*[*?][0-9*?]*")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 _OUR_ORGANIZATION = re.compile(r"(?i)\$\{aws:ResourceOrgID\}")
+_ALL_OF_AN_ACCOUNT = re.compile(r"(arn:[^:]*:iam::\d{12})(\*[^:]*)\Z")
+"""A pattern of ARNs of one account whose asterisk stands for the colon behind it, too."""
 _FEDERATED = "federated-user/"
 _OF_A_PRINCIPAL = re.compile(r"arn:[\w-]+:(?:iam::[^:]*:(?:role|user)|sts::[^:]*:federated-user)/")
 """How an ARN begins that aws:PrincipalArn may have."""
@@ -146,6 +148,7 @@ def _let_in(
     texts = [*dict.fromkeys(_texts_in(_conditions(policy, action)))]
     # Whose organization a variable names is known, where that was read.
     texts = [_OUR_ORGANIZATION.sub(organization or r"\g<0>", each) for each in texts]
+    texts = [_ALL_OF_AN_ACCOUNT.sub(r"\1:\2", each) for each in texts]
     calls = list[tuple[str, str, str, Context]](_anybody(texts, own) if "*" in names else ())
     for name in names:
         account = account_of(name)

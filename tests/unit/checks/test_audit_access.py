@@ -267,6 +267,8 @@ def test_everybody_under_a_condition_is_not_everybody(condition: Any) -> None:
         ({"StringEquals": {"aws:PrincipalAccount": [ACCOUNT, OTHER]}}, OTHER),
         ({"StringEquals": {"aws:PrincipalAccount": OTHER}, "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:*"}}, OTHER),
         ({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OTHER}:role/ci-*"}}, f"arn:aws:iam::{OTHER}:role/ci-*"),
+        ({"StringLike": {"aws:PrincipalArn": f"arn:aws:iam::{OTHER}*"}}, f"arn:aws:iam::{OTHER}:*"),
+        ({"StringLike": {"aws:PrincipalArn": f"arn:aws:iam::{OTHER}*role/ci"}}, f"arn:aws:iam::{OTHER}:*role/ci"),
     ],
 )
 def test_whom_a_condition_names_instead_of_everybody_is_let_in(condition: Any, principal: str) -> None:
