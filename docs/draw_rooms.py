@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Callable, Iterable
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -10,7 +11,12 @@ PAGE = ROOT / "docs" / "architecture.md"
 PICTURE = re.compile(r"```mermaid\n.*?```\n", re.DOTALL)
 
 
-def rooms(package: Path) -> dict[str, set[str]]:
+def from_imports(path: Path) -> list[ast.ImportFrom]:
+    """The `from` imports of a module."""
+    return [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
+
+
+def rooms(package: Path, imports_of: Callable[[Path], Iterable[ast.ImportFrom]] = from_imports) -> dict[str, set[str]]:
     """Each room of a package, a folder or a module at its top, with the rooms that it imports from."""
     found: dict[str, set[str]] = {}
     for path in sorted(package.rglob("*.py")):
@@ -18,8 +24,8 @@ def rooms(package: Path) -> dict[str, set[str]]:
         if room == "__init__":
             continue
         targets = found.setdefault(room, set())
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{package.name}."):
+        for node in imports_of(path):
+            if f"{node.module}.".startswith(f"{package.name}."):
                 below = str(node.module).split(".")[1:]
                 targets |= {below[0]} if below else {alias.name for alias in node.names}
     return {room: (targets & found.keys()) - {room} for room, targets in found.items()}
