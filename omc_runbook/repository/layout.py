@@ -38,6 +38,8 @@ class Statement:
     """The variable of an assignment; "" for everything else."""
     kind: Kind
     raw: str = field(repr=False)
+    value: str | None = field(default=None, repr=False)
+    """The literal value of an assignment, without interpolation of $; None for a name alone, and everything else."""
 
 
 class Spelling(NamedTuple):
@@ -82,10 +84,10 @@ def _split(text: str) -> tuple[Statement, ...]:
     body = text.lstrip(BOM)
     mark = text[: len(text) - len(body)]
     parts: list[Statement] = []
-    for name, kind, raw in _pieces(body):
+    for name, kind, raw, value in _pieces(body):
         start = parts[-1].end if parts else 0
         full_text = raw if parts else mark + raw
-        parts.append(Statement(start + len(full_text), name, kind, full_text))
+        parts.append(Statement(start + len(full_text), name, kind, full_text, value))
     return tuple(parts) if body or not mark else (Statement(len(mark), "", "blank", mark),)
 
 
@@ -185,7 +187,7 @@ def variables(parts: Sequence[Statement]) -> Iterator[Variable]:
             earlier, begins, opening, is_apart = ("", 0), at + 1, -1, part.kind == "blank"
 
 
-def _pieces(body: str) -> Iterator[tuple[str, Kind, str]]:
+def _pieces(body: str) -> Iterator[tuple[str, Kind, str, str | None]]:
     line_feed = ""
     bindings = list(parse_stream(io.StringIO(body)))
     for binding, following in zip_longest(bindings, bindings[1:]):
@@ -195,7 +197,7 @@ def _pieces(body: str) -> Iterator[tuple[str, Kind, str]]:
             # python-dotenv ends a line that it cannot parse between \r and \n.
             line_feed = "\n"
         while blank := _LEADING.match(raw):
-            yield "", "blank", blank[0]
+            yield "", "blank", blank[0], None
             raw = raw[blank.end() :]
         if not raw.strip():
             kind: Kind = "blank"
@@ -204,7 +206,7 @@ def _pieces(body: str) -> Iterator[tuple[str, Kind, str]]:
         else:
             kind = "comment" if raw.lstrip().startswith("#") else "unreadable"
         if raw:
-            yield (binding.key or "") if kind == "assignment" else "", kind, raw + line_feed
+            yield (binding.key or "") if kind == "assignment" else "", kind, raw + line_feed, binding.value
 
 
 def _is_rule(comment: str) -> bool:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from hashlib import sha256
-
-from dotenv.parser import parse_stream
 
 from omc_runbook.changes import files
 from omc_runbook.changes.dotenv.values import (
@@ -403,8 +400,7 @@ def _names(text: str) -> set[str]:
 
 def _literals(text: str) -> dict[str, str]:
     """Each variable's literal value, without interpolation of $."""
-    # dotenv_values() would log each line that it skips.
-    return {each.key: each.value or "" for each in parse_stream(io.StringIO(text)) if each.key}
+    return {each.name: each.value or "" for each in statements(text) if each.name}
 
 
 def _merge(workstation: Workstation, base: str, text: str) -> tuple[set[str], str]:
@@ -553,10 +549,9 @@ def _changes(
     added_names: Collection[str],
 ) -> Iterator[KeyChange]:
     known = workstation.known_names
-    bindings = [
-        each for each in parse_stream(io.StringIO(text)) if is_shown(each.key, each.value, each.original.string, known)
-    ]
-    for name in dict.fromkeys(each.key for each in bindings if each.key):
+    assignments = (each for each in statements(text) if each.name)
+    shown = (each for each in assignments if is_shown(each.name, each.value, each.raw.lstrip(BOM), known))
+    for name in dict.fromkeys(each.name for each in shown):
         is_added = name in added_names
         if name in new_values:
             effect = _effect(workstation, name)
@@ -586,8 +581,7 @@ def _mask_statement(part: Statement, public: Collection[str], known: Collection[
             return raw, f"# {match[1]}=‹{match[1]}›" if match[2] else f"# {match[1]}="
         # Anything can be in another comment, such as a former value; a ruler has no words.
         return raw, raw if raw.strip() in public or not words_of(raw) else "# ‹a comment›"
-    value = next(parse_stream(io.StringIO(part.raw))).value
-    if part.kind == "assignment" and is_shown(part.name, value, raw, known):
+    if part.kind == "assignment" and is_shown(part.name, part.value, raw, known):
         quote = dotenv_edit.quote_of(part)
-        return raw, f"{part.name}={quote}‹{part.name}›{quote}" if value else f"{part.name}={quote}{quote}"
+        return raw, f"{part.name}={quote}‹{part.name}›{quote}" if part.value else f"{part.name}={quote}{quote}"
     return raw, "‹a line that cannot be read›"
