@@ -18,6 +18,7 @@ from support.jupyterlab import (
     SHOWS,
     lab,
     open_notebook,
+    outputs_of,
     processes,
     put,
     run_all,
@@ -270,30 +271,33 @@ def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowher
 def test_a_newcomer_goes_through_onboarding_by_hand(healthy_lab: Lab) -> None:
     """Questions by radio button, the first one wrong; three drills with a look and a hint; marks that follow."""
     page = healthy_lab.run_all("onboarding", 1280, 1000)
-    page.get_by_role("button", name="Answer", exact=True).first.click()
-    page.get_by_text("Choose an answer first.").wait_for()
+    first = outputs_of(page, f'question(course, "{QUESTIONS[0].name}")')
+    first.get_by_role("button", name="Answer", exact=True).click()
+    first.get_by_text("Choose an answer first.").wait_for()
     for number, question in enumerate(QUESTIONS):
         letter = question.right if number else "b"
-        choices = page.get_by_role("group", name=question.text, exact=True)
+        panel = outputs_of(page, f'question(course, "{question.name}")')
+        choices = panel.get_by_role("group", name=question.text, exact=True)
         choices.get_by_role("radio", name=question.labelled(letter), exact=True).check()
-        page.get_by_role("button", name="Answer", exact=True).nth(number).click()
-        page.get_by_text(question.choice(letter).why.split(".")[0]).first.wait_for()
-    page.get_by_role("button", name="Start", exact=True).click()
-    page.get_by_text("Drill 1 of").last.wait_for()
-    page.get_by_role("button", name="Answer", exact=True).last.click()
-    page.get_by_text("Choose a fault first.").wait_for()
+        panel.get_by_role("button", name="Answer", exact=True).click()
+        panel.get_by_text(question.choice(letter).why.split(".")[0]).first.wait_for()
+    drills = outputs_of(page, "drills(course)")
+    drills.get_by_role("button", name="Start", exact=True).click()
+    drills.get_by_text("Drill 1 of").last.wait_for()
+    drills.get_by_role("button", name="Answer", exact=True).last.click()
+    drills.get_by_text("Choose a fault first.").wait_for()
     for number, fault in enumerate(DRILLS, 1):
-        page.get_by_text(f"Drill {number} of {len(DRILLS)}:").last.wait_for()
-        page.get_by_role("button", name="Look at the state", exact=True).click()
-        page.get_by_text("SECRET_KEY" if fault == "misspelt" else "staging at 20").last.wait_for()
-        page.get_by_role("button", name="Hint (costs 2 points)", exact=True).click()
-        page.get_by_text("A right answer is worth 8 points").last.wait_for()
-        page.get_by_role("combobox", name="It is about", exact=True).select_option(faults.find(fault).family)
+        drills.get_by_text(f"Drill {number} of {len(DRILLS)}:").last.wait_for()
+        drills.get_by_role("button", name="Look at the state", exact=True).click()
+        drills.get_by_text("SECRET_KEY" if fault == "misspelt" else "staging at 20").last.wait_for()
+        drills.get_by_role("button", name="Hint (costs 2 points)", exact=True).click()
+        drills.get_by_text("A right answer is worth 8 points").last.wait_for()
+        drills.get_by_role("combobox", name="It is about", exact=True).select_option(faults.find(fault).family)
         breaks = faults.find(fault).breaks
-        page.get_by_role("combobox", name="and is", exact=True).select_option(f"{fault}: {breaks}")
-        page.get_by_role("button", name="Answer", exact=True).last.click()
-        page.get_by_text(f"8 of 10 points: it was {fault}").first.wait_for()
-    page.get_by_text("9 of 10 answers are right").first.wait_for()
+        drills.get_by_role("combobox", name="and is", exact=True).select_option(f"{fault}: {breaks}")
+        drills.get_by_role("button", name="Answer", exact=True).last.click()
+        drills.get_by_text(f"8 of 10 points: it was {fault}").first.wait_for()
+    outputs_of(page, "onboarding.conclude(course)").get_by_text("9 of 10 answers are right").first.wait_for()
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     text = page.inner_text(".jp-NotebookPanel")
     assert "9 of 10 right" in text and "3 of 3 faults were found by their symptoms." in text

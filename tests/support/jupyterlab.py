@@ -51,6 +51,8 @@ CLOSE_ALL = """async isAnew => {
     if (isAnew) await jupyterapp.serviceManager.sessions.shutdownAll();
 }"""
 SHOWS = "path => window.jupyterapp.shell.currentWidget?.context?.path === path"
+INDEX_OF = """text => jupyterapp.shell.currentWidget.content.widgets
+    .findIndex(cell => cell.model.sharedModel.source.includes(text))"""
 HAS_RUN = """() => {
     const cells = [...window.jupyterapp.shell.currentWidget.content.model.cells];
     return cells.filter(cell => cell.type === 'code').every(cell => cell.executionCount !== null);
@@ -169,6 +171,13 @@ def run_cells(page: Any) -> None:
     """Run all cells of the notebook that a page shows."""
     page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
     wait_until(page, READY)
+
+
+def outputs_of(page: Any, source: str) -> Any:
+    """The outputs of the cell whose source has a text: to look for anything on all of a page takes far longer."""
+    index = page.evaluate(INDEX_OF, source)
+    assert index >= 0, f"no cell has {source}"
+    return page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-Cell-outputWrapper")
 
 
 def shown_by(notebook: Any) -> str:
