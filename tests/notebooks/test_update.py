@@ -75,16 +75,6 @@ source_file.consume = kill
 sys.exit(cli.main())
 """
 """The command, killed right after it has removed the file with the new values."""
-AT_TERMINAL = """
-import fcntl, os, termios
-from omc_runbook import cli
-os.setsid()
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-for descriptor in (1, 2):
-    os.dup2(0, descriptor)
-cli.main()
-"""
-"""The command, with its standard input for a terminal of its own."""
 
 
 @pytest.fixture
@@ -228,21 +218,19 @@ def test_at_a_terminal_a_prompt_asks_hidden(own: KeptSecret, desk: Updater, sour
     """`omc-runbook run` asks on the terminal itself; what is typed stands neither there nor in the record."""
     new, screen = secrets.token_urlsafe(24), b""
     words = ("-p", "keys", "SMTP_PASSWORD", *source, "-p", "apply", "true")
-    script = desk.root / "at_terminal.py"
-    script.write_text(AT_TERMINAL)
-    command = [sys.executable, str(script), "run", "update", "--record", str(desk.record), *words]
-    terminal, own_end = pty.openpty()
-    process = forked_command.Forked(command, desk.variables, desk.work, kernels=0, stdin=own_end)
-    os.close(own_end)
+    process, terminal = pty.fork()
+    if not process:
+        os.chdir(desk.work)
+        os.execve(COMMAND, [str(COMMAND), "run", "update", "--record", str(desk.record), *words], desk.variables)
     with suppress(OSError):
         while text := os.read(terminal, 1024):
             screen += text
             if b"New value of SMTP_PASSWORD" in screen and new:
                 os.write(terminal, f"{new}\n".encode())
                 typed, new = new, ""
-    process.communicate(timeout=30)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     os.close(terminal)
-    assert (process.poll(), own.members["SMTP_PASSWORD"]) == (0, typed), screen
+    assert (code, own.members["SMTP_PASSWORD"]) == (0, typed), screen
     assert_nothing_leaked(desk, [typed], screen.decode())
 
 
