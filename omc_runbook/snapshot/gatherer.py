@@ -93,14 +93,14 @@ class Gatherer:
         self, what: str, permission: str, call: Callable[Concatenate[Any, P], T], *args: P.args, **options: P.kwargs
     ) -> Future[T | ReadFailure]:
         """Start a function of `aws/`, which gets the client of the permission's service and these arguments."""
-        return self.ask(what, permission, lambda: call(self.client(permission), *args, **options))
+        return self.ask(what, permission, lambda: call(self._client(permission), *args, **options))
 
     def read_once(
         self, what: str, permission: str, call: Callable[Concatenate[Any, P], T], *args: P.args, **options: P.kwargs
     ) -> Future[T | ReadFailure]:
         """As `read`, for a call on the account that other snapshots may make too, with the same positional `args`."""
         key = (self.region, *args)
-        return self.ask_once(key, what, permission, lambda: call(self.client(permission), *args, **options))
+        return self.ask_once(key, what, permission, lambda: call(self._client(permission), *args, **options))
 
     def within(self, region: str) -> Self:
         """The same, where `read` and `read_once` go to another region than the environment's."""
@@ -108,8 +108,7 @@ class Gatherer:
         gatherer.region = region
         return gatherer
 
-    def client(self, permission: str) -> Any:
-        """The client of a permission's service, in the region of the calls of `read`."""
+    def _client(self, permission: str) -> Any:
         # Asked for on the call's thread, so that what cannot be a region fails as a call there does.
         service = permission.partition(":")[0]
         return self.clients(service, self.region) if self.region else self.clients(service)

@@ -24,7 +24,6 @@ from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 MOST_WRITES = 200
 """How many calls of an API are looked up."""
-_LOOK_UP = "cloudtrail:LookupEvents"
 
 
 @dataclass(frozen=True)
@@ -150,16 +149,16 @@ def look_up(
     In a `region` that is named, requests keep to the pace that CloudTrail allows there, as many lookups need.
     """
     pace = gatherer.shared.pace(gatherer.caller.account, region) if region else None
-    there = gatherer.within(region)
-
-    def sleep(seconds: float) -> None:
-        there.clients.calls.time.sleep(seconds)
-
-    def call() -> FoundRecords:
-        return cloudtrail.look_up(there.client(_LOOK_UP), name, since, limit, pace, sleep)
-
-    what = f"who called {name}{f' in {region}' if region else ''}"
-    return there.ask_once((region, name, since, limit, pace), what, _LOOK_UP, call)
+    return gatherer.within(region).read_once(
+        f"who called {name}{f' in {region}' if region else ''}",
+        "cloudtrail:LookupEvents",
+        cloudtrail.look_up,
+        name,
+        since,
+        limit,
+        pace,
+        sleep=lambda seconds: gatherer.clients.calls.time.sleep(seconds),
+    )
 
 
 def _parse(answer: secretsmanager.Value | ReadFailure | None) -> Content | ReadFailure | None:
