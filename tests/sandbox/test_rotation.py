@@ -943,6 +943,7 @@ def test_a_version_that_tasks_have_run_with_is_not_blamed_for_a_lost_log_group(m
     failed = mended.rotate("SECRET_KEY", step=lose)
     assert failed and failed.restored_version == mended.current and problem(failed).because_of == ("log-group",)
     assert "worker does not run with it yet" in failed.rollback_note and "restore" not in failed.rollback_note
+    assert problem(failed).title == "New tasks fail with the new values of SECRET_KEY, and with the former ones"
     mended.put(SECRET_KEY=secrets.token_hex(32))
     again = mended.rotate("", "keep")
     assert again and problem(again).because_of == ("log-group",) and again.rollback_note == NOTHING_TO_RESTORE

@@ -150,7 +150,10 @@ class _SecretChange:
     def _findings(self, note: str) -> tuple[Finding, ...]:
         if self._failure:
             has_rotated = self._alternates or self._rotates_in_place
-            return tuple(map(self._as_withdrawn, self._failure.findings(self._tried_keys, note, has_rotated)))
+            # Of a former version that no task has run with, its own new values are among those tried.
+            still_failing = () if self._plan.is_untried else self._still_failing
+            findings = self._failure.findings(self._tried_keys, note, has_rotated, still_failing)
+            return tuple(map(self._as_withdrawn, findings))
         if self._journal.is_cancelled:
             return (failure.cancelled(self._plan.secret_name, note, self._is_withdrawn),)
         not_redeployed = failure.find_not_redeployed(self._plan.not_redeployed) if self._writer.version_change else ()
@@ -260,6 +263,11 @@ class _SecretChange:
         """Whether tasks fail with any value, so that no other version helps."""
         return self._failure is not None and self._failure.spares_values
 
+    @property
+    def _still_failing(self) -> frozenset[str]:
+        """The services whose tasks failed with the former values, too."""
+        return frozenset(each.service for each in self._rollback.rollouts if each.has_failed and each.failures)
+
     def _rollback_note(self) -> str:
         """What was rolled back, with its result, in sentences; "" without a failure."""
         if not self._has_failed:
@@ -295,9 +303,7 @@ class _SecretChange:
                 if rollout.state != "done"
             ),
             f"Tasks fail with that, too: restore {former} that was current before it."
-            if self._plan.is_untried
-            and not self._fails_with_any
-            and any(rollout.has_failed and rollout.failures for rollout in rollouts)
+            if self._plan.is_untried and not self._fails_with_any and self._still_failing
             else "",
             "" if self._snapshot else OTHERS_UNREAD,
             self._replaced_plan.lost_on_return if rollouts else "",

@@ -62,16 +62,19 @@ class Failure:
         """Whether tasks would fail with any value, for example without an image."""
         return bool(self.causes) and all(map(_spares_values, self.causes))
 
-    def findings(self, keys: str, rollback_note: str, has_rotated: bool = False) -> tuple[Finding, ...]:
+    def findings(
+        self, keys: str, rollback_note: str, has_rotated: bool = False, still_failing: Collection[str] = ()
+    ) -> tuple[Finding, ...]:
         """The causes, and the finding of the failed change, with reasons, log lines and the rollback.
 
         `has_rotated` is whether the change gave the database the same password: doing so again would not help.
+        `still_failing` are the services whose tasks failed with the former values, too.
         """
         failed = self.rollouts
         finding = Finding(
             check=FAILED,
             family=FAMILY,
-            title=_title(failed, keys),
+            title=_title(failed, keys, still_failing),
             status="found",
             subject=", ".join(rollout.service for rollout in failed),
             evidence=(
@@ -87,12 +90,16 @@ class Failure:
         return (*self.causes, finding)
 
 
-def _title(failed: Sequence[Rollout], keys: str) -> str:
+def _title(failed: Sequence[Rollout], keys: str, still_failing: Collection[str]) -> str:
     if not any(rollout.deployment_id for rollout in failed):
         return f"ECS refused to deploy the new values of {keys}" if keys else "ECS refused a deployment"
     if _is_taken_back(failed):
         return f"The deployment of the new values of {keys} was rolled back" if keys else "A deployment was rolled back"
-    return f"New tasks fail with the new values of {keys}" if keys else "New tasks fail"
+    if not keys:
+        return "New tasks fail"
+    # Otherwise the title would blame a value that is not known to be the cause.
+    former = ", and with the former ones" if all(rollout.service in still_failing for rollout in failed) else ""
+    return f"New tasks fail with the new values of {keys}{former}"
 
 
 def _remedy(snapshot: Snapshot, failed: Sequence[Rollout], refused: Collection[str]) -> Remedy:

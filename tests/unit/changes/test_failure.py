@@ -167,6 +167,20 @@ def test_a_deployment_that_was_stopped_is_not_called_failing_tasks(
     assert finding.title == title and finding.remedy and finding.remedy.command.startswith(remedy)
 
 
+@pytest.mark.parametrize(
+    ("still_failing", "former"), [((), ""), (("worker",), ""), (("backend", "worker"), ", and with the former ones")]
+)
+def test_values_are_not_blamed_alone_where_the_former_ones_fail_too(
+    still_failing: tuple[str, ...], former: str
+) -> None:
+    """Such as tasks that failed before the change; one service that runs again leaves the new values to blame."""
+    failed = tuple(
+        Rollout(each, "ecs-svc/2", f"{each}:7", "failed", desired=1, failures=1) for each in ("backend", "worker")
+    )
+    [finding] = Failure(healthy(), failed, (), ()).findings("SECRET_KEY", "", still_failing=still_failing)
+    assert finding.title == f"New tasks fail with the new values of SECRET_KEY{former}"
+
+
 @pytest.mark.parametrize(("states", "count"), [(("gone", "gone"), 2), (("gone", "done"), 0), (("done",), 0)])
 def test_a_change_is_not_verified_where_every_service_was_deleted(states: tuple[State, ...], count: int) -> None:
     """One that is left, and runs with the new values, has verified it."""
