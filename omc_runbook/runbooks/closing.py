@@ -39,7 +39,10 @@ OLD_PLAN = "The cells above “Change it” are out of date: run all cells again
 
 DEAD = "If the kernel has ended since then, run all cells again: that shows what was done, and how to go on."
 
-NOT_OF_IT = "This notebook's plan was not applied: an unfinished change was completed instead. The last cell says how."
+NOT_OF_IT = (
+    "This notebook's plan was not applied: an unfinished change was finished or taken back instead. The last cell says"
+    " which."
+)
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,15 @@ def end_label(result: ChangeResult | None, proved: str, unproved: str = "") -> s
     return unproved or ("✗ It failed" if result.rollback_note else "? Done, and not verified")
 
 
-def button_label(act: str, services: Sequence[str], environment: str) -> str:
-    """What a button does, to what: "Write SECRET_KEY and redeploy backend, worker in staging"."""
+def button_label(act: str, services: Sequence[str], environment: str, watched: Sequence[str] = ()) -> str:
+    """What a button does, to what: "Write SECRET_KEY and redeploy backend, worker in staging".
+
+    `watched` are services whose present deployment it only watches.
+    """
     redeploy = f"redeploy {listed(services)}" if services else ""
-    act_and_redeploy = " and ".join(filter(None, (act, redeploy)))
-    return f"{act_and_redeploy[:1].upper()}{act_and_redeploy[1:]} in {environment}"
+    watch = f"watch the deployment of {listed(watched)}" if watched else ""
+    acts = " and ".join(filter(None, (act, redeploy, watch))) or "apply the plan"
+    return f"{acts[:1].upper()}{acts[1:]} in {environment}"
 
 
 def _why(error: str, then: str) -> str:

@@ -11,6 +11,7 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor, failure, not_redeployed, readiness
 from omc_runbook.changes.deploy.executor import SecretResult
+from omc_runbook.changes.deploy.rollout import started_and_watched
 from omc_runbook.changes.secret import new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, document_of, is_database_password, plan_update
@@ -294,11 +295,17 @@ def closing(
     if on_failure == LEAVE:
         plan = replace(plan, blockers=())
     is_empty = plan.is_empty and not plan.consumers
-    keys = listed([change.key for change in plan.changed])
-    act = f"{'write' if source.new else 'put back'} {keys}" if keys else ""
-    label = button_label(act, [service.name for service in plan.consumers], run.environment.name)
+    label = label_of(plan, run.environment.name, is_restore=source.new is None)
     after = partial(offers, run)
     return Closing(run, plan, label, displays, may_apply, confirm, is_empty, state(run, plan, new), after)
+
+
+def label_of(plan: SecretPlan, environment: str, is_restore: bool = False) -> str:
+    """What the button says that it does; a service that gets no new task is not named."""
+    keys = listed([change.key for change in plan.changed])
+    act = f"{'put back' if is_restore else 'write'} {keys}" if keys else ""
+    started, watched = started_and_watched(plan.consumers, plan.underway)
+    return button_label(act, started, environment, watched)
 
 
 def _end_label(result: SecretResult | None, tried: Sequence[Finding], is_restore: bool) -> str:

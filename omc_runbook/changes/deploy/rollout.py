@@ -133,15 +133,23 @@ def expected(service: Service) -> Rollout:
     return Rollout(service.name, "", label, state, service.desired, 0, reason, bake=service.configuration.bake)
 
 
+def started_and_watched(services: Iterable[Service], underway: Collection[str]) -> tuple[list[str], list[str]]:
+    """The names of those that a plan would start new tasks of, and of those whose deployment under way it watches.
+
+    One that gets no new task is in neither.
+    """
+    names = [service.name for service in services if not expected(service).is_over]
+    return [name for name in names if name not in underway], [name for name in names if name in underway]
+
+
 def start_sentences(services: Iterable[Service], underway: Collection[str] = ()) -> tuple[str, ...]:
     """The services that a plan would start new tasks of, in a sentence, and one for each that gets none.
 
     `underway` are the names of those of which it only watches the present deployment: they have a sentence, too.
     """
-    rollouts = [expected(service) for service in services]
-    names = ", ".join(each.service for each in rollouts if not each.is_over and each.service not in underway)
-    watched = ", ".join(each.service for each in rollouts if not each.is_over and each.service in underway)
-    without = tuple(f"{each.service} gets none: {each.reason}" for each in rollouts if each.is_over)
+    services = tuple(services)
+    names, watched = (", ".join(each) for each in started_and_watched(services, underway))
+    without = tuple(f"{each.service} gets none: {each.reason}" for each in map(expected, services) if each.is_over)
     started = (f"New tasks would be started: {names}.",) if names else ()
     return (*started, *without, *((f"Deployments under way would be watched: {watched}.",) if watched else ()))
 

@@ -82,3 +82,16 @@ def test_a_key_that_tasks_lack_refuses_every_change_but_its_own() -> None:
     assert not planned(snapshot, "OPENAI_API_KEY").blockers
     idle = with_service(with_service(snapshot, "worker", desired=0), "backend", desired=0)
     assert not planned(idle, "SECRET_KEY").blockers, "no new task is started"
+
+
+def test_the_button_says_what_the_plan_does() -> None:
+    """A deployment that is only watched is not begun anew, and a service without desired tasks gets none."""
+    idle = planned(with_service(healthy(), "backend", desired=0), "SECRET_KEY")
+    assert secret_change.label_of(idle, "staging") == "Write SECRET_KEY and redeploy worker in staging"
+    only_tasks = replace(plan_update(healthy(), {}), consumers=idle.consumers)
+    assert secret_change.label_of(only_tasks, "staging") == "Redeploy worker in staging"
+    watching = replace(planned(healthy(), "SECRET_KEY"), changes=(), underway=frozenset({"backend"}))
+    label = secret_change.label_of(watching, "staging")
+    assert label == "Redeploy worker and watch the deployment of backend in staging"
+    nothing = replace(only_tasks, consumers=tuple(each for each in idle.consumers if each.name == "backend"))
+    assert secret_change.label_of(nothing, "staging") == "Apply the plan in staging"
