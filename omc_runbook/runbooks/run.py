@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
 NOBODY = Caller("", "")
 UNFINISHED = "The change that was not finished is below the parameters, with the ways to finish it or take it back."
-UNDER_WAY = "A change is under way, and is below the parameters: what was read here is its intermediate state."
+UNDER_WAY = "A change is under way: follow it below the parameters. What was read here is its intermediate state."
 WAIT = "A change of this environment is under way: wait until it has ended, then run this again."
 
 on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
