@@ -22,6 +22,7 @@ from omc_runbook.model.findings import (
 )
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted, listed, lower_first
+from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level, level_of
@@ -311,12 +312,23 @@ def _cell(run: EnvironmentRun, family: str) -> tuple[str, Level]:
 def _problem(found: Sequence[tuple[str, Finding]]) -> Entry:
     environments = [*dict.fromkeys(name for name, _ in found)]
     first = found[0][1]
+    by_environment = {name: [each for owner, each in found if owner == name] for name in environments}
     remedy = first.remedy
+    if remedy.ways:
+        remedy = remedy.needing(_for_others(environments[0], by_environment[environments[0]]))
     if environments[1:] and remedy.ways:
         remedy = remedy.needing(is_for_one(environments[0], remedy.ways[0]))
-    by_environment = {name: [each for owner, each in found if owner == name] for name in environments}
     lines = [f"{name}: {_subjects(own)}. {' '.join(own[0].evidence[:1])}" for name, own in by_environment.items()]
     return replace(Entry.of(first, *lines[:NAMED]), subject=_names(environments)).with_remedy(remedy)
+
+
+def _for_others(environment: str, findings: Sequence[Finding]) -> str:
+    """Where to get what mends an environment's other findings of the check, if the first one's remedy does not."""
+    first = findings[0]
+    is_same_run = bool(first.remedy.runbook) and len({each.remedy.invocation for each in findings}) == 1
+    if not is_same_run and any(each.remedy.ways != first.remedy.ways for each in findings):
+        return f"This is for {first.subject}; the record of {environment} has what mends the others."
+    return like_findings.others_by_hand(findings)
 
 
 def _subjects(findings: Sequence[Finding]) -> str:

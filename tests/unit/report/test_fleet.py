@@ -180,6 +180,28 @@ def test_of_many_environments_a_cell_names_some() -> None:
     assert fleet.ages(even).notes[0] == "1 other is no older."
 
 
+def two(first: Remedy, second: Remedy) -> str:
+    """What is said of one environment's two findings of a check."""
+    found = (_finding("not-forced", family="deployment"), replace(_finding("not-forced"), subject="worker"))
+    runs = {"a": _run(*(replace(each, remedy=own) for each, own in zip(found, (first, second), strict=True)))}
+    return " ".join(fleet.problems(runs).to_text().split())
+
+
+def test_a_remedy_of_one_finding_says_that_it_does_not_mend_the_others() -> None:
+    """By hand each service has its own command, and a key its own parameter; one command for all needs no word."""
+    by_hand, runbook = "By hand, do the same for the others.", Remedy("", "rotate", {"values_from": "keep"})
+    text = two(replace(runbook, command="aws backend"), replace(runbook, command="aws worker"))
+    assert by_hand in text and "This is for" not in text
+    text = two(Remedy("", "rotate", {"keys": "A"}), Remedy("", "rotate", {"keys": "B"}))
+    assert "This is for backend; the record of a has what mends the others." in text and by_hand not in text
+    text = two(Remedy("aws logs tail a"), Remedy("aws logs tail b"))
+    assert "This is for backend; the record of a has what mends the others." in text
+    text = two(runbook, runbook)
+    assert by_hand not in text and "This is for" not in text
+    text = two(Remedy("aws logs tail"), Remedy("aws logs tail"))
+    assert by_hand not in text and "This is for" not in text
+
+
 def test_what_a_command_needs_is_said_of_several_environments_too() -> None:
     """The command that is shown is one of theirs, whole."""
     remedy = Remedy("aws put", "update", {"values_from": "file:PATH"}, "PATH is a file.", "secrets.json is the secret.")
