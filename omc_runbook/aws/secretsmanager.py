@@ -150,10 +150,16 @@ def short_id(version_id: str, others: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Value:
-    """A version's value; `text` is None for a SecretBinary, which ECS cannot inject."""
+    """A version's value; `text` is None for a SecretBinary, which ECS cannot inject, of `binary_size` bytes."""
 
     version_id: str
     text: Masked | None
+    binary_size: int = 0
+
+    @property
+    def size(self) -> int:
+        """Its size as the quota counts it, in bytes."""
+        return self.binary_size if self.text is None else self.text.size
 
 
 @on_error("ResourceNotFoundException", gives=None)
@@ -273,7 +279,9 @@ def get_value(client: SecretsManagerClient, secret_id: str, stage: str = "", ver
     which = {"VersionId": version_id} if version_id else {"VersionStage": stage}
     answer = client.get_secret_value(SecretId=secret_id, **which)
     text = answer.get("SecretString")
-    return Value(answer["VersionId"], None if text is None else Masked(text, "the secret"))
+    if text is None:
+        return Value(answer["VersionId"], None, len(answer.get("SecretBinary", b"")))
+    return Value(answer["VersionId"], Masked(text, "the secret"))
 
 
 @on_error(*_WITHOUT_VALUE, gives=None)

@@ -129,8 +129,8 @@ _RELIEF = {
 def quotas(snapshot: Snapshot) -> Iterator[tuple[str, int, int, str]]:
     """The quotas of the secret: what it limits, how much there is, how much there may be, and the unit."""
     content, policy = snapshot.current, snapshot.resource_policy
-    if content and content.document:
-        yield VALUE_SIZE, content.document.value.size, LARGEST_VALUE, "bytes"
+    if content:
+        yield VALUE_SIZE, content.size, LARGEST_VALUE, "bytes"
     if policy:
         # Secrets Manager counts what it stores, without white space.
         yield POLICY_SIZE, len(policy.text), LARGEST_POLICY, "characters"

@@ -173,11 +173,11 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
     if value is None:
         return {}
     if value.text is None:
-        return {value.version_id: Content(value.version_id, binary=True)}
+        return {value.version_id: Content(value.version_id, binary=True, size=value.size)}
     try:
-        return {value.version_id: Content(value.version_id, parse(value.text))}
+        return {value.version_id: Content(value.version_id, parse(value.text), size=value.size)}
     except DocumentError as error:
-        return {value.version_id: Content(value.version_id, error=error)}
+        return {value.version_id: Content(value.version_id, error=error, size=value.size)}
 
 
 def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[FoundEvents | ReadFailure]:

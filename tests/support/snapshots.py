@@ -223,10 +223,11 @@ def with_secret(snapshot: Snapshot, **changes: Any) -> Snapshot:
 
 def with_text(snapshot: Snapshot, text: str, version: str = CURRENT) -> Snapshot:
     """Let a version hold a text."""
+    value = Masked(text, "the secret")
     try:
-        content = Content(version, parse(Masked(text, "the secret")))
+        content = Content(version, parse(value), size=value.size)
     except DocumentError as error:
-        content = Content(version, error=error)
+        content = Content(version, error=error, size=value.size)
     return replace(snapshot, contents={**snapshot.contents, version: content})
 
 

@@ -37,10 +37,11 @@ from support.snapshots import (
 
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.kms import KeyRotation
-from omc_runbook.aws.secretsmanager import Version
+from omc_runbook.aws.secretsmanager import Value, Version
 from omc_runbook.checks import age, audit_ages, audit_exposure, audit_lifecycle, audit_unused, spare_keys
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
 from omc_runbook.report.audit_exposure import exposure
 from omc_runbook.report.audit_lifecycle import lifecycle, unused
@@ -48,6 +49,7 @@ from omc_runbook.report.audit_lives import ages
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.audit.exposure import compare_among
 from omc_runbook.snapshot.audit.state import Lifecycle, Search
+from omc_runbook.snapshot.follow_ups import contents_of
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
@@ -367,6 +369,15 @@ def test_a_rotation_that_renews_nothing_names_the_log_group_that_was_read() -> N
     assert "its log: `aws logs tail /platform/rotation --since 30d" in finding.evidence[-1]
     [finding] = run_check(CHECKS["rotation-not-real"], snapshot)
     assert finding.evidence[-1].endswith("has to write new values in its step createSecret.")
+
+
+@pytest.mark.parametrize("is_text", [True, False], ids=["no JSON", "binary"])
+def test_a_value_that_is_no_document_is_near_its_quota_too(is_text: bool) -> None:
+    """Secrets Manager limits the bytes of a text that is no JSON, and those of a SecretBinary."""
+    for size, expected in ((65_000, "found"), (600, "clear")):
+        text = Masked("é" * (size // 2), "the secret") if is_text else None
+        value = Value(CURRENT, text, 0 if is_text else size)
+        assert status("quota-near", replace(audited(), contents=contents_of(value))) == {expected}
 
 
 def test_versions_that_make_room_are_near_no_quota() -> None:
