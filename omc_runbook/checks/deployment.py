@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from omc_runbook.aws.definitions import ACTIVE
+from omc_runbook.aws.deployments import ServiceDeployment
 from omc_runbook.aws.ecs import EXPRESS, Deployment, Service, ServiceEvent, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
@@ -229,11 +230,11 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
         for deployment in service.deployments:
             is_back = deployment is service.primary and service.rolled_back
             if is_back or (deployment.rollout == "FAILED" and not _is_followed(service, deployment)):
-                withdrawn = service.withdrawn
+                withdrawn, stopped = service.withdrawn, _stopped(service, deployment.id)
                 id, state, reason = (
                     (withdrawn.deployment_id, withdrawn.status, withdrawn.why)
                     if withdrawn
-                    else (deployment.id, deployment.rollout, deployment.rollout_reason)
+                    else (deployment.id, stopped.status if stopped else deployment.rollout, deployment.rollout_reason)
                 )
                 # The present deployment is the one that ECS went back to: its tasks may fail in another way.
                 failed = snapshot.last_failed(service) if is_back and not withdrawn else None
@@ -464,9 +465,8 @@ def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[
     stop = next(iter(stops), None)
     has_log = not (stop and _is_unspecific(stop))
     remedy = after_failure(snapshot, service, stop) if has_log else remedies.show_service(names, service.name)
-    newest = next(iter(service.service_deployments), None)
-    is_stopped = newest is not None and newest.status in _STOPPED and newest.deployment_id == id
-    ended = withdrawn or (newest if newest and is_stopped and "circuit breaker" not in newest.why.casefold() else None)
+    halted = _stopped(service, id)
+    ended = withdrawn or (halted if halted and "circuit breaker" not in halted.why.casefold() else None)
     if ended and not stops and not ended.failures:
         # No task failed: a hook, an alarm or a person took the deployment back, or a person stopped it.
         hook = HOOK.search(ended.why)
@@ -488,6 +488,12 @@ def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[
         causes if stops and all(causes_of_stops) else None,
         unrelated=_ways_of_others(stops),
     )
+
+
+def _stopped(service: Service, id: str) -> ServiceDeployment | None:
+    """A service's newest service deployment, where it is the one with this id and was stopped without a rollback."""
+    newest = next(iter(service.service_deployments), None)
+    return newest if newest and newest.status in _STOPPED and newest.deployment_id == id else None
 
 
 def _ways_of_others(stops: Sequence[Stop]) -> frozenset[str]:

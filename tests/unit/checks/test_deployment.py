@@ -975,6 +975,7 @@ def test_what_an_alarm_or_a_person_took_back_is_deployed_again_and_not_what_it_r
         halted = deployed(healthy(), "backend", status, reason="User requested stop deployment.")
         [finding] = run_check(CHECKS["breaker-rollback"], halted)
         assert "--service backend --force-new-deployment" in finding.remedy.command and not finding.remedy.needs
+        assert f" of backend is {status}: User requested stop deployment." in finding.evidence[0]
     tripped = deployed(healthy(), "backend", "STOPPED", reason="Deployment circuit breaker threshold was exceeded.")
     [finding] = run_check(CHECKS["breaker-rollback"], tripped)
     assert "--force-new-deployment" not in finding.remedy.command
