@@ -11,7 +11,7 @@ from omc_runbook.aws.iam import LastAccess
 from omc_runbook.checks import access_remedies, audit_accesses, remedies, secret_access
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Uncertain
 from omc_runbook.checks.outsiders import Outsider
-from omc_runbook.checks.secret_access import PrincipalAccess, conditions_of, statements_of
+from omc_runbook.checks.secret_access import PrincipalAccess, conditions_of, deciding_step, statements_of
 from omc_runbook.checks.self_grants import administers_iam
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
@@ -440,7 +440,7 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(identity.name, (f"Whether it can let itself in: {conditions_of(snapshot, each.becomes)}",))
         elif each.unjudged_steps:
             whom = secret_access.roles_of(each.unjudged_steps)
-            doubts = conditions_of(snapshot, [each.unjudged_steps[0].verdict])
+            doubts = conditions_of(snapshot, [deciding_step(each.unjudged_steps).verdict])
             if _is_for_administrators(each.unjudged_steps) and severity != "error":
                 # If it may, that is a remark.
                 open_ways.append(f"Whether {identity.name} may assume {whom} is unknown. {doubts}")
@@ -577,7 +577,7 @@ def _open_way(snapshot: Snapshot, access: PrincipalAccess) -> str:
     elif access.becomes:
         verdicts, what = [*access.becomes], "can let itself in"
     elif access.unjudged_steps:
-        verdicts = [access.unjudged_steps[0].verdict]
+        verdicts = [deciding_step(access.unjudged_steps).verdict]
         what = f"can let itself in by assuming {secret_access.roles_of(access.unjudged_steps)}"
     else:
         verdicts = [access.passes] if access.passes else [each.verdict for each in access.sessions]

@@ -41,7 +41,7 @@ class PrincipalAccess:
     itself in, where it may not read the secret. `chain` is how it may become a role that reads the secret, that role
     last; empty where it may not, or reads the secret itself. `steps` is how it may become an administrator, or a role
     that can let itself in, that role last; empty where it reads the secret or can let itself in without that.
-    `unjudged_chain` and `unjudged_steps` are the same where it cannot be told whether it may take the first of them.
+    `unjudged_chain` and `unjudged_steps` are the same where it cannot be told whether it may take one of them.
     `sessions` are those that it may begin in tasks that have the secret's values. `by_label` are the verdicts on
     reading versions by other labels than AWSCURRENT, where it may not read by that one.
     """
@@ -65,8 +65,8 @@ class PrincipalAccess:
 
     @property
     def way(self) -> AccessVerdict:
-        """The verdict by which it reads the secret: its own, or that on the first role that it assumes."""
-        return self._roles[0].verdict if self._roles else self.read
+        """The verdict by which it reads the secret: its own, or that on the role that it assumes (`deciding_step`)."""
+        return deciding_step(self._roles).verdict if self._roles else self.read
 
     @property
     def _roles(self) -> tuple[Assumption, ...]:
@@ -184,6 +184,11 @@ def statements_of(verdicts: Sequence[AccessVerdict]) -> str:
 def roles_of(chain: Sequence[Assumption]) -> str:
     """The names of the roles that somebody assumes one after the other."""
     return " and then ".join(step.role.name for step in chain)
+
+
+def deciding_step(chain: Sequence[Assumption]) -> Assumption:
+    """The step that decides whether a chain is open: the one that cannot be judged, else the first."""
+    return next((step for step in chain if step.verdict.is_unjudged), chain[0])
 
 
 def unless_forbidden(snapshot: Snapshot) -> str:
@@ -332,8 +337,8 @@ def _may_something(each: PrincipalAccess) -> bool:
 
 
 def _by_certainty(way: tuple[Assumption, ...]) -> tuple[tuple[Assumption, ...], tuple[Assumption, ...]]:
-    """A chain, and one whose first step cannot be judged: one of the two is empty."""
-    return ((), way) if way and way[0].verdict.is_unjudged else (way, ())
+    """A chain, and one with a step that cannot be judged: one of the two is empty."""
+    return ((), way) if any(step.verdict.is_unjudged for step in way) else (way, ())
 
 
 def _by_label(snapshot: Snapshot, found: Identities, judge: Judge, identity: Identity) -> dict[str, AccessVerdict]:

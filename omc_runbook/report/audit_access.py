@@ -8,7 +8,7 @@ from omc_runbook.checks import secret_access
 from omc_runbook.checks.audit_access import READ_ACTION
 from omc_runbook.checks.audit_accesses import history_of
 from omc_runbook.checks.outsiders import Outsider
-from omc_runbook.checks.secret_access import PrincipalAccess, actions_of, conditions_of, statements_of
+from omc_runbook.checks.secret_access import PrincipalAccess, actions_of, conditions_of, deciding_step, statements_of
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
@@ -94,7 +94,7 @@ def _everything(access: PrincipalAccess) -> tuple[str, str]:
 def _becoming(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
     """The row of a principal that can let itself in, or perhaps can."""
     steps = access.steps or (() if access.becomes else access.unjudged_steps)
-    verdicts = [steps[0].verdict] if steps else access.becomes
+    verdicts = [deciding_step(steps).verdict] if steps else access.becomes
     what = f"assuming {secret_access.roles_of(steps)}" if steps else actions_of(verdicts)
     decision = BY_ITSELF if access.lets_itself_in else UNKNOWN
     by = f"{what}: {statements_of(verdicts) or verdicts[0].action}"

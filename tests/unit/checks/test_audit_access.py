@@ -672,6 +672,23 @@ def test_who_perhaps_may_become_a_reader_is_not_clear(reader: PolicyDocument, id
     assert "bob" in {each.subject for each in found}
 
 
+def test_what_cannot_be_judged_is_named_of_who_certainly_becomes_the_role_before() -> None:
+    """A person is told of with the whole way; the doubt is that of the step which cannot be judged."""
+    for reader in (READS, policy("grants", allowing("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/reader"))):
+        unsure = of_some_units(reader)
+        hop = role("hop", policy("on", allowing("sts:AssumeRole", unsure.arn)), trusts=ANYBODY_HERE)
+        carol = user("carol", policy("hops", allowing("sts:AssumeRole", hop.arn)))
+        snapshot = in_production(audited(None, unsure, hop, carol, organization=OURS))
+        answers = [answer for check in CHECKS.values() for answer in run_check(check, snapshot)]
+        [of_carol] = [answer for answer in answers if answer.subject == "carol"]
+        assert of_carol.status == "unknown"
+        assert of_carol.check == ("human-may-read" if reader is READS else "can-become-reader")
+        assert "by assuming hop and then reader" in of_carol.evidence[0]
+        assert "Depends on aws:PrincipalOrgPaths." in of_carol.evidence[0]
+        table = "\n".join(" ".join(row) for row in tables.readers(snapshot).rows)
+        assert "assuming hop and then reader: on statement 1 Depends on aws:PrincipalOrgPaths." in table
+
+
 def test_outsiders_behind_a_role_that_perhaps_reads_are_named_as_unknown() -> None:
     """Who may become a role that perhaps may assume a reader is no finding, and not clear; nor is it counted."""
     reader = of_some_units(READS)

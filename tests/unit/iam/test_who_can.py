@@ -229,6 +229,25 @@ def test_chains_go_as_far_as_they_are_certain() -> None:
     assert ways == {name: ["reader"] for name in ("near", "far", "unsure", "barred")}
 
 
+def test_who_certainly_becomes_somebody_in_doubt_is_in_doubt() -> None:
+    """Where one step cannot be judged, whoever certainly gets to it is named with it, unless another way is open."""
+    target = role("reader", trusts={"AWS": ROOT})
+    unknown = {"Condition": {"StringLike": {"aws:PrincipalOrgPaths": "o-a/*"}}}
+    doubtful = role("doubtful", policy({"Action": "sts:AssumeRole", **unknown}), trusts={"AWS": ROOT})
+    behind = role("behind", assuming("doubtful"), trusts={"AWS": ROOT})
+    far = role("far", assuming("behind"))
+    twice = role("twice", policy({"Action": "sts:AssumeRole", "Resource": behind.arn, **unknown}))
+    near = role("near", assuming("reader", "doubtful"))
+    found = chains(JUDGE, [target, doubtful, behind, far, twice, near], [target])
+    ways = {arn.rpartition("/")[2]: [step.role.name for step in chain] for arn, chain in found.items()}
+    assert ways == {
+        "doubtful": ["reader"],
+        "behind": ["doubtful", "reader"],
+        "far": ["behind", "doubtful", "reader"],
+        "near": ["reader"],
+    }
+
+
 def test_what_takes_several_calls_is_as_good_as_the_worst() -> None:
     """Denied before unknown before allowed, with the statements and doubts of all that count."""
     verdicts = {
