@@ -389,9 +389,9 @@ def chains(
 ) -> dict[str, tuple[Assumption, ...]]:
     """Who may assume one of some roles, over other roles too: the shortest chain of each, by ARN, the target last.
 
-    A chain goes on only where each step but the first is certain. One with a step that cannot be judged, where the
-    others are certain, is given only of who has no other. Administrators and service-linked roles, of whom that is
-    known without it, begin none, and the targets themselves neither.
+    A chain goes on only where each step but the first is certain, as far as the account's policies go. One with a step
+    that cannot be judged, where the others are certain, is given only of who has no other. Administrators and
+    service-linked roles, of whom that is known without it, begin none, and the targets themselves neither.
     """
     found, unjudged = dict[str, tuple[Assumption, ...]](), dict[str, tuple[Assumption, ...]]()
     reached = {target.arn for target in targets}
@@ -409,7 +409,7 @@ def chains(
                 if not step.verdict.is_possible or step.identity.arn in found:
                     continue
                 found[step.identity.arn] = (step, *chain)
-                if step.verdict.decision == "allowed":
+                if step.verdict.is_allowed_here:
                     following.append((step.identity, (step, *chain)))
         frontier = following
     frontier = [(way[0].identity, way) for arn, way in unjudged.items() if arn not in found]
@@ -417,7 +417,7 @@ def chains(
         following = []
         for role, chain in frontier:
             for step in assumptions(judge, others, role, speakers):
-                if step.verdict.decision == "allowed" and step.identity.arn not in {**found, **unjudged}:
+                if step.verdict.is_allowed_here and step.identity.arn not in {**found, **unjudged}:
                     unjudged[step.identity.arn] = (step, *chain)
                     following.append((step.identity, (step, *chain)))
         frontier = following

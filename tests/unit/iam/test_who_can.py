@@ -229,6 +229,15 @@ def test_chains_go_as_far_as_they_are_certain() -> None:
     assert ways == {name: ["reader"] for name in ("near", "far", "unsure", "barred")}
 
 
+def test_chains_go_on_where_the_organization_alone_was_not_read() -> None:
+    """What its policies may still forbid cuts no chain: else two roles would hide who reads."""
+    target = role("reader", trusts={"AWS": ROOT})
+    near = role("near", assuming("reader"), trusts={"AWS": ROOT})
+    far = role("far", assuming("near"))
+    [step, _] = chains(Judge(levels=None), [target, near, far], [target])[far.arn]
+    assert step.role is near and step.verdict.is_conditional and step.verdict.doubts == (ORGANIZATION,)
+
+
 def test_who_certainly_becomes_somebody_in_doubt_is_in_doubt() -> None:
     """Where one step cannot be judged, whoever certainly gets to it is named with it, unless another way is open."""
     target = role("reader", trusts={"AWS": ROOT})
