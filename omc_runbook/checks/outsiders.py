@@ -195,7 +195,12 @@ def _split(policy: PolicyDocument, action: str) -> Iterator[PolicyDocument]:
 
 def _anybody(texts: Sequence[str], own: str) -> Iterator[tuple[str, str, str, Context]]:
     """Who may be meant by Principal *: a stranger, and the accounts, roles and organizations that conditions name."""
-    strangers = [(arn, _as_principal(arn)) for arn in _strangers(texts, own)]
+    groups = [_principals_of(_STRANGER), *_by_patterns(texts, own)]
+    strangers = [(arn, _as_principal(arn)) for group in groups for arn in group]
+    if len(groups) > 2:
+        # A principal may match several patterns at once.
+        one_each = {account_of(group[0]): group[0] for group in groups}
+        strangers += [(arn, _as_account(account)) for account, arn in one_each.items()]
     for arn, context in strangers:
         yield "*", arn, _STRANGER, context
         # Many an account is in no organization: StringEqualsIfExists and ForAllValues let it in.
@@ -217,17 +222,16 @@ def _anybody(texts: Sequence[str], own: str) -> Iterator[tuple[str, str, str, Co
                     yield principal, arn, account, _of_some_organization(context)
 
 
-def _strangers(texts: Sequence[str], own: str) -> Iterator[str]:
-    """The ARNs of principals of strangers, and of those whom patterns let in from accounts that nobody names."""
-    yield from _principals_of(_STRANGER)
+def _by_patterns(texts: Sequence[str], own: str) -> Iterator[tuple[str, ...]]:
+    """The ARNs of principals whom each pattern lets in from accounts that nobody names."""
     for text in texts:
         account = account_of(text)
         if _ACCOUNT_PATTERN.fullmatch(text) and (some := _other_account(text, own)):
-            yield from _principals_of(some)
+            yield _principals_of(some)
         elif _ACCOUNT_PATTERN.fullmatch(account) and (some := _other_account(account, own)):
-            yield _example(text, some)
+            yield (_example(text, some),)
         elif not account and "*" in text:
-            yield _example(text, _STRANGER)
+            yield (_example(text, _STRANGER),)
 
 
 def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context]:

@@ -865,6 +865,27 @@ def test_a_principal_that_may_match_two_patterns_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
+    "condition",
+    [
+        {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/ci-*"}, "StringLike": {"aws:PrincipalArn": "*-prod"}},
+        {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/ci-*"}, "StringLike": {"aws:PrincipalAccount": "21*"}},
+    ],
+    ids=["two of an ARN", "an account's and an ARN's"],
+)
+def test_whether_everybody_may_match_two_patterns_is_unknown(condition: dict[str, Any]) -> None:
+    """Of the example of each pattern alone, that is not known; a pattern of the own account lets nobody else in."""
+    [finding] = found_in(audited(own_policy(healthy(), "*", Condition=condition)))["readable-by-all"]
+    assert finding.severity == "warning" and "unknown" in audit_answers.who_can_read(
+        audited(own_policy(healthy(), "*", Condition=condition))
+    )
+    ours = {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}
+    assert not found_in(audited(own_policy(healthy(), "*", Condition=condition | ours)))
+    either = {"ArnLike": {"aws:PrincipalArn": ["arn:aws:iam::*:role/ci-*", "arn:aws:iam::*:role/*-prod"]}}
+    [finding] = found_in(audited(own_policy(healthy(), "*", Condition=either)))["readable-by-all"]
+    assert finding.severity == "error"
+
+
+@pytest.mark.parametrize(
     ("principal", "more", "subject"),
     [
         ({"AWS": STRANGER}, {}, STRANGER),
