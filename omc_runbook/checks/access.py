@@ -156,13 +156,18 @@ def _of_trust(name: str, trust: PolicyDocument, verdict: Verdict, context: Keys)
 def _let_ecs_assume(
     name: str, trust: PolicyDocument, verdict: Verdict, conditions: Sequence[RefusingCondition], context: Keys
 ) -> Remedy:
+    sources = (key for key in context if key.startswith("aws:Source") and context[key])
+    values = " and ".join(f"{key} {context[key]}" for key in sources)
+    labels = " and ".join(condition.statement for condition in conditions)
+    wrong = f"the Condition of {labels}: ECS calls with {values}"
     if conditions and verdict.decision == "implicit-deny":
-        sources = (key for key in context if key.startswith("aws:Source") and context[key])
-        values = " and ".join(f"{key} {context[key]}" for key in sources)
-        labels = " and ".join(condition.statement for condition in conditions)
-        return Remedy(f"Correct the Condition of {labels}: ECS calls with {values}.")
+        return Remedy(f"Correct {wrong}.")
     if verdict.decision == "explicit-deny":
-        return Remedy(f"Stop {' and '.join(verdict.statements)} from denying {ECS_TASKS}.")
+        others = trust.with_statements(each for label, each in trust.statements if label not in verdict.statements)
+        way = f"Stop {' and '.join(verdict.statements)} from denying {ECS_TASKS}"
+        if trusts(others, ECS_TASKS, context).decision == "implicit-deny":
+            way += f", and correct {wrong}" if conditions else ", and add one that allows it sts:AssumeRole: none does"
+        return Remedy(f"{way}.")
     document = extend(trust, Effect="Allow", Principal={"Service": ECS_TASKS}, Action="sts:AssumeRole")
     return remedies.trust(name, document)
 

@@ -36,6 +36,7 @@ from support.snapshots import (
     REGION,
     ROLE,
     ROLE_NAME,
+    TRUST,
     by_policies,
     deployment,
     event,
@@ -492,6 +493,27 @@ def test_the_command_for_a_trust_policy_lets_ecs_assume_the_role() -> None:
     denying = role(trusting({"Version": "2012-10-17", "Statement": [everybody, everybody]}))
     [found] = run_check(CHECKS["role-untrusted"], denying(healthy()))
     assert is_sentence(found.remedy.command) and "statement 2 from denying" in found.remedy.command
+
+
+@pytest.mark.parametrize(
+    ("allowing", "end"),
+    [
+        ([], "ecs-tasks.amazonaws.com, and add one that allows it sts:AssumeRole: none does."),
+        (TRUST["Statement"], "ecs-tasks.amazonaws.com."),
+        (
+            [{**TRUST["Statement"][0], "Condition": {"StringEquals": {"aws:SourceAccount": "210987654321"}}}],
+            f"and correct the Condition of trust policy statement 2: ECS calls with aws:SourceAccount {ACCOUNT}",
+        ),
+    ],
+    ids=["no other statement", "one that allows it", "one with a Condition"],
+)
+def test_a_denial_in_a_trust_policy_is_told_with_what_else_is_missing(allowing: list[Any], end: str) -> None:
+    """Without the Deny, ECS may still not assume the role: one remedy says all."""
+    denial = {"Effect": "Deny", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    snapshot = role(trusting({"Version": "2012-10-17", "Statement": [denial, *allowing]}))(healthy())
+    [found] = run_check(CHECKS["role-untrusted"], snapshot)
+    way = found.remedy.command.partition(" && ")[0]
+    assert way.startswith("Stop trust policy statement 1 from denying ecs-tasks.amazonaws.com") and end in way
 
 
 def test_a_role_that_could_not_be_read_is_unknown() -> None:
