@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.deploy.rollout import expected, not_deployed
 from omc_runbook.checks import remedies
@@ -79,12 +80,13 @@ def ways_to_deploy(snapshot: Snapshot, written: Collection[str]) -> Iterator[str
 
 
 def blockers(
-    snapshot: Snapshot, consumers: Sequence[Service], removed: Collection[str], after: Document
+    snapshot: Snapshot, consumers: Sequence[Service], removed: Collection[str], after: Document, version: str
 ) -> Iterator[str]:
-    """Why new tasks would fail for certain, with this document too."""
+    """Why new tasks would fail for certain, with this document too, once a version becomes current."""
     yield from readiness.blockers(snapshot, consumers)
     yield from _losses(snapshot, removed)
     yield from _lacks(snapshot, consumers, after)
+    yield from _unreadable(snapshot, consumers, version)
 
 
 def _lacks(snapshot: Snapshot, consumers: Sequence[Service], after: Document) -> Iterator[str]:
@@ -101,6 +103,35 @@ def _lacks(snapshot: Snapshot, consumers: Sequence[Service], after: Document) ->
         yield (
             f"New tasks of {services} do not start without {', '.join(keys)}, which they reference and the secret"
             f" lacks: {values} with the same change, or first, by update."
+        )
+
+
+def _unreadable(snapshot: Snapshot, consumers: Sequence[Service], current: str) -> Iterator[str]:
+    """Why new tasks would not start once a version is current: for references to what Secrets Manager does not have."""
+    if snapshot.secret is None or "versions" in snapshot.gaps:
+        return
+    known = {current, *(each.id for each in snapshot.versions)}
+    labelled = {label: version for version, labels in snapshot.secret.stages.items() for label in labels}
+    labelled |= {CURRENT: current, PREVIOUS: snapshot.current_id}
+    services: dict[str, set[str]] = {}
+    for demand in secret_demands(snapshot):
+        ref = demand.reference
+        if not demand.in_force or ref.problem or demand.service not in consumers or expected(demand.service).is_over:
+            continue
+        by_label = labelled.get(ref.stage, "")
+        if ref.version_id not in ("", *known):
+            what = f"version {ref.version_id}, which does not exist"
+        elif ref.stage and not by_label:
+            what = f"the staging label {ref.stage}, which no version has"
+        elif ref.stage and ref.version_id not in ("", by_label):
+            what = f"version {ref.version_id} with the staging label {ref.stage}, which it does not have then"
+        else:
+            continue
+        services.setdefault(f"{demand.variable} refers to {what}", set()).add(demand.service.name)
+    for fault, names in services.items():
+        yield (
+            f"New tasks of {', '.join(sorted(names))} would not start: {fault}. Correct the reference first"
+            " (troubleshoot)."
         )
 
 

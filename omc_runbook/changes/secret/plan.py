@@ -356,7 +356,7 @@ def make_plan(
     underway = frozenset(
         service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service)
     )
-    blockers = tuple(delivery.blockers(snapshot, consumers, removed, parse(text))) if is_change else ()
+    blockers = tuple(delivery.blockers(snapshot, consumers, removed, parse(text), token)) if is_change else ()
     refusals = (f"{REFUSED} {blocker}" for blocker in blockers)
     return SecretPlan(
         secret_arn=secret.arn,

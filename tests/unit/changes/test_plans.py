@@ -19,6 +19,7 @@ import pytest
 from support.files import write_files
 from support.snapshots import (
     ARN,
+    CURRENT,
     DEPLOYED,
     NAMES,
     NOW,
@@ -625,6 +626,31 @@ def test_keys_that_the_same_services_would_lack_are_one_reason() -> None:
     lacking = without_key(without_key(healthy(), "SENTRY_DSN"), "SMTP_HOST")
     (blocker,) = planned(lacking, SMTP_PASSWORD=password()).blockers
     assert "SMTP_HOST" in blocker and "SENTRY_DSN" in blocker and ": give them values with" in blocker
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        (f"::{'a1' * 16}", f"version {'a1' * 16}, which does not exist"),
+        (":release:", "the staging label release, which no version has"),
+        (f":AWSCURRENT:{CURRENT}", f"version {CURRENT} with the staging label AWSCURRENT, which it does not have then"),
+        (f"::{CURRENT}", ""),
+        (f"::{PREVIOUS}", ""),
+        (":AWSPREVIOUS:", ""),
+        (f":AWSPREVIOUS:{CURRENT}", ""),
+        (":AWSCURRENT:", ""),
+    ],
+)
+def test_a_reference_to_a_version_that_new_tasks_cannot_read_refuses_a_change(fields: str, fault: str) -> None:
+    """Whichever key it changes: the redeployment would fail for certain. A service without tasks is none."""
+    snapshot = with_reference(healthy(), "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY{fields}")
+    blockers = planned(snapshot, SMTP_PASSWORD=password()).blockers
+    said = f"New tasks of worker would not start: SECRET_KEY refers to {fault}. Correct the reference first"
+    assert blockers == ((f"{said} (troubleshoot).",) if fault else ())
+    assert not planned(with_service(snapshot, "worker", desired=0), SMTP_PASSWORD=password()).blockers
+    gap = ReadFailure("the versions", "secretsmanager:ListSecretVersionIds", "AccessDeniedException", "denied")
+    unread = replace(snapshot, gaps={"versions": (gap,)})
+    assert not planned(unread, SMTP_PASSWORD=password()).blockers
 
 
 def test_a_version_is_named_with_as_much_of_its_id_as_restore_needs() -> None:
