@@ -249,7 +249,7 @@ def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: 
     except OSError as error:
         failure = f"This run is not remembered: {(error.strerror or str(error)).rstrip('.')}."
     if failure:
-        notifications += (Notification(address, "unknown", failure),)
+        notifications += (Notification(address, "unknown", failure, is_memory=True),)
     return replace(outcome, notifications=(*outcome.notifications, *notifications))
 
 

@@ -189,11 +189,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class Notification:
-    """A notification of a run: to whom, about what, and why it was not delivered ("" where it was)."""
+    """A notification of a run: to whom, about what, and why it was not delivered ("" where it was).
+
+    `is_memory` says that it is no message: the receiver is the place of the records, and the failure concerns what the
+    next run compares itself with there.
+    """
 
     receiver: str
     topic: Topic
     failure: str = ""
+    is_memory: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """That it was not delivered, and why."""
+        return f"{'' if self.is_memory else 'Not delivered to '}{self.receiver}: {self.failure}"
 
 
 @dataclass(frozen=True, kw_only=True)

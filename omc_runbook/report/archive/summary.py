@@ -120,7 +120,7 @@ def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, .
 def undelivered_notifications(outcome: Outcome) -> Iterator[Line]:
     """A line for each receiver without its notification, with the reason; one line where both topics have the same."""
     failures = [each for each in outcome.notifications if each.failure]
-    for text in dict.fromkeys(f"Not delivered to {each.receiver}: {each.failure}" for each in failures):
+    for text in dict.fromkeys(each.sentence for each in failures):
         yield Line(text, "warning", "warning")
 
 

@@ -343,8 +343,11 @@ def test_what_a_receiver_missed_is_sent_after_a_run_that_did_not_look_at_it(
 def test_a_folder_that_cannot_remember_is_reported(tmp_path: Path) -> None:
     """The run has its other notifications, and goes on."""
     (tmp_path / "records").touch()
-    (failed,) = notify.report(FOUND, tmp_path / "records", Notify()).notifications
+    reported = notify.report(FOUND, tmp_path / "records", Notify())
+    (failed,) = reported.notifications
     assert (failed.receiver, failed.failure) == (str(tmp_path / "records"), "This run is not remembered: File exists.")
+    [line] = summary.undelivered_notifications(reported)
+    assert line.text == f"{tmp_path / 'records'}: This run is not remembered: File exists."
 
 
 def test_a_pipe_in_the_place_of_what_is_remembered_holds_up_no_run(
