@@ -82,8 +82,21 @@ def folders(folder: Path) -> tuple[Path, ...]:
 
 def _closed(folder: Path) -> tuple[Path, ...]:
     """The folders in a folder of records into which this user may not look, but for those that no run makes there."""
-    below = (each for each in folder.glob("*/") if not (each.name.startswith(".") or each.name in _NEVER_OURS))
-    return tuple(sorted(each for each in below if not os.access(each, os.R_OK | os.X_OK)))
+    closed = [each for each in folder.glob("*/") if not os.access(each, os.R_OK | os.X_OK)]
+    # Whether what a link leads to is a folder can be hidden, too.
+    closed += [each for each in folder.glob("*") if each.is_symlink() and _is_hidden(each)]
+    return tuple(sorted(each for each in closed if not (each.name.startswith(".") or each.name in _NEVER_OURS)))
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether this user may not see what a link leads to."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def note_closed(folder: Path) -> str:

@@ -6,6 +6,7 @@ import os
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.outcomes import NOW, an_outcome
@@ -159,6 +160,25 @@ def test_a_folder_that_is_closed_to_this_user_is_told(
     code, out, _ = ended_with(capsys, "records", "--check")
     assert code == 2 and out.endswith("unreadable  production/\n2 intact, 1 unreadable.\n")
     assert f"{note}\nTo be removed: 1." in ended_with(capsys, "records", "--prune")[1]
+
+
+def test_a_link_into_a_closed_folder_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nobody can tell what it leads to; one that leads nowhere is no folder."""
+    (folder / "production").symlink_to(folder.parent / "closed" / "production")
+    (folder / "gone").symlink_to(folder.parent / "gone")
+    read = os.stat
+
+    def stat(path: str | Path, *arguments: Any, **options: Any) -> os.stat_result:
+        if options.get("follow_symlinks", True) and Path(path).name == "production":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    code, _, error = ended_with(capsys, "records")
+    assert (code, error) == (0, "Folder production cannot be read by this user: its records are not known.\n")
+    assert ended_with(capsys, "records", "--check")[0] == 2
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "[" * 200_000, '{"environment": [], "findings": [], "changes": []}'])
