@@ -35,6 +35,14 @@ def withdraw_read(snapshot: Snapshot, access: PrincipalAccess) -> Remedy:
     )
 
 
+def withdraw_labels(snapshot: Snapshot, access: PrincipalAccess) -> Remedy:
+    """Take from a principal that it may read versions of other labels than AWSCURRENT, or become the role that may."""
+    if access.label_chain:
+        return withdraw_step(snapshot, access.label_chain[0])
+    labels = [label for stage in access.labels for label in access.by_label[stage].statements]
+    return withdraw(access.identity, labels, (GET_SECRET_VALUE,))
+
+
 def withdraw_step(snapshot: Snapshot, step: Assumption) -> Remedy:
     """Take from a principal that it may assume a role, in its own policies and in the role's trust policy."""
     role, labels = step.role, step.verdict.statements

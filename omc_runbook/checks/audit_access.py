@@ -160,15 +160,16 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             verdicts = [each.by_label[label] for label in each.labels]
             facts = (
                 f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read {' and '.join(each.labels)},"
-                f" by {statements_of(verdicts)}.",
+                f" by {each.labels_by}.",
                 "It may not read AWSCURRENT. A version with another label may have values that are still valid.",
                 *_sentences(snapshot, verdicts),
             )
-            remedy = access_remedies.withdraw(each.identity, _labels(verdicts), (GET_SECRET_VALUE,))
+            remedy = access_remedies.withdraw_labels(snapshot, each)
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
         elif each.by_label and is_production and secret_access.is_human(each.identity) and not each.read.is_unjudged:
             doubts = conditions_of(snapshot, [*each.by_label.values()])
-            yield Uncertain(each.identity.name, (f"Whether it may read {' and '.join(each.by_label)}: {doubts}",))
+            by = f" by assuming {secret_access.roles_of(each.label_chain)}" if each.label_chain else ""
+            yield Uncertain(each.identity.name, (f"Whether it may read {' and '.join(each.by_label)}{by}: {doubts}",))
     for each in access.unjudged:
         if is_production and secret_access.is_human(each.identity):
             yield Uncertain(each.identity.name, _doubts(snapshot, each))

@@ -43,7 +43,8 @@ class PrincipalAccess:
     that can let itself in, that role last; empty where it reads the secret or can let itself in without that.
     `unjudged_chain` and `unjudged_steps` are the same where it cannot be told whether it may take one of them.
     `sessions` are those that it may begin in tasks that have the secret's values. `by_label` are the verdicts on
-    reading versions by other labels than AWSCURRENT, where it may not read by that one.
+    reading versions by other labels than AWSCURRENT, where it may not read by that one; `label_chain` is how it becomes
+    the role that may, that role last, where it may not itself.
     """
 
     identity: Identity
@@ -57,6 +58,7 @@ class PrincipalAccess:
     unjudged_steps: tuple[Assumption, ...] = ()
     sessions: tuple[TaskSession, ...] = ()
     by_label: Mapping[str, AccessVerdict] = field(default_factory=dict)
+    label_chain: tuple[Assumption, ...] = ()
 
     @property
     def reads_somehow(self) -> bool:
@@ -98,8 +100,7 @@ class PrincipalAccess:
             begins = actions_of([each.verdict for each in self.possible_sessions[:1]])
             return f"may call {begins}, and so read the values inside a task"
         if not possible and self.labels:
-            verdicts = [self.by_label[label] for label in self.labels]
-            return f"may read {' and '.join(self.labels)} by {statements_of(verdicts)}"
+            return f"may read {' and '.join(self.labels)} by {self.labels_by}"
         return f"may {f'call {actions_of(possible)}' if possible else 'do everything'}, and so let itself in"
 
     @property
@@ -133,6 +134,12 @@ class PrincipalAccess:
     def labels(self) -> tuple[str, ...]:
         """The labels other than AWSCURRENT by which alone it may read, at least in some way."""
         return tuple(label for label, verdict in self.by_label.items() if verdict.is_possible)
+
+    @property
+    def labels_by(self) -> str:
+        """By which statements it may read them, and over which roles."""
+        by = statements_of([self.by_label[label] for label in self.labels])
+        return f"assuming {roles_of(self.label_chain)}: {by}" if self.label_chain else by
 
     @property
     def possible_sessions(self) -> tuple[TaskSession, ...]:
@@ -301,6 +308,7 @@ def of(snapshot: Snapshot) -> SecretAccess:
             by_label = _by_label(snapshot, found, judge, identity)
             access = replace(access, becomes=tuple(grants.of(identity)), by_label=by_label)
         principals.append(access)
+    principals = list(_with_label_chains(judge, found.identities, principals))
     principals = [each for each in _with_steps(judge, found.identities, principals) if _may_something(each)]
     # Who lets itself in, or gets the values by a task, is a finding of its own.
     becoming = [each.identity for each in principals if each.chain or each.labels]
@@ -349,6 +357,22 @@ def _by_label(snapshot: Snapshot, found: Identities, judge: Judge, identity: Ide
         for stage in secret_calls.other_stages(snapshot.secret)
     }
     return {stage: verdict for stage, verdict in verdicts.items() if verdict.decision != "denied"}
+
+
+def _with_label_chains(
+    judge: Judge, identities: Sequence[Identity], principals: Sequence[PrincipalAccess]
+) -> Iterator[PrincipalAccess]:
+    """These principals, with how they may become a role that reads versions of other labels than AWSCURRENT alone."""
+    targets = {each.identity.arn: each for each in principals if each.identity.kind == "role" and each.labels}
+    ways = chains(judge, identities, [each.identity for each in targets.values()]) if targets else {}
+    for each in principals:
+        way = () if each.reads_somehow or each.by_label else ways.get(each.identity.arn, ())
+        if way:
+            reader, steps = targets[way[-1].role.arn], [step.verdict for step in way]
+            verdicts = {label: reader.by_label[label] for label in reader.labels}
+            by_label = {label: combine(last.action, [*steps, last]) for label, last in verdicts.items()}
+            each = replace(each, by_label=by_label, label_chain=way)
+        yield each
 
 
 def _with_steps(

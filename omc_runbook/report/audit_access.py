@@ -104,7 +104,7 @@ def _becoming(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
 def _by_label(snapshot: Snapshot, access: PrincipalAccess) -> list[str]:
     """The row of a principal that may read versions of other labels than AWSCURRENT alone."""
     verdicts = [access.by_label[label] for label in access.labels]
-    return _row(access, _only(access), statements_of(verdicts), conditions_of(snapshot, verdicts))
+    return _row(access, _only(access), access.labels_by, conditions_of(snapshot, verdicts))
 
 
 def _only(access: PrincipalAccess) -> str:

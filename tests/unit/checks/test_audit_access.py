@@ -82,6 +82,7 @@ SESSION = f"arn:aws:sts::{OTHER}:assumed-role/ci/build"
 BY_ACCOUNT = {"aws:PrincipalAccount": OTHER}
 OF_NO_OTHERS = {"StringNotEquals": {"aws:PrincipalOrgID": OURS}}
 UNJUDGED = {"StringEquals": {"aws:PrincipalOrgPaths": f"{OURS}/r-ab12/"}}
+OF_FORMER = {"StringEquals": {"secretsmanager:VersionStage": "AWSPREVIOUS"}}
 ANYBODY_HERE = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 
 
@@ -642,6 +643,34 @@ def test_a_person_who_may_assume_a_reader_reads() -> None:
     found = found_in(in_production(snapshot))["human-may-read"]
     assert [each.subject for each in found] == ["alice"]
     assert "assuming between and then reports: assumes statement 1" in found[0].evidence[0]
+
+
+FORMER = policy("former", allowing(GET_SECRET_VALUE, Condition=OF_FORMER))
+
+
+@pytest.mark.parametrize("levels", [(), None], ids=["all read", "without the organization"])
+def test_a_person_who_may_assume_a_reader_of_former_values_reads_them(levels: Any) -> None:
+    """As one who may read AWSPREVIOUS alone: by the whole way, and with the step that is to be taken away."""
+    reader = role("archive", FORMER, trusts=ANYBODY_HERE)
+    between = role("between", policy("hop", allowing("sts:AssumeRole", reader.arn)), trusts={"AWS": STRANGER})
+    hops = policy("hops", allowing("sts:AssumeRole", reader.arn))
+    snapshot = in_production(audited(None, reader, between, user("alice", hops), user("bob"), levels=levels))
+    found = found_in(snapshot)
+    [finding] = found["human-may-read"]
+    assert finding.subject == "alice" and finding.remedy.command.startswith("aws iam delete-user-policy")
+    assert "may read AWSPREVIOUS, by assuming archive: hops statement 1, former statement 1." in finding.evidence[0]
+    assert [each.subject for each in found["other-account-reads"]] == [STRANGER]
+    rows = {row[0]: row for row in tables.readers(snapshot).rows}
+    assert rows["alice"][2:4] == ["only AWSPREVIOUS", "assuming archive: hops statement 1, former statement 1"]
+
+
+def test_whether_a_person_may_assume_a_reader_of_former_values_can_be_unknown() -> None:
+    """The way is named with the doubt."""
+    unsure = replace(of_some_units(FORMER), arn=f"arn:aws:iam::{ACCOUNT}:role/archive")
+    alice = user("alice", policy("hops", allowing("sts:AssumeRole", unsure.arn)))
+    fact = unknown_in(in_production(audited(None, unsure, alice, organization=OURS)))["human-may-read"]
+    assert fact == "Whether it may read AWSPREVIOUS by assuming archive: " + fact.partition(": ")[2]
+    assert "Depends on aws:PrincipalOrgPaths." in fact
 
 
 def of_some_units(reader: PolicyDocument) -> Identity:
