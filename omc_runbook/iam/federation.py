@@ -25,6 +25,11 @@ _OWN_POOLS = "cognito-identity.amazonaws.com"
 _NO_SUBJECT = frozenset({"aud", "amr", "iss", "oaud"})
 """Claims that say nothing of who has the token."""
 _POSITIVE = frozenset({"stringequals", "stringlike", "stringequalsignorecase"})
+_NEGATED = {
+    "StringNotEquals": "StringEquals",
+    "StringNotLike": "StringLike",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+}
 _SUBJECTS = {"token.actions.githubusercontent.com": "repo:<OWNER>/<REPOSITORY>:*"}
 SUBJECT = "<SUBJECT>"
 """What stands for a subject that somebody has to fill in: no token has it."""
@@ -63,7 +68,8 @@ class OpenFederation:
 def open_federations(trust: PolicyDocument, controls: Sequence[PolicyDocument]) -> Iterator[OpenFederation]:
     """The statements that let in whomever a provider knows: no Condition of theirs names a subject.
 
-    Where one of the `controls`, resource control policies, denies by the subject, that limits every role.
+    A Deny of the same policy to all other subjects limits them, too. Where one of the `controls`, resource control
+    policies, denies by the subject, that limits every role.
     """
     for label, statement in trust.allow_statements:
         principal = statement.get("Principal")
@@ -71,7 +77,11 @@ def open_federations(trust: PolicyDocument, controls: Sequence[PolicyDocument]) 
             kind: Literal["oidc", "saml"] = "saml" if ":saml-provider/" in provider else "oidc"
             found = OpenFederation(provider=provider, statement=label, kind=kind)
             action = WITH_SAML if kind == "saml" else WITH_TOKEN
-            is_limited = _is_limited(found, statement.get("Condition")) or _is_controlled(found, action, controls)
+            is_limited = (
+                _is_limited(found, statement.get("Condition"))
+                or _denies_others(found, action, trust)
+                or _is_controlled(found, action, controls)
+            )
             if _names(statement.get("Action"), action) and not is_limited:
                 yield found
 
@@ -99,6 +109,22 @@ def _is_controlled(found: OpenFederation, action: str, controls: Sequence[Policy
         for policy in controls
         for _, statement in policy.statements_on(action)
     )
+
+
+def _denies_others(found: OpenFederation, action: str, trust: PolicyDocument) -> bool:
+    """Whether a Deny of a trust policy leaves the provider's users only some subjects; it may have no other test."""
+    for _, statement in trust.statements_on(action):
+        if not isinstance(statement, Mapping) or statement.get("Effect") != "Deny":
+            continue
+        principal, condition = statement.get("Principal"), statement.get("Condition")
+        names = texts(principal.get("Federated", [])) if isinstance(principal, Mapping) else None
+        if not (principal == "*" or found.provider in (names or ())) or not isinstance(condition, Mapping):
+            continue
+        positive = {_NEGATED.get(operator, ""): tests for operator, tests in condition.items()}
+        has_one_test = all(isinstance(tests, Mapping) and len(tests) == 1 for tests in positive.values())
+        if len(condition) == 1 and has_one_test and _is_limited(found, positive):
+            return True
+    return False
 
 
 def _names(actions: object, action: str) -> bool:

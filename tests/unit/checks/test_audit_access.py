@@ -1583,6 +1583,34 @@ def test_a_shared_issuer_has_subjects_of_anybody(issuer: str, begins: str) -> No
         assert [finding.severity for finding in found] == severities
 
 
+@pytest.mark.parametrize(
+    ("denial", "is_open"),
+    [
+        ({"StringNotLike": {f"{HOST}:sub": "repo:ohmycoins/*"}}, False),
+        ({"StringNotEquals": {f"{HOST}:sub": ["repo:ohmycoins/app:ref:refs/heads/main"]}}, False),
+        ({"StringNotLike": {f"{HOST}:sub": ["repo:ohmycoins/*", "repo:*"]}}, True),
+        ({"StringLike": {f"{HOST}:sub": "repo:ohmycoins/*"}}, True),
+        ({"StringNotLike": {f"{HOST}:aud": "sts.amazonaws.com"}}, True),
+        ({"StringNotLike": {f"{HOST}:sub": "repo:ohmycoins/*", f"{HOST}:actor": "bot"}}, True),
+        ({"StringNotLike": {f"{HOST}:sub": "repo:ohmycoins/*"}, "Bool": {"aws:SecureTransport": "false"}}, True),
+        ("no Condition", True),
+    ],
+)
+def test_a_trust_policy_that_denies_all_other_subjects_is_limited(denial: Any, is_open: bool) -> None:
+    """Only where nothing else is tested: a further test lets others in."""
+    pipeline = federated("ci", {"StringEquals": {f"{HOST}:aud": "sts.amazonaws.com"}})
+    assert pipeline.trust
+    [allowing_all] = pipeline.trust.document["Statement"]
+    refusing = {**allowing_all, "Effect": "Deny", "Condition": denial}
+    for denied in (refusing, {**refusing, "Principal": "*", "Action": "sts:*"}):
+        trust = pipeline.trust.with_statements([allowing_all, denied])
+        found = found_in(audited(None, replace(pipeline, trust=trust)))
+        assert ("federated-any-subject" in found) is is_open
+    elsewhere = {**refusing, "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/gitlab.com"}}
+    trust = pipeline.trust.with_statements([allowing_all, elsewhere])
+    assert "federated-any-subject" in found_in(audited(None, replace(pipeline, trust=trust)))
+
+
 def test_a_saml_provider_without_a_subject_is_a_remark_and_identity_center_is_not() -> None:
     """A company's sign-in decides who gets which role; nobody can change the roles of Identity Center."""
     people = federated("people", {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}}, "company", True)
