@@ -155,6 +155,15 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             remedy = access_remedies.withdraw_read(snapshot, each)
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
+    for moment, each in secret_access.beginning(snapshot):
+        if secret_access.is_human(each.identity) and not secret_access.is_of_tasks(snapshot, each.identity):
+            facts = (
+                f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it from"
+                f" {moment:%Y-%m-%d %H:%M} UTC on, by {each.read_by}.",
+                *_sentences(snapshot, [each.way]),
+            )
+            remedy = access_remedies.leave("that is meant", access_remedies.withdraw_read(snapshot, each))
+            yield Evidence(each.identity.name, facts, remedy, severity="info")
     for each in access.principals:
         if each.labels and secret_access.is_human(each.identity):
             verdicts = [each.by_label[label] for label in each.labels]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from omc_runbook.aws.kms import KmsKey
@@ -11,6 +12,7 @@ from omc_runbook.checks import outsiders
 from omc_runbook.checks.outsiders import Outsider
 from omc_runbook.checks.self_grants import SelfGrants
 from omc_runbook.checks.task_sessions import TaskSession, sessions_of, targets_of
+from omc_runbook.iam.conditions import begins_in
 from omc_runbook.iam.who_can import (
     ORGANIZATION,
     AccessVerdict,
@@ -328,6 +330,28 @@ def of(snapshot: Snapshot) -> SecretAccess:
             *_behind(snapshot, found, other_ways, "everybody"),
         ),
     )
+
+
+@once
+def beginning(snapshot: Snapshot) -> tuple[tuple[datetime, PrincipalAccess], ...]:
+    """Who of the account will read the secret once a date of a Condition has come, each with the first such date."""
+    identities = snapshot.audit.identities.identities if snapshot.audit.identities else ()
+    key = key_of(snapshot)
+    policies = [policy for each in identities for policy in (*each.policies, each.trust)]
+    moments = {
+        moment
+        for policy in filter(None, (*policies, *snapshot.resource_policies, key.policy if key else None))
+        for _, statement in policy.statements
+        if isinstance(statement, Mapping)
+        for moment in begins_in(statement.get("Condition"), str(statement.get("Effect")))
+        if moment >= snapshot.taken
+    }
+    found = {each.identity.arn: (snapshot.taken, each) for each in of(snapshot).readers}
+    known = {*found}
+    for moment in sorted(moments):
+        then = of(replace(snapshot, taken=moment + timedelta(seconds=1)))
+        found |= {each.identity.arn: (moment, each) for each in then.readers if each.identity.arn not in found}
+    return tuple(entry for arn, entry in found.items() if arn not in known)
 
 
 def _behind(snapshot: Snapshot, found: Identities, roles: Iterable[Identity], *kinds: str) -> Iterator[Outsider]:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_con
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -19,6 +20,7 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _LITERALS = ("*", "?", "$")
 # "aws:PrincipalTag/" of a tag's name, "kms:EncryptionContext:" of a member's.
 _KIND = re.compile(r"\A([^:]+:[^/:]+[/:]).+", re.DOTALL)
+_TIMES = ("aws:currenttime", "aws:epochtime")
 _SCALARS = (str, int, float)
 _SET_OPERATORS = ("", "ForAnyValue", "ForAllValues")
 
@@ -147,6 +149,17 @@ def keys_in(block: Any) -> Iterator[str]:
         for key, patterns in tests.items() if isinstance(tests, Mapping) else ():
             yield key
             yield from _variables_in(patterns)
+
+
+def begins_in(condition: Any, effect: str) -> Iterator[datetime]:
+    """The moments in a Condition from which on its statement allows a call, or no longer denies it."""
+    order = "LessThan" if effect == "Deny" else "GreaterThan"
+    for name, tests in condition.items() if isinstance(condition, Mapping) else ():
+        is_about_time = name.startswith((f"Date{order}", f"Numeric{order}")) and isinstance(tests, Mapping)
+        for key, values in tests.items() if is_about_time else ():
+            for text in texts(values) or () if key.lower() in _TIMES else ():
+                with suppress(InvalidOperation, ValueError, OverflowError, OSError):
+                    yield datetime.fromtimestamp(float(_date(text)), UTC)
 
 
 def _variables_in(patterns: Any) -> Iterator[str]:

@@ -645,6 +645,32 @@ def test_a_person_who_may_assume_a_reader_reads() -> None:
     assert "assuming between and then reports: assumes statement 1" in found[0].evidence[0]
 
 
+@pytest.mark.parametrize(
+    ("statement", "denial"),
+    [
+        ({"DateGreaterThan": {"aws:CurrentTime": "2026-03-02T08:00:00Z"}}, None),
+        ({"DateGreaterThanEquals": {"aws:EpochTime": "1772438400"}}, None),
+        (None, {"DateLessThan": {"aws:CurrentTime": "2026-03-02T08:00:00Z"}}),
+    ],
+    ids=["after a date", "in seconds", "no longer denied"],
+)
+def test_who_reads_from_a_date_on_is_a_remark_before(statement: Any, denial: Any) -> None:
+    """With the date; whom something else keeps out then, too, is not named, and nobody twice."""
+    condition = {"Condition": statement} if statement else {}
+    own = policy("temporary", allowing(GET_SECRET_VALUE, **condition))
+    until = [policy("until", {**allowing("*", "*", Condition=denial), "Effect": "Deny"})] if denial else []
+    kept_out = policy("no", {**allowing("*", "*"), "Effect": "Deny"})
+    people = (user("alice", own, *until), user("bob", own, *until, kept_out), user("carol", own, READS))
+    [now, later] = found_in(in_production(audited(None, *people)))["human-may-read"]
+    assert (now.subject, later.subject, later.severity) == ("carol", "alice", "info")
+    assert "may read it from 2026-03-02 08:00 UTC on, by temporary statement 1." in later.evidence[0]
+    assert later.remedy.command.startswith("Leave it if that is meant. If not: ")
+    past = policy("past", allowing(GET_SECRET_VALUE, Condition={"DateLessThan": {"aws:CurrentTime": "2026-02-01"}}))
+    odd = policy("odd", allowing(GET_SECRET_VALUE, Condition={"DateGreaterThan": {"aws:CurrentTime": "some day"}}))
+    [unclear] = found_in(audited(None, user("dave", past), user("erin", odd)))["human-may-read"]
+    assert unclear.subject == "erin" and " UTC on" not in unclear.evidence[0]
+
+
 FORMER = policy("former", allowing(GET_SECRET_VALUE, Condition=OF_FORMER))
 
 
