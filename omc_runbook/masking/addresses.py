@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key
@@ -98,6 +98,23 @@ def _login_in(text: str, name: str, key: Key | None) -> AddressLogin | None:
     return AddressLogin(
         match["scheme"].lower(), unquote(user), Masked(unquote(password), name), host_of(text, name, key)[1]
     )
+
+
+def scheme_and_user(text: str) -> tuple[str, str]:
+    """The scheme of an address in lower case and its user, where it has a login; ("", "") elsewhere."""
+    match = _ADDRESS.search(text)
+    user, at, _ = match["authority"].rpartition("@") if match else ("", "", "")
+    return (match["scheme"].lower(), unquote(user.partition(":")[0])) if match and at else ("", "")
+
+
+def with_password(text: str, former: str, password: str) -> str:
+    """An address whose password is `former` with another one, escaped; any other text as it is."""
+    match = _ADDRESS.search(text)
+    login, at, hosts = match["authority"].rpartition("@") if match else ("", "", "")
+    user, colon, own = login.partition(":")
+    if match is None or not own or unquote(own) != former:
+        return text
+    return f"{text[: match.start('authority')]}{user}{colon}{quote(password, safe='')}{at}{hosts}{match['rest']}"
 
 
 def _parameters(match: re.Match[str]) -> dict[str, str]:

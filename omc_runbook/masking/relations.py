@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, dropwhile, zip_longest
 from urllib.parse import unquote
 
 from omc_runbook.masking.addresses import is_address, is_store, login_of
@@ -54,6 +54,17 @@ class AddressMismatch:
 def is_database_address(name: str) -> bool:
     """Whether a variable's name is that of the one database's address."""
     return is_address(name, None) and _ADDRESS.sub("", name).upper() in _DATABASE
+
+
+def is_password_of(name: str, address: str, scheme: str) -> bool:
+    """Whether a variable has the password of an address, whose variable is given: by what both names begin with."""
+    if not (_PASSWORD.search(name) and is_store(scheme)):
+        return False
+    stems = (pattern.sub("", each).upper().split("_") for pattern, each in ((_PASSWORD, name), (_ADDRESS, address)))
+    # Settings may have a prefix for all of their variables.
+    pairs = [*dropwhile(lambda pair: pair[0] == pair[1], zip_longest(*stems, fillvalue=""))]
+    stem, own = ("_".join(words).strip("_") for words in zip(*pairs, strict=True)) if pairs else ("", "")
+    return stem == own or stem in _family(scheme, own)
 
 
 def find_exchanges(

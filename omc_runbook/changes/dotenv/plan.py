@@ -11,6 +11,7 @@ from hashlib import sha256
 from omc_runbook.changes import files
 from omc_runbook.changes.dotenv.values import (
     MissingVariable,
+    addresses_for,
     is_generated,
     is_set,
     read_source_values,
@@ -237,6 +238,9 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         # A prompt may have asked for a variable that has no line yet.
         text = _append(workstation, text, new_values)
         added_names |= new_values.keys() - names_before
+        entered_values = {name: e for name, e in new_values.items() if not e.origin.startswith(GENERATED)}
+        if values_from != KEEP:
+            new_values |= addresses_for(workstation, present, _literals(base), added_names, new_values)
         missing_names = {each.variable for each in missing}
         emptied = _placeholders_to_empty(workstation, text, new_values, missing_names, added_names)
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
@@ -262,7 +266,6 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     notes += tuple(_effects(workstation, text, [name for name in new_values if name not in added_names], emptied))
     notes += tuple(_first_notes(workstation, template.file.name, text, missing)) if before is None else ()
     notes += source_file.precautions(values_from)
-    entered_values = {name: entry for name, entry in new_values.items() if not entry.origin.startswith(GENERATED)}
     return DotenvPlan(
         workstation,
         before,

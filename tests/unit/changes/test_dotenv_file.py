@@ -1201,6 +1201,61 @@ def test_a_password_that_becomes_a_part_of_a_url_is_made_fit_for_it(platform: Pl
         plan_file(platform, source(tmp_path, REDIS_PASSWORD=f"{VALUE}/{OTHER}"))
 
 
+ADDRESSES = """\
+DATABASE_URL=postgresql+asyncpg://app:changethis@db:5432/app # the same as above
+DATABASE_URL_SYNC="postgresql://app:changethis@db/app"
+READONLY_DATABASE_URL=postgresql://reader:changethis@db/app
+CELERY_BROKER_URL=amqp://app:changethis@queue//
+"""
+
+
+def add_addresses(platform: Platform) -> None:
+    """Let the template have a database's password and login, and addresses with them."""
+    line = "POSTGRES_PASSWORD=changethis\n"
+    platform.edit(platform.template, "POSTGRES_PASSWORD=your-postgres-password\n", f"{line}{ADDRESSES}")
+    text = re.sub(r"(?m)^POSTGRES_USER=.*$", "POSTGRES_USER=app", platform.template.read_text())
+    platform.template.write_text(text)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_address_gets_the_password_that_the_database_gets(is_there: bool, platform: Platform) -> None:
+    """Else the application would log in with the template's; not another user's, nor another system's."""
+    add_addresses(platform)
+    platform.dotenv.unlink()
+    if is_there:
+        text = platform.template.read_text().replace(ADDRESSES, "")
+        platform.dotenv.write_text(text.replace("PASSWORD=changethis", f"PASSWORD={VALUE}"))
+    plan = plan_file(platform)
+    write_file(plan)
+    after = values(platform)
+    password = after["POSTGRES_PASSWORD"]
+    assert password and (password == VALUE) is is_there
+    assert after["DATABASE_URL"] == f"postgresql+asyncpg://app:{password}@db:5432/app"
+    assert after["DATABASE_URL_SYNC"] == f"postgresql://app:{password}@db/app"
+    assert after["READONLY_DATABASE_URL"] == "postgresql://reader:changethis@db/app"
+    assert after["CELERY_BROKER_URL"] == "amqp://app:changethis@queue//"
+    origins = {change.key: change.origin for change in plan.changed}
+    assert origins["DATABASE_URL"] == "the template, with POSTGRES_PASSWORD"
+    assert not plan.entered_values and plan_file(platform).is_empty
+    assert_absent([password], local_setup.plan(plan).to_text(), local_setup.diff(plan).to_text())
+
+
+def test_an_address_that_is_there_changes_with_the_password_alone(platform: Platform, tmp_path: Path) -> None:
+    """The template's password is replaced in both; one that somebody has set stays in both, and with "keep"."""
+    add_addresses(platform)
+    text = platform.template.read_text()
+    platform.dotenv.write_text(text)
+    assert b":changethis@db/app" in plan_file(platform, "keep").after
+    plan = plan_file(platform, source(tmp_path, POSTGRES_PASSWORD=f"{VALUE}+"))
+    write_file(plan)
+    assert values(platform)["DATABASE_URL_SYNC"] == f"postgresql://app:{VALUE}%2B@db/app"
+    assert (
+        KeyChange("DATABASE_URL", "changed", "as before, with POSTGRES_PASSWORD", "at the next start") in plan.changes
+    )
+    platform.dotenv.write_text(text.replace("changethis", OTHER))
+    assert plan_file(platform).after.decode().count(f":{OTHER}@") == 4
+
+
 @pytest.mark.parametrize("is_new", [False, True])
 def test_a_dotenv_is_put_back_where_a_person_stops_the_start(platform: Platform, is_new: bool) -> None:
     """The former file to the byte, or none; one that was edited meanwhile stays."""

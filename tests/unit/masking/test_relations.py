@@ -9,7 +9,13 @@ import pytest
 
 from omc_runbook.masking.addresses import problem_of
 from omc_runbook.masking.document import Document, parse
-from omc_runbook.masking.relations import AddressMismatch, find_exchanges, find_mismatches, is_database_address
+from omc_runbook.masking.relations import (
+    AddressMismatch,
+    find_exchanges,
+    find_mismatches,
+    is_database_address,
+    is_password_of,
+)
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import default_keys
 
@@ -323,3 +329,22 @@ def test_a_variable_in_an_address_is_no_password(variable: str) -> None:
     problem = problem_of(f"postgresql://app:{variable}@db/app", "DATABASE_URL", None)
     assert problem and problem.check == "placeholder"
     assert problem_of("postgresql://app:pa$WORD9@db/app", "DATABASE_URL", None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "scheme", "is_its"),
+    [
+        ("POSTGRES_PASSWORD", "DATABASE_URL", "postgresql+asyncpg", True),
+        ("DB_PASS", "SQLALCHEMY_DATABASE_URI", "mysql+pymysql", True),
+        ("LEDGER_DB_PASSWORD", "LEDGER_DATABASE_URL", "postgresql", True),
+        ("ANALYTICS_PASSWORD", "ANALYTICS_URL", "postgresql", True),
+        ("REDIS_PASSWORD", "CELERY_BROKER_URL", "redis", True),
+        ("REDIS_PASSWORD", "DATABASE_URL", "postgresql", False),
+        ("POSTGRES_PASSWORD", "BROKER_URL", "amqp", False),
+        ("POSTGRES_USER", "DATABASE_URL", "postgresql", False),
+        ("SITE_PASSWORD", "SITE_URL", "https", False),
+    ],
+)
+def test_whose_password_an_address_has(name: str, address: str, scheme: str, is_its: bool) -> None:
+    """By what both names begin with, apart from a prefix of Settings, and by the scheme."""
+    assert is_password_of(name, address, scheme) is is_its
