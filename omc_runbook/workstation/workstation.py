@@ -19,6 +19,7 @@ from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
 from omc_runbook.model.secretive import is_issued, is_secret
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.compose import ServiceVariable
 from omc_runbook.repository.git import GitStatus
 from omc_runbook.repository.settings_classes import IN_SECRETS_DIR
 from omc_runbook.repository.settings_source import Field
@@ -224,7 +225,11 @@ class Workstation:
         variables = (self.checkout.reads - unnamed) | {entry.name for entry in self.checkout.template_entries}
         for name, key in self.keys.items():
             variable = variable_of(name, self.keys)
-            if variable in variables and (why := self._why_required(key, values)):
+            if (
+                variable in variables
+                and not self._is_renamed_by_compose(variable)
+                and (why := self._why_required(key, values))
+            ):
                 yield variable, why
 
     def _why_required(self, key: Key, values: Mapping[str, Masked]) -> str:
@@ -335,6 +340,22 @@ class Workstation:
         is_shared = any(each != checkout.application and each.env_files for each in checkout.services)
         is_used = compose is not None and (name.casefold() in compose.used_in_any_case or name.startswith(_OF_COMPOSE))
         return not (is_shared or is_used or self._is_read_by_code(name))
+
+    def _is_renamed_by_compose(self, name: str) -> bool:
+        """Whether Compose makes a service's variable, which the template lacks, of others, as ${PGPASSWORD}."""
+        if self.checkout.template_entry(name):
+            return False
+        settings = self._set_by_services(name)
+        return any(each.interpolates and name not in each.interpolates for each in settings)
+
+    def is_fixed_by_compose(self, name: str, text: str) -> bool:
+        """Whether Compose sets a service's variable to a text of its own, such as a database's password."""
+        own = (each.value for each in self._set_by_services(name) if each.value and not each.interpolates)
+        return any(each.same_as(text) if isinstance(each, Masked) else each == text for each in own)
+
+    def _set_by_services(self, name: str) -> Iterator[ServiceVariable]:
+        settings = (each for service in self.checkout.services for each in service.environment)
+        return (each for each in settings if each.variable == name)
 
     def is_for_compose_alone(self, name: str) -> bool:
         """Whether a variable is one that Docker Compose itself reads from the .env, and that nothing else needs."""

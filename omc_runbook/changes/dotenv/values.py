@@ -126,8 +126,15 @@ def values_for(
         # Whoever asks for generated values has no program that gives those of a template.
         renewed = {*added_names} if values_from == GENERATE else refers_below.intersection(added_names)
         names_with_value = _names_with_value(workstation, present, empty_names, renewed)
-        # What can be generated and has a value in the template has one that is public.
-        public_secrets = [name for name in present if name in added_names and is_generated(workstation, name)]
+        # What can be generated and has a value in the template has one that is public; a database has it, too, if
+        # Compose names it.
+        public_secrets = [
+            name
+            for name, text in present.items()
+            if name in added_names
+            and is_generated(workstation, name)
+            and not workstation.is_fixed_by_compose(name, text)
+        ]
         for name in (*empty_names, *public_secrets):
             if name not in values and name not in names_with_value:
                 generated = _generate(workstation, name, present[name])

@@ -1201,6 +1201,21 @@ def test_a_password_that_becomes_a_part_of_a_url_is_made_fit_for_it(platform: Pl
         plan_file(platform, source(tmp_path, REDIS_PASSWORD=f"{VALUE}/{OTHER}"))
 
 
+def test_a_password_that_compose_gives_the_database_as_a_text_is_not_generated(platform: Platform) -> None:
+    """The database would keep its own; a placeholder is no password, and another text of the template is replaced."""
+    platform.edit(platform.template, "POSTGRES_PASSWORD=your-postgres-password\n", "POSTGRES_PASSWORD=quokka\n")
+    platform.dotenv.unlink()
+    assert b"POSTGRES_PASSWORD=quokka\n" not in plan_file(platform).after
+    entry = "      - POSTGRES_PASSWORD="
+    text = platform.compose.read_text().replace(f"{entry}${{POSTGRES_PASSWORD?Variable not set}}", f"{entry}quokka", 1)
+    platform.compose.write_text(text)
+    plan = plan_file(platform)
+    assert KeyChange("POSTGRES_PASSWORD", "added", "the template", "at the next start") in plan.changes
+    assert b"POSTGRES_PASSWORD=quokka\n" in plan.after
+    platform.compose.write_text(text.replace("quokka", "wombat"))
+    assert b"POSTGRES_PASSWORD=quokka\n" not in plan_file(platform).after
+
+
 ADDRESSES = """\
 DATABASE_URL=postgresql+asyncpg://app:changethis@db:5432/app # the same as above
 DATABASE_URL_SYNC="postgresql://app:changethis@db/app"

@@ -1287,3 +1287,24 @@ def test_another_env_that_one_application_reads_is_not_that_at_the_top(
     snapshot = look(root, f"SECRET_KEY={KEY}\n")
     [cause] = (each for each in root_causes.diagnose(snapshot) if each.check == "dotenv-missing")
     assert f"Settings looks for {(root / file).resolve()}" in cause.evidence[0]
+
+
+@pytest.mark.parametrize(("source", "is_required"), [("${PGPASSWORD}", False), ("${POSTGRES_PASSWORD}", True)])
+def test_what_compose_makes_of_another_variable_is_not_required_by_the_catalogue(
+    source: str, is_required: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code may read it where there is no address: a line of the .env would be another password than the database's."""
+    quiet_machine(monkeypatch, tmp_path / "home")
+    password = f"      POSTGRES_PASSWORD: {source}\n"
+    files = {
+        "api/settings.py": "import os\nURL = os.getenv('DATABASE_URL')\nPASSWORD = os.getenv('POSTGRES_PASSWORD')\n",
+        "docker-compose.yml": "services:\n  api:\n    build: ./api\n    env_file: .env\n"
+        f"  db:\n    image: postgres:17\n    env_file: .env\n    environment:\n{password}",
+        ".env.example": "PGPASSWORD=ledger\nDATABASE_URL=postgresql://app:${PGPASSWORD}@db/app\n",
+        ".gitignore": ".env\n",
+    }
+    checkout = make_checkout(tmp_path / "checkout", files).root
+    workstation = local_setup.look(local_setup.begin("local", "", str(checkout))).workstation
+    assert workstation
+    plan = plan_dotenv(workstation)
+    assert (b"\nPOSTGRES_PASSWORD=" in plan.after) is is_required
