@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -28,7 +28,7 @@ from omc_runbook.checks.local import encrypted_names, misspellings, overriding_l
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect
 from omc_runbook.model.errors import ConflictError, UsageError
-from omc_runbook.model.letters import counted
+from omc_runbook.model.letters import counted, listed
 from omc_runbook.model.placeholders import CIPHERTEXT, ENCRYPTED
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
 from omc_runbook.repository.python_syntax import last_name, parse_expression
@@ -172,6 +172,14 @@ def _effects(
         yield MAIL_NOTE.format(names=" and ".join(logins))
 
 
+def _default_notes(names: Sequence[str]) -> tuple[str, ...]:
+    """What to know of placeholders that become comments; () for none."""
+    if not names:
+        return ()
+    are, them = ("is added as a comment", "it") if len(names) == 1 else ("are added as comments", "them")
+    return (f"{listed(names)} {are}: Settings has a default for {them}, which an empty line would override.",)
+
+
 def _encrypted_notes(template: str, text: str, added_names: Collection[str]) -> Iterator[str]:
     """What to know of encrypted values that come from the template."""
     names = [name for name, value in _literals(text).items() if name in added_names and CIPHERTEXT.search(value)]
@@ -252,7 +260,9 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         mends += ("A space replaces the tab or other blank before a comment.",) if before and text != former else ()
         refused = _refused(workstation, text, added_names)
         commented_out = {*_names_to_comment_out(workstation, text, emptied, added_names), *refused} - new_values.keys()
-        text = dotenv_edit.comment_out(text, commented_out)
+        defaulted = [name for name in emptied if name in added_names and _has_default(workstation, name)]
+        defaulted = [name for name in defaulted if name not in commented_out]
+        text = dotenv_edit.comment_out(text, {*commented_out, *defaulted})
     except ValueError as error:
         return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
     if before is not None:
@@ -262,6 +272,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
     notes = left_out
     notes += tuple(_comments(workstation, refused, added_names)) if before is None else ()
+    notes += _default_notes(defaulted)
     notes += tuple(_encrypted_notes(template.file.name, text, added_names))
     notes += tuple(_effects(workstation, text, [name for name in new_values if name not in added_names], emptied))
     notes += tuple(_first_notes(workstation, template.file.name, text, missing)) if before is None else ()
@@ -417,6 +428,10 @@ def _merge(workstation: Workstation, base: str, text: str) -> tuple[set[str], st
     reserved_names |= {
         name for name in commented_out if _cannot_be_empty(workstation, name) or workstation.is_refused(name)
     }
+    texts = _literals(base)
+    reserved_names |= {
+        name for name in commented_out & names if _has_default(workstation, name) and not is_text_of_value(texts[name])
+    }
     # A nested model that is one variable of JSON would get a part of it from another.
     settings = workstation.checkout.settings
     fields = (each for each in settings.fields if workstation.binding(each.variables[0]))
@@ -515,6 +530,13 @@ def _names_to_comment_out(
     # A line may have its name in capitals by now.
     lines = {workstation.spelling_of(name, values.keys()) for name in without_value}
     return lines | {name for name in (*emptied, *empty) if _cannot_be_empty(workstation, name)}
+
+
+def _has_default(workstation: Workstation, name: str) -> bool:
+    """Whether Settings have a text for a variable, which an empty line in place of a placeholder would override."""
+    field_, settings = workstation.checkout.settings.find(name), workstation.checkout.settings
+    is_needed = name in workstation.required or name in workstation.checkout.used_by_compose
+    return field_ is not None and field_.default != "" and not (settings.ignore_empty or is_needed)
 
 
 def _cannot_be_empty(workstation: Workstation, name: str) -> bool:

@@ -1308,3 +1308,30 @@ def test_what_compose_makes_of_another_variable_is_not_required_by_the_catalogue
     assert workstation
     plan = plan_dotenv(workstation)
     assert (b"\nPOSTGRES_PASSWORD=" in plan.after) is is_required
+
+
+@pytest.mark.parametrize("ignores_empty", [False, True])
+def test_a_placeholder_gives_way_to_the_default_of_settings(ignores_empty: bool, desk: Path) -> None:
+    """An empty line would override it; it stays a comment, and a line for what has no default is empty."""
+    settings = desk / "app" / "config.py"
+    fields = "    db_user: str = 'ledger'\n    owner: str = 'admin'\n    region: str = ''\n"
+    text = settings.read_text().replace("    db: Database\n", f"    db: Database\n{fields}")
+    settings.write_text(text)
+    if ignores_empty:
+        settings.write_text(text.replace('extra="ignore"', 'extra="ignore", env_ignore_empty=True'))
+    template = f"{TEMPLATE}DB_USER=your_user\nOWNER=<owner>\nREGION=your-region\n"
+    (desk / ".env.example").write_text(template)
+    workstation = local_setup.look(local_setup.begin("local", "", str(desk))).workstation
+    assert workstation
+    plan = plan_dotenv(workstation)
+    mark = b"" if ignores_empty else b"# "
+    assert plan.after.endswith(mark + b"DB_USER=\n" + mark + b"OWNER=\nREGION=\n")
+    note = "DB_USER, OWNER are added as comments: Settings has a default for them, which an empty line would override."
+    assert (note in plan.notes) is not ignores_empty
+    (desk / ".env").touch(mode=0o600)
+    (desk / ".env").write_bytes(plan.after)
+    again = local_setup.look(local_setup.begin("local", "", str(desk))).workstation
+    assert again and plan_dotenv(again).is_empty
+    (desk / ".env").write_text(plan.after.decode().partition(mark.decode() + "DB_USER")[0])
+    lines = local_setup.look(local_setup.begin("local", "", str(desk))).workstation
+    assert lines and plan_dotenv(lines).after == plan.after
