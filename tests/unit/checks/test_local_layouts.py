@@ -1335,3 +1335,16 @@ def test_a_placeholder_gives_way_to_the_default_of_settings(ignores_empty: bool,
     (desk / ".env").write_text(plan.after.decode().partition(mark.decode() + "DB_USER")[0])
     lines = local_setup.look(local_setup.begin("local", "", str(desk))).workstation
     assert lines and plan_dotenv(lines).after == plan.after
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+def test_what_compose_reads_too_is_not_to_be_taken_out_of_the_file(is_used: bool, desk: Path) -> None:
+    """Settings forbid it: without the line, the database would get an empty text."""
+    settings = desk / "app" / "config.py"
+    settings.write_text(settings.read_text().replace(', extra="ignore"', ""))
+    image = "    image: postgres:${IMAGE_TAG}\n" if is_used else "    image: postgres:17\n"
+    (desk / "compose.yaml").write_text(f"services:\n  db:\n{image}")
+    text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\nIMAGE_TAG=17\n"
+    all_found = root_causes.diagnose(look(desk, text))
+    [remedy] = (each.remedy.command for each in all_found if (each.check, each.status) == ("settings-refused", "found"))
+    assert remedy.startswith("Give Settings" if is_used else "Take IMAGE_TAG out of")
