@@ -10,7 +10,7 @@ from pathlib import Path
 from omc_runbook.changes import files
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
 from omc_runbook.changes.add_key.executor import AddKeyResult
-from omc_runbook.changes.add_key.own_files import own_files
+from omc_runbook.changes.add_key.own_files import OwnFiles, own_files
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.changes.fix.steps import undo_commands
 from omc_runbook.checks import remedies
@@ -184,7 +184,7 @@ def undo(
 def by_hand(environment: Environment, key: str = "", checkout: Checkout | None = None) -> Listing:
     """The guide's commands for the same, with this environment's names and the checkout's files."""
     names, name = environment.names, key or "NEW_API_KEY"
-    files = own_files(checkout, environment)
+    files = own_files(checkout, environment, name)
     options = ("--region", names.region, "--query", "SecretString", "--output", "text")
     read = command("aws", "secretsmanager", "get-secret-value", "--secret-id", names.secret, *options)
     private = f"{command('touch', 'secrets.json')} && {command('chmod', '600', 'secrets.json')}"
@@ -193,18 +193,26 @@ def by_hand(environment: Environment, key: str = "", checkout: Checkout | None =
         if files.settings
         else ("1. the code that needs it", f'os.environ["{name}"]'),
         (f"2. the template, in {files.template}", f"{name}=<your-{name.lower().replace('_', '-')}>"),
-        (f"3. the reference, in {files.container}", f'{{ name = "{name}", valueFrom = "{files.arn}:{name}::" }}'),
+        (f"3. the reference, {_where(files)}", files.reference),
         (
             "4. the secret: read all of it into a file that only you can read",
             f"{private} && {read} > secrets.json",
         ),
         (f"add {name} to the file, and write all of it", remedies.put_value(names).command),
         ("remove the file", "rm secrets.json"),
-        ("5. Terraform", f"{command('cd', files.stack)} && {files.program} apply"),
+        ("5. Terraform", files.apply)
+        if files.apply
+        else ("5. a new revision", f"Let what makes the task definition deploy it in {environment.name}."),
         ("new tasks", remedies.redeploy(names, names.service).command),
         ("the secret in the console", console.secret(names)),
     ]
     return commands_for(environment.name, rows)
+
+
+def _where(files: OwnFiles) -> str:
+    """Where the reference is written, and what ARN in it is."""
+    where = f"in {files.definition}" if files.definition else "where the task definition is made"
+    return f"{where}, with the secret's ARN" if "ARN:" in files.reference else where
 
 
 def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:

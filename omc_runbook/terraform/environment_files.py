@@ -112,6 +112,19 @@ class FileOwners:
         """
         return not self.applies(name) or name in self.unclear_values or Path(name).parent in self.other_folders
 
+    def values_for(self, folder: Path) -> tuple[str, ...]:
+        """The files of values that an apply in a folder has to name for the environment, its own after those for all.
+
+        Those that Terraform reads by itself are left out, and all where one of them may be another environment's.
+        """
+        nearest = {path: next((each for each in path.parents if each in self._roots), None) for path in self._values}
+        named = [path for path, root in nearest.items() if root == folder and not is_automatic(path)]
+        named = [path for path in named if path.as_posix() not in self.other_values]
+        own = [path.as_posix() for path in named if self.applies(path.as_posix())]
+        is_own = {name: bool(named_after(name, {self.environment})) for name in own}
+        is_clear = any(is_own.values()) and not any(map(self.may_be_of_another, own))
+        return tuple(sorted(own, key=lambda name: (is_own[name], name))) if is_clear else ()
+
     def examples_with(self, name: str) -> set[Path]:
         """The examples that Terraform is applied in for a file of theirs; none where it is applied elsewhere too."""
         folder = next((each for each in Path(name).parents if each in self._applied_in), None)

@@ -222,8 +222,8 @@ def _unit(files: TerraformFiles, configuration: Configuration, module: Module) -
 
 
 def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path], is_assumed: bool = False) -> Root:
-    spelling = _spelling(files.folder(top), environment)
-    stack = Stack(files, top, spelling)
+    spelled = spelling(files.folder(top), environment)
+    stack = Stack(files, top, spelled)
     inputs: dict[str, Callable[[], Result]] = {}
     for path in paths:
         inputs |= _values(files, path)
@@ -231,11 +231,11 @@ def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path],
     if environment:
         for name in ENVIRONMENT_VARIABLES:
             if is_assumed and name not in inputs and files.folder(top).declares(name):
-                inputs[name] = partial(Result, spelling)
-                assumptions.append(f"Variable {name} has no value in the checkout: {spelling} is assumed.")
+                inputs[name] = partial(Result, spelled)
+                assumptions.append(f"Variable {name} has no value in the checkout: {spelled} is assumed.")
         if is_assumed and not assumptions:
             uses_workspace = any("terraform.workspace" in file.text for file in files.folder(top).files)
-            what = f"The workspace {spelling} is assumed." if uses_workspace else ""
+            what = f"The workspace {spelled} is assumed." if uses_workspace else ""
             assumptions.append(what or f"No file names an environment: the names are taken for {environment}'s.")
     where, values = _relative(top, files), ", ".join(_relative(path, files) for path in paths)
     return Root(
@@ -285,7 +285,7 @@ def _workspaces(folder: Folder) -> frozenset[str]:
     )
 
 
-def _spelling(folder: Folder, environment: str) -> str:
+def spelling(folder: Folder, environment: str) -> str:
     """What an environment is called by its workspace and its variables: the alias that the folder's files spell."""
     if not environment:
         return ""
