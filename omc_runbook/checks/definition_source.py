@@ -33,7 +33,7 @@ class DefinitionSource:
     stack: str = ""
     """The stack that registered it, whatever made its template: the AWS CDK, AWS Copilot or a person."""
     family: str = ""
-    """The families, where the files that were read have none of them: a person may have registered them."""
+    """The families, where the files that were read have none of them: a person or another tool may register them."""
     file: str = GUIDE_FILE
     program: str = TERRAFORM
     base: str = _ARN
@@ -110,7 +110,8 @@ def source_of(
         return DefinitionSource(names=names)
     task_definitions, families = snapshot.checkout.task_definitions, {each.family for each in revisions}
     declared = task_definitions.containers if task_definitions else ()
-    if declared and not any(may_be_family(each.family, family) for each in declared for family in families):
+    is_elsewhere = not any(may_be_family(each.family, family) for each in declared for family in families)
+    if is_elsewhere and families and (declared or snapshot.checkout.other_tools):
         return DefinitionSource(names=names, family=" and ".join(sorted(families)), base="")
     own = {container} if container else {each.name for revision in revisions for each in revision.containers}
     own |= {of_family(name, revision.family) for name in own for revision in revisions}

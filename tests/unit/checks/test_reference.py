@@ -15,6 +15,7 @@ from support.faults.reference import (
     refers,
     shared,
 )
+from support.files import write_files
 from support.snapshots import (
     ARN,
     CURRENT,
@@ -493,3 +494,14 @@ def test_the_file_that_a_checkout_has_is_named(tmp_path: Path) -> None:
     assert finding.remedy.command.startswith("In what registers task definition ohmycoins-staging-worker set ")
     assert f'of SECRET_KEY to "SECRET_ARN:SECRET_KEY::", where SECRET_ARN is {ARN},' in finding.remedy.command
     assert "infra" not in finding.remedy.command and "apply" not in finding.remedy.command
+
+
+@pytest.mark.parametrize("name", ["copilot/.workspace", "ecspresso/staging/ecspresso.jsonnet", ".aws/worker.json"])
+def test_without_terraform_nobody_is_sent_to_its_files(name: str, tmp_path: Path) -> None:
+    """Where another tool may register the task definition, no apply corrects it."""
+    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
+    write_files(tmp_path, {"config.py": settings, name: '{"containerDefinitions": [{"name": "worker"}]}\n'})
+    snapshot = replace(with_reference(healthy(), "worker", "SECRET_KEY", NAME), checkout=read_checkout(tmp_path))
+    (finding,) = run_check(CHECKS["bare-name"], snapshot)
+    assert finding.remedy.command.startswith("In what registers task definition ohmycoins-staging-worker set ")
+    assert "terraform" not in finding.remedy.command.lower()
