@@ -194,7 +194,8 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield _evidence(snapshot, member, f"{what}.")
     has_files = any(container.has_environment_files for _, _, container in containers_in_force(snapshot))
     for key, variable in _absent(snapshot):
-        fact = f"{snapshot.environment.source} says that {key} is required, and the current version does not have it."
+        source = snapshot.environment.source_of(f"keys.{key}.required")
+        fact = f"{source} says that {key} is required, and the current version does not have it."
         locations = f"No container of {in_words(snapshot.consumer_names)} has {variable} in secrets[] or environment."
         if has_files:
             yield Uncertain(key, (fact, locations, "Their environmentFiles may set that: files in S3 are not read."))

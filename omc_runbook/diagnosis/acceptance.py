@@ -26,7 +26,7 @@ def accept(findings: Sequence[Finding], snapshot: Snapshot) -> tuple[Finding, ..
     """
     entries, today = snapshot.environment.accepted, snapshot.taken.astimezone(UTC).date()
     marked = tuple(_mark_accepted(finding, entries, today) for finding in findings)
-    return (*marked, *_unused(findings, entries, snapshot.environment.source))
+    return (*marked, *_unused(findings, entries, snapshot.environment.source_of("accepted")))
 
 
 def _mark_accepted(finding: Finding, entries: Sequence[Accepted], today: date) -> Finding:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ from omc_runbook.masking.hosts import HostKind, StrangeHost, find_host, judge
 from omc_runbook.model import value_from
 from omc_runbook.model.aws_names import Names
 from omc_runbook.model.catalogue import Key
+from omc_runbook.model.environment import load
 from omc_runbook.model.value_from import parse
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.content import Content
@@ -250,6 +252,24 @@ def test_a_key_that_the_configuration_requires_is_somewhere() -> None:
     files = with_container(healthy(), "worker", lambda old: replace(old, has_environment_files=True))
     [doubt] = run_check(CHECKS["empty"], requiring(files))
     assert (doubt.status, doubt.subject) == ("unknown", "PARTNER_TOKEN") and "environmentFiles" in doubt.evidence[-1]
+
+
+@pytest.mark.parametrize("has_file", [False, True])
+def test_the_evidence_names_what_requires_a_key(
+    has_file: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """OMC_KEYS or runbook.toml, each for its own keys: the guide requires neither."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMC_KEYS", '{"NEWS_TOKEN": {"required": true}, "PARTNER_TOKEN": {"form": "text"}}')
+    sources = {"NEWS_TOKEN": "OMC_KEYS"}
+    if has_file:
+        file = tmp_path / "runbook.toml"
+        file.write_text("[keys.PARTNER_TOKEN]\nrequired = true\n")
+        sources["PARTNER_TOKEN"] = str(file)
+    loaded = load("staging")
+    environment = replace(healthy().environment, keys=loaded.keys, variables=loaded.variables, source=loaded.source)
+    found = [each for each in diagnose(replace(healthy(), environment=environment)) if each.is_problem]
+    assert {each.subject: each.evidence[0].partition(" says that ")[0] for each in found} == sources
 
 
 def test_a_key_that_only_the_log_of_service_connect_has_is_in_use() -> None:

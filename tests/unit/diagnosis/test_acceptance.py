@@ -15,6 +15,7 @@ from support.snapshots import NOW, healthy, with_service
 
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.accepted import Accepted
+from omc_runbook.model.environment import load
 from omc_runbook.model.findings import Finding, Outcome, status_of
 from omc_runbook.report import troubleshoot, verify
 from omc_runbook.report.archive.record import Record, write_page
@@ -121,6 +122,17 @@ def test_an_unknown_check_is_a_remark_with_the_nearest() -> None:
     (remark,) = (finding for finding in findings if finding.check == "accepted-unused")
     assert remark.evidence[0] == "There is no check desired-zer: did you mean desired-zero?"
     assert status_of(findings) == "ok"
+
+
+def test_the_remedy_of_a_remark_names_what_has_the_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A variable has all entries, and the guide none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMC_ACCEPTED", json.dumps([{"check": "desired-zro", "reason": "Stopped"}]))
+    loaded = load("staging")
+    [entered], own = loaded.accepted, replace(healthy().environment, variables=loaded.variables, source=loaded.source)
+    snapshot = with_entries(replace(healthy(), environment=own), entered)
+    [remark] = (finding for finding in diagnose(snapshot) if finding.check == "accepted-unused")
+    assert remark.remedy is not None and remark.remedy.command.startswith("Remove the entry from OMC_ACCEPTED, ")
 
 
 def test_a_check_that_was_not_run_says_nothing_of_its_entries() -> None:
