@@ -15,7 +15,7 @@ from omc_runbook.checks.secret_access import PrincipalAccess, conditions_of, dec
 from omc_runbook.checks.self_grants import administers_iam
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
-from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
+from omc_runbook.iam.policy import PolicyDocument, PolicyRequest, apply
 from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity, Judge, ResourceCall
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.snapshot.audit import secret_calls
@@ -497,7 +497,8 @@ def _wide_statements(
             continue
         request = PolicyRequest(call.action, call.resource, {"aws:PrincipalArn": identity.arn, **other_keys})
         for applied in apply([policy], request):
-            if _may_allow(applied):
+            # Under a condition that it could meet, what it names is too much too.
+            if applied.effect == "Allow" and applied.applies is not False and "Resource" not in applied.unknowns:
                 matched.setdefault(applied.label, []).append(name.rpartition("-")[0])
     for label, names in matched.items():
         yield label, ["every other secret"] if _ANOTHER in names else names
@@ -506,11 +507,6 @@ def _wide_statements(
 def _as_far_as(statement: dict[str, Any]) -> str:
     """What a statement's Condition limits it to, as the end of a sentence; "" without one."""
     return f", as far as its Condition {json.dumps(statement['Condition'])} holds" if "Condition" in statement else ""
-
-
-def _may_allow(applied: AppliedStatement) -> bool:
-    """Whether a statement allows it, or could under a condition: what it names is too much either way."""
-    return applied.effect == "Allow" and applied.applies is not False and "Resource" not in applied.unknowns
 
 
 def _secrets_of(snapshot: Snapshot, identity: Identity) -> list[str]:

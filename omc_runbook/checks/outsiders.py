@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -252,7 +252,7 @@ def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context
             contexts.append(_as_account(account))
     contexts = [*map(_from_anywhere, contexts)]
     yield from contexts
-    if _name_organization(texts):
+    if any(map(_ORGANIZATION.match, texts)):
         yield from map(_of_some_organization, contexts)
 
 
@@ -290,11 +290,6 @@ def _as_principal(arn: str) -> Context:
     kinds = {"user": "User", "root": "Account", "federated-user": "FederatedUser"}
     kind = kinds.get(arn.split(":", 5)[5].partition("/")[0], "AssumedRole")
     return {**_as_account(account_of(arn)), "aws:PrincipalArn": arn, "aws:PrincipalType": kind}
-
-
-def _name_organization(texts: Iterable[str]) -> bool:
-    """Whether the texts of Conditions name an organization."""
-    return any(map(_ORGANIZATION.match, texts))
 
 
 def _of_some_organization(context: Context) -> Context:

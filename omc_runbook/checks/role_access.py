@@ -11,7 +11,7 @@ from typing import Literal
 from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Simulation
 from omc_runbook.aws.kms import KmsKey
-from omc_runbook.aws.secretsmanager import CURRENT, Secret
+from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import (
@@ -316,7 +316,7 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     if delegated.decision == "allowed" and by_role.cause == "":
         return by_role
     assert snapshot.secret
-    if _has_grant(key, role_arn, snapshot.secret):
+    if any(grant.grantee == role_arn and lets_decrypt(grant, snapshot.secret) for grant in key.grants):
         return RoleAccess("", f"ListGrants: a grant of {key.arn} lets {call.role} decrypt.")
     if "unknown" in (direct.decision, delegated.decision):
         return RoleAccess("unknown", f"{(direct if direct.decision == 'unknown' else delegated).reason}.")
@@ -399,11 +399,6 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
     if is_denied:
         return RoleAccess("identity-deny", f"{fact}{f', by {_list(statements)}' if simulated else ''}.", statements)
     return RoleAccess("nothing-allows", f"{fact}.", is_bounded=is_outside)
-
-
-def _has_grant(key: KmsKey, role_arn: str, secret: Secret) -> bool:
-    """Whether a grant of the key lets a role decrypt the secret's current version."""
-    return any(grant.grantee == role_arn and lets_decrypt(grant, secret) for grant in key.grants)
 
 
 def _by_simulation(call: _Call, simulated: Simulation, granted: Truth) -> RoleAccess:

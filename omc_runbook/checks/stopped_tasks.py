@@ -139,7 +139,8 @@ def _judge(snapshot: Snapshot, service: Service) -> tuple[tuple[Stop, ...], tupl
         if not any(_is_before(stop, moment) for moment in starts)
         and not (recovered and _began_before(stop, recovered))
         and (not in_force or stop.task.deployment_id in in_force)
-        and (not service.is_family or _is_of_secrets(stop))
+        # How else a job ends is its own business.
+        and (not service.is_family or stop.never_started or any(is_refusal(line) for line in stop.log_lines))
     ]
     if not is_well:
         return tuple(stops), ()
@@ -187,11 +188,6 @@ def stopped_on_purpose(snapshot: Snapshot, service: Service) -> tuple[Task, ...]
     """A service's tasks that a person or the state of the capacity stopped, newest first, as far as ECS lists them."""
     own = (task for task in snapshot.tasks if task.owner == service.name and task.stop_code in ON_PURPOSE)
     return tuple(sorted(own, key=lambda task: task.stopped or snapshot.taken, reverse=True))
-
-
-def _is_of_secrets(stop: Stop) -> bool:
-    """Whether a task never got its secrets, or a value was refused: how else a job ends is its own business."""
-    return stop.never_started or any(is_refusal(line) for line in stop.log_lines)
 
 
 def stale_stops(snapshot: Snapshot) -> tuple[Stop, ...]:

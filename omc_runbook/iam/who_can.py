@@ -372,7 +372,8 @@ def assumptions(
     for identity in speakers if speakers is not None and is_by_account else identities:
         is_candidate = (
             "*" in principals
-            or _is_named(identity, principals)
+            or identity.arn in principals
+            or bool(identity.sessions_among(principals))
             or (is_open and (identity.unread or leaves_open(identity.policies, ASSUME_ROLE, role.arn)))
         )
         if identity is role or not is_candidate:
@@ -502,7 +503,3 @@ def _names_session(identity: Identity, policies: Iterable[PolicyDocument], actio
 
 def _is_account(name: str, account: str) -> bool:
     return name == account or (name.endswith(":root") and account_of(name) == account)
-
-
-def _is_named(identity: Identity, principals: Collection[str]) -> bool:
-    return identity.arn in principals or bool(identity.sessions_among(principals))

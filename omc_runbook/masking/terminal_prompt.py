@@ -71,7 +71,7 @@ def read_hidden(terminal: int, prompt: str) -> str:
             os.write(terminal, b"\n")
     if has_more:
         raise CutLine("has more than one line, and a terminal takes one")
-    if len(line) + 1 >= _longest_line(terminal):
+    if len(line) + 1 >= (LONGEST_LINE if sys.platform == "linux" else os.fpathconf(terminal, "PC_MAX_CANON")):
         raise CutLine("is as long as a line of a terminal can be, so that its end may be lost")
     try:
         return line.replace(_PASTE_BEGIN, b"").replace(_PASTE_END, b"").decode()
@@ -125,7 +125,3 @@ def _has_more(terminal: int, hidden: list[Any]) -> bool:
         if not part or not _PASTE_END.startswith(rest):
             return bool(part)
     return rest not in (b"", _PASTE_END)
-
-
-def _longest_line(terminal: int) -> int:
-    return LONGEST_LINE if sys.platform == "linux" else os.fpathconf(terminal, "PC_MAX_CANON")

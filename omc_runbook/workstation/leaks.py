@@ -93,7 +93,7 @@ def search_tracked(root: Path, values: ValueSearch[Name]) -> TrackedValues[Name]
         elif raw.startswith(LFS_POINTER):
             in_lfs.append(name)
         elif hits := values.find_all(raw):
-            now[name] = {each: _lines(raw, starts) for each, starts in hits.items()}
+            now[name] = {each: tuple(dict.fromkeys(_line(raw, at) for at in starts)) for each, starts in hits.items()}
         size += min(len(raw), LARGEST_TRACKED)
     limits = [obstacle] if obstacle else []
     if in_lfs:
@@ -282,10 +282,6 @@ def _location(blob: Blob) -> str:
     if not blob.commit:
         return f"git object {blob.id[:10]}, on no branch or tag"
     return f"{blob.path} in commit {blob.commit}"
-
-
-def _lines(data: bytes, starts: Iterable[int]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(_line(data, at) for at in starts))
 
 
 def _line(data: bytes, at: int) -> int:

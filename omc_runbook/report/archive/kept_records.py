@@ -167,7 +167,7 @@ def notes(
         if (stem := stems.parse(path.stem))
     }
     notebooks = {path: stem for path, stem in files.items() if path.suffix == ".ipynb"}
-    unreadable = _count_unreadable(notebooks)
+    unreadable = sum(not os.access(path, os.R_OK) for path in notebooks)
     found_notes = (
         f"{_counted(unreadable, found_records)} cannot be read by this user." if unreadable else "",
         note_closed(folder),
@@ -181,11 +181,6 @@ def notes(
 def _counted(number: int, found_records: Sequence[KeptRecord]) -> str:
     """So many records beside those that were found, or so many where none was."""
     return f"{number} more" if found_records else f"{number} record{'s' if number > 1 else ''}"
-
-
-def _count_unreadable(notebooks: Iterable[Path]) -> int:
-    """How many of these cannot be read."""
-    return sum(not os.access(path, os.R_OK) for path in notebooks)
 
 
 def sentence_on_ahead(number: int, last: str) -> str:

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.h
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -147,12 +147,8 @@ def _moment(seconds: float | None) -> datetime | None:
 
 def _meets(record: Mapping[str, Any], name: str, operator: str, literal: str) -> bool:
     """Whether a record meets one condition of a query."""
-    values = [*_texts(literal)]
+    values = re.findall(r"'([^']*)'", literal)
     if operator == ">=":
         since = datetime.strptime(values[0], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
         return datetime.fromisoformat(record[name]) >= since
     return record.get(name) in values
-
-
-def _texts(literal: str) -> Iterator[str]:
-    yield from re.findall(r"'([^']*)'", literal)

@@ -63,7 +63,7 @@ def _list(gatherer: Gatherer, snapshot: Snapshot, days: int, gap: str) -> list[s
                 "s3:ListBucket",
                 s3.list_keys,
                 settings.bucket,
-                f"{_prefix(snapshot, region)}/{date:%Y/%m/%d}/",
+                f"{snapshot.environment.audit.prefix}/{snapshot.account}/CloudTrail/{region}/{date:%Y/%m/%d}/",
             )
             for date in dates[first : first + DAYS_AT_ONCE]
             for region in regions
@@ -72,10 +72,6 @@ def _list(gatherer: Gatherer, snapshot: Snapshot, days: int, gap: str) -> list[s
         if len(found) > MOST_FILES or gap in gatherer.gaps:
             break
     return sorted(found, key=lambda key: (_latest_call(key), key), reverse=True)
-
-
-def _prefix(snapshot: Snapshot, region: str) -> str:
-    return f"{snapshot.environment.audit.prefix}/{snapshot.account}/CloudTrail/{region}"
 
 
 def _latest_call(key: str) -> datetime:
