@@ -18,6 +18,7 @@ from botocore.parsers import ResponseParser, ResponseParserError, ResponseParser
 from botocore.utils import parse_timestamp
 
 from omc_runbook.aws.calls import wrap_calls
+from omc_runbook.model.arn import name_in
 
 if TYPE_CHECKING:
     from botocore.hooks import BaseEventHooks
@@ -354,10 +355,5 @@ def _names_all(operation: str, parameters: Mapping[str, Any], answer: Mapping[st
         return True
     members, arn = NAMED[operation]
     missing = (each.get("arn", "") for each in answer.get("failures", ()) if each.get("reason") == "MISSING")
-    names = {_last(each) for each in (*(each.get(arn, "") for each in answer[members]), *missing)}
-    return names.issuperset(map(_last, parameters.get(members, ())))
-
-
-def _last(arn: str) -> str:
-    """A name or id, alone or at the end of an ARN."""
-    return arn.rpartition("/")[2]
+    names = {name_in(each) for each in (*(each.get(arn, "") for each in answer[members]), *missing)}
+    return names.issuperset(map(name_in, parameters.get(members, ())))

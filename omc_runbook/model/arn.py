@@ -34,3 +34,8 @@ def log_group_in(arn: str) -> str:
 def account_in(arn: str) -> str:
     """The account's number, "" where the ARN has none."""
     return arn.split(":", 5)[4]
+
+
+def name_in(arn: str) -> str:
+    """What follows the last slash, such as a role's name or a task's id; a name alone is its own."""
+    return arn.rpartition("/")[2]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.checks import age, remedies
 from omc_runbook.masking.document import compare
+from omc_runbook.model.arn import name_in
 from omc_runbook.model.letters import counted
 from omc_runbook.report import changes
 from omc_runbook.report.display import console
@@ -52,14 +53,14 @@ def versions(snapshot: Snapshot, history: VersionHistory) -> Table:
 
 def label(history: VersionHistory, version: VersionEntry) -> str:
     """A version in a few words: its time, id and labels, and who wrote it."""
-    author = f"by {_name(version.author)}" if version.author else ""
+    author = f"by {name_in(version.author)}" if version.author else ""
     parts = (f"{version.version.created:%Y-%m-%d %H:%M} UTC", history.short(version.id), _labels(version), author)
     return " · ".join(part for part in parts if part not in ("", "—"))
 
 
 def written(version: VersionEntry) -> str:
     """When a version was written, and by whom."""
-    author = f" by {_name(version.author)}" if version.author else ""
+    author = f" by {name_in(version.author)}" if version.author else ""
     return f"{version.version.created:%Y-%m-%d %H:%M} UTC{author}"
 
 
@@ -111,13 +112,9 @@ def by_hand(snapshot: Snapshot, history: VersionHistory) -> Listing:
 
 def _author(snapshot: Snapshot, history: VersionHistory, version: VersionEntry) -> str:
     if version.author:
-        return _name(version.author)
+        return name_in(version.author)
     is_recent = history.writes is not None and snapshot.taken - version.version.created < TRAIL_DELAY
     return "not in CloudTrail yet" if is_recent else "unknown"
-
-
-def _name(principal: str) -> str:
-    return principal.rpartition("/")[2]
 
 
 def _keys(history: VersionHistory, version: VersionEntry) -> str:
@@ -144,7 +141,7 @@ def _labels(version: VersionEntry) -> str:
 def _notes(history: VersionHistory, counts: Sequence[Holder]) -> Iterator[str]:
     for each in history.versions:
         if each.returned:
-            principal, time = _name(each.returned.principal), f"{each.returned.time:%Y-%m-%d %H:%M} UTC"
+            principal, time = name_in(each.returned.principal), f"{each.returned.time:%Y-%m-%d %H:%M} UTC"
             yield f"{history.short(each.id)} was made current again on {time} by {principal}."
     unclear = ", ".join(f"{h.service} {h.tasks}" for h in counts if not h.version_id)
     if unclear:

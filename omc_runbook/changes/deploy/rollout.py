@@ -18,6 +18,7 @@ from omc_runbook.aws.failures import ReadFailure, attempt, look
 from omc_runbook.aws.session import Clients
 from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import Stop
+from omc_runbook.model.arn import name_in
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.model.letters import as_sentence, counted
 
@@ -118,7 +119,7 @@ class Clock(Protocol):
 
 def expected(service: Service) -> Rollout:
     """A service's roll-out before it begins: waiting, or not to be started, with the reason."""
-    label = _label(service.task_definition_arn)
+    label = name_in(service.task_definition_arn)
     reason = ""
     if service.controller != "ECS":
         reason = _CONTROLLED.get(service.controller, f"{service.controller} replaces its tasks.")
@@ -275,7 +276,7 @@ def _judge_replaced(
         return replace(rollout, state="rolled-back", reason=_with_task(reason, service, failed))
     other = service.primary
     which = other.id if other else "another"
-    label = _label(other.task_definition_arn if other else service.task_definition_arn)
+    label = name_in(other.task_definition_arn if other else service.task_definition_arn)
     details = f", at {other.created:%H:%M:%S} UTC with {label}" if other else ""
     reason = (
         f"Somebody else's deployment {which} replaced ours, {rollout.deployment_id}{details}."
@@ -297,7 +298,7 @@ def _judge_deployment(
     def with_state(state: State, reason: str) -> Rollout:
         return replace(rollout, state=state, reason=reason)
 
-    revision = _label(deployment.task_definition_arn)
+    revision = name_in(deployment.task_definition_arn)
     if deployment.rollout == "FAILED":
         reason = deployment.rollout_reason or f"Its deployment is {own.status if own else 'FAILED'}."
         return with_state("failed", _with_task(reason, service, failed))
@@ -415,7 +416,7 @@ def _judge_return(rollout: Rollout, service: Service, unread: str) -> Rollout:
     )
     if own is None:
         return replace(rollout, state="unknown", reason=unread) if unread else rollout
-    label = _label(primary.task_definition_arn) if primary else rollout.revision
+    label = name_in(primary.task_definition_arn) if primary else rollout.revision
     rollout = replace(rollout, desired=service.desired, running=service.running, progress=own.progress)
     if own.status == "ROLLBACK_FAILED":
         return replace(rollout, state="failed", reason=own.why or "ECS could not roll its deployment back.")
@@ -445,10 +446,10 @@ def _overtaken(
     answer = attempt(f"service {service.name}", "ecs:DescribeServices", read)
     if isinstance(answer, ReadFailure):
         return replace(expected(service), state="failed", reason=answer.sentence)
-    known = {_label(service.task_definition_arn), _label(revision_arn), forward.revision if forward else ""}
+    known = {name_in(service.task_definition_arn), name_in(revision_arn), forward.revision if forward else ""}
     for now in answer:
-        if (label := _label(now.task_definition_arn)) not in known:
-            reason = f"{deployer_of(now)} {label} since: it stays, and was not replaced by {_label(revision_arn)}"
+        if (label := name_in(now.task_definition_arn)) not in known:
+            reason = f"{deployer_of(now)} {label} since: it stays, and was not replaced by {name_in(revision_arn)}"
             return replace(expected(now), state="overtaken", reason=as_sentence(reason), theirs=label)
     return None
 
@@ -458,19 +459,15 @@ def deployer_of(service: Service) -> str:
     return "ECS has returned to" if service.rolled_back else "somebody else has deployed"
 
 
-def _label(task_definition_arn: str) -> str:
-    return task_definition_arn.rpartition("/")[2]
-
-
 def _with_other(deployment: Deployment, revision: str) -> str:
     """A deployment's id, with its task definition where that is another than ours."""
-    label = _label(deployment.task_definition_arn)
+    label = name_in(deployment.task_definition_arn)
     return deployment.id if label == revision else f"{deployment.id} with {label}"
 
 
 def _undo(clients: Clients, cluster: str, service: Service, forward: Rollout, revision_arn: str) -> Rollout:
     """Stop our deployment, so that ECS returns to the tasks before it; force a new one where that is refused."""
-    label = _label(revision_arn) or forward.revision
+    label = name_in(revision_arn) or forward.revision
     rollout = replace(
         forward, state="rolling", revision=label, reason="", undoes=True, is_stopped=forward.state != "rolled-back"
     )
@@ -495,7 +492,7 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
         return replace(rollout, state="failed", reason=answer.sentence_for("redeploy"))
     # The revision is read from the deployment: somebody may have changed the service since the plan was made.
     deployment, others = answer
-    revision = _label(deployment.task_definition_arn)
+    revision = name_in(deployment.task_definition_arn)
     state: State = rollout.state if rollout.is_over else "rolling"
     return replace(
         rollout,

@@ -11,7 +11,8 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ecs.models import EC2ContainerServiceBackend
 
-from omc_runbook.sandbox.aws.ecs_base import EcsBase, EcsError, InvalidParameter, last_part
+from omc_runbook.model.arn import name_in
+from omc_runbook.sandbox.aws.ecs_base import EcsBase, EcsError, InvalidParameter
 from omc_runbook.sandbox.principals import caller
 
 _PAGE = 100
@@ -171,8 +172,8 @@ class DaemonCalls(EcsBase):
         return deployment_arn
 
     def _task_definition(self, name: str) -> dict[str, Any]:
-        name, definitions = last_part(name), _daemons_of(self.ecs_backend).task_definitions
-        found = [each for arn, each in definitions.items() if name in (last_part(arn), each["family"])]
+        name, definitions = name_in(name), _daemons_of(self.ecs_backend).task_definitions
+        found = [each for arn, each in definitions.items() if name in (name_in(arn), each["family"])]
         if not found:
             raise EcsError("ClientException", "Unable to describe daemon task definition.")
         return found[-1]

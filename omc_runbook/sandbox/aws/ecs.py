@@ -9,9 +9,10 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 
+from omc_runbook.model.arn import name_in
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.daemons import DaemonCalls
-from omc_runbook.sandbox.aws.ecs_base import EcsError, InvalidParameter, last_part
+from omc_runbook.sandbox.aws.ecs_base import EcsError, InvalidParameter
 from omc_runbook.sandbox.aws.express import ExpressCalls
 from omc_runbook.sandbox.aws.kms import find_key
 from omc_runbook.sandbox.aws.service_deployments import ServiceDeploymentCalls
@@ -186,15 +187,15 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
             task.task_arn
             for task in self._tasks()
             if task.desired_status == status
-            and (not service or task.group == f"service:{last_part(service)}")
-            and (not family or last_part(task.task_definition_arn).partition(":")[0] == family)
+            and (not service or task.group == f"service:{name_in(service)}")
+            and (not family or name_in(task.task_definition_arn).partition(":")[0] == family)
             and (not started_by or task.started_by == started_by)
         ]
         return self._page("taskArns", arns, 100)
 
     def describe_tasks(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html"""
-        ids = [last_part(name) for name in self._get_param("tasks", [])]
+        ids = [name_in(name) for name in self._get_param("tasks", [])]
         if not 1 <= len(ids) <= 100:
             raise InvalidParameter("Tasks must have between 1 and 100 members.")
         by_id = {task.id: task for task in self._tasks()}
@@ -277,7 +278,7 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
         return [task for task in tasks.of_backend(self.ecs_backend) if task.cluster_name == cluster]
 
     def _task(self) -> EcsTask:
-        task_id = last_part(self._get_param("task"))
+        task_id = name_in(self._get_param("task"))
         task = next((task for task in self._tasks() if task.id == task_id), None)
         if task is None:
             raise InvalidParameter("The referenced task was not found.")

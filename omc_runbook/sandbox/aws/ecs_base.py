@@ -7,6 +7,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.ecs.responses import EC2ContainerServiceResponse
 
+from omc_runbook.model.arn import name_in
 from omc_runbook.sandbox.ecs.services import EcsService, start_deployment
 
 MOST_ARNS = 20
@@ -30,7 +31,7 @@ class EcsBase(EC2ContainerServiceResponse):
         return str(self.ecs_backend._get_cluster(self._get_param("cluster", "default")).name)
 
     def _service(self, name: str) -> EcsService:
-        service = self.ecs_backend._get_service(self._cluster(), last_part(name))
+        service = self.ecs_backend._get_service(self._cluster(), name_in(name))
         assert isinstance(service, EcsService)
         return service
 
@@ -59,8 +60,3 @@ class EcsBase(EC2ContainerServiceResponse):
             raise InvalidParameter(f"{parameter} must have between 1 and {MOST_ARNS} members.")
         failures = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in by_arn]
         return ActionResult({member: [by_arn[arn] for arn in arns if arn in by_arn], "failures": failures})
-
-
-def last_part(name: str) -> str:
-    """The name at the end of an ARN, or a name as it is."""
-    return name.rpartition("/")[2]
