@@ -170,10 +170,10 @@ class _Members(dict[str, Any]):
         raise InvalidResponse(self.operation)
 
 
-def _demanding(operation: str, value: Any) -> Any:
+def _as_members(operation: str, value: Any) -> Any:
     """A part of a response whose structures, at any depth, are `_Members`."""
     if isinstance(value, list):
-        return [_demanding(operation, each) for each in value]
+        return [_as_members(operation, each) for each in value]
     if not isinstance(value, dict):
         return value
     members = _Members(value)
@@ -181,7 +181,7 @@ def _demanding(operation: str, value: Any) -> Any:
     for name, each in value.items():
         # Most are neither.
         if isinstance(each, dict | list):
-            members[name] = _demanding(operation, each)
+            members[name] = _as_members(operation, each)
     return members
 
 
@@ -207,7 +207,7 @@ def _validate(call: Callable[[], Any], operation: str, parameters: Mapping[str, 
         raise
     if not (_is_whole(answer, MEMBERS.get(operation, ())) and _names_all(operation, parameters, answer)):
         raise InvalidResponse(operation)
-    return _demanding(operation, answer)
+    return _as_members(operation, answer)
 
 
 def pages(call: Callable[..., Any], token: str) -> Iterator[Any]:

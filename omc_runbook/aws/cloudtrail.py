@@ -212,7 +212,7 @@ class FoundRecords:
     def events(self, resource: str, since: datetime) -> FoundEvents:
         """Those since a time that name a resource, such as a secret by its name or its ARN."""
         # CloudTrail's times have whole seconds.
-        since, pattern = since.replace(microsecond=0), _naming(resource)
+        since, pattern = since.replace(microsecond=0), _pattern_of(resource)
         found = (
             _parse(entry["CloudTrailEvent"], entry["EventTime"])
             for entry in self.entries
@@ -238,7 +238,7 @@ class FoundRecords:
         return FoundAccesses(tuple(found), self.cut_at)
 
 
-def _naming(resource: str) -> re.Pattern[str]:
+def _pattern_of(resource: str) -> re.Pattern[str]:
     """What a record has of a resource, and not of one whose name begins or ends so."""
     name = re.escape(resource)
     return re.compile(rf'((?<=["\s]){name}|(?<=:secret:){name}(-[A-Za-z0-9]{{6}})?)(?![\w/+=@-]|\.\w)')
@@ -517,7 +517,7 @@ def get_selectors(client: CloudTrailClient, arn: str) -> Selectors:
 def selectors_of(advanced: Sequence[Mapping[str, Any]], basic: Sequence[Mapping[str, Any]] = ()) -> Selectors:
     """The selectors of a trail or an event data store; without any, it takes every management event."""
     own = (*(Selector(conditions=dict(map(_condition, each["FieldSelectors"]))) for each in advanced),)
-    every = (*own, *_rewritten(basic)) if advanced or basic else (EVERY_MANAGEMENT_EVENT,)
+    every = (*own, *_management_selectors(basic)) if advanced or basic else (EVERY_MANAGEMENT_EVENT,)
     return Selectors(every=every, basic=tuple(basic), advanced=tuple(advanced))
 
 
@@ -525,7 +525,7 @@ def _condition(each: Mapping[str, Any]) -> tuple[str, dict[str, tuple[str, ...]]
     return each["Field"], {operator: tuple(values) for operator, values in each.items() if operator != "Field"}
 
 
-def _rewritten(basic: Iterable[Mapping[str, Any]]) -> Iterator[Selector]:
+def _management_selectors(basic: Iterable[Mapping[str, Any]]) -> Iterator[Selector]:
     """The management events of basic selectors."""
     for each in basic:
         if not each.get("IncludeManagementEvents", True):

@@ -114,7 +114,7 @@ class Reversal:
             rollbacks=(*result.rollbacks, *self.rollouts),
             rollback_note=note,
             is_back=self.is_complete,
-            findings=(failure.cancelled(subject, note, self.is_complete),),
+            findings=(failure.cancellation(subject, note, self.is_complete),),
         )
 
     def steps(self) -> tuple[Step, ...]:

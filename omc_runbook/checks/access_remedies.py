@@ -14,7 +14,7 @@ from omc_runbook.checks.outsiders import Outsider
 from omc_runbook.checks.secret_access import SINGLE_SIGN_ON, PrincipalAccess, key_of
 from omc_runbook.iam.conditions import ConditionKeys, matches, texts
 from omc_runbook.iam.policy import PolicyDocument
-from omc_runbook.iam.who_can import Assumption, Identity, trusted
+from omc_runbook.iam.who_can import Assumption, Identity, principals_in
 from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -64,7 +64,7 @@ def _withdraw_everywhere(
     own_labels = [label for label, _ in policy.statements if label in labels] if policy else []
     document = None
     if policy and own_labels:
-        sessions = identity.sessions_among(trusted(policy, "AWS"))
+        sessions = identity.sessions_among(principals_in(policy, "AWS"))
         names = [identity.arn, *(replace(identity, session=each).session_arn for each in sessions)]
         document = _without_principal(snapshot, policy, own_labels, *names)
     if document is None:
@@ -128,7 +128,7 @@ def _without_principal(snapshot: Snapshot, policy: PolicyDocument, labels: Seque
     None where neither changes it, since it names the principal in another way.
     """
     own = [statement for label, statement in policy.statements if label in labels]
-    if "*" in trusted(PolicyDocument(policy.name, policy.kind, {"Statement": own}), "AWS"):
+    if "*" in principals_in(PolicyDocument(policy.name, policy.kind, {"Statement": own}), "AWS"):
         return _for_account(policy, labels, _account(snapshot))
     members = (texts(each) or () for _, statement in policy.statements for each in _principals(statement).values())
     return None if {*names}.isdisjoint(chain.from_iterable(members)) else _without_names(policy, names)

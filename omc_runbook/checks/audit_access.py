@@ -14,7 +14,7 @@ from omc_runbook.checks.outsiders import Outsider
 from omc_runbook.checks.secret_access import PrincipalAccess, conditions_of, deciding_step, statements_of
 from omc_runbook.checks.self_grants import administers_iam
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
+from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limit_subject, open_federations
 from omc_runbook.iam.policy import PolicyDocument, PolicyRequest, apply
 from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity, Judge, ResourceCall
 from omc_runbook.model.findings import Remedy, Severity
@@ -400,7 +400,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             if each.perhaps_gets_values:
                 yield Uncertain(role.name, facts)
                 continue
-            remedy = remedies.trust(role.name, limited(role.trust, found))
+            remedy = remedies.trust(role.name, limit_subject(role.trust, found))
             needs = f"Restrict {found.claim} to the subject that is meant, instead of {found.subject}."
             severity: Severity = "error" if found.is_shared else "info" if found.kind == "saml" else "warning"
             yield Evidence(role.name, facts, remedy.needing(needs), severity=severity)

@@ -10,7 +10,7 @@ from typing import Literal
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.conditions import ConditionKeys, matches
 from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
-from omc_runbook.iam.who_can import ASSUME_ROLE, Identity, is_chosen, trusted
+from omc_runbook.iam.who_can import ASSUME_ROLE, Identity, is_chosen, principals_in
 from omc_runbook.model.arn import region_in
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
@@ -124,7 +124,7 @@ def trusted_by(role: Identity, snapshot: Snapshot, found: Identities) -> Iterato
     if role.trust is None or role.is_service_linked:
         return
     yield from _let_in(role.trust, ASSUME_ROLE, role.arn, snapshot, found, "trust policy", role.arn)
-    for name in dict.fromkeys(trusted(role.trust, "Federated")):
+    for name in dict.fromkeys(principals_in(role.trust, "Federated")):
         yield Outsider(principal=name, kind="provider", way="trust policy", statement=role.trust.name, role=role.arn)
 
 
@@ -142,8 +142,8 @@ def _let_in(
     The resource control policies deny it to some.
     """
     own = snapshot.account
-    names = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "AWS"))
-    services = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "Service"))
+    names = dict.fromkeys(name for each in _split(policy, action) for name in principals_in(each, "AWS"))
+    services = dict.fromkeys(name for each in _split(policy, action) for name in principals_in(each, "Service"))
     organization = identities.organization
     texts = [*dict.fromkeys(_texts_in(_conditions(policy, action)))]
     # Whose organization a variable names is known, where that was read.

@@ -22,7 +22,7 @@ from omc_runbook.iam.who_can import (
     chains,
     combine,
     is_assumed_by,
-    trusted,
+    principals_in,
 )
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
@@ -232,17 +232,17 @@ def is_human(identity: Identity) -> bool:
         return True
     if identity.trust is None:
         return False
-    providers = list(trusted(identity.trust, "Federated"))
+    providers = list(principals_in(identity.trust, "Federated"))
     if any(":saml-provider/" in provider or provider in _LOGINS for provider in providers):
         return True
-    return any(":user/" in name for name in trusted(identity.trust, "AWS"))
+    return any(":user/" in name for name in principals_in(identity.trust, "AWS"))
 
 
 def is_machine(identity: Identity) -> bool:
     """Whether only AWS services and OpenID Connect providers of machines may assume a role."""
     if identity.kind == "user" or identity.trust is None or is_human(identity):
         return False
-    return not any(trusted(identity.trust, "AWS"))
+    return not any(principals_in(identity.trust, "AWS"))
 
 
 def is_of_tasks(snapshot: Snapshot, identity: Identity) -> bool:

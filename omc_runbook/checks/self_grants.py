@@ -20,7 +20,7 @@ from omc_runbook.iam.who_can import (
     ResourceCall,
     combine,
     is_assumed_by,
-    trusted,
+    principals_in,
 )
 from omc_runbook.model.arn import partition_in
 from omc_runbook.snapshot.audit import secret_calls
@@ -238,7 +238,7 @@ class SelfGrants:
             keys = request_keys.of_assumption(reader.arn, dict(reader.tags))
             for action in () if reader.is_service_linked else (NEW_TRUST,) if reader.kind == "role" else _AS_USER:
                 calls[action].append(ResourceCall(action=action, resource=reader.arn, keys=keys))
-            providers = trusted(reader.trust, "Federated") if reader.trust else ()
+            providers = principals_in(reader.trust, "Federated") if reader.trust else ()
             calls[_NEW_METADATA] += (
                 ResourceCall(action=_NEW_METADATA, resource=provider)
                 for provider in providers

@@ -119,7 +119,7 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
     return cells, at
 
 
-def declared(source: str) -> tuple[NotebookParameter, ...]:
+def declared_parameters(source: str) -> tuple[NotebookParameter, ...]:
     """The parameters that a cell declares."""
     return tuple(NotebookParameter(**match.groupdict()) for match in _PARAMETER.finditer(source))
 
@@ -132,7 +132,7 @@ def describe(name: str) -> Description:
     cells, at = _read(find(name))
     sources = ["".join(cell["source"]) for cell in cells]
     head, _, text = sources[0].partition("\n")
-    parameters = declared(sources[at])
+    parameters = declared_parameters(sources[at])
     notes = sources[at - 1].partition("\n")[2].strip()
     return Description(name, head.removeprefix("# "), text.strip(), notes, parameters)
 
@@ -154,7 +154,7 @@ def applying_command(name: str, parameters: Mapping[str, str], options: Iterable
     return command("omc-runbook", "run", name, *words, *options)
 
 
-def confirmed(line: str, word: str) -> str:
+def with_confirmation(line: str, word: str) -> str:
     """A command line that applies a plan, with the word that has to be in `confirm`; "" for none."""
     is_whole = not line or not word or f"-p confirm {word}" in line
     return line if is_whole else f"{line} -p confirm {word}"

@@ -41,7 +41,7 @@ def exported_failures(runbook: str, environment: str, targets: Sequence[Export])
         raise
 
 
-def nothing(outcome: Outcome) -> Outcome:
+def publish_nothing(outcome: Outcome) -> Outcome:
     """Publish nothing."""
     return outcome
 

@@ -91,7 +91,7 @@ def run(
     on_line: Callable[[str], None] = lambda line: None,
     sandbox: AbstractContextManager[None] | None = None,
     in_kernel: bool = False,
-    publish: Publish = publishing.nothing,
+    publish: Publish = publishing.publish_nothing,
     bucket: S3Folder | None = None,
 ) -> RunResult:
     """Run a runbook, keep its record and publish its outcome.
@@ -346,7 +346,7 @@ class _Keeper:
         ending.decide()
         outcome = records.mask(self.read(failure))
         # Whether an environment asks for a confirmation is known once its names are.
-        keeper = replace(self, command=notebooks.confirmed(self.command, outcome.confirm))
+        keeper = replace(self, command=notebooks.with_confirmation(self.command, outcome.confirm))
         return keeper._keep(outcome)
 
     def _keep(self, outcome: Outcome) -> RunResult:

@@ -86,7 +86,7 @@ def open_federations(trust: PolicyDocument, controls: Sequence[PolicyDocument]) 
                 yield found
 
 
-def limited(trust: PolicyDocument, found: OpenFederation) -> str:
+def limit_subject(trust: PolicyDocument, found: OpenFederation) -> str:
     """The trust policy's JSON with a Condition on the subject in that statement."""
     statements = []
     for label, statement in trust.statements:

@@ -329,7 +329,7 @@ class Judge:
         else:
             session = identity.session or request_keys.SESSION
             keys = request_keys.of_role(identity.arn, identity.id, identity.tags, session)
-            if identity.trust and any(trusted(identity.trust, "Federated")):
+            if identity.trust and any(principals_in(identity.trust, "Federated")):
                 # Only its sessions that a provider's token began have the key.
                 del keys["aws:FederatedProvider"]
         if self.organization is not None:
@@ -358,7 +358,7 @@ def assumptions(
     """
     if role.trust is None:
         return
-    principals = set(trusted(role.trust, "AWS"))
+    principals = set(principals_in(role.trust, "AWS"))
     is_open = any(_is_account(name, role.account) for name in principals)
     is_by_account = all(_is_account(name, role.account) for name in principals)
     call = ResourceCall(
@@ -439,7 +439,7 @@ def combine(action: str, verdicts: Sequence[AccessVerdict]) -> AccessVerdict:
     )
 
 
-def trusted(policy: PolicyDocument, kind: Literal["AWS", "Service", "Federated"]) -> Iterator[str]:
+def principals_in(policy: PolicyDocument, kind: Literal["AWS", "Service", "Federated"]) -> Iterator[str]:
     """The principals of one kind that a trust or resource policy's Allow statements name; "*" is of kind AWS."""
     for _, statement in policy.allow_statements:
         principal = statement.get("Principal")

@@ -350,7 +350,7 @@ def _find_whole(
         start = text.find(spelling)
         while start >= 0:
             end = start + len(spelling)
-            is_part = _glued(text, start, end) if spelling in short else _in_number(text, start, end)
+            is_part = _is_glued(text, start, end) if spelling in short else _in_number(text, start, end)
             if not is_part:
                 yield Span(start, end, names[spelling])
             start = text.find(spelling, start + 1)
@@ -371,7 +371,7 @@ def _candidates(text: str, spellings: Collection[str]) -> Collection[str]:
     ]
 
 
-def _glued(text: str, start: int, end: int) -> bool:
+def _is_glued(text: str, start: int, end: int) -> bool:
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
     return before[-1:].isalnum() or after[:1].isalnum() or bool(_DECIMAL.search(before + " " + after))
 

@@ -144,7 +144,7 @@ def what_lies_open(snapshot: Snapshot) -> str:
     found = snapshot.audit.exposure
     if found is None or audit_exposure.count(found):
         return ""
-    return f"No value of the secret was found. {audit_exposure.searched(found)}"
+    return f"No value of the secret was found. {audit_exposure.describe_search(found)}"
 
 
 def _period(snapshot: Snapshot, begin: datetime) -> str:

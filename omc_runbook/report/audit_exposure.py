@@ -26,7 +26,7 @@ def exposure(snapshot: Snapshot) -> Table:
     where = " in what was searched" if unread and not rows else ""
     title = f"What lies open of {snapshot.secret_name}: {len(rows) or 'nothing'} found{where}"
     columns = ["key", "what", "where", "place"]
-    extent = searched(found)
+    extent = describe_search(found)
     return Table(title, columns, rows, _LEVELS, extent, notes=(extent, *unread) if rows else unread)
 
 
@@ -50,7 +50,7 @@ def _what(each: ExposedValue) -> str:
     return PRESENT if each.is_current else FORMER
 
 
-def searched(found: Exposure) -> str:
+def describe_search(found: Exposure) -> str:
     """How much was searched, in a sentence or two."""
     parts = [
         counted(found.definitions.count, "task definition"),

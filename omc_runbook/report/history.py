@@ -58,7 +58,7 @@ def label(history: VersionHistory, version: VersionEntry) -> str:
     return " · ".join(part for part in parts if part not in ("", "—"))
 
 
-def written(version: VersionEntry) -> str:
+def describe_writing(version: VersionEntry) -> str:
     """When a version was written, and by whom."""
     author = f" by {name_in(version.author)}" if version.author else ""
     return f"{version.version.created:%Y-%m-%d %H:%M} UTC{author}"

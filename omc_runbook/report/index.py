@@ -97,6 +97,6 @@ def _last(history: VersionHistory) -> str:
         return "A former version becomes current again."
     last, *others = history.versions
     if not others and CURRENT in last.version.stages:
-        return f"There is no former version; the current one: {versions.written(last)}."
+        return f"There is no former version; the current one: {versions.describe_writing(last)}."
     are_kept = counted(len(history.versions), "version is kept", "versions are kept")
-    return f"{are_kept}; the last: {versions.written(last)}."
+    return f"{are_kept}; the last: {versions.describe_writing(last)}."

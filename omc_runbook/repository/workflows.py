@@ -177,7 +177,7 @@ class Workflow:
         entries = (match for match in _DOTENV_ENTRY.finditer(self.file.text) if match["name"] in variables)
         return max((self.file.text.count("\n", 0, match.end()) + 1 for match in entries), default=0)
 
-    def echoed(self, variables: Collection[str], name: str) -> tuple[int, str]:
+    def find_echo(self, variables: Collection[str], name: str) -> tuple[int, str]:
         """The last line that gives a .env one of these variables, and the same for another; (0, "") for none."""
         text = self.file.text
         entries = (*_ECHO.finditer(text), *_heredoc_entries(text))
@@ -189,7 +189,7 @@ class Workflow:
                 return text.count("\n", 0, match.end()) + 1, added
         return 0, ""
 
-    def rendered(self, variables: Collection[str], name: str) -> Iterator[tuple[int, str]]:
+    def find_references(self, variables: Collection[str], name: str) -> Iterator[tuple[int, str]]:
         """Yield each step's last line that gives a container one of these variables from a secret, and another such.
 
         Not of a step that gives it the other one already.
@@ -389,7 +389,7 @@ def _by_make(repository: Path, text: str, folder: str, called_from: str) -> Iter
     for each, at in waiting:
         for file, own, targets in _makes(repository, each, at):
             makefile = _parse_makefile(file.text)
-            needed, targets = makefile.needed(targets), targets.union(map(makefile.pattern_of, targets))
+            needed, targets = makefile.with_needs(targets), targets.union(map(makefile.pattern_of, targets))
             for rule in makefile.rules:
                 is_target = not targets.isdisjoint(rule.targets)
                 key = (file.name, rule.start, is_target)
@@ -441,7 +441,7 @@ class _Makefile:
     patterns: tuple[str, ...]
     """Those of them with a %."""
 
-    def needed(self, targets: Collection[str]) -> set[str]:
+    def with_needs(self, targets: Collection[str]) -> set[str]:
         """Some targets, and those that they need, directly or through others; also the patterns of their rules."""
         needed, waiting, count = {*targets}, [*targets], 0
         while waiting:

@@ -151,5 +151,5 @@ def _command(outcome: Outcome, remedies: Sequence[Remedy]) -> str:
     """The command that applies the plan, or the first that a remedy has."""
     if outcome.can_be_applied:
         command = notebooks.applying_command(outcome.runbook, own_parameters.read(outcome.runbook))
-        return outcome.applied_by(notebooks.confirmed(command, outcome.confirm))
+        return outcome.applied_by(notebooks.with_confirmation(command, outcome.confirm))
     return next((way for each in remedies for way in each.ways if not is_sentence(way)), "")

@@ -95,7 +95,7 @@ def closing(
 
 def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the plan anew, and apply of it what was begun and no more."""
-    parameters = own_parameters.typed(RUNBOOK, state.parameters)
+    parameters = own_parameters.all_parameters(RUNBOOK, state.parameters)
     service, repository, allow_code = (
         str(parameters["service"]),
         str(parameters["repository"]),

@@ -26,7 +26,7 @@ from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.new_key import plan
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
 from omc_runbook.runbooks.run import Run, now
-from omc_runbook.runbooks.several_environments import naming, reach_each
+from omc_runbook.runbooks.several_environments import name_environment, reach_each
 from omc_runbook.snapshot.state import Snapshot
 
 RUNBOOK = "add_key"
@@ -60,7 +60,7 @@ def look(run: Run) -> Snapshots:
     """Read every environment and the checkout; raises as `Target.look` does."""
     snapshots = {}
     for target in run.targets:
-        with naming(target.environment.name, run.targets):
+        with name_environment(target.environment.name, run.targets):
             snapshots[target.environment.name] = target.look(str(run.own_checkout.root))
     return snapshots
 
@@ -149,7 +149,7 @@ def closing(
 
 def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the plan anew with the same parameters, and apply it."""
-    parameters = own_parameters.typed(RUNBOOK, state.parameters)
+    parameters = own_parameters.all_parameters(RUNBOOK, state.parameters)
     texts = {name: value for name, value in parameters.items() if isinstance(value, str)}
     new_run = begin(state.environment, texts["environments"], texts["runbook_toml"], texts["repository"])
     run = take_back.go_on(run, new_run, state)

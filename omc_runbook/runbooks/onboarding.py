@@ -90,7 +90,7 @@ def question(course: Course, name: str) -> RichDisplay | panels.QuestionPanel:
     if course.is_interactive:
         return panels.QuestionPanel(course, number, quiz_question)
     course.keep(name, quiz.grade(quiz_question, course.answer_of(quiz_question)))
-    return panels.shown(number, quiz_question)
+    return panels.question_listing(number, quiz_question)
 
 
 def local_setup(course: Course) -> RichDisplay:

@@ -53,7 +53,7 @@ def _refuse_unknown() -> None:
     """Raise UsageError for a parameter of plain papermill that no cell declares: papermill itself only warns."""
     shell = kernel.find_ipython()
     cells: list[str] = shell.user_ns.get("In", []) if shell else []
-    declaring = [(at, each.name) for at, cell in enumerate(cells) for each in notebooks.declared(cell)]
+    declaring = [(at, each.name) for at, cell in enumerate(cells) for each in notebooks.declared_parameters(cell)]
     declared = {name for _, name in declaring}
     # One above the last of them is of an earlier run in the same kernel.
     below = cells[declaring[-1][0] :] if declaring else []
@@ -92,10 +92,10 @@ def go_on(runbook: str, parameters: Mapping[str, str], word: str) -> str:
     """The command that begins a change again, with the word that it asks for; or a sentence without its parameters."""
     if not parameters:
         return f"Run {runbook} again, with the same parameters."
-    return notebooks.confirmed(notebooks.applying_command(runbook, parameters), word)
+    return notebooks.with_confirmation(notebooks.applying_command(runbook, parameters), word)
 
 
-def typed(runbook: str, texts: Mapping[str, str]) -> dict[str, str | bool]:
+def all_parameters(runbook: str, texts: Mapping[str, str]) -> dict[str, str | bool]:
     """All parameters of a runbook's notebook, with these texts; the others have their defaults."""
     return {
         each.name: convert(each.name, texts[each.name], each.kind)

@@ -18,7 +18,7 @@ from omc_runbook.runbooks.frontend import FULL_WIDTH, is_available, make_group_n
 from omc_runbook.runbooks.quiz import LETTERS, Question, grade
 
 
-def shown(number: int, question: Question) -> Listing:
+def question_listing(number: int, question: Question) -> Listing:
     """A question with its choices, to read."""
     choices = {letter: question.choice(letter).text for letter in LETTERS}
     return report.question(number, question.text, choices)

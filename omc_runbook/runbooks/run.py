@@ -453,7 +453,7 @@ class Run:
     @property
     def _command(self) -> str:
         """The command that applies its plan under `omc-runbook run`; "" elsewhere."""
-        return notebooks.confirmed(os.environ.get(COMMAND_VARIABLE, ""), self.word)
+        return notebooks.with_confirmation(os.environ.get(COMMAND_VARIABLE, ""), self.word)
 
     @property
     def _where(self) -> str:

@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 def reach_each(runbook: str, environments: Sequence[str], runbook_toml: str) -> tuple[Target, ...]:
-    """`reach` each environment, `naming` it; raises as `reach` does."""
+    """`reach` each environment, `name_environment` it; raises as `reach` does."""
     targets = []
     for name in environments:
-        with naming(name, environments):
+        with name_environment(name, environments):
             targets.append(reach(runbook, name, runbook_toml))
     return tuple(targets)
 
@@ -79,13 +79,13 @@ def try_each(
         except (CouldNotLook, UsageError) as error:
             unread.append(UnreadTarget(position, environment, error))
     if not results:
-        with naming(unread[0].environment.name, among):
+        with name_environment(unread[0].environment.name, among):
             raise unread[0].error
     return results, tuple(unread)
 
 
 @contextmanager
-def naming(environment: str, environments: Sized) -> Iterator[None]:
+def name_environment(environment: str, environments: Sized) -> Iterator[None]:
     """Say in a CouldNotLook which one of several environments it is about."""
     try:
         yield

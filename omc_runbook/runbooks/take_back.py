@@ -16,7 +16,7 @@ from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run, reach
-from omc_runbook.runbooks.several_environments import naming
+from omc_runbook.runbooks.several_environments import name_environment
 
 AGAIN = "Run this notebook again from its first cell to see the current state."
 
@@ -81,6 +81,6 @@ def _with_others(run: Run, state: ChangeState) -> Run:
     runbook_toml = state.parameters.get("runbook_toml", "")
     targets = [*run.targets]
     for name in others:
-        with naming(name, (*names, *others)):
+        with name_environment(name, (*names, *others)):
             targets.append(reach(state.runbook, name, runbook_toml))
     return replace(run, targets=tuple(targets))

@@ -201,7 +201,7 @@ def _denial(call: Call, principal: Principal, arns: list[str]) -> tuple[str, str
                 cluster = f"arn:aws:ecs:{call.region}:{principal.account}:cluster/{cluster}"
             context["ecs:cluster"] = cluster
         message = refusal(principal, call.permission, resource, context, policy, owner)
-        for permission, arn, own_keys in () if message else resources.also_needed(call, account, resource):
+        for permission, arn, own_keys in () if message else resources.find_more_permissions(call, account, resource):
             message = message or refusal(principal, permission, arn, context | own_keys)
         if message is not None:
             if call.service == "ec2":

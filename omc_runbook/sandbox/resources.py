@@ -10,7 +10,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.arn import account_in
-from omc_runbook.sandbox.aws.kms import find_key, named
+from omc_runbook.sandbox.aws.kms import find_key, labels_of
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.principals import find_role
 
@@ -46,7 +46,7 @@ def resources_of(call: Call, account: str) -> list[str]:
     return (find(call, account) if find else []) or ["*"]
 
 
-def also_needed(call: Call, account: str, resource: str) -> list[tuple[str, str, Keys]]:
+def find_more_permissions(call: Call, account: str, resource: str) -> list[tuple[str, str, Keys]]:
     """Further permissions that a call needs, each with its ARN and the condition keys of it.
 
     Tags need that to tag, and a task definition that to pass its roles to ECS:
@@ -91,7 +91,7 @@ def _key(key_id: str, account: str, region: str) -> tuple[str, tuple[str, ...]]:
     key = find_key(key_id, account, region)
     if key is None:
         return (key_id if key_id.startswith("arn:") else f"arn:aws:kms:{region}:{account}:{key_id}"), ()
-    return str(key.arn), tuple(named(key)["aliases"])
+    return str(key.arn), tuple(labels_of(key)["aliases"])
 
 
 def keys_of(call: Call, account: str, resource: str) -> Keys:

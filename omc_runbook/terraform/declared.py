@@ -15,7 +15,7 @@ from omc_runbook.terraform.evaluation import Instance, Module
 from omc_runbook.terraform.expressions import Source
 from omc_runbook.terraform.hcl import Block
 from omc_runbook.terraform.marks import because, decode, is_known, known_text, last_part
-from omc_runbook.terraform.resources import DeclaredName, Resources, named
+from omc_runbook.terraform.resources import DeclaredName, Resources, name_with_sources
 from omc_runbook.terraform.roles import reading_policy
 from omc_runbook.terraform.services import (
     ECS_MODULE,
@@ -231,7 +231,7 @@ class _Reader:
             if member := block.find("region"):
                 result = module.result(member.value)
                 if region := known_text(result.value):
-                    return named(region, (member.location, *result.sources))
+                    return name_with_sources(region, (member.location, *result.sources))
                 self.reasons["region"] = f"The provider's region is not known{because(result.value)}."
                 break
         self.reasons.setdefault("region", "No provider names it: it comes from the environment of who runs Terraform.")
@@ -242,20 +242,20 @@ class _Reader:
             if member := block.find("allowed_account_ids"):
                 result = module.result(member.value)
                 if isinstance(result.value, list) and len(result.value) == 1 and is_known(result.value):
-                    return named(str(result.value[0]), (member.location, *result.sources))
+                    return name_with_sources(str(result.value[0]), (member.location, *result.sources))
             roles = (each.find("role_arn") for each in block.blocks if each.type == "assume_role")
             for role in filter(None, roles):
                 result = module.result(role.value)
                 match = _ROLE_ARN.fullmatch(result.value) if isinstance(result.value, str) else None
                 if match:
-                    return named(match[1], (role.location, *result.sources))
+                    return name_with_sources(match[1], (role.location, *result.sources))
         account = self._variable(("account_id", "aws_account_id"))
         return account if account and re.fullmatch(r"\d{12}", account.value) else None
 
     def _variable(self, names: Sequence[str]) -> DeclaredName | None:
         found = (root.module.known(name) for name in names for root in self.resources.roots)
         result = next(filter(None, found), None)
-        return named(result.value, result.sources) if result else None
+        return name_with_sources(result.value, result.sources) if result else None
 
     def _outputs(self, names: dict[str, DeclaredName]) -> None:
         """Take what no resource shows from the outputs of the environment's folders."""

@@ -78,7 +78,7 @@ class FileOwners:
         self._values = [Path(file.name) for file in files if file.name.endswith(VALUES)]
         self.other_values, unclear_values = _values_of_others(files, environment)
         """The files of values that are of others by what stands beside them."""
-        self._shared_values = variable_files.shared(self._values, self._environments, environment)
+        self._shared_values = variable_files.shared_files(self._values, self._environments, environment)
         self.unclear_values = unclear_values | {path.as_posix() for path in self._shared_values}
         """Those that may be of others, and may be this one's."""
         targets, names = _calls_by_folder(files, calls)

@@ -54,9 +54,9 @@ def name_of(instance: Instance, attribute: str = "name") -> DeclaredName | None:
     result = instance.get(attribute)
     if result is None or not known_text(result.value):
         return None
-    return named(result.value, instance.sources_of(attribute))
+    return name_with_sources(result.value, instance.sources_of(attribute))
 
 
-def named(value: str, sources: Sequence[Source]) -> DeclaredName:
+def name_with_sources(value: str, sources: Sequence[Source]) -> DeclaredName:
     """A name with each of its sources once."""
     return DeclaredName(value, tuple(dict.fromkeys(sources)))

@@ -9,7 +9,7 @@ from typing import Any
 from omc_runbook.terraform.evaluation import Instance
 from omc_runbook.terraform.expressions import Source
 from omc_runbook.terraform.marks import because, decode, known_text, last_part
-from omc_runbook.terraform.resources import DeclaredName, Resources, name_of, named
+from omc_runbook.terraform.resources import DeclaredName, Resources, name_of, name_with_sources
 
 _ROLES = ("aws_iam_role", "data.aws_iam_role")
 _READS = re.compile(r"(secretsmanager:)?\*|secretsmanager:(GetSecretValue|Get\*|G\*)", re.IGNORECASE)
@@ -30,7 +30,7 @@ def role_name(resources: Resources, value: Any, sources: tuple[Source, ...]) -> 
         return name, "" if name else role.why_unknown("name", "role")
     last = last_part(text)
     if last:
-        return named(last, sources), ""
+        return name_with_sources(last, sources), ""
     return None, f"Its ARN is not in the checkout{because(text)} ({sources[0]})." if text else ""
 
 
@@ -65,7 +65,7 @@ def _inline(role: Instance) -> Iterator[tuple[DeclaredName | None, Any]]:
         document, name = block.find("policy"), block.find("name")
         if document and name:
             text = role.module.result(name.value, bindings)
-            own = named(text.value, (name.location, *text.sources)) if known_text(text.value) else None
+            own = name_with_sources(text.value, (name.location, *text.sources)) if known_text(text.value) else None
             yield own, role.module.value(document.value, bindings)
 
 

@@ -20,7 +20,7 @@ from omc_runbook.terraform.marks import (
     split_mark,
     without_marks,
 )
-from omc_runbook.terraform.resources import DeclaredName, Resources, name_of, named
+from omc_runbook.terraform.resources import DeclaredName, Resources, name_of, name_with_sources
 from omc_runbook.terraform.roles import identity, role_name
 
 SECRET_ARN = re.compile(r"\Aarn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:([^:]+)(.*)\Z", re.DOTALL)
@@ -226,7 +226,7 @@ class ServiceReader:
             name=name,
             sources=sources,
             cluster=cluster,
-            family=named(str(family), sources) if is_known(family) else None,
+            family=name_with_sources(str(family), sources) if is_known(family) else None,
             execution_role=self._role_of(execution, sources, "execution_role"),
             role_identity=identity(self.resources, execution) if isinstance(execution, str) else "",
             task_role=self._role_of(task, sources, "task_role"),
@@ -298,7 +298,7 @@ class ServiceReader:
             return name
         last = last_part(result.value)
         if last and (is_known(result.value) or ":cluster/" in result.value):
-            return named(last, (instance.source_of(attribute), *result.sources))
+            return name_with_sources(last, (instance.source_of(attribute), *result.sources))
         self.reasons["cluster"] = f"{instance.label} is in a cluster whose name is not known{because(result.value)}."
         return None
 

@@ -70,7 +70,7 @@ def named_after(path: Path, environments: Collection[str]) -> set[str]:
     return words.keys() - parts or {*environments} & aliases(another) or {*filter(None, [another])}
 
 
-def shared(paths: Collection[Path], environments: Collection[str], environment: str) -> set[Path]:
+def shared_files(paths: Collection[Path], environments: Collection[str], environment: str) -> set[Path]:
     """The files of nonprod's values, which may be those of any environment but production that has none of its own."""
     names = {path: named_after(path, environments) for path in paths}
     if means_production(environment) or any(environment in found for found in names.values()):

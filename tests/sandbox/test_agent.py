@@ -17,7 +17,7 @@ import pytest
 from support.small_world import CLUSTER, READ, TRUST, Stage, document, environment_of, policy, until
 
 from omc_runbook.sandbox import lifecycle
-from omc_runbook.sandbox.ecs.application import salted_digest
+from omc_runbook.sandbox.ecs.application import hash_password
 from omc_runbook.sandbox.ecs.process import Application
 from omc_runbook.sandbox.lifecycle import Sandbox
 
@@ -371,7 +371,7 @@ def test_database_that_kept_its_password_refuses_the_new_one(stage: Stage) -> No
     """A password that the store has and the database has not ends the application with the database's words."""
     arn = stage.build(desired=0)
     old = json.loads(stage.secrets.get_secret_value(SecretId=arn)["SecretString"])["POSTGRES_PASSWORD"]
-    accepts = {"name": "OMC_APP_DATABASE_ACCEPTS", "value": salted_digest(old, secrets.token_hex(8))}
+    accepts = {"name": "OMC_APP_DATABASE_ACCEPTS", "value": hash_password(old, secrets.token_hex(8))}
     revision = stage.define("app", arn, environment=[{"name": "OMC_APP_ROLE", "value": "worker"}, accepts])
     stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=revision, desiredCount=1)
     stage.steady()

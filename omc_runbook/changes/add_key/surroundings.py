@@ -274,7 +274,7 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
     secrets = {name for name in checkout.reads if is_secret(name)}
     for workflow in checkout.workflows.files:
         located = partial(OtherLocation, file=workflow.file.name)
-        for line, addition in workflow.rendered(secrets, key.name):
+        for line, addition in workflow.find_references(secrets, key.name):
             yield located(
                 line=line,
                 reason="This step renders the task definition: the next deployment from there loses a reference that it"
@@ -290,7 +290,7 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
                 addition=f"{key.name}=${{{{ secrets.{key.name} }}}}",
                 command=command("gh", "secret", "set", key.name),
             )
-        line, addition = workflow.echoed(secrets, key.name)
+        line, addition = workflow.find_echo(secrets, key.name)
         if line:
             yield located(
                 line=line,

@@ -125,7 +125,7 @@ class _SecretChange:
             with suppress(CouldNotLook) if restored_version else nullcontext():
                 look = Step(name="", apply=self._look_for_others, advice=ALL_BUT_LOOK)
                 execute([look], self._context.announce, journal)
-        overtaken = (failure.version_overtaken(self._plan.secret_name, self._overtaken),) if self._overtaken else ()
+        overtaken = (failure.overtaken_version(self._plan.secret_name, self._overtaken),) if self._overtaken else ()
         is_in_force = (works or (leave and not journal.is_cancelled)) and not overtaken
         if stays_open and not is_in_force:
             execute([release], self._context.announce, journal)
@@ -155,7 +155,7 @@ class _SecretChange:
             findings = self._failure.findings(self._tried_keys, note, has_rotated, still_failing)
             return tuple(map(self._as_withdrawn, findings))
         if self._journal.is_cancelled:
-            return (failure.cancelled(self._plan.secret_name, note, self._is_withdrawn),)
+            return (failure.cancellation(self._plan.secret_name, note, self._is_withdrawn),)
         not_redeployed = failure.find_not_redeployed(self._plan.not_redeployed) if self._writer.version_change else ()
         # It would undo somebody else's change, or have another password than the database.
         is_unsafe = self._overtaken or self._rotates_in_place

@@ -234,7 +234,7 @@ def _unverified(check: str, title: str, service: str, sentence: str) -> Finding:
     return Finding(check=check, family=FAMILY, title=title, status="unknown", subject=service, evidence=(sentence,))
 
 
-def cancelled(secret: str, note: str, is_taken_back: bool) -> Finding:
+def cancellation(secret: str, note: str, is_taken_back: bool) -> Finding:
     """The finding that a change was stopped; `note` says what was put back, or why nothing could be."""
     return Finding(
         check=CANCELLED,
@@ -250,7 +250,7 @@ def cancelled(secret: str, note: str, is_taken_back: bool) -> Finding:
     )
 
 
-def version_overtaken(secret: str, sentence: str) -> Finding:
+def overtaken_version(secret: str, sentence: str) -> Finding:
     """The finding that the secret has another current version than the one rolled out."""
     return Finding(
         check="version-overtaken",

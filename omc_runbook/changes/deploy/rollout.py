@@ -155,7 +155,7 @@ def start_sentences(services: Iterable[Service], underway: Collection[str] = ())
     return (*started, *without, *((f"Deployments under way would be watched: {watched}.",) if watched else ()))
 
 
-def not_deployed(service: str, revision: str) -> str:
+def say_not_deployed(service: str, revision: str) -> str:
     """That a plan starts tasks of another revision of a service than the one that ECS rolled back, as a sentence."""
     return (
         f"ECS rolled {revision} of {service} back, and this does not deploy it: do so once nothing keeps its tasks from"

@@ -104,7 +104,7 @@ def apply(
         start=starts[0] if starts else StartResult("", "You stopped it."),
         rollback_note="" if is_kept else back,
         is_back=not is_kept,
-        findings=() if is_kept else (failure.cancelled(path.name, back, True),),
+        findings=() if is_kept else (failure.cancellation(path.name, back, True),),
     )
 
 

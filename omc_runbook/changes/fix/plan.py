@@ -9,7 +9,7 @@ from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
-from omc_runbook.changes.deploy.rollout import not_deployed, start_sentences
+from omc_runbook.changes.deploy.rollout import say_not_deployed, start_sentences
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.references import plan_corrections
@@ -107,7 +107,7 @@ class FixPlan:
     def deployments_by_hand(self) -> dict[str, Remedy]:
         """Sentences on what ECS rolled back, with how a person deploys that afterwards."""
         return {
-            not_deployed(each.service.name, each.rolled_back): each.afterwards
+            say_not_deployed(each.service.name, each.rolled_back): each.afterwards
             for each in self.redeploys
             if each.rolled_back and not each.blocker
         }

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.deploy import readiness
-from omc_runbook.changes.deploy.rollout import expected, not_deployed
+from omc_runbook.changes.deploy.rollout import expected, say_not_deployed
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS
 from omc_runbook.checks.key_demand import missing_keys, rolled_back_revisions, secret_demands, services_reading
@@ -76,7 +76,7 @@ def ways_to_deploy(snapshot: Snapshot, written: Collection[str]) -> Iterator[str
             start = remedies.start_tasks(snapshot.environment.names, service, revision)
             way = remedies.if_registered(start, snapshot.task_definitions.values())
             how = way.command if is_sentence(way.command) else f"Run `{way.command}` then."
-            yield " ".join(filter(None, (not_deployed(service.name, revision), how, way.command_needs)))
+            yield " ".join(filter(None, (say_not_deployed(service.name, revision), how, way.command_needs)))
 
 
 def blockers(

@@ -379,7 +379,7 @@ def make_plan(
         pinned_references=frozenset(delivery.pinned_references(snapshot, changed, token)),
         unreferenced_keys=delivery.unreferenced_keys(snapshot, written),
         deployments_by_hand=tuple(delivery.ways_to_deploy(snapshot, written)),
-        encrypting=tuple(_encrypting(snapshot, changed, text)) if is_change else (),
+        encrypting=tuple(_encrypting_keys(snapshot, changed, text)) if is_change else (),
         versions=tuple(each.id for each in snapshot.versions),
     )
 
@@ -400,7 +400,7 @@ def _refuse_change(snapshot: Snapshot, secret: Secret, version: str) -> None:
         raise UsageError(f"{reason} Nothing was written.")
 
 
-def _encrypting(snapshot: Snapshot, changed: Collection[str], text: Masked) -> Iterator[str]:
+def _encrypting_keys(snapshot: Snapshot, changed: Collection[str], text: Masked) -> Iterator[str]:
     """The changed keys with whose new value tasks encrypt what the former one cannot decrypt."""
     former, new = snapshot.document, parse(text)
     for key in sorted(changed):

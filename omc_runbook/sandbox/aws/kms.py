@@ -93,7 +93,7 @@ def use_key(
         message = f"Secrets Manager can't {verb} the protected secret text using the provided KMS key: it is {state}."
         raise JsonRESTError(code, message)
     context = {"SecretARN": secret_arn, "SecretVersionId": version_id}
-    keys = request_keys.of_key(key.arn, principal.account, secret_arn, version_id, **named(key))
+    keys = request_keys.of_key(key.arn, principal.account, secret_arn, version_id, **labels_of(key))
     if not _may_use(key, principal, action, context, keys):
         raise JsonRESTError("AccessDeniedException", "Access to KMS is not allowed")
 
@@ -110,7 +110,7 @@ def use_parameter_key(key_id: str | None, principal: Principal, parameter_arn: s
             state, code = "disabled", "DisabledException"
         message = f"arn:aws:kms:{region}:{account}:key/{key.id} is {state}. {_BY_KMS}{code})"
         raise JsonRESTError("InvalidKeyId", message)
-    keys = request_keys.of_parameter_key(key.arn, principal.account, parameter_arn, **named(key)) if key else {}
+    keys = request_keys.of_parameter_key(key.arn, principal.account, parameter_arn, **labels_of(key)) if key else {}
     if key is None or not _may_use(key, principal, "kms:Decrypt", {"PARAMETER_ARN": parameter_arn}, keys):
         raise JsonRESTError(
             "AccessDeniedException",
@@ -119,7 +119,7 @@ def use_parameter_key(key_id: str | None, principal: Principal, parameter_arn: s
         )
 
 
-def named(key: Key) -> dict[str, Any]:
+def labels_of(key: Key) -> dict[str, Any]:
     """A key's tags and aliases."""
     backend = kms_backends[key.account_id][key.region]
     tags = {tag["TagKey"]: tag["TagValue"] for tag in backend.list_resource_tags(key.id)["Tags"]}

@@ -43,7 +43,7 @@ _URL_CHARACTERS = 2083
 _FAILED = "{} validation error(s) for Settings: "
 
 
-def salted_digest(password: str, salt: str) -> str:
+def hash_password(password: str, salt: str) -> str:
     """A password as OMC_APP_DATABASE_ACCEPTS names it: the salt and a digest of both."""
     import hashlib
 
@@ -136,7 +136,7 @@ class Settings:
         if self.server:
             return self.log_in()
         accepted = self.variables.get("OMC_APP_DATABASE_ACCEPTS")
-        if accepted and salted_digest(password, accepted.partition(":")[0]) != accepted:
+        if accepted and hash_password(password, accepted.partition(":")[0]) != accepted:
             return f'FATAL: password authentication failed for user "{self.user}"'
         return ""
 

@@ -40,7 +40,7 @@ def count(deployment: EcsDeployment, live: Sequence[EcsTask], desired: int | Non
     """Update a deployment's counts; `desired` is by default the number of its live tasks."""
     its_tasks = of_deployment(live, deployment)
     deployment.desired_count = len(its_tasks) if desired is None else desired
-    deployment.running_count = running(its_tasks)
+    deployment.running_count = count_running(its_tasks)
     deployment.pending_count = len(its_tasks) - deployment.running_count
 
 
@@ -49,7 +49,7 @@ def of_deployment(service_tasks: Sequence[EcsTask], deployment: EcsDeployment) -
     return [task for task in service_tasks if task.started_by == deployment.id]
 
 
-def running(service_tasks: Sequence[EcsTask]) -> int:
+def count_running(service_tasks: Sequence[EcsTask]) -> int:
     """How many of these tasks run and are to go on."""
     return len([task for task in service_tasks if tasks.is_live(task) and task.last_status == "RUNNING"])
 

@@ -36,7 +36,7 @@ def reconcile(service: EcsService) -> None:
     else:
         _scale_task_sets(service, service_tasks)
     service_tasks = tasks.of_service(service)
-    service.running_count = placement.running(service_tasks)
+    service.running_count = placement.count_running(service_tasks)
     service.pending_count = len([t for t in service_tasks if tasks.is_live(t)]) - service.running_count
     if service.status == "DRAINING" and not service_tasks:
         service.status = "INACTIVE"
@@ -202,7 +202,7 @@ def _scale_task_sets(service: EcsService, service_tasks: list[EcsTask]) -> None:
         for task in own[count:]:
             tasks.mark_stopping(task, "ServiceSchedulerInitiated", f"Scaling activity initiated by {task_set.id}")
         task_set.computed_desired_count = count
-        task_set.running_count = placement.running(own)
+        task_set.running_count = placement.count_running(own)
         task_set.pending_count = len(own) - task_set.running_count
         ready = len([task for task in own if tasks.is_healthy(task)])
         task_set.stabilityStatus = "STEADY_STATE" if ready == len(own) == count else "STABILIZING"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from omc_runbook.sandbox.ecs.application import salted_digest
+from omc_runbook.sandbox.ecs.application import hash_password
 from omc_runbook.sandbox.faults.change import add_reference, add_variables, document, put, redeploy, revise
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT
@@ -84,7 +84,7 @@ def _apply_terraform(world: World) -> None:
 def _change_secret_alone(world: World) -> None:
     content = document(world)
     if world.database is None:
-        accepted = salted_digest(content["POSTGRES_PASSWORD"], secrets.token_hex(16))
+        accepted = hash_password(content["POSTGRES_PASSWORD"], secrets.token_hex(16))
         revise(world, "worker", add_variables(OMC_APP_DATABASE_ACCEPTS=accepted))
         world.settle()
     put(world, {**content, "POSTGRES_PASSWORD": secrets.token_hex(24)})

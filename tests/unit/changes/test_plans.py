@@ -727,7 +727,7 @@ def test_a_change_that_failed_names_its_causes_alone() -> None:
     cause = Finding(check="bare-name", family="reference", title="A reference has no ARN", status="found")
     rollouts = (replace(expected(plan.consumers[0]), state="failed"),)
     failed = failure.Failure(healthy(), rollouts, (cause,), ()).findings("SECRET_KEY", "Left.")
-    later = failure.version_overtaken(plan.secret_name, "Somebody else wrote.")
+    later = failure.overtaken_version(plan.secret_name, "Somebody else wrote.")
     result = SecretResult(plan=plan, rollouts=rollouts, rollback_note="Left.")
     text = changes.result(plan, replace(result, findings=(*failed, later))).to_text()
     assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())

@@ -17,7 +17,7 @@ from omc_runbook.iam.who_can import (
     assumptions,
     chains,
     combine,
-    trusted,
+    principals_in,
 )
 
 ACCOUNT = "123456789012"
@@ -275,4 +275,6 @@ def test_whom_a_policy_trusts() -> None:
         {"Principal": "*", "Effect": "Deny"},
         {"NotPrincipal": {"AWS": ROOT}},
     )
-    assert [*trusted(document, "AWS")] == [ROOT, "*"] and [*trusted(document, "Service")] == ["lambda.amazonaws.com"]
+    assert [*principals_in(document, "AWS")] == [ROOT, "*"] and [*principals_in(document, "Service")] == [
+        "lambda.amazonaws.com"
+    ]

@@ -13,7 +13,7 @@ from support.outcomes import an_outcome
 from support.snapshots import healthy, rotated, simulated, stuck, with_permissions
 
 from omc_runbook.aws.failures import ReadFailure
-from omc_runbook.changes.deploy.failure import cancelled
+from omc_runbook.changes.deploy.failure import cancellation
 from omc_runbook.diagnosis.complaint import Complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, Outcome, OutcomeStatus, TargetOutcome, as_before
@@ -115,17 +115,17 @@ def test_the_evidence_is_no_part_of_the_summary() -> None:
 
 def test_a_change_that_was_taken_back_is_not_something_wrong() -> None:
     """The headline says what was asked for, and what to do is a sentence."""
-    ended = replace(outcome(healthy()), findings=(cancelled("app-secrets", "Version 1 is current again.", True),))
+    ended = replace(outcome(healthy()), findings=(cancellation("app-secrets", "Version 1 is current again.", True),))
     assert headline(ended) == "The change in staging was stopped and taken back."
     assert "Run verify to see if anything is left." in answer(ended).to_text()
-    not_reversed = replace(ended, findings=(cancelled("app-secrets", "Nothing could be put back.", False),))
+    not_reversed = replace(ended, findings=(cancellation("app-secrets", "Nothing could be put back.", False),))
     assert headline(not_reversed) == "The change in staging was stopped, and not taken back."
 
 
 def test_what_a_stopped_fix_was_to_mend_is_still_wrong() -> None:
     """It is no aside to the stop."""
     snapshot = with_permissions(stuck(healthy(), "worker", DENIED), simulated("implicitDeny"))
-    found = (cancelled("", "The permission was taken away again.", True), *diagnose(snapshot))
+    found = (cancellation("", "The permission was taken away again.", True), *diagnose(snapshot))
     text = answer(replace(outcome(snapshot), findings=found), snapshot).to_text()
     assert "Still wrong: The execution role may not read the secret" in text and "Also wrong" not in text
 

@@ -344,9 +344,9 @@ def test_a_step_that_renders_a_container_s_references(tmp_path: Path) -> None:
     lines = f"            A_KEY={arn}:A_KEY::\n            B_KEY=${{{{ vars.ARN }}}}:B_KEY::\n            C={arn}\n"
     step = "      - uses: aws-actions/amazon-ecs-render-task-definition@v1\n        with:\n          secrets: |\n"
     (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{step}{lines}").files
-    assert [*workflow.rendered(["A_KEY", "B_KEY"], "NEW")] == [(9, "NEW=${{ vars.ARN }}:NEW::")]
-    assert [*workflow.rendered(["A_KEY", "C"], "NEW")] == [(8, f"NEW={arn}:NEW::")]
-    assert [*workflow.rendered(["C", "D"], "NEW")] == []
+    assert [*workflow.find_references(["A_KEY", "B_KEY"], "NEW")] == [(9, "NEW=${{ vars.ARN }}:NEW::")]
+    assert [*workflow.find_references(["A_KEY", "C"], "NEW")] == [(8, f"NEW={arn}:NEW::")]
+    assert [*workflow.find_references(["C", "D"], "NEW")] == []
 
 
 def test_each_step_that_renders_a_container_s_references(tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_each_step_that_renders_a_container_s_references(tmp_path: Path) -> None
         for each, version in (("qa", ":"), ("live", f":{'1' * 8}-1111-1111-1111-{'1' * 12}"))
     )
     (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{steps}").files
-    assert [*workflow.rendered(["A_KEY"], "NEW")] == [
+    assert [*workflow.find_references(["A_KEY"], "NEW")] == [
         (8, f"NEW={arn.format('qa')}:NEW::"),
         (12, f"NEW={arn.format('live')}:NEW::"),
     ]
@@ -378,7 +378,7 @@ def test_a_step_that_renders_the_new_reference_hides_no_other(tmp_path: Path) ->
     ):
         text = "".join(f"{step}{each}" for each in steps)
         (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{text}").files
-        assert [*workflow.rendered(["A_KEY"], "NEW")] == [(line, f"NEW={base}:NEW::") for line in lines]
+        assert [*workflow.find_references(["A_KEY"], "NEW")] == [(line, f"NEW={base}:NEW::") for line in lines]
 
 
 @pytest.mark.parametrize("style", [">", ">-", "> # one command"])
@@ -593,7 +593,7 @@ def test_a_pipeline_that_writes_a_dotenv(script: str, line: str, tmp_path: Path)
     """The same line for another variable, from a variable of the project with a name like its neighbour's."""
     (tmp_path / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n    - {script}\n")
     (workflow,) = read_workflows(tmp_path).files
-    assert workflow.echoed(["B_KEY"], "NEW") == ((3, line) if line else (0, ""))
+    assert workflow.find_echo(["B_KEY"], "NEW") == ((3, line) if line else (0, ""))
 
 
 @pytest.mark.parametrize("beginning", ["terraform ", "\n/*"])
@@ -620,7 +620,7 @@ def test_text_that_only_begins_like_what_writes_a_dotenv(script: str, tmp_path: 
     (tmp_path / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n    {script}\n")
     (workflow,) = read_workflows(tmp_path).files
     started = time.process_time()
-    assert workflow.echoed(["A"], "NEW") == (0, "")
+    assert workflow.find_echo(["A"], "NEW") == (0, "")
     assert time.process_time() - started < 0.5
 
 
@@ -639,7 +639,7 @@ def test_a_pipeline_that_writes_a_dotenv_in_one_piece(start: str, line: str, tmp
     text = f"      {start}\n      A_KEY=as-it-is\n      B_KEY=$B_KEY\n      EOF\n      B_KEY=$B_KEY\n"
     (tmp_path / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n    - |\n{text}")
     (workflow,) = read_workflows(tmp_path).files
-    assert workflow.echoed(["B_KEY"], "NEW") == ((6, line) if line else (0, ""))
+    assert workflow.find_echo(["B_KEY"], "NEW") == ((6, line) if line else (0, ""))
 
 
 def test_lists_of_variables(tmp_path: Path) -> None:

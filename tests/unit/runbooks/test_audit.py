@@ -19,7 +19,7 @@ from omc_runbook.model.findings import Outcome
 from omc_runbook.runbooks import audit, conclude
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.run import Target
-from omc_runbook.runbooks.several_environments import naming
+from omc_runbook.runbooks.several_environments import name_environment
 from omc_runbook.snapshot.state import Snapshot
 
 
@@ -229,6 +229,6 @@ def test_environments_that_share_a_call_name_themselves_alone() -> None:
     """Its error is the same object for each of them."""
     shared, names = CouldNotLook(SILENT, kind="no-answer"), ("production", "staging")
     for name in names:
-        with pytest.raises(CouldNotLook) as failed, naming(name, names):
+        with pytest.raises(CouldNotLook) as failed, name_environment(name, names):
             raise shared
         assert (str(failed.value), failed.value.kind) == (f"{name}: {SILENT}", "no-answer")
