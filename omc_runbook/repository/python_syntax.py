@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from omc_runbook.model.errors import UsageError
@@ -102,3 +102,58 @@ def negated(test: ast.expr) -> ast.expr:
 def in_brackets(node: ast.Subscript) -> Sequence[ast.expr]:
     """What the brackets of an expression have in them, as in dict[str, int]."""
     return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+
+
+def union_members(annotation: ast.expr) -> Iterator[ast.expr]:
+    """Yield the members of an annotation's union, with Optional, Annotated and quotes resolved."""
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        yield from union_members(annotation.left)
+        yield from union_members(annotation.right)
+    elif isinstance(annotation, ast.Subscript) and last_name(annotation.value) in ("Optional", "Union", "Annotated"):
+        kind = last_name(annotation.value)
+        inner = in_brackets(annotation)
+        for each in inner[:1] if kind == "Annotated" else inner:
+            yield from union_members(each)
+        if kind == "Optional":
+            yield ast.Constant(None)
+    elif isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        quoted = parse_expression(annotation.value)
+        yield from union_members(quoted) if quoted else [annotation]
+    else:
+        yield annotation
+
+
+def returned_value(function: ast.FunctionDef | None) -> ast.expr | None:
+    """What a function returns, where it does so in one place."""
+    returned = [each.value for each in ast.walk(function) if isinstance(each, ast.Return)] if function else []
+    return returned[0] if len(returned) == 1 else None
+
+
+def constant_name(node: ast.expr) -> str:
+    """The name in an expression that is one, or a class and a name in it; "" for any other."""
+    if isinstance(node, ast.Attribute):
+        return f"{node.value.id}.{node.attr}" if isinstance(node.value, ast.Name) else ""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def has_as_value(tree: ast.Module, name: str, name_of: Callable[[ast.expr], str]) -> bool:
+    """Whether a module has a name outside of annotations, or gives it another."""
+    nodes = [*ast.walk(tree)]
+    annotations = [each.annotation for each in nodes if isinstance(each, ast.AnnAssign | ast.arg)]
+    annotations += [each.returns for each in nodes if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {inner for each in annotations if each for inner in ast.walk(each)}
+    values = (each for each in nodes if isinstance(each, ast.Name | ast.Attribute) and each not in inside)
+    is_renamed = any(isinstance(each, ast.alias) and each.name == name and each.asname for each in nodes)
+    return is_renamed or any(name_of(each) == name for each in values)
+
+
+def statements_in(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements of a class's body, with those under conditions, but for what only type checkers read."""
+    for each in body:
+        yield each
+        is_checked = isinstance(each, ast.If) and last_name(each.test) == "TYPE_CHECKING"
+        if isinstance(each, ast.If | ast.Try | ast.With):
+            blocks = [] if is_checked else [each.body]
+            handlers = each.handlers if isinstance(each, ast.Try) else ()
+            blocks += [*(getattr(each, name, []) for name in ("orelse", "finalbody")), *(one.body for one in handlers)]
+            yield from (inner for block in blocks for inner in statements_in(block))

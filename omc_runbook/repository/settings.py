@@ -21,6 +21,7 @@ from omc_runbook.repository.python_syntax import (
     parse_expression,
     parse_python,
     texts_of,
+    union_members,
 )
 from omc_runbook.repository.settings_classes import (
     COMPUTED,
@@ -31,7 +32,6 @@ from omc_runbook.repository.settings_classes import (
     class_variables,
     file_names,
     has_default,
-    union_members,
 )
 from omc_runbook.repository.settings_search import (
     LIKE_READS,

@@ -7,24 +7,26 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import at_home
 from omc_runbook.repository.code_files import code_files, named_files, read_text
 from omc_runbook.repository.dotenv_loading import path_of
 from omc_runbook.repository.python_syntax import (
-    in_brackets,
+    constant_name,
+    has_as_value,
     is_value,
     last_name,
-    parse_expression,
     parse_python,
     python_errors,
+    returned_value,
+    statements_in,
+    union_members,
 )
-from omc_runbook.repository.settings_files import is_left_out, read_tables
+from omc_runbook.repository.settings_files import is_left_out, paths_in, read_tables
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
 from omc_runbook.textfile.file import SourceFile, is_inside, read_first, read_if_readable
@@ -106,25 +108,6 @@ OPTIONS = {
 
 _FROM_ELSEWHERE = frozenset({*sys.stdlib_module_names, "pydantic", "pydantic_settings", "typing_extensions"})
 """Packages that no checkout is searched for."""
-
-
-def union_members(annotation: ast.expr) -> Iterator[ast.expr]:
-    """Yield the members of an annotation's union, with Optional, Annotated and quotes resolved."""
-    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
-        yield from union_members(annotation.left)
-        yield from union_members(annotation.right)
-    elif isinstance(annotation, ast.Subscript) and last_name(annotation.value) in ("Optional", "Union", "Annotated"):
-        kind = last_name(annotation.value)
-        inner = in_brackets(annotation)
-        for each in inner[:1] if kind == "Annotated" else inner:
-            yield from union_members(each)
-        if kind == "Optional":
-            yield ast.Constant(None)
-    elif isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        quoted = parse_expression(annotation.value)
-        yield from union_members(quoted) if quoted else [annotation]
-    else:
-        yield annotation
 
 
 def is_config(statement: ast.stmt) -> bool:
@@ -309,7 +292,7 @@ class Classes:
             return COMPUTED
         match node:
             case ast.Name() | ast.Attribute() if constant := self.constant(node):
-                name = _constant_name(node)
+                name = constant_name(node)
                 if name not in self._values:
                     # Each is computed once, and one that needs itself has no value.
                     self._values[name] = COMPUTED
@@ -341,7 +324,7 @@ class Classes:
 
     def constant(self, node: ast.expr) -> ast.expr | None:
         """The expression that a module, or a class of it, names once and for all; None for any other expression."""
-        name = _constant_name(node)
+        name = constant_name(node)
         # Two files may have different ones of a name.
         return None if name in self._clashing else self._constants.get(name)
 
@@ -355,7 +338,7 @@ class Classes:
         if self.name(node.func) == "Field":
             return node
         function = self._functions.get(last_name(node.func)) if isinstance(node.func, ast.Name) else None
-        value = _returned(function)
+        value = returned_value(function)
         return value if isinstance(value, ast.Call) and self.name(value.func) == "Field" else None
 
     def _options_of_pydantic_1(self, config: ast.ClassDef) -> dict[str, object]:
@@ -379,7 +362,7 @@ class Classes:
         if node is None or depth == DEEPEST:
             return unknown
         if constant := self.constant(node):
-            shared = _constant_name(node)
+            shared = constant_name(node)
             if shared not in self._shared_options:
                 self._shared_options[shared] = unknown
                 self._shared_options[shared] = self._options(constant, depth + 1)
@@ -410,7 +393,7 @@ class Classes:
 
     def own_fields(self, node: ast.ClassDef) -> Iterator[tuple[str, ast.AnnAssign]]:
         """Yield the fields in the body of a class, with their statements, also those under a condition."""
-        for each in _statements(node.body):
+        for each in statements_in(node.body):
             if isinstance(each, ast.AnnAssign) and (name := field_name(each)):
                 yield name, each
 
@@ -442,14 +425,14 @@ class Classes:
             others += [f"{as_class}a source of {method.name}"] if names is None else []
             for name in names or ():
                 files = [*self._beside(name)]
-                given |= {path: is_set for file in files for path, is_set in _paths(read_tables(file, table))}
+                given |= {path: is_set for file in files for path, is_set in paths_in(read_tables(file, table))}
                 others += [] if files else [f"{Path(name).name}, which {method.name} names,"]
         return given, next(iter(others), "")
 
     def sources(self, lineage: list[ast.ClassDef]) -> tuple[str, ...]:
         """Which of `SOURCES` a class reads, in the order of precedence; all of them where only its code tells."""
         method = _customising(lineage)
-        value = _returned(method)
+        value = returned_value(method)
         if method is None or not isinstance(value, ast.Tuple | ast.List):
             return SOURCES
         # Another decorator may change what is returned.
@@ -506,10 +489,10 @@ class Classes:
 
     def is_used_as_value(self, name: str) -> bool:
         """Whether the checkout's code has the name of a class outside of annotations, as where it is called."""
-        if _has_as_value(self.tree, name, self.name):
+        if has_as_value(self.tree, name, self.name):
             return True
         texts = (read_text(path) for path in code_files(repository_of(self.file)) if path != self.file.path)
-        return any(_has_as_value(parse_python(text), name, last_name) for text in texts if name in text)
+        return any(has_as_value(parse_python(text), name, last_name) for text in texts if name in text)
 
     def source(self, node: ast.expr, file: SourceFile) -> str:
         """The source of an expression of a file, on one line."""
@@ -568,18 +551,6 @@ def _used_names(node: ast.ClassDef) -> Iterator[str]:
             yield from map(last_name, union_members(statement.annotation))
 
 
-def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements of a class's body, with those under conditions, but for what only type checkers read."""
-    for each in body:
-        yield each
-        is_checked = isinstance(each, ast.If) and last_name(each.test) == "TYPE_CHECKING"
-        if isinstance(each, ast.If | ast.Try | ast.With):
-            blocks = [] if is_checked else [each.body]
-            handlers = each.handlers if isinstance(each, ast.Try) else ()
-            blocks += [*(getattr(each, name, []) for name in ("orelse", "finalbody")), *(one.body for one in handlers)]
-            yield from (inner for block in blocks for inner in _statements(block))
-
-
 def _customising(lineage: list[ast.ClassDef]) -> ast.FunctionDef | None:
     """The method that decides the sources of a class of settings; None without one."""
     inner = [each for node in lineage for each in node.body]
@@ -588,25 +559,12 @@ def _customising(lineage: list[ast.ClassDef]) -> ast.FunctionDef | None:
     return next((each for each in methods if each.name in _CUSTOMISING), None)
 
 
-def _returned(function: ast.FunctionDef | None) -> ast.expr | None:
-    """What a function returns, where it does so in one place."""
-    returned = [each.value for each in ast.walk(function) if isinstance(each, ast.Return)] if function else []
-    return returned[0] if len(returned) == 1 else None
-
-
 def _own_sources(method: ast.FunctionDef) -> list[ast.expr]:
     """What a method that decides the sources of settings gives beside those that it is given."""
     own = {each.arg for each in (*method.args.args, *method.args.kwonlyargs)}
     returned = [each.value for each in ast.walk(method) if isinstance(each, ast.Return) and each.value]
     sources = [each for value in returned for each in getattr(value, "elts", [value])]
     return [each for each in sources if not (isinstance(each, ast.Name) and each.id in own)]
-
-
-def _paths(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Yield the path of each name in a table and in those below it, with whether it has a value."""
-    for name, value in table.items():
-        yield (*above, name), value is not False
-        yield from _paths(value, (*above, name)) if isinstance(value, Mapping) else ()
 
 
 def file_names(option: object) -> tuple[str, ...] | None:
@@ -634,13 +592,6 @@ def _constants(tree: ast.Module, names: Iterable[ast.Name]) -> dict[str, ast.exp
     return constants
 
 
-def _constant_name(node: ast.expr) -> str:
-    """The name in an expression that is one, or a class and a name in it; "" for any other."""
-    if isinstance(node, ast.Attribute):
-        return f"{node.value.id}.{node.attr}" if isinstance(node.value, ast.Name) else ""
-    return node.id if isinstance(node, ast.Name) else ""
-
-
 def _assignments(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
     for each in body:
         match each:
@@ -649,14 +600,3 @@ def _assignments(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
                 yield name, value
-
-
-def _has_as_value(tree: ast.Module, name: str, name_of: Callable[[ast.expr], str]) -> bool:
-    """Whether a module has a name outside of annotations, or gives it another."""
-    nodes = [*ast.walk(tree)]
-    annotations = [each.annotation for each in nodes if isinstance(each, ast.AnnAssign | ast.arg)]
-    annotations += [each.returns for each in nodes if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
-    inside = {inner for each in annotations if each for inner in ast.walk(each)}
-    values = (each for each in nodes if isinstance(each, ast.Name | ast.Attribute) and each not in inside)
-    is_renamed = any(isinstance(each, ast.alias) and each.name == name and each.asname for each in nodes)
-    return is_renamed or any(name_of(each) == name for each in values)

@@ -19,9 +19,10 @@ from omc_runbook.repository.python_syntax import (
     parse_expression,
     python_errors,
     texts_of,
+    union_members,
 )
 from omc_runbook.repository.settings import parse_settings, settings_of
-from omc_runbook.repository.settings_classes import Classes, field_name, is_config, union_members
+from omc_runbook.repository.settings_classes import Classes, field_name, is_config
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import Field, SettingsSource
 from omc_runbook.repository.similar_names import FEWEST_LAST_WORDS, common_words, share_first_word

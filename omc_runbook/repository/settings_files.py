@@ -6,7 +6,7 @@ import configparser
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -75,3 +75,10 @@ def _of_yaml(node: Node) -> Any:
 
 def _of_data(value: Any) -> Any:
     return {name: _of_data(each) for name, each in value.items()} if isinstance(value, dict) else value is not None
+
+
+def paths_in(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Yield the path of each name in a table and in those below it, with whether it has a value."""
+    for name, value in table.items():
+        yield (*above, name), value is not False
+        yield from paths_in(value, (*above, name)) if isinstance(value, Mapping) else ()

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Form, Key
-from omc_runbook.repository.python_syntax import last_name, parse_expression
-from omc_runbook.repository.settings_classes import union_members
+from omc_runbook.repository.python_syntax import last_name, parse_expression, union_members
 
 TEXTS = frozenset({"str", "SecretStr", "EmailStr"})
 """Types that accept any text, and thus a placeholder."""

@@ -31,8 +31,7 @@ from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.model.letters import counted, listed
 from omc_runbook.model.placeholders import CIPHERTEXT, ENCRYPTED
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
-from omc_runbook.repository.python_syntax import last_name, parse_expression
-from omc_runbook.repository.settings_classes import union_members
+from omc_runbook.repository.python_syntax import last_name, parse_expression, union_members
 from omc_runbook.repository.template import NAMES
 from omc_runbook.textfile.conflict import find_conflict
 from omc_runbook.textfile.diff import hunks
