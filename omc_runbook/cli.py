@@ -20,9 +20,12 @@ import click
 from omc_runbook import __name__ as package
 from omc_runbook.masking import cell_threads, coredump
 from omc_runbook.model import ending, streams
+from omc_runbook.model.command_errors import hint_of, show_error, without_secrets
 from omc_runbook.model.commands import StrictGroup
 from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, RunbookError, UsageError
-from omc_runbook.model.letters import in_a_line, on_one_line, printable, shorten
+from omc_runbook.model.letters import on_one_line, printable
+from omc_runbook.model.parameters import first_name, or_empty, refuse_secrets, without_spaces
+from omc_runbook.model.suggestions import at_home, exists, nearest
 from omc_runbook.sandbox.cli import sandbox
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,6 +35,7 @@ _READ_FIRST = frozenset({"environment", "environments", "runbook_toml", "plan_fr
 DAY = 86_400
 """Seconds; nobody waits longer for an environment."""
 PROGRAM = package.replace("_", "-")
+_ASSIGNMENT = re.compile(r"\w+=")
 _GARBAGE = 500_000
 """New objects that a run makes before a garbage collection."""
 
@@ -74,8 +78,6 @@ def _to_folder(word: str) -> Path:
     """The folder that an option names; an empty name, as of a variable that is not set, is none."""
     if not word.strip():
         raise click.BadParameter("the folder's name is empty.")
-    from omc_runbook.model.suggestions import at_home
-
     return at_home(word)
 
 
@@ -111,12 +113,10 @@ def _pairs(parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...]
         if not re.fullmatch(r"\w+", name):
             raise UsageError(f"-p number {number} is not two words, NAME and VALUE, as in -p environment staging.")
     for number, word in enumerate(assignments, 1):
-        if not re.match(r"\w+=", word):
+        if not _ASSIGNMENT.match(word):
             raise UsageError(
                 f"Word {number} after the runbook's name is not NAME=VALUE, as in environment=staging, with no space."
             )
-    from omc_runbook.model.parameters import or_empty, without_spaces
-
     words = (*parameters, *((name, value) for name, _, value in (word.partition("=") for word in assignments)))
     # A run's record is named after its environment, or several.
     own = {name: without_spaces if name == "environment" else str for name, _ in words}
@@ -127,8 +127,6 @@ def _values(
     parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...], defaults: dict[str, str], command: str
 ) -> dict[str, str]:
     """A command's parameters with their defaults; raises UsageError for an unknown one, and one that is set twice."""
-    from omc_runbook.model.suggestions import nearest
-
     values: dict[str, str] = {}
     for name, value in _pairs(parameters, assignments):
         if name not in defaults:
@@ -242,7 +240,7 @@ def fleet(
         raise UsageError("An environment's name is empty: write it, or name none to read all. Nothing was read.")
     # It imports meanwhile what this process imports, too.
     workers.prepare()
-    assignments = tuple(word for word in environments if re.match(r"\w+=", word))
+    assignments = tuple(word for word in environments if _ASSIGNMENT.match(word))
     names = [word for word in environments if word not in assignments]
     own = {"environments": ",".join(names), "timeout": str(timeout or "")}
     pairs = [(name, value) for name, value in own.items() if value]
@@ -268,7 +266,6 @@ def _run_notebook(
     from omc_runbook.headless import run as headless_run
     from omc_runbook.headless.exports import parse
     from omc_runbook.model.handover import FAILED, WARNING, was_told
-    from omc_runbook.model.parameters import refuse_secrets
 
     # These are read, and repeated by errors, before the notebook is.
     refuse_secrets((parameter, text) for parameter, text in pairs if parameter in _READ_FIRST)
@@ -366,7 +363,6 @@ def policy(
     """
     from omc_runbook.headless import places, publishing
     from omc_runbook.model.environment import load
-    from omc_runbook.model.parameters import first_name
     from omc_runbook.runbooks.policy import least_policy, with_notifications, with_records
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
@@ -440,12 +436,11 @@ def records(
     where one could not be read.
     """
     from omc_runbook.headless import overview, places, schedules, terminal
-    from omc_runbook.model.suggestions import at_home, exists
 
     if place and context.get_parameter_source("record") is not click.core.ParameterSource.DEFAULT:
         raise UsageError("PLACE and --record mean the same: name one of them.")
     address = place or record
-    if place and re.match(r"\w+=", place) and not exists(at_home(place)):
+    if place and _ASSIGNMENT.match(place) and not exists(at_home(place)):
         # It may have a value.
         name = place.partition("=")[0]
         raise UsageError(f"{name}=… is no folder: a parameter stands after -p here, as in -p runbook_toml PATH.")
@@ -517,7 +512,7 @@ def _temporary_sandbox() -> Iterator[None]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: 0, 1, 2 or 3."""
-    _open_streams()
+    streams.open_standard()
     ending.begin()
     # A scheduler that ends this process must not leave a kernel, a sandbox or temporary files.
     for number in ending.handled_signals():
@@ -538,25 +533,6 @@ def main(arguments: list[str] | None = None) -> None:
         cell_threads.end(CANNOT_FINISH if code is None else code)
 
 
-def _open_streams() -> None:
-    """Let no stream that was closed, whose reader goes away, or that loses errors, change how this command ends.
-
-    Nor a character that a stream's encoding lacks, such as an arrow in a locale with ISO-8859-1. In the place of what
-    was closed, as by >&- in a shell, Python has None.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        stream = getattr(sys, name)
-        if stream is None:
-            descriptor = os.open(os.devnull, os.O_RDWR)
-            # Else a child process would have the first file that it opens in its place.
-            os.set_inheritable(descriptor, True)
-            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
-        elif mode == "w":
-            streams.replace_unknown(stream)
-            if streams.has_descriptor(stream):
-                setattr(sys, name, streams.open_output(stream.fileno(), stream, is_for_errors=name == "stderr"))
-
-
 def _run(words: list[str]) -> int:
     """Run the command line, print what went wrong, and return the exit code."""
     try:
@@ -568,39 +544,22 @@ def _run(words: list[str]) -> int:
         click.echo(error.format_message(), err=True)
         return WRONG_USAGE
     except click.ClickException as error:
-        _print_error(_without_secrets(error.format_message(), words), _hint_of(error))
+        show_error(without_secrets(error.format_message(), words), hint_of(error, PROGRAM))
         return WRONG_USAGE
     except RunbookError as error:
-        _print_error(str(error), error.hint)
+        show_error(str(error), error.hint)
         for note in getattr(error, "__notes__", ()):
             click.echo(f"{click.style('warning:', 'yellow', bold=True)} {printable(note)}", err=True)
         return error.exit_code
     except MemoryError:
-        _print_error(OUT_OF_MEMORY)
+        show_error(OUT_OF_MEMORY)
         return CANNOT_FINISH
     except OSError as error:
         # Not 1, which means findings.
         known = OUT_OF_FILES if error.errno == errno.EMFILE else _why_no_folder()
-        _print_error(known or f"Operating system error: {error}.")
+        show_error(known or f"Operating system error: {error}.")
         return CANNOT_FINISH
     return code if isinstance(code, int) else 0
-
-
-def _hint_of(error: click.ClickException) -> str:
-    """What to type instead of words that click refuses; "" where that is not known."""
-    context: click.Context | None = getattr(error, "ctx", None)
-    if isinstance(error, click.BadOptionUsage) and error.option_name == "-p":
-        return "-p takes two words, as in -p environment staging."
-    if isinstance(error, click.MissingParameter) and error.param and error.param.name == "name":
-        return f"{PROGRAM} list shows the runbooks."
-    if isinstance(error, click.NoSuchOption) and not error.possibilities and context and context.info_name == "lab":
-        return f"options of JupyterLab stand after --, as in {PROGRAM} lab -- --port=9000."
-    if isinstance(error, click.NoSuchOption) and not error.possibilities and context and context.info_name == "run":
-        return f"a parameter has no --, as in environment=staging; {context.command_path} --help shows the options."
-    has_assignment = re.search(r"^Got unexpected extra argument.*\(\w+=", error.message)
-    if has_assignment and context and any(each.name == "parameters" for each in context.command.params):
-        return "a parameter stands after -p here, as in -p environment staging."
-    return f"{context.command_path} --help shows its usage." if context else ""
 
 
 def _why_no_folder() -> str:
@@ -610,24 +569,6 @@ def _why_no_folder() -> str:
     except FileNotFoundError:
         return "The working folder was removed: change to another one."
     return ""
-
-
-def _without_secrets(message: str, words: list[str]) -> str:
-    """click's message in one line, which repeats no word of the command line that looks like a secret."""
-    from omc_runbook.model.parameters import looks_secret, quoted
-
-    parts = {part for word in words for part in (word, *word.split("="))}
-    for word in sorted(parts, key=len, reverse=True):
-        if word in message and looks_secret(word):
-            message = message.replace(word, quoted(word))
-    return " ".join(message.split())
-
-
-def _print_error(message: str, hint: str = "") -> None:
-    """Print what is wrong in a line, and for a person at a terminal what helps."""
-    click.echo(f"{click.style('error:', 'red', bold=True)} {shorten(in_a_line(message))}", err=True)
-    if hint and sys.stderr.isatty():
-        click.echo(f"{click.style('hint:', 'cyan')} {printable(hint)}", err=True)
 
 
 def _end(number: int, frame: object) -> None:

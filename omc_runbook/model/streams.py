@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
+import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -80,3 +82,22 @@ def open_output(descriptor: int, like: TextIO, is_for_errors: bool) -> TextIO:
     """
     buffer = io.BufferedWriter(_Output(descriptor, is_for_errors))
     return io.TextIOWrapper(buffer, like.encoding, like.errors, line_buffering=True)
+
+
+def open_standard() -> None:
+    """Let no stream that was closed, whose reader goes away, or that loses errors, change how this command ends.
+
+    Nor a character that a stream's encoding lacks, such as an arrow in a locale with ISO-8859-1. In the place of what
+    was closed, as by >&- in a shell, Python has None.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            # Else a child process would have the first file that it opens in its place.
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
+        elif mode == "w":
+            replace_unknown(stream)
+            if has_descriptor(stream):
+                setattr(sys, name, open_output(stream.fileno(), stream, is_for_errors=name == "stderr"))
