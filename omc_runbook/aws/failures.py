@@ -378,12 +378,7 @@ _ENDPOINT_FAILS = (
 )
 """Why, and what to do: what it answers may be anything, and so is not shown."""
 _PROVIDERS = {ProcessProvider.METHOD: PROCESS_FAILS, ContainerProvider.METHOD: _ENDPOINT_FAILS}
-_OF_THE_CONFIGURATION = (
-    CredentialRetrievalError,
-    InfiniteLoopConfigError,
-    InvalidConfigError,
-    UnknownCredentialError,
-)
+_OF_THE_CONFIGURATION = (CredentialRetrievalError, InfiniteLoopConfigError, InvalidConfigError, UnknownCredentialError)
 _MFA_ENDED = ("the session that an MFA code began has ended", "Have the device's next code at hand")
 _MAY_NOT_LOG_IN = (
     "AWS does not let their sign-in be renewed",

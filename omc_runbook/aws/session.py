@@ -20,12 +20,7 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
     create_credential_resolver,
 )
-from botocore.exceptions import (
-    ConfigParseError,
-    InvalidRegionError,
-    ProfileNotFound,
-    UnknownRegionError,
-)
+from botocore.exceptions import ConfigParseError, InvalidRegionError, ProfileNotFound, UnknownRegionError
 from botocore.loaders import Loader, create_loader
 
 from omc_runbook.aws import credential_process, endpoint, sts

@@ -220,8 +220,7 @@ class Reversal:
         client, what = self._contexts[undo.environment].clients("iam"), f"policy {undo.new} of role {undo.subject}"
         read = partial(require, what, "iam:GetRolePolicy", partial(iam.find_inline, client, undo.subject, undo.new))
         policy = current_version.read_after_write(
-            read,
-            lambda policy: policy is None and (undo.environment, undo.new) in self._changed,
+            read, lambda policy: policy is None and (undo.environment, undo.new) in self._changed
         )
         if policy is None:
             if (undo.environment, undo.new) in self._changed:

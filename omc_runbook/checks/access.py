@@ -236,10 +236,7 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(iam.role_name(arn), gaps or access.sentences)
 
 
-@check(
-    "resource-deny",
-    ruled_out_by="GetResourcePolicy: the secret's own policy denies nobody who needs it",
-)
+@check("resource-deny", ruled_out_by="GetResourcePolicy: the secret's own policy denies nobody who needs it")
 def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The secret's own policy denies the execution role."""
     if gaps := snapshot.unread("resource_policy"):

@@ -176,10 +176,7 @@ def verdict_on(snapshot: Snapshot, route: AlarmRoute, policy: PolicyDocument, to
     """
     account, is_alarm = snapshot.account, route.service == ALARMS
     source = f"cloudwatch:{route.region}:{account}:alarm:" if is_alarm else f"events:{route.region}:{account}:rule/"
-    own = {
-        "aws:SourceAccount": account,
-        "aws:SourceArn": f"arn:{snapshot.caller.partition}:{source}{route.name}",
-    }
+    own = {"aws:SourceAccount": account, "aws:SourceArn": f"arn:{snapshot.caller.partition}:{source}{route.name}"}
 
     def decide(keys: Context) -> Verdict:
         always = {"aws:SourceOwner": account if is_alarm else (), "aws:SecureTransport": "true"}

@@ -204,8 +204,7 @@ def human_read_production(history: CallHistory) -> Iterator[UnusualCall]:
 
 
 @check(
-    "new-address",
-    ruled_out_by="the same network in sourceIPAddress of the principal's earlier cloudtrail:LookupEvents",
+    "new-address", ruled_out_by="the same network in sourceIPAddress of the principal's earlier cloudtrail:LookupEvents"
 )
 @finder
 def new_address(history: CallHistory) -> Iterator[UnusualCall]:

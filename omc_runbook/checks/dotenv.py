@@ -174,9 +174,7 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check(
-    "unterminated",
-    looks_like=("dotenv-not-read", "dotenv-other-value"),
-    ruled_out_by="every quote in .env is closed",
+    "unterminated", looks_like=("dotenv-not-read", "dotenv-other-value"), ruled_out_by="every quote in .env is closed"
 )
 def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
     """A quote is not closed"""

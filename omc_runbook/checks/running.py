@@ -93,7 +93,7 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         value = looks[0].values[variable]
         facts = [
             f"ExecuteCommand: process {looks[0].process} of {_tasks(looks)} of {service} has {variable} of version"
-            f" {value.process}; ECS injected {_describe(value.injected)}.",
+            f" {value.process}; ECS injected {_describe(value.injected)}."
         ]
         facts += [
             f"The process started at {one.started:%Y-%m-%d %H:%M:%S} UTC, before its task."

@@ -84,9 +84,7 @@ def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check(
-    "image-pull",
-    ruled_out_by="DescribeTasks: no stoppedReason says CannotPullContainerError",
-    hindered_by=("calls",),
+    "image-pull", ruled_out_by="DescribeTasks: no stoppedReason says CannotPullContainerError", hindered_by=("calls",)
 )
 def image_pull(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS cannot pull an image: not a secrets problem."""

@@ -216,10 +216,7 @@ def _unset(variable: str) -> Remedy:
 
 
 @check(
-    "committed",
-    needs=(WORKSTATION,),
-    looks_like=("dotenv-exposed",),
-    ruled_out_by="git ignores .env and never had it",
+    "committed", needs=(WORKSTATION,), looks_like=("dotenv-exposed",), ruled_out_by="git ignores .env and never had it"
 )
 def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The .env or a value of it is in git, was once, or will be with the next git add."""

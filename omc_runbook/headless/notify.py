@@ -163,10 +163,7 @@ def _apprise(address: str) -> Send:
         body = _fit("\n".join(notice.lines) or notice.title, longest - len(notice.title) - len(sns.CUT))
         with _warnings() as reasons:
             is_sent = service.notify(
-                body=body,
-                title=notice.title,
-                notify_type=_KINDS[notice.urgency],
-                body_format=apprise.NotifyFormat.TEXT,
+                body=body, title=notice.title, notify_type=_KINDS[notice.urgency], body_format=apprise.NotifyFormat.TEXT
             )
         if not is_sent:
             raise CouldNotLook(next(filter(None, reasons), "apprise could not deliver it."))

@@ -74,9 +74,7 @@ def write(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> 
     notes = (*schedule_notes, *kept_records.notes(folder, found_records, index_page.SHOWN, now))
     records = [
         replace(
-            each,
-            page=each.page.relative_to(folder),
-            tables=tuple(path.relative_to(folder) for path in each.tables),
+            each, page=each.page.relative_to(folder), tables=tuple(path.relative_to(folder) for path in each.tables)
         )
         for each in found_records
         if each.stem

@@ -124,11 +124,7 @@ def run(
             records.prepare(folder, name, environment, started)
         with _local_folder(folder, bucket) as own:
             record = records.prepare(own, name, environment, started)
-            with (
-                sandbox or nullcontext(),
-                publishing.umask(PRIVATE),
-                _drafts(on_line) as drafts,
-            ):
+            with sandbox or nullcontext(), publishing.umask(PRIVATE), _drafts(on_line) as drafts:
                 if bucket:
                     record = bucket.begin(record, name, environment, started)
                 draft, engine = Record(drafts, record.stem), ENGINE if in_kernel else OWN_PROCESS

@@ -9,14 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Literal
 
-from omc_runbook.iam.conditions import (
-    ConditionKeys,
-    evaluate_condition,
-    keys_in,
-    matches,
-    none_matches,
-    texts,
-)
+from omc_runbook.iam.conditions import ConditionKeys, evaluate_condition, keys_in, matches, none_matches, texts
 from omc_runbook.model.truth import Truth, any_of
 
 Context = Mapping[str, str | Sequence[str]]
@@ -233,9 +226,7 @@ def conditions_of(policies: Sequence[PolicyDocument], labels: Collection[str]) -
 
 
 def refusing_conditions(
-    policies: Sequence[PolicyDocument],
-    decide: Callable[[PolicyDocument], Verdict],
-    context: Context | None = None,
+    policies: Sequence[PolicyDocument], decide: Callable[[PolicyDocument], Verdict], context: Context | None = None
 ) -> list[RefusingCondition]:
     """What keeps each statement that would allow a call without its Condition from doing so.
 

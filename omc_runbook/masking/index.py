@@ -10,14 +10,7 @@ from typing import NamedTuple
 from omc_runbook.masking import shapes
 from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
-from omc_runbook.masking.escapes import (
-    ANSI,
-    ANSI_SO_FAR,
-    HIGHLIGHT,
-    is_escaped,
-    unescape,
-    unescape_traceably,
-)
+from omc_runbook.masking.escapes import ANSI, ANSI_SO_FAR, HIGHLIGHT, is_escaped, unescape, unescape_traceably
 from omc_runbook.masking.span import Span
 from omc_runbook.masking.spelling import BREAKS, LONG, PIECE, SHORT, pieces, shown_as, spell, without_breaks
 from omc_runbook.model.grouping import grouped

@@ -46,10 +46,7 @@ _MYSQL, _SQL_SERVER = ("Access denied for user",), ("login failed for user",)
 _NO_API_KEY = ("no API key provided", "didn't provide an API key")
 DATABASE = LoginRefusal(
     rf"\A(?!.*(MONGO|PGADMIN)).*(POSTGRES|(?<![A-Z])(PG|RDS)|{_DB}|DATABASE|SQL).*(PASS|PWD|URL|URI|DSN)",
-    (
-        *(*_POSTGRES, *_MYSQL, *_SQL_SERVER, "database credentials for * are not valid"),
-        *_NO_PASSWORD,
-    ),
+    (*(*_POSTGRES, *_MYSQL, *_SQL_SERVER, "database credentials for * are not valid"), *_NO_PASSWORD),
     scheme="postgres|postgresql|mysql|mariadb|mssql",
 )
 MONGO = LoginRefusal(

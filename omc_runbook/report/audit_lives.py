@@ -8,17 +8,7 @@ from html import escape
 from omc_runbook.checks import age
 from omc_runbook.checks.age import Age, AgeState, Life
 from omc_runbook.model.letters import counted, on_one_line
-from omc_runbook.report.display.drawing import (
-    CAPITAL,
-    GREEN,
-    GREY,
-    ORANGE,
-    RED,
-    VIOLET,
-    Picture,
-    Rows,
-    TimeAxis,
-)
+from omc_runbook.report.display.drawing import CAPITAL, GREEN, GREY, ORANGE, RED, VIOLET, Picture, Rows, TimeAxis
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot

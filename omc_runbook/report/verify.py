@@ -13,14 +13,7 @@ from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.diagnosis.injection_matrix import Row
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import (
-    ENVIRONMENT_UNREAD,
-    REFUSED,
-    Finding,
-    Outcome,
-    check_ids,
-    unknown_reasons,
-)
+from omc_runbook.model.findings import ENVIRONMENT_UNREAD, REFUSED, Finding, Outcome, check_ids, unknown_reasons
 from omc_runbook.model.letters import NAMED, counted, listed
 from omc_runbook.report.display import console, like_findings
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style

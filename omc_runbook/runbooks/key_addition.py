@@ -116,12 +116,7 @@ def merge(findings_by_environment: Mapping[str, Sequence[Finding]]) -> tuple[Fin
 
 @own_parameters.takes_parameters
 def closing(
-    run: Run,
-    before: Snapshots,
-    plan: AddKeyPlan | None,
-    may_apply: bool,
-    confirm: str,
-    review: Review = NO_REVIEW,
+    run: Run, before: Snapshots, plan: AddKeyPlan | None, may_apply: bool, confirm: str, review: Review = NO_REVIEW
 ) -> Closing:
     """Add the key, if `may_apply` is set: result, proof, variables, commit, outcome, undo."""
     run = review.attach(run)

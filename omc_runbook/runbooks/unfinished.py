@@ -20,11 +20,7 @@ from omc_runbook.runbooks.run import Run
 
 @takes_parameters
 def begin(
-    runbook: str,
-    environment: str,
-    runbook_toml: str = "",
-    service: str = "",
-    offers: Offers | None = None,
+    runbook: str, environment: str, runbook_toml: str = "", service: str = "", offers: Offers | None = None
 ) -> Run:
     """Begin on one environment, and show its changes that are under way or were not finished.
 

@@ -54,12 +54,7 @@ def claim(directory: Path, port: int, credentials: Credentials, token: str) -> i
 
     What a sandbox that was killed has left at this port goes first.
     """
-    members = {
-        "port": port,
-        "pid": os.getpid(),
-        "credentials": asdict(credentials),
-        "token": token,
-    }
+    members = {"port": port, "pid": os.getpid(), "credentials": asdict(credentials), "token": token}
     while True:
         _private_directory(directory.parent)
         with _alone(directory.parent) as is_there:

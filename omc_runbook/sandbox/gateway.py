@@ -220,13 +220,7 @@ def _refused_role(call: Call, principal: Principal) -> tuple[str, str] | None:
     }
     context = context_of(principal, call.region, keys)
     message = refusal(
-        principal,
-        call.permission,
-        arn,
-        context,
-        trust_policy(arn),
-        account_in(arn) if ":" in arn else "",
-        is_role=True,
+        principal, call.permission, arn, context, trust_policy(arn), account_in(arn) if ":" in arn else "", is_role=True
     )
     return ("AccessDenied", message) if message is not None else None
 

@@ -10,15 +10,7 @@ from dataclasses import dataclass, field, replace
 from omc_runbook.terraform.container import ContainerVariable, TerraformContainer
 from omc_runbook.terraform.for_expressions import MAPS, content_of, entries_of, is_filtered, origin_of
 from omc_runbook.terraform.hcl import Block, Node
-from omc_runbook.terraform.hcl_folder import (
-    DEEPEST,
-    Folder,
-    ListPart,
-    describe,
-    describe_in,
-    find_member,
-    find_value,
-)
+from omc_runbook.terraform.hcl_folder import DEEPEST, Folder, ListPart, describe, describe_in, find_member, find_value
 from omc_runbook.terraform.hcl_json import JSON
 from omc_runbook.terraform.hcl_template import (
     is_literal,

@@ -10,22 +10,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from omc_runbook.terraform.container import TerraformContainer
-from omc_runbook.terraform.containers import (
-    DEFINITION,
-    depends_on_callers,
-    find_containers,
-    loop_over_secret,
-)
+from omc_runbook.terraform.containers import DEFINITION, depends_on_callers, find_containers, loop_over_secret
 from omc_runbook.terraform.environment_files import Calls, FileOwners, named_after
-from omc_runbook.terraform.files import (
-    COMMENT,
-    LOCAL,
-    TEMPLATES,
-    TerraformFiles,
-    is_terraform,
-    target,
-    with_callers,
-)
+from omc_runbook.terraform.files import COMMENT, LOCAL, TEMPLATES, TerraformFiles, is_terraform, target, with_callers
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.terraform.modules import source_of

@@ -140,11 +140,7 @@ def find_surroundings(
 
 
 def _shared(
-    main: Snapshot,
-    checkout: Checkout,
-    key: NewKey,
-    files: Sequence[str],
-    targets: Collection[str],
+    main: Snapshot, checkout: Checkout, key: NewKey, files: Sequence[str], targets: Collection[str]
 ) -> Iterator[SharedEnvironment]:
     own = main.environment
     environments = {*KNOWN, own.name, *own.others}

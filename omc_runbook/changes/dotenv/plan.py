@@ -277,15 +277,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     notes += tuple(_first_notes(workstation, template.file.name, text, missing)) if before is None else ()
     notes += source_file.precautions(values_from)
     return DotenvPlan(
-        workstation,
-        before,
-        text.encode(),
-        changes,
-        mends,
-        missing,
-        notes,
-        left_out,
-        entered_values=entered_values,
+        workstation, before, text.encode(), changes, mends, missing, notes, left_out, entered_values=entered_values
     )
 
 

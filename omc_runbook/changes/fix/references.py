@@ -10,14 +10,7 @@ from omc_runbook.changes.fix.steps import Correction, UnfixedCause
 from omc_runbook.checks import reference
 from omc_runbook.checks.check import checks_of
 from omc_runbook.checks.definition_source import source_of
-from omc_runbook.checks.key_demand import (
-    KeyDemand,
-    all_demands,
-    exchanged_key,
-    is_only_pinned,
-    missing_keys,
-    named_key,
-)
+from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, is_only_pinned, missing_keys, named_key
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Finding

@@ -60,10 +60,7 @@ def find_key(clients: Clients, plan: CreatePlan) -> KmsKey | None:
 
 
 def apply(
-    clients: Clients,
-    plan: CreatePlan,
-    announce: Callable[[str], None] = lambda name: None,
-    tell: Tell = tell_nobody,
+    clients: Clients, plan: CreatePlan, announce: Callable[[str], None] = lambda name: None, tell: Tell = tell_nobody
 ) -> CreateResult | None:
     """Create or restore the secret as planned, and verify it; None where there is nothing to do.
 

@@ -54,11 +54,7 @@ def _of_folder(folder: Path, settings: RecordSettings, now: datetime) -> Iterato
 
 
 def _of_kind(
-    folder: Path,
-    found: Sequence[Stem],
-    tables: Mapping[str, Sequence[Path]],
-    settings: RecordSettings,
-    now: datetime,
+    folder: Path, found: Sequence[Stem], tables: Mapping[str, Sequence[Path]], settings: RecordSettings, now: datetime
 ) -> Iterator[Removal]:
     # What has only the name of a record is not the last one.
     records = dropwhile(lambda each: not kept_records.is_record(folder / f"{each.text}.ipynb"), found)

@@ -114,8 +114,7 @@ def _compare(stem: str, content: bytes, outcome: str, names: Collection[str], re
         except OSError:
             by_state["unreadable"].append(name)
     return next(
-        (SealState(stem, state, tuple(files)) for state, files in by_state.items() if files),
-        SealState(stem, "intact"),
+        (SealState(stem, state, tuple(files)) for state, files in by_state.items() if files), SealState(stem, "intact")
     )
 
 

@@ -26,12 +26,7 @@ _BACKLOG = 64
 # A load balancer may still send requests to a task that has just been told to stop.
 _DRAINING_SECONDS = 0.3
 _REQUIRED = {
-    "backend": (
-        "POSTGRES_PASSWORD",
-        "FIRST_SUPERUSER",
-        "FIRST_SUPERUSER_PASSWORD",
-        "OPENAI_API_KEY",
-    ),
+    "backend": ("POSTGRES_PASSWORD", "FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD", "OPENAI_API_KEY"),
     "worker": ("POSTGRES_PASSWORD", "OPENAI_API_KEY"),
     "frontend": (),
 }

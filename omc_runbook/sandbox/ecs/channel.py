@@ -147,10 +147,7 @@ class _Agent:
     def shake_hands(self) -> str:
         """Agree with the client on the type of session; returns the error, or ""."""
         start = time.time_ns()
-        action = {
-            "ActionType": "SessionType",
-            "ActionParameters": {"SessionType": _SESSION_TYPE, "Properties": None},
-        }
+        action = {"ActionType": "SessionType", "ActionParameters": {"SessionType": _SESSION_TYPE, "Properties": None}}
         request = {"AgentVersion": _AGENT_VERSION, "RequestedClientActions": [action]}
         self._stream.send(Kind.HANDSHAKE_REQUEST, json.dumps(request).encode())
         while time.monotonic() < self._end:

@@ -68,13 +68,7 @@ class Application:
             self.port = int(bound.getsockname()[1])
             search = {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(self.port)}
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    *application.OPTIONS,
-                    _program,
-                    *arguments,
-                    f"--sandbox-socket={bound.fileno()}",
-                ],
+                [sys.executable, *application.OPTIONS, _program, *arguments, f"--sandbox-socket={bound.fileno()}"],
                 env={**environment, **search},
                 cwd="/",
                 stdin=subprocess.PIPE,

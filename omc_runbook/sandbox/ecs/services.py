@@ -342,11 +342,7 @@ def go_back(service: EcsService, reason: str, cause: str = "") -> None:
 
 def add_event(service: EcsService, text: str) -> None:
     """Add an event, newest first."""
-    event = {
-        "id": str(uuid.uuid4()),
-        "createdAt": datetime.now(UTC),
-        "message": f"(service {service.name}) {text}",
-    }
+    event = {"id": str(uuid.uuid4()), "createdAt": datetime.now(UTC), "message": f"(service {service.name}) {text}"}
     service.events = [event, *service.events[: _MAX_EVENTS - 1]]
 
 

@@ -17,20 +17,9 @@ from omc_runbook.sandbox.faults.change import (
     revise,
 )
 from omc_runbook.sandbox.faults.fault import Fault
-from omc_runbook.sandbox.faults.organization import (
-    OTHER_ACCOUNT,
-    deny_in_organization,
-    secrets_of_other_account,
-)
+from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT, deny_in_organization, secrets_of_other_account
 from omc_runbook.sandbox.worlds.roles import policy, secrets_policy
-from omc_runbook.sandbox.worlds.staging import (
-    EXECUTION_ROLE,
-    SECRET,
-    SECRET_PATTERN,
-    SECRETS_POLICY,
-    STAGING,
-    World,
-)
+from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, SECRET_PATTERN, SECRETS_POLICY, STAGING, World
 
 READ = "secretsmanager:GetSecretValue"
 BOUNDARY = f"{STAGING}-boundary"

@@ -11,13 +11,7 @@ from omc_runbook.sandbox.faults.change import encrypt_and_grant, grant
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
 from omc_runbook.sandbox.worlds.roles import Policy, policy, secrets_policy, task_policy
-from omc_runbook.sandbox.worlds.staging import (
-    SECRET,
-    SECRET_PATTERN,
-    STAGING,
-    TASK_ROLE,
-    World,
-)
+from omc_runbook.sandbox.worlds.staging import SECRET, SECRET_PATTERN, STAGING, TASK_ROLE, World
 
 READ = "secretsmanager:GetSecretValue"
 PERSON = f"{STAGING}-developer"

@@ -17,10 +17,7 @@ from omc_runbook.sandbox.worlds.vpcs import PrivateNetwork, make_private
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
-    from mypy_boto3_ecs.type_defs import (
-        ContainerDefinitionOutputTypeDef,
-        RegisterTaskDefinitionRequestTypeDef,
-    )
+    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, RegisterTaskDefinitionRequestTypeDef
     from mypy_boto3_kms.type_defs import KeyMetadataTypeDef
     from mypy_boto3_secretsmanager import SecretsManagerClient
 

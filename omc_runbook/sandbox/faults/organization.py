@@ -29,10 +29,7 @@ def deny_in_organization(world: World) -> None:
         Condition={"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::*:role/{EXECUTION_ROLE}"}},
     )
     scp = api.create_policy(
-        Name=DENIAL,
-        Description="Tasks read no secrets",
-        Type="SERVICE_CONTROL_POLICY",
-        Content=json.dumps(denial),
+        Name=DENIAL, Description="Tasks read no secrets", Type="SERVICE_CONTROL_POLICY", Content=json.dumps(denial)
     )
     api.attach_policy(PolicyId=scp["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
 

@@ -29,11 +29,7 @@ def variables(database: Database | None) -> dict[str, str]:
     """The plain variables by which a container finds the database."""
     if database is None:
         return {}
-    return {
-        "POSTGRES_SERVER": database.host,
-        "POSTGRES_PORT": str(database.port),
-        "POSTGRES_DB": database.dbname,
-    }
+    return {"POSTGRES_SERVER": database.host, "POSTGRES_PORT": str(database.port), "POSTGRES_DB": database.dbname}
 
 
 def restore_login(database: Database | None, document: Mapping[str, str]) -> None:

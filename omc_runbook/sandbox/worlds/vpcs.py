@@ -148,11 +148,7 @@ def _route_to_internet(ec2: EC2Client, vpc: str) -> None:
         ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     for table in ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]:
         routes = {route.get("DestinationCidrBlock"): route for route in table["Routes"]}
-        target: Any = {
-            "RouteTableId": table["RouteTableId"],
-            "DestinationCidrBlock": EVERYWHERE,
-            "GatewayId": gateway,
-        }
+        target: Any = {"RouteTableId": table["RouteTableId"], "DestinationCidrBlock": EVERYWHERE, "GatewayId": gateway}
         if EVERYWHERE not in routes:
             ec2.create_route(**target)
         elif routes[EVERYWHERE].get("GatewayId") != gateway:

@@ -120,10 +120,7 @@ def _filters(gatherer: Gatherer, trails: Iterable[Trail], event: Fields) -> tupl
     groups = {trail.log_group_arn: trail for trail in trails if trail.log_group_arn}
     answers = [
         gatherer.within(region_in(arn)).read_once(
-            f"the metric filters of {trail.log_group}",
-            "logs:DescribeMetricFilters",
-            logs.describe_metric_filters,
-            arn,
+            f"the metric filters of {trail.log_group}", "logs:DescribeMetricFilters", logs.describe_metric_filters, arn
         )
         for arn, trail in groups.items()
     ]

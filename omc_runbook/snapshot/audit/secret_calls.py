@@ -167,11 +167,7 @@ def on_key(key: KmsKey, action: str) -> ResourceCall:
     return ResourceCall(
         action=action,
         resource=key.arn,
-        keys={
-            **request_keys.of_resource(key.arn),
-            "kms:CallerAccount": account_in(key.arn),
-            "kms:ViaService": (),
-        },
+        keys={**request_keys.of_resource(key.arn), "kms:CallerAccount": account_in(key.arn), "kms:ViaService": ()},
         policies=(key.policy,) if key.policy else (),
         rule="delegates",
         unread=_unread_of(key),
