@@ -104,7 +104,7 @@ def _complete_assignments(context: click.Context, parameter: click.Parameter, in
     return completion.assignments(context.params["name"], context.params["assignments"] or (), incomplete)
 
 
-def _pairs(parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
+def _pairs(parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """The pairs of -p, and NAME=VALUE words as pairs; raises UsageError for others, without repeating a word.
 
     It may be a value.

@@ -211,7 +211,7 @@ def _doubted(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
 def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
     yield from _doubted(locations, row) if row.doubt else ()
     yield from (name for name, has in row.secrets.items() if has is None)
-    if not row.settings and not locations.names_are_known:
+    if not row.settings and locations.checkout.settings.ambiguities:
         yield SETTINGS
     if locations.service and locations.service.extends and _is_for_compose(locations, row):
         yield COMPOSE

@@ -222,11 +222,6 @@ class VariableLocations:
     def _without_default(self) -> Iterator[Field]:
         return (each for each in self.checkout.settings.fields if each.required and each.has_known_names)
 
-    @property
-    def names_are_known(self) -> bool:
-        """Whether the names of Settings' variables are known from its source."""
-        return not self.checkout.settings.ambiguities
-
     @cached_property
     def without_prefix(self) -> Mapping[str, str]:
         """The variables of Settings by their names without env_prefix, where no container gets one with it.

@@ -301,7 +301,7 @@ def _read_variables(repository: Path, name: str, needed: Collection[str] = ()) -
     return {each.key: each.value or "" for each in _bindings(repository, name, needed) if each.key}
 
 
-def _bindings(repository: Path, name: str, needed: Collection[str] = ()) -> Iterator[Binding]:
+def _bindings(repository: Path, name: str, needed: Collection[str]) -> Iterator[Binding]:
     """The lines of a .env as python-dotenv parses it, without expansion; none where it cannot be read.
 
     Docker Compose takes NAME: VALUE too. Where names are `needed`, a file without one of them in it is not parsed.
@@ -378,8 +378,8 @@ class _Reader:
         file: SourceFile,
         tree: Mapping[str, Any],
         above: tuple[str, ...],
-        folder: str | None = None,
-        defaults: frozenset[str] = frozenset(),
+        folder: str | None,
+        defaults: frozenset[str],
     ) -> dict[str, Any]:
         folder = posixpath.dirname(file.name) if folder is None else folder
         services = read_services(file, tree, lambda path, name: self._service(file, path, name, above, defaults))
@@ -396,7 +396,7 @@ class _Reader:
         tree = read_tree(other)
         above = (*above, other.name)
         key = ("own", other.name, defaults)
-        body = self._once(key, lambda: self._own_services(other, tree, above, defaults=defaults)).get(name)
+        body = self._once(key, lambda: self._own_services(other, tree, above, None, defaults)).get(name)
         if not isinstance(body, dict):
             return None
         # Compose interpolates the whole file, whichever service is used.

@@ -493,7 +493,7 @@ def new_reading_time() -> ReadingTime:
 
 
 def find_settings(
-    runbook: str, environment: str, runbook_toml: str, service: str = "", time: ReadingTime | None = None
+    runbook: str, environment: str, runbook_toml: str, service: str, time: ReadingTime | None
 ) -> Environment:
     """An environment's names, before AWS is asked for the caller; raises as `reach` does."""
     known = known_environment.get()

@@ -39,7 +39,7 @@ def reach_some(
 
     def find(name: str) -> Environment:
         try:
-            return find_settings(runbook, name, runbook_toml, time=times[name])
+            return find_settings(runbook, name, runbook_toml, "", times[name])
         except CouldNotLook as error:
             # Its account may be one that could not be searched.
             unfound[name] = error

@@ -399,7 +399,7 @@ class Expressions(ABC):
         if node.name.endswith("..."):
             arguments = [*arguments[:-1], *arguments[-1]]
         if name in ("templatefile", "file"):
-            return self._file(arguments, names, name == "templatefile")
+            return self._file(arguments, name == "templatefile")
         if name in ("jsonencode", "yamlencode"):
             # What is encoded is looked into, not sent.
             return arguments[0]
@@ -432,7 +432,7 @@ class Expressions(ABC):
                 return value
         return value
 
-    def _file(self, arguments: Sequence[Any], names: Mapping[str, Any], is_template: bool) -> Any:
+    def _file(self, arguments: Sequence[Any], is_template: bool) -> Any:
         name = str(arguments[0])
         file = self.file(name) if is_known(name) else None
         if file is None:

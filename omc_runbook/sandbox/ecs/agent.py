@@ -203,7 +203,7 @@ class Agent(threading.Thread):
             status=task.last_status,
             health_status=task.health_status,
             pid=application.pid if application else None,
-            health=application.health_url if application and tasks.is_healthy(task) else None,
+            health=f"http://127.0.0.1:{application.port}/health" if application and tasks.is_healthy(task) else None,
         )
 
     def _start(self, task: EcsTask) -> None:

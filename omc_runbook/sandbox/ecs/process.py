@@ -84,11 +84,6 @@ class Application:
         return self._process.pid
 
     @property
-    def health_url(self) -> str:
-        """The URL of its health check."""
-        return f"http://127.0.0.1:{self.port}/health"
-
-    @property
     def is_well(self) -> bool:
         """Whether its last health check succeeded."""
         return bool(self.health) and not self._failures

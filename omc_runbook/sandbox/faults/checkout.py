@@ -83,8 +83,8 @@ def _new_copy(world: World) -> Path:
     return copy
 
 
-def _edit(change: Callable[[bytes], bytes], name: str = _DOTENV) -> Callable[[Path], object]:
-    return lambda root: (root / name).write_bytes(change((root / name).read_bytes()))
+def _edit(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    return lambda root: (root / _DOTENV).write_bytes(change((root / _DOTENV).read_bytes()))
 
 
 def _substitute(name: str, pattern: str, replacement: Callable[[re.Match[str]], str]) -> Callable[[Path], object]:
