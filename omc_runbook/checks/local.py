@@ -242,7 +242,7 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         # A check of the class as a whole may be one of a variable that is empty.
         stems_from = frozenset() if problem.variable else without_value
         remedy = _correction(problem, workstation.path)
-        if problem.reason == REASONS["extra_forbidden"] and subject in workstation.checkout.used_by_compose:
+        if problem.reason == REASONS["extra_forbidden"] and workstation.is_for_others(subject):
             remedy = Remedy(f'Give Settings extra="ignore" in model_config: Docker Compose reads {subject} there too.')
         yield Evidence(subject, facts, remedy, severity=severity, stems_from=stems_from)
     for problem, path in _refused_beside(workstation):

@@ -333,13 +333,18 @@ class Workstation:
 
     def is_refused(self, name: str) -> bool:
         """Whether Settings refuse a .env with a value for a variable, which nothing else here reads."""
-        settings, compose, checkout = self.checkout.settings, self.checkout.compose, self.checkout
+        settings, checkout = self.checkout.settings, self.checkout
         if not (settings.forbids_others and settings.env_files and is_read_by_settings(checkout, self.path)):
             return False
+        return not (self.is_for_others(name) or self._is_read_by_code(name))
+
+    def is_for_others(self, name: str) -> bool:
+        """Whether Compose reads a variable of the .env, in any case, or may give it to another service."""
+        compose, application = self.checkout.compose, self.checkout.application
         # Another service that gets the file may read any of its lines.
-        is_shared = any(each != checkout.application and each.env_files for each in checkout.services)
+        is_shared = any(each != application and each.env_files for each in self.checkout.services)
         is_used = compose is not None and (name.casefold() in compose.used_in_any_case or name.startswith(_OF_COMPOSE))
-        return not (is_shared or is_used or self._is_read_by_code(name))
+        return is_shared or is_used
 
     def _is_renamed_by_compose(self, name: str) -> bool:
         """Whether Compose makes a service's variable, which the template lacks, of others, as ${PGPASSWORD}."""

@@ -1348,3 +1348,21 @@ def test_what_compose_reads_too_is_not_to_be_taken_out_of_the_file(is_used: bool
     all_found = root_causes.diagnose(look(desk, text))
     [remedy] = (each.remedy.command for each in all_found if (each.check, each.status) == ("settings-refused", "found"))
     assert remedy.startswith("Give Settings" if is_used else "Take IMAGE_TAG out of")
+
+
+@pytest.mark.parametrize(
+    ("text", "service"),
+    [
+        ("image_tag=17\n", "    image: postgres:${IMAGE_TAG:-17}\n"),
+        ("POSTGRES_DB=app\n", "    image: postgres:17\n    env_file: .env\n"),
+        ("COMPOSE_PROJECT_NAME=desk\n", "    image: postgres:17\n"),
+    ],
+)
+def test_what_compose_reads_in_another_way_is_not_to_be_taken_out_either(text: str, service: str, desk: Path) -> None:
+    """In another case, by env_file, or as a setting of its own."""
+    settings = desk / "app" / "config.py"
+    settings.write_text(settings.read_text().replace(', extra="ignore"', ""))
+    (desk / "compose.yaml").write_text(f"services:\n  db:\n{service}")
+    all_found = root_causes.diagnose(look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n{text}"))
+    refused = [each for each in all_found if (each.check, each.status) == ("settings-refused", "found")]
+    assert refused and all(each.remedy.command.startswith("Give Settings") for each in refused)
