@@ -77,6 +77,15 @@ class ServiceVariable:
     defaults: frozenset[str] = frozenset()
     """Those for which another text stands where they are empty, as in ${DB_HOST:-db}."""
 
+    @property
+    def is_of_dotenv(self) -> bool:
+        """Whether the service gets the variable of the same name of the shell or the .env, if only as a part."""
+        return self.value is None or self.variable in self.interpolates
+
+    def has_text(self, text: str) -> bool:
+        """Whether the file has this text for it."""
+        return self.value.same_as(text) if isinstance(self.value, Masked) else self.value == text
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComposeService:
@@ -111,6 +120,11 @@ class ComposeService:
     """Its other host names: container_name, hostname, network aliases."""
     awaits_end_of: frozenset[str] = frozenset()
     """The services that have to end well before it starts, so that they are jobs."""
+
+    @property
+    def image_name(self) -> str:
+        """The name of its image, without registry, tag and digest; "" where only a build names it."""
+        return re.split("[:@]", self.image.rpartition("/")[2])[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,10 @@ from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.catalogue import Key, variable_of
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
-from omc_runbook.model.secretive import is_issued, is_secret
+from omc_runbook.model.secretive import is_issued, is_password, is_secret
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.compose import ServiceVariable
+from omc_runbook.repository.compose import ComposeService, ServiceVariable
 from omc_runbook.repository.git import GitStatus
 from omc_runbook.repository.settings_classes import IN_SECRETS_DIR
 from omc_runbook.repository.settings_source import Field
@@ -347,20 +347,29 @@ class Workstation:
         return is_shared or is_used
 
     def _is_renamed_by_compose(self, name: str) -> bool:
-        """Whether Compose makes a service's variable, which the template lacks, of others, as ${PGPASSWORD}."""
+        """Whether Compose makes a variable that the template lacks of others, as ${PGPASSWORD}, for all services.
+
+        What another service than the application gets so is the application's, too, only where it is a password.
+        """
         if self.checkout.template_entry(name):
             return False
-        settings = self._set_by_services(name)
-        return any(each.interpolates and name not in each.interpolates for each in settings)
+        entries = [entry for service, entry in self._set_by_services(name) if service == self.checkout.application]
+        if is_password(name):
+            entries = [entry for _, entry in self._set_by_services(name)]
+        return any(each.interpolates for each in entries) and not any(each.is_of_dotenv for each in entries)
 
     def is_fixed_by_compose(self, name: str, text: str) -> bool:
-        """Whether Compose sets a service's variable to a text of its own, such as a database's password."""
-        own = (each.value for each in self._set_by_services(name) if each.value and not each.interpolates)
-        return any(each.same_as(text) if isinstance(each, Masked) else each == text for each in own)
+        """Whether Compose sets a service's variable to a text of its own, such as a database's password.
 
-    def _set_by_services(self, name: str) -> Iterator[ServiceVariable]:
-        settings = (each for service in self.checkout.services for each in service.environment)
-        return (each for each in settings if each.variable == name)
+        Not where another service of the same image, as a database beside an old one, gets that of the .env.
+        """
+        entries = [(service.image_name or service.name, entry) for service, entry in self._set_by_services(name)]
+        fixed = {server for server, entry in entries if not entry.interpolates and entry.has_text(text)}
+        return not fixed <= {server for server, entry in entries if entry.is_of_dotenv}
+
+    def _set_by_services(self, name: str) -> Iterator[tuple[ComposeService, ServiceVariable]]:
+        settings = ((service, each) for service in self.checkout.services for each in service.environment)
+        return (pair for pair in settings if pair[1].variable == name)
 
     def is_for_compose_alone(self, name: str) -> bool:
         """Whether a variable is one that Docker Compose itself reads from the .env, and that nothing else needs."""

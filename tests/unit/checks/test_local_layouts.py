@@ -1350,6 +1350,57 @@ def test_what_compose_reads_too_is_not_to_be_taken_out_of_the_file(is_used: bool
     assert remedy.startswith("Give Settings" if is_used else "Take IMAGE_TAG out of")
 
 
+def planned(root: Path) -> str:
+    """The .env that local_setup plans where there is none."""
+    workstation = local_setup.look(local_setup.begin("local", "", str(root))).workstation
+    assert workstation
+    return plan_dotenv(workstation).after.decode()
+
+
+TOOL = "  tool:\n    image: x/tool\n    environment:\n      SECRET_KEY: ${TOOL_SECRET}\n"
+WITH_PASSWORD = "    environment:\n      POSTGRES_PASSWORD: "
+DB_SERVICE = f"  db:\n    image: postgres:17\n{WITH_PASSWORD}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "application", "others"),
+    [
+        ("SECRET_KEY", "    env_file: .env\n", TOOL),
+        ("POSTGRES_PASSWORD", f"{WITH_PASSWORD}${{POSTGRES_PASSWORD}}\n", f"{DB_SERVICE}${{PGPASSWORD}}\n"),
+    ],
+)
+def test_what_another_service_gets_under_the_name_is_no_reason_to_leave_it_out(
+    variable: str, application: str, others: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The application still gets the line of the .env, which would be missing."""
+    quiet_machine(monkeypatch, tmp_path / "home")
+    files = {
+        "api/settings.py": f"import os\nVALUE = os.getenv('{variable}')\n",
+        "docker-compose.yml": f"services:\n  api:\n    build: ./api\n{application}{others}",
+        ".env.example": "DEBUG=1\n",
+    }
+    assert f"\n{variable}=" in planned(make_checkout(tmp_path / "checkout", files).root)
+
+
+@pytest.mark.parametrize(
+    ("other", "is_generated"),
+    [("  old:\n    image: postgres:12\n", True), ("  tool:\n    image: x/tool\n", False)],
+)
+def test_a_text_of_an_old_database_is_not_that_of_the_one_beside_it(
+    other: str, is_generated: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one of them gets the .env's, a generated password counts."""
+    quiet_machine(monkeypatch, tmp_path / "home")
+    first, second = ("${POSTGRES_PASSWORD}", "quokka") if is_generated else ("quokka", "${POSTGRES_PASSWORD}")
+    files = {
+        "api/settings.py": "import os\nURL = os.environ['POSTGRES_PASSWORD']\n",
+        "docker-compose.yml": f"services:\n{DB_SERVICE}{first}\n{other}{WITH_PASSWORD}{second}\n",
+        ".env.example": "POSTGRES_PASSWORD=quokka\n",
+    }
+    after = planned(make_checkout(tmp_path / "checkout", files).root)
+    assert (after != "POSTGRES_PASSWORD=quokka\n") is is_generated
+
+
 @pytest.mark.parametrize(
     ("text", "service"),
     [
