@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 from urllib.parse import quote, unquote
 
@@ -104,17 +105,27 @@ def scheme_and_user(text: str) -> tuple[str, str]:
     """The scheme of an address in lower case and its user, where it has a login; ("", "") elsewhere."""
     match = _ADDRESS.search(text)
     user, at, _ = match["authority"].rpartition("@") if match else ("", "", "")
-    return (match["scheme"].lower(), unquote(user.partition(":")[0])) if match and at else ("", "")
+    parameters = _parameters(match) if match else {}
+    user = user.partition(":")[0] or parameters.get("user", "")
+    return (match["scheme"].lower(), unquote(user)) if match and (at or "password" in parameters) else ("", "")
 
 
 def with_password(text: str, former: str, password: str) -> str:
-    """An address whose password is `former` with another one, escaped; any other text as it is."""
+    """An address, or each of a list, whose password is `former` with another one, escaped; any other text as it is."""
+    ends = [0, *(each.end() for each in _NEXT.finditer(text)), len(text)]
+    return "".join(_with_password(text[start:end], former, quote(password, safe="")) for start, end in pairwise(ends))
+
+
+def _with_password(text: str, former: str, escaped: str) -> str:
     match = _ADDRESS.search(text)
     login, at, hosts = match["authority"].rpartition("@") if match else ("", "", "")
     user, colon, own = login.partition(":")
-    if match is None or not own or unquote(own) != former:
+    if match is None or unquote(own or _parameters(match).get("password", "")) != former:
         return text
-    return f"{text[: match.start('authority')]}{user}{colon}{quote(password, safe='')}{at}{hosts}{match['rest']}"
+    if own:
+        return f"{text[: match.start('authority')]}{user}{colon}{escaped}{at}{hosts}{match['rest']}"
+    rest = re.sub(r"(?<=[?&]password=)[^&#]*", lambda _: escaped, match["rest"], count=1)
+    return f"{text[: match.start('rest')]}{rest}"
 
 
 def _parameters(match: re.Match[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, dropwhile, zip_longest
 from urllib.parse import unquote
@@ -56,15 +56,29 @@ def is_database_address(name: str) -> bool:
     return is_address(name, None) and _ADDRESS.sub("", name).upper() in _DATABASE
 
 
-def is_password_of(name: str, address: str, scheme: str) -> bool:
-    """Whether a variable has the password of an address, whose variable is given: by what both names begin with."""
-    if not (_PASSWORD.search(name) and is_store(scheme)):
-        return False
+def passwords_of(address: str, scheme: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The variables, of some, with the password of an address, whose variable is given: by what the names begin with.
+
+    Those that begin as the address does, as ANALYTICS_PASSWORD and ANALYTICS_URL, else those of its kind of store.
+    """
+    own, others = list[str](), list[str]()
+    for name in names if is_store(scheme) else ():
+        if _PASSWORD.search(name):
+            stem, stem_of_address = _told_apart(name, address)
+            if stem == stem_of_address:
+                own.append(name)
+            elif stem in _family(scheme, stem_of_address):
+                others.append(name)
+    return tuple(own or others)
+
+
+def _told_apart(name: str, address: str) -> tuple[str, str]:
+    """What the names of a password and an address begin with, without a prefix of both."""
     stems = (pattern.sub("", each).upper().split("_") for pattern, each in ((_PASSWORD, name), (_ADDRESS, address)))
     # Settings may have a prefix for all of their variables.
     pairs = [*dropwhile(lambda pair: pair[0] == pair[1], zip_longest(*stems, fillvalue=""))]
     stem, own = ("_".join(words).strip("_") for words in zip(*pairs, strict=True)) if pairs else ("", "")
-    return stem == own or stem in _family(scheme, own)
+    return stem, own
 
 
 def find_exchanges(

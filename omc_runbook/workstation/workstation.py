@@ -367,6 +367,11 @@ class Workstation:
         fixed = {server for server, entry in entries if not entry.interpolates and entry.has_text(text)}
         return not fixed <= {server for server, entry in entries if entry.is_of_dotenv}
 
+    def texts_by_compose(self, name: str) -> frozenset[str]:
+        """The texts of its own to which Compose sets a variable that is no secret, such as a database's user."""
+        entries = (entry for _, entry in self._set_by_services(name) if not entry.interpolates)
+        return frozenset(entry.value for entry in entries if isinstance(entry.value, str) and entry.value)
+
     def _set_by_services(self, name: str) -> Iterator[tuple[ComposeService, ServiceVariable]]:
         settings = ((service, each) for service in self.checkout.services for each in service.environment)
         return (pair for pair in settings if pair[1].variable == name)

@@ -17,12 +17,11 @@ from omc_runbook.checks.local import misspellings, set_by_compose
 from omc_runbook.masking import kernel
 from omc_runbook.masking.addresses import scheme_and_user, with_password
 from omc_runbook.masking.defects import objection
-from omc_runbook.masking.relations import is_password_of
+from omc_runbook.masking.relations import passwords_of
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import URL_BREAKERS, variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.placeholders import CIPHERTEXT, ENCRYPTED, PLACEHOLDER, REFERENCE, TEMPLATE_DEFAULT
-from omc_runbook.model.secretive import is_password
 from omc_runbook.model.suggestions import did_you_mean
 from omc_runbook.repository.compose import find_references
 from omc_runbook.workstation import dotenv_edit
@@ -170,17 +169,17 @@ def addresses_for(
     `present` and `template` have each variable's text in the file and in the template, `values` the new ones. An
     address that the file had before keeps the password of a variable that it did not have.
     """
-    addresses, passwords = dict[str, NewValue](), [*filter(is_password, present)]
+    addresses = dict[str, NewValue]()
     for name, text in present.items():
         scheme, user = scheme_and_user(text) if name not in values else ("", "")
         origin = "the template" if name in added_names else "as before"
-        for password in passwords if scheme else ():
+        for password in passwords_of(name, scheme, present):
             if name not in added_names and (password in added_names or password not in values):
                 continue
             former = template.get(password, "") if name in added_names else present[password]
             current = reveal(values[password].value) if password in values else present[password]
             is_known = is_text_of_value(current) and "$" not in former + current
-            if not (is_known and former and is_password_of(password, name, scheme)):
+            if not (is_known and former):
                 continue
             new = with_password(text, former, current)
             if new != text and dotenv_edit.can_quote(new) and _is_login_of(workstation, password, user, present):
@@ -194,7 +193,8 @@ def _is_login_of(workstation: Workstation, password: str, user: str, present: Ma
     key, stem = workstation.key_of(password), password.rpartition("_")[0]
     names = (key.login if key else "", f"{stem}_USER", f"{stem}_USERNAME")
     login = next((present[name] for name in names if present.get(name)), "")
-    return not login or "$" in login or login == user
+    logins = {login} if login else {text for name in names for text in workstation.texts_by_compose(name)}
+    return not logins or "$" in login or user in logins
 
 
 def _taken_values(

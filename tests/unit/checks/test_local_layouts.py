@@ -1417,3 +1417,19 @@ def test_what_compose_reads_in_another_way_is_not_to_be_taken_out_either(text: s
     all_found = root_causes.diagnose(look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n{text}"))
     refused = [each for each in all_found if (each.check, each.status) == ("settings-refused", "found")]
     assert refused and all(each.remedy.command.startswith("Give Settings") for each in refused)
+
+
+@pytest.mark.parametrize(("user", "is_its"), [("app", True), ("reader", False)])
+def test_an_address_of_another_user_than_compose_gives_the_database_stays(
+    user: str, is_its: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The .env need not have the login."""
+    quiet_machine(monkeypatch, tmp_path / "home")
+    files = {
+        "api/settings.py": "import os\nVALUE = os.environ['POSTGRES_PASSWORD'], os.environ['DATABASE_URL']\n",
+        "docker-compose.yml": f"services:\n{DB_SERVICE}${{POSTGRES_PASSWORD}}\n      POSTGRES_USER: app\n",
+        ".env.example": f"POSTGRES_PASSWORD=quokka\nDATABASE_URL=postgresql://{user}:quokka@db/app\n",
+    }
+    after = planned(make_checkout(tmp_path / "checkout", files).root)
+    assert not after.startswith("POSTGRES_PASSWORD=quokka")
+    assert (":quokka@" not in after) is is_its

@@ -7,14 +7,14 @@ from urllib.parse import quote
 
 import pytest
 
-from omc_runbook.masking.addresses import problem_of
+from omc_runbook.masking.addresses import problem_of, scheme_and_user, with_password
 from omc_runbook.masking.document import Document, parse
 from omc_runbook.masking.relations import (
     AddressMismatch,
     find_exchanges,
     find_mismatches,
     is_database_address,
-    is_password_of,
+    passwords_of,
 )
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import default_keys
@@ -347,4 +347,43 @@ def test_a_variable_in_an_address_is_no_password(variable: str) -> None:
 )
 def test_whose_password_an_address_has(name: str, address: str, scheme: str, is_its: bool) -> None:
     """By what both names begin with, apart from a prefix of Settings, and by the scheme."""
-    assert is_password_of(name, address, scheme) is is_its
+    assert (passwords_of(address, scheme, [name]) == (name,)) is is_its
+
+
+def test_the_password_that_begins_as_the_address_comes_before_those_of_the_main_database() -> None:
+    """Each of two databases has its own."""
+    names = ["POSTGRES_PASSWORD", "ANALYTICS_PASSWORD", "ANALYTICS_USER"]
+    assert passwords_of("ANALYTICS_URL", "postgresql", names) == ("ANALYTICS_PASSWORD",)
+    assert passwords_of("DATABASE_URL", "postgresql", names) == ("POSTGRES_PASSWORD",)
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("postgresql://db/app?user=app&password=former", "postgresql://db/app?user=app&password=a%2Fb"),
+        ("jdbc:postgresql://db/app?password=former&user=app#x", "jdbc:postgresql://db/app?password=a%2Fb&user=app#x"),
+        ("amqp://a:former@one//;amqp://a:former@two//", "amqp://a:a%2Fb@one//;amqp://a:a%2Fb@two//"),
+        ("amqp://a:former@one, amqp://b:other@two", "amqp://a:a%2Fb@one, amqp://b:other@two"),
+        ("postgresql://app:other@db/app?password=former", "postgresql://app:other@db/app?password=former"),
+        ("postgresql://db/app?oldpassword=former", "postgresql://db/app?oldpassword=former"),
+        ("https://site/?user=a&password=former", "https://site/?user=a&password=former"),
+        ("postgresql://app@db/app", "postgresql://app@db/app"),
+    ],
+)
+def test_a_password_is_replaced_wherever_an_address_has_it(text: str, after: str) -> None:
+    """In its query, and in each of a list; not another one."""
+    assert with_password(text, "former", "a/b") == after
+
+
+@pytest.mark.parametrize(
+    ("text", "login"),
+    [
+        ("PostgreSQL://db/app?user=a%40b&password=x", ("postgresql", "a@b")),
+        ("postgresql://app@db/app?password=x", ("postgresql", "app")),
+        ("postgresql://db/app", ("", "")),
+        ("https://site/?user=app&password=x", ("", "")),
+    ],
+)
+def test_the_user_of_an_address(text: str, login: tuple[str, str]) -> None:
+    """Its query may have it."""
+    assert scheme_and_user(text) == login
