@@ -23,7 +23,7 @@ from omc_runbook.model.environment_names import ALIASES
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, PLACEHOLDER, SETTING, TEMPLATE_DEFAULT
-from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.secretive import is_frontend, is_secret
 from omc_runbook.model.suggestions import closest, may_be_like
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
@@ -172,6 +172,9 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     for subject, name, value, path in _effective_values(workstation):
         key = workstation.key_of(name)
         if not workstation.is_secret(name) or not is_value(value) or workstation.is_reference(name, value):
+            continue
+        # Browsers load it, so that it is public by design.
+        if key is None and is_frontend(name):
             continue
         if key and value.length < key.weak_below:
             fact = f"{name} is shorter than {key.weak_below} characters."

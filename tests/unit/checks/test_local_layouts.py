@@ -1433,3 +1433,12 @@ def test_an_address_of_another_user_than_compose_gives_the_database_stays(
     after = planned(make_checkout(tmp_path / "checkout", files).root)
     assert not after.startswith("POSTGRES_PASSWORD=quokka")
     assert (":quokka@" not in after) is is_its
+
+
+@pytest.mark.parametrize(
+    ("name", "is_public"), [("NEXT_PUBLIC_MAPS_KEY", True), ("VITE_API_KEY", True), ("MAPS_API_KEY", False)]
+)
+def test_what_browsers_load_is_not_weak(name: str, is_public: bool, desk: Path) -> None:
+    """A frontend's build makes it public, however long it is."""
+    all_found = found(look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n{name}=mapskey1\n"))
+    assert all_found == ([] if is_public else [("weak", name, "warning")])
