@@ -28,7 +28,7 @@ from omc_runbook.model.suggestions import closest, may_be_like
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
-from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
+from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 ENVIRONMENT = "ENVIRONMENT"
 _SERVER = re.compile(rf"(?i)(?<![a-z0-9])(?:{'|'.join(ALIASES)})(?![a-z])")
@@ -575,7 +575,7 @@ def _takes_local(workstation: Workstation) -> bool:
 def _source(workstation: Workstation, name: str) -> str:
     """local_setup's values_from for a variable; "" where it generates the value or the template has it."""
     key, entry = workstation.key_of(name), workstation.checkout.template_entry(name)
-    is_there = workstation.binding(name) is None and entry is not None and is_text_of_value(entry.value)
+    is_there = workstation.binding(name) is None and entry is not None and workstation.is_usable(name, entry.value)
     return "" if is_there or (key and key.generate) else "file:PATH"
 
 

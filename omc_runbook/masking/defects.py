@@ -138,6 +138,11 @@ def is_stand_in(value: Masked, name: str, key: Key | None = None) -> bool:
     return defect is not None and defect.check in ("placeholder", "changethis")
 
 
+def is_shortened(text: str) -> bool:
+    """Whether a secret's text is a masked or shortened one, as a page or a template shows it: gsk_… or ****."""
+    return _HIDDEN.search(text) is not None and re.search(r"\s", text) is None
+
+
 def has_form(value: Masked, key: Key) -> bool:
     """Whether a value has the form and the prefix that the catalogue wants of its key."""
     return not _form_problem(reveal(value), key)
@@ -209,7 +214,7 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
     is_escaped = _QUOTED_FOR_URL.search(text) and not _AS_ISSUED.search(text)
     if is_escaped and not (key and key.in_url) and (is_value or (key and key.form == "email")):
         yield "is URL-escaped (%40 and the like)"
-    if is_value and _HIDDEN.search(text) and not re.search(r"\s", text):
+    if is_value and is_shortened(text):
         yield "is a masked or shortened copy (*** or an ellipsis)"
     if has_reference_form and REFERENCE.search(text):
         yield "is a reference to a secret, not its value"

@@ -11,6 +11,7 @@ from itertools import chain, compress
 from pathlib import Path
 
 from omc_runbook.masking.addresses import logins_of
+from omc_runbook.masking.defects import is_shortened
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.catalogue import Key, variable_of
@@ -519,6 +520,10 @@ class Workstation:
     def is_secret(self, variable: str) -> bool:
         """Whether a variable is secret, by the catalogue or by its name."""
         return is_secret(variable, self.key_of(variable))
+
+    def is_usable(self, variable: str, text: str) -> bool:
+        """Whether a text of the template is a value for a new line: no placeholder, and no shortened secret."""
+        return is_text_of_value(text) and not (self.is_secret(variable) and is_shortened(text))
 
     def is_reference(self, variable: str, value: Masked | None) -> bool:
         """Whether a secret's value only says where it is in a secret manager."""

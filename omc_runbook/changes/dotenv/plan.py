@@ -421,7 +421,9 @@ def _merge(workstation: Workstation, base: str, text: str) -> tuple[set[str], st
     }
     texts = _literals(base)
     reserved_names |= {
-        name for name in commented_out & names if _has_default(workstation, name) and not is_text_of_value(texts[name])
+        name
+        for name in commented_out & names
+        if _has_default(workstation, name) and not workstation.is_usable(name, texts[name])
     }
     # A nested model that is one variable of JSON would get a part of it from another.
     settings = workstation.checkout.settings

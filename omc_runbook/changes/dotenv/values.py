@@ -235,6 +235,8 @@ def is_set(workstation: Workstation, name: str, text: str) -> bool:
     binding = (file.find(name) if file else None) or next(others, None)
     if binding and not binding.has_braces:
         return is_text_of_value(text)
+    if binding is None and is_text_of_value(text):
+        return workstation.is_usable(name, text)
     # After a colon, python-dotenv has read nothing.
     default = "".join(each.resolve({}) for each in parse_variables(text))
     has_text = is_text_of_value(text) or is_text_of_value(default)

@@ -1442,3 +1442,34 @@ def test_what_browsers_load_is_not_weak(name: str, is_public: bool, desk: Path) 
     """A frontend's build makes it public, however long it is."""
     all_found = found(look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n{name}=mapskey1\n"))
     assert all_found == ([] if is_public else [("weak", name, "warning")])
+
+
+@pytest.mark.parametrize("text", ["gsk_…", "KEY...", "sk-ab***yz"])
+def test_a_shortened_key_of_the_template_is_no_value(text: str, desk: Path) -> None:
+    """The plan asks what the check asks, which would find it in the new file; what somebody has written stays."""
+    settings = desk / "app" / "config.py"
+    settings.write_text(settings.read_text().replace("    db: Database\n", "    db: Database\n    groq_api_key: str\n"))
+    (desk / ".env.example").write_text(f"{TEMPLATE}GROQ_API_KEY={text}\nGREETING=hello...\nGROQ_SECRET_NAME=groq/...\n")
+    workstation = local_setup.look(local_setup.begin("local", "", str(desk))).workstation
+    assert workstation
+    plan = plan_dotenv(workstation)
+    assert plan.after.endswith(b"GROQ_API_KEY=\nGREETING=hello...\nGROQ_SECRET_NAME=groq/...\n")
+    assert "GROQ_API_KEY" in [each.variable for each in plan.missing]
+    assert found(look(desk, plan.after.decode().replace("GROQ_API_KEY=\n", ""))) == [
+        ("required-empty", name, "error") for name in ("DB__PASSWORD", "GROQ_API_KEY")
+    ]
+    snapshot = look(desk, plan.after.decode().replace("GROQ_API_KEY=", f"GROQ_API_KEY={text}"))
+    assert ("placeholder", "GROQ_API_KEY", "error") in found(snapshot)
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+def test_a_shortened_key_of_the_template_gives_way_to_a_default(desk: Path) -> None:
+    """It is a comment, and stays one."""
+    settings = desk / "app" / "config.py"
+    field = "    groq_api_key: str = 'none-here'\n"
+    settings.write_text(settings.read_text().replace("    db: Database\n", f"    db: Database\n{field}"))
+    (desk / ".env.example").write_text("SECRET_KEY=\nDB__HOST=localhost\nDB__PASSWORD=\nGROQ_API_KEY=gsk_…\n")
+    after = planned(desk)
+    assert after.endswith("\n# GROQ_API_KEY=\n")
+    again = look(desk, after).workstation
+    assert again and plan_dotenv(again).is_empty
