@@ -55,7 +55,7 @@ def _unused(findings: Sequence[Finding], entries: Sequence[Accepted], source: st
         yield Finding(
             check=UNUSED,
             family=check.family if check else "acceptance",
-            title="An accepted entry of runbook.toml matches nothing",
+            title="An accepted entry matches nothing",
             status="found",
             severity="info",
             subject=entry.title,

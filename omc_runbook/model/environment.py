@@ -179,7 +179,7 @@ class Environment:
     chosen: frozenset[str] = frozenset()
     """Names of the fields that runbook.toml or a variable sets."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """The OMC_ variables that set names of fields, by field, and `accepted` and `keys.NAME.required`."""
+    """The OMC_ variables that set names of fields, by field, and `accepted` and `keys.NAME.FIELD`."""
     others: Mapping[str, Names] = field(default_factory=dict)
     """The names of the other environments in AWS, by environment."""
     repository: str = ""
@@ -226,7 +226,7 @@ class Environment:
         return {"environment": self.name} | file
 
     def source_of(self, field: str) -> str:
-        """Where a name, `accepted` or `keys.NAME.required` is set, or can be: a variable, or else the source of all."""
+        """Where a name, `accepted` or `keys.NAME.FIELD` is set, or can be: a variable, or else the source of all."""
         return self.variables.get(field) or (FILE_NAME if self.source == GUIDE else self.source)
 
 
@@ -306,7 +306,7 @@ def load(
         # Commands that name it are pasted in other folders, too.
         source=str(path.absolute()) if path else GUIDE,
         chosen=frozenset(file.chosen(environment)),
-        variables=_variables_of(environment) | _variables_of_tables(settings.keys),
+        variables=_variables_of(environment) | _variables_of_tables(),
         others={name: names for name, names in filled.items() if name not in (LOCAL, environment)},
         repository=settings.repository,
         accepted=tuple(entry for entry in settings.accepted if entry.environment in ("", environment)),
@@ -528,12 +528,12 @@ def _variables_of(environment: str) -> dict[str, str]:
     return {field: by_text[text] for field, text in texts if text in by_text}
 
 
-def _variables_of_tables(keys: Iterable[str]) -> dict[str, str]:
-    """The variables that set the accepted findings, or whether a key is required: the file has the rest."""
-    required = [("keys", key, "required") for key in keys]
-    own = {".".join(each): _variable_of(each) for each in required if _is_set_by_variables(each, "")}
-    accepted = _variable_of(("accepted",))
-    return {**own, **({"accepted": accepted} if accepted else {})}
+def _variables_of_tables() -> dict[str, str]:
+    """The variables that set the accepted findings, or a field of a key: the file has the rest."""
+    variables = EnvSettingsSource(_Settings)()
+    own = [f"keys.{key}.{field}" for key, entry in variables.get("keys", {}).items() for field in entry]
+    own += ["accepted"] if "accepted" in variables else []
+    return {each: _variable_of((each.partition(".")[0],)) for each in own}
 
 
 def _variable_of(location: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from omc_runbook.messages.recognition import recognise
 from omc_runbook.model.findings import ENVIRONMENT_UNREAD, Finding, check_ids
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import as_sentence, counted
+from omc_runbook.model.runbook_file import FILE_NAME
 from omc_runbook.report import drift, verify
 from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import Banner
@@ -55,7 +56,8 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     checked = f"{counted(len(clear), 'check is', 'checks are')} clear ({families})." if clear else "No check is clear."
     are = counted(unknown, "check is", "checks are")
     accepted = check_ids(finding for finding in findings if finding.status == "found" and finding.accepted)
-    checked += f" Accepted in runbook.toml: {', '.join(accepted)}." if accepted else ""
+    source = snapshot.environment.variables.get("accepted", FILE_NAME)
+    checked += f" Accepted in {source}: {', '.join(accepted)}." if accepted else ""
     if not roots and unknown:
         also = " and on this machine" if snapshot.workstation else ""
         headline = f"Nothing wrong was found{also} in {name}, but" if clear else f"Nothing could be checked in {name}:"

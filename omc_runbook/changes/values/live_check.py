@@ -61,7 +61,8 @@ def destinations(plan: SecretPlan, environment: Environment) -> tuple[str, ...]:
     document, keys = parse(plan.text), environment.keys
     return tuple(
         f"{change.key} would be tried at {server_of(document, keys[change.key])}, which gets the new value before it is"
-        f" written and then the former one: check in [keys.{change.key}] of {environment.source} says so."
+        f" written and then the former one: check in [keys.{change.key}] of"
+        f" {environment.source_of(f'keys.{change.key}.check')} says so."
         for change in plan.changed
         if change.key in keys and keys[change.key].check and change.action != "removed"
     )

@@ -59,7 +59,7 @@ from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, SecretPlan, kept_note, plan_update, why_not_writable
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
-from omc_runbook.changes.values import source_file, sources
+from omc_runbook.changes.values import live_check, source_file, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks import remedies
 from omc_runbook.masking import kernel, registry
@@ -815,6 +815,17 @@ def test_there_has_to_be_a_version_to_build_on() -> None:
     for plan in (lambda: planned(deleted, SMTP_HOST="a.test"), lambda: plan_restore(deleted, VersionHistory(()))):
         with pytest.raises(CouldNotLook, match=r": it is scheduled for deletion\. Run troubleshoot, which can cancel"):
             plan()
+
+
+def test_a_plan_names_the_variable_that_has_a_value_tried() -> None:
+    """It is where to turn that off."""
+    snapshot = healthy()
+    key = snapshot.environment.keys["OPENAI_API_KEY"].model_copy(update={"check": "https://a.test/"})
+    keys = {**snapshot.environment.keys, "OPENAI_API_KEY": key}
+    own = replace(snapshot.environment, keys=keys, variables={"keys.OPENAI_API_KEY.check": "OMC_KEYS"})
+    plan = planned(replace(snapshot, environment=own), OPENAI_API_KEY=f"sk-{secrets.token_hex(24)}")
+    [sentence] = live_check.destinations(plan, own)
+    assert "check in [keys.OPENAI_API_KEY] of OMC_KEYS says so" in sentence
 
 
 def test_a_restore_warns_of_the_values_that_it_brings_back() -> None:

@@ -124,15 +124,20 @@ def test_an_unknown_check_is_a_remark_with_the_nearest() -> None:
     assert status_of(findings) == "ok"
 
 
-def test_the_remedy_of_a_remark_names_what_has_the_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A variable has all entries, and the guide none."""
+def test_the_report_names_the_variable_that_has_the_entries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A variable has all entries, and the guide and runbook.toml none."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMC_ACCEPTED", json.dumps([{"check": "desired-zro", "reason": "Stopped"}]))
+    (tmp_path / "runbook.toml").write_text('[[accepted]]\ncheck = "no-permission"\nreason = "Overridden"\n')
+    entries = [{"check": check, "reason": "Stopped"} for check in ("desired-zro", "desired-zero")]
+    monkeypatch.setenv("OMC_ACCEPTED", json.dumps(entries))
     loaded = load("staging")
-    [entered], own = loaded.accepted, replace(healthy().environment, variables=loaded.variables, source=loaded.source)
-    snapshot = with_entries(replace(healthy(), environment=own), entered)
-    [remark] = (finding for finding in diagnose(snapshot) if finding.check == "accepted-unused")
+    own = replace(healthy().environment, variables=loaded.variables, source=loaded.source)
+    snapshot = with_entries(replace(healthy(), environment=own), *loaded.accepted)
+    findings = diagnose(with_service(snapshot, "backend", desired=0))
+    [remark] = (finding for finding in findings if finding.check == "accepted-unused")
     assert remark.remedy is not None and remark.remedy.command.startswith("Remove the entry from OMC_ACCEPTED, ")
+    assert troubleshoot.verdict(snapshot, findings).lines[-1].endswith("Accepted in OMC_ACCEPTED: desired-zero.")
+    assert "runbook.toml" not in remark.title
 
 
 def test_a_check_that_was_not_run_says_nothing_of_its_entries() -> None:

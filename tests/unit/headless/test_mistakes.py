@@ -417,6 +417,12 @@ def test_where_a_name_can_be_corrected(folder: Path, monkeypatch: pytest.MonkeyP
     assert environment.load("staging").source_of("cluster") == "OMC_ENVIRONMENTS__STAGING__CLUSTER"
     monkeypatch.setenv("OMC_CLUSTER", "another")
     assert environment.load("staging").source_of("cluster") == "OMC_CLUSTER"
+    (folder / "runbook.toml").write_text("[keys.MAIL_TOKEN]\nrequired = true\n[keys.NEWS_TOKEN]\nrequired = true\n")
+    monkeypatch.setenv("OMC_KEYS", '{"MAIL_TOKEN": {"check": "https://mail.test/"}}')
+    loaded = environment.load("staging")
+    assert loaded.source_of("keys.MAIL_TOKEN.check") == "OMC_KEYS"
+    for own in ("MAIL_TOKEN", "NEWS_TOKEN"):
+        assert loaded.source_of(f"keys.{own}.required") == str(folder / "runbook.toml")
 
 
 @pytest.mark.parametrize(
