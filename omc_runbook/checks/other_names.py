@@ -45,9 +45,11 @@ def correct(snapshot: Snapshot, field: str) -> Remedy | None:
         return Remedy(f"Correct region in {environment.source_of('region')}.")
     if variable := environment.variables.get(field, ""):
         return Remedy(f"Correct {field} in {variable}, or unset it.")
-    # If everything was searched and all other names are right, the secret is missing, not renamed.
-    is_missing = field == "secret" and not any(found_instead(snapshot))
-    return None if is_missing else find_names(snapshot)
+    # If everything was searched and all other names are right, the secret is missing, not renamed. So is a cluster of
+    # which AWS has none for the environment: init would write the name that does not exist.
+    found = snapshot.discovery
+    is_right = {"secret": not any(found_instead(snapshot)), "cluster": found is None or not found.cluster}
+    return None if is_right.get(field) else find_names(snapshot)
 
 
 def is_elsewhere(snapshot: Snapshot) -> bool:

@@ -46,7 +46,7 @@ from support.snapshots import (
     with_values,
 )
 
-from omc_runbook.aws.ecs import EXPRESS, ServiceEvent
+from omc_runbook.aws.ecs import EXPRESS, Cluster, ServiceEvent
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import ListedSecret, Version
 from omc_runbook.changes.fix.plan import plan_fix
@@ -89,6 +89,19 @@ def test_no_cluster_of_another_environment_is_suggested(clusters: tuple[str, ...
     snapshot = replace(FAULTS["wrong-names"].make(healthy()), clusters=clusters)
     [found] = run_check(CHECKS["wrong-names"], snapshot)
     assert found.evidence[0].endswith(ending)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "remedy"),
+    [("ohmycoins-staging-cluster", "omc-runbook init -p environment staging"), ("demo", "Correct cluster in ")],
+)
+def test_init_is_the_remedy_only_where_it_finds_a_cluster(cluster: str, remedy: str) -> None:
+    """Else it would write the name that does not exist, though it finds the secret."""
+    snapshot = FAULTS["wrong-names"].make(healthy())
+    listed = ListedSecret(name=snapshot.secret_name, arn=snapshot.secret_arn, tags={})
+    discovery = Discovery(environment="staging", clusters=(Cluster(cluster, {}),), secrets=(listed,))
+    [found] = run_check(CHECKS["wrong-names"], replace(snapshot, clusters=(cluster,), discovery=discovery))
+    assert found.remedy and found.remedy.command.startswith(remedy)
 
 
 def test_a_missing_service_is_found_with_the_nearest() -> None:
