@@ -46,7 +46,7 @@ _REFUSAL = re.compile(rf"failed to read .+?: (?:line (\d+): )?({'|'.join(message
 _VERSION = re.compile(r"version v?(\d+)\.")
 _UNSET = re.compile(r'The \\?"([^"\\]*)\\?" variable is not set')
 _UNREADABLE = re.compile(r"failed to read (\S+): (?:line (?P<line>\d+): )?")
-_REQUIRED = re.compile(r"error while interpolating (\S+): required variable (\w+) is missing")
+_REQUIRED = re.compile(r"error while interpolating (\S+?)(?:\.\[\])*: required variable (\w+) is missing")
 _YAML = re.compile(r"(?:(?<![.\w])yaml: |mapping key .* already defined at (?=line \d))(?:line (?P<line>\d+))?")
 _NO_FILE = re.compile(r"(?i)env file (.+?) not found")
 _PORT = re.compile(

@@ -745,6 +745,7 @@ def test_config(standin: Path, tmp_path: Path) -> None:
         (f"A='{CANARY}", "services: {}", r"it cannot read \S+/\.env, line 1"),
         (f"A=${{{CANARY}", "services: {}", r"it cannot read \S+/\.env"),
         ("", "services: {s: {image: '${NAME?}'}}", r"services\.s\.image needs NAME, which is not set"),
+        ("", "services: {s: {environment: ['A=${B?}']}}", r"services\.s\.environment needs B, which is not set"),
         ("", "services: {s: {image: i, env_file: x.env}}", r"\S+/x\.env is missing, which env_file names"),
         ("", f"services: [{CANARY}", "a compose file is not valid YAML.*"),
         ("", f"services: {{s: {{{CANARY}: i}}}}", "a compose file is not valid: services.s"),
