@@ -28,7 +28,7 @@ from omc_runbook.model import letters
 from omc_runbook.model.catalogue import Effect, Key, effect_of
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import REFUSED, Finding, is_sentence
+from omc_runbook.model.findings import REFUSED, Finding, Remedy, is_sentence
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot, in_cluster
@@ -233,9 +233,16 @@ def document_of(snapshot: Snapshot) -> Document:
 
 def reason_of_lack(snapshot: Snapshot) -> str:
     """Why the secret has no current version to read, or what shows why; the end of a sentence."""
-    is_deleted = snapshot.secret is not None and snapshot.secret.deleted
-    way = "it is scheduled for deletion. Run troubleshoot, which can cancel that."
-    return way if is_deleted else "run verify for the reason."
+    look, try_to_mend = (
+        # Without the environment, they would look at staging.
+        f"`{Remedy('', runbook=name, parameters=snapshot.environment.parameters).invocation}`"
+        for name in ("verify", "troubleshoot")
+    )
+    if snapshot.secret is None:
+        return f"it does not exist. Run {look} for what to do."
+    if snapshot.secret.deleted:
+        return f"it is scheduled for deletion. Run {try_to_mend}, which can cancel that."
+    return f"run {look} for the reason."
 
 
 def _missing_document(snapshot: Snapshot) -> str:

@@ -807,13 +807,21 @@ def test_the_same_plan_has_the_same_token_and_no_other_has() -> None:
 
 
 def test_there_has_to_be_a_version_to_build_on() -> None:
-    """Without a secret, and with one that is no JSON, nothing can be planned."""
-    for snapshot in (replace(healthy(), secret=None), replace(healthy(), contents={})):
-        with pytest.raises(CouldNotLook, match="has no readable current version"):
+    """Without a secret, and with one that is no JSON, nothing can be planned; what shows why looks at production."""
+    own = replace(healthy(), environment=replace(healthy().environment, name="production"))
+    run = "un `omc-runbook run {} -p environment production`"
+    gone, unread = replace(own, secret=None), replace(own, contents={})
+    verify = run.format("verify")
+    ways = (f"it does not exist. R{verify} for what to do.", f"r{verify} for the reason.")
+    for snapshot, way in zip((gone, unread), ways, strict=True):
+        with pytest.raises(CouldNotLook, match=re.escape(f"has no readable current version: {way}")):
             planned(snapshot, SMTP_HOST="a.test")
-    deleted = replace(with_secret(healthy(), deleted=NOW), contents={})
+    with pytest.raises(CouldNotLook, match=re.escape(f"go back from: it does not exist. R{verify} for what to do.")):
+        plan_restore(gone, VersionHistory(()))
+    deleted = replace(with_secret(own, deleted=NOW), contents={})
     for plan in (lambda: planned(deleted, SMTP_HOST="a.test"), lambda: plan_restore(deleted, VersionHistory(()))):
-        with pytest.raises(CouldNotLook, match=r": it is scheduled for deletion\. Run troubleshoot, which can cancel"):
+        troubleshoot = re.escape(run.format("troubleshoot"))
+        with pytest.raises(CouldNotLook, match=rf": it is scheduled for deletion\. R{troubleshoot}, which can cancel"):
             plan()
 
 

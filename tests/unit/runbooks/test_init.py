@@ -444,7 +444,7 @@ def test_a_change_of_a_secret_that_is_gone_takes_no_names_over(monkeypatch: pyte
     monkeypatch.setenv("NEW_VALUE", "a-new-mail-server.ohmycoins.test")
     run = update.begin("staging")
     snapshot = run.look()
-    with pytest.raises(CouldNotLook, match=r"no readable current version: run verify for the reason\.$"):
+    with pytest.raises(CouldNotLook, match=r" version: it does not exist\. Run `.*` for what to do\.$"):
         update.plan(run, snapshot, update.gather(run, snapshot, "env:NEW_VALUE", "SMTP_HOST"))
     assert snapshot.discovery
     partial = replace(snapshot, discovery=replace(snapshot.discovery, not_searched=("a-cluster",)))
