@@ -37,9 +37,11 @@ def explain_calls(environment: Environment, call: Access) -> Remedy:
         *("--start-time", f"{call.time - _AROUND:%Y-%m-%dT%H:%M:%SZ}"),
         *("--end-time", f"{call.time + _AROUND:%Y-%m-%dT%H:%M:%SZ}"),
     )
+    # The variable overrides the file's whole list.
+    entries = environment.variables.get("accepted") or "[[accepted]] of runbook.toml"
     return show.needing(
-        f"Ask who is behind {call.principal} for the reason. A good one goes into [[accepted]] of runbook.toml; without"
-        f" one, take the permission away and run rotate on {environment.name}."
+        f"Ask who is behind {call.principal} for the reason. A good one goes into {entries}; without one,"
+        f" take the permission away and run rotate on {environment.name}."
     )
 
 

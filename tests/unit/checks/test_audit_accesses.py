@@ -19,9 +19,11 @@ from support.faults.audit_accesses import (
 )
 from support.snapshots import NOW, ROLE, healthy, with_secret
 
+from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.checks import audit_accesses
 from omc_runbook.checks.audit_accesses import find_unusual, network_of
+from omc_runbook.checks.audit_remedies import explain_calls
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.snapshot.audit.state import Audit
 
@@ -168,3 +170,13 @@ def test_another_address_of_a_known_network_is_no_news() -> None:
     assert_clear(CHECKS["new-address"], audited(healthy(), call(1, address="secretsmanager.amazonaws.com")))
     for what in ({"name": "PutSecretValue"}, {"error": "AccessDeniedException"}):
         assert_clear(CHECKS["new-address"], audited(healthy(), call(1, address="198.51.100.7", **what)))
+
+
+@pytest.mark.parametrize(
+    ("variables", "entries"), [({}, "[[accepted]] of runbook.toml"), ({"accepted": "OMC_ACCEPTED"}, "OMC_ACCEPTED")]
+)
+def test_a_good_reason_goes_where_it_counts(variables: dict[str, str], entries: str) -> None:
+    """The variable overrides the list of runbook.toml."""
+    environment = replace(healthy().environment, variables=variables)
+    unusual = Access(name="GetSecretValue", time=NOW, principal=ROLE, kind="role")
+    assert f" A good one goes into {entries}; without one, take " in explain_calls(environment, unusual).command_needs
