@@ -403,6 +403,8 @@ def chains(
     speakers = [each for each in others if judge.leaves_open(each, ASSUME_ROLE)]
     while frontier:
         following: list[tuple[Identity, tuple[Assumption, ...]]] = []
+        # Who has a way already needs no other.
+        others, speakers = ([each for each in some if each.arn not in found] for some in (others, speakers))
         for role, chain in frontier:
             for step in assumptions(judge, others, role, speakers):
                 if step.verdict.is_unjudged:
@@ -416,9 +418,11 @@ def chains(
     frontier = [(way[0].identity, way) for arn, way in unjudged.items() if arn not in found]
     while frontier:
         following = []
+        known = {**found, **unjudged}
+        others, speakers = ([each for each in some if each.arn not in known] for some in (others, speakers))
         for role, chain in frontier:
             for step in assumptions(judge, others, role, speakers):
-                if step.verdict.is_allowed_here and step.identity.arn not in {**found, **unjudged}:
+                if step.verdict.is_allowed_here and step.identity.arn not in unjudged:
                     unjudged[step.identity.arn] = (step, *chain)
                     following.append((step.identity, (step, *chain)))
         frontier = following

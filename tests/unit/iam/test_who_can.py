@@ -238,6 +238,20 @@ def test_chains_go_on_where_the_organization_alone_was_not_read() -> None:
     assert step.role is near and step.verdict.is_conditional and step.verdict.doubts == (ORGANIZATION,)
 
 
+def test_who_has_a_way_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all may assume all, an account of hundreds of roles would take as many verdicts as it has pairs."""
+    target, judged, verdict = role("reader", trusts={"AWS": ROOT}), [], Judge.verdict
+    anything = policy({"Action": "sts:AssumeRole", "Resource": "*"})
+    roles = [role(f"role-{count}", anything, trusts={"AWS": ROOT}) for count in range(20)]
+
+    def judge(self: Judge, identity: Identity, call: ResourceCall) -> AccessVerdict:
+        judged.append(identity.name)
+        return verdict(self, identity, call)
+
+    monkeypatch.setattr(Judge, "verdict", judge)
+    assert len(chains(JUDGE, [target, *roles], [target])) == len(judged) == 20
+
+
 def test_who_certainly_becomes_somebody_in_doubt_is_in_doubt() -> None:
     """Where one step cannot be judged, whoever certainly gets to it is named with it, unless another way is open."""
     target = role("reader", trusts={"AWS": ROOT})
