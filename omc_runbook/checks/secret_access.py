@@ -390,8 +390,10 @@ def _with_label_chains(
     targets = {each.identity.arn: each for each in principals if each.identity.kind == "role" and each.labels}
     ways = chains(judge, identities, [each.identity for each in targets.values()]) if targets else {}
     for each in principals:
-        way = () if each.reads_somehow or each.by_label else ways.get(each.identity.arn, ())
-        if way:
+        certain, unjudged = _by_certainty(ways.get(each.identity.arn, ()))
+        # A doubt about a chain adds nothing to one about what it may itself.
+        way = certain or (() if each.by_label else unjudged)
+        if way and not (each.reads_somehow or each.labels):
             reader, steps = targets[way[-1].role.arn], [step.verdict for step in way]
             verdicts = {label: reader.by_label[label] for label in reader.labels}
             by_label = {label: combine(last.action, [*steps, last]) for label, last in verdicts.items()}

@@ -82,6 +82,7 @@ SESSION = f"arn:aws:sts::{OTHER}:assumed-role/ci/build"
 BY_ACCOUNT = {"aws:PrincipalAccount": OTHER}
 OF_NO_OTHERS = {"StringNotEquals": {"aws:PrincipalOrgID": OURS}}
 UNJUDGED = {"StringEquals": {"aws:PrincipalOrgPaths": f"{OURS}/r-ab12/"}}
+UNJUDGED_UNITS = {"StringLike": {"aws:PrincipalOrgPaths": f"{OURS}/r-ab12/ou-ab12-11111111/*"}}
 OF_FORMER = {"StringEquals": {"secretsmanager:VersionStage": "AWSPREVIOUS"}}
 ANYBODY_HERE = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 
@@ -697,6 +698,19 @@ def test_whether_a_person_may_assume_a_reader_of_former_values_can_be_unknown() 
     fact = unknown_in(in_production(audited(None, unsure, alice, organization=OURS)))["human-may-read"]
     assert fact == "Whether it may read AWSPREVIOUS by assuming archive: " + fact.partition(": ")[2]
     assert "Depends on aws:PrincipalOrgPaths." in fact
+
+
+def test_a_certain_way_to_former_values_counts_more_than_a_doubtful_one() -> None:
+    """Who perhaps reads them itself and certainly by a role is a finding; a doubt of its own is told by itself."""
+    perhaps = policy("perhaps", allowing(GET_SECRET_VALUE, Condition={**OF_FORMER, **UNJUDGED_UNITS}))
+    archive = role("archive", FORMER, trusts=ANYBODY_HERE)
+    hops = allowing("sts:AssumeRole", archive.arn)
+    alice = user("alice", policy("hops", hops), perhaps)
+    bob = user("bob", policy("hops", {**hops, "Condition": UNJUDGED_UNITS}), perhaps)
+    snapshot = in_production(audited(None, archive, alice, bob, organization=OURS))
+    [finding] = found_in(snapshot)["human-may-read"]
+    assert finding.subject == "alice" and "by assuming archive: hops statement 1" in finding.evidence[0]
+    assert unknown_in(snapshot)["human-may-read"].startswith("Whether it may read AWSPREVIOUS: ")
 
 
 def of_some_units(reader: PolicyDocument) -> Identity:
