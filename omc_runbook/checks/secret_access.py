@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from functools import cached_property
 
 from omc_runbook.aws.kms import KmsKey
@@ -14,6 +14,7 @@ from omc_runbook.checks.self_grants import SelfGrants
 from omc_runbook.checks.task_sessions import TaskSession, sessions_of, targets_of
 from omc_runbook.iam.conditions import begins_in
 from omc_runbook.iam.who_can import (
+    ASSUME_ROLE,
     ORGANIZATION,
     AccessVerdict,
     Assumption,
@@ -27,6 +28,7 @@ from omc_runbook.iam.who_can import (
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.once import once
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
 SINGLE_SIGN_ON = "/aws-reserved/sso.amazonaws.com/"
@@ -279,11 +281,7 @@ def of(snapshot: Snapshot) -> SecretAccess:
         return SecretAccess()
     judge = secret_calls.judge_of(snapshot, found)
     reads = secret_calls.read_verdicts(snapshot, found)
-    targets = [
-        identity
-        for identity in found.identities
-        if identity.kind == "role" and not identity.is_administrator and reads[identity.arn].is_possible
-    ]
+    targets = _roles_that_read(found, reads)
     by_arn = {each.arn: each for each in found.identities}
     ways = chains(judge, found.identities, targets)
     open_tasks = targets_of(snapshot, judge, found.identities, {each for each in by_arn if reads[each].is_possible})
@@ -335,23 +333,51 @@ def of(snapshot: Snapshot) -> SecretAccess:
 @once
 def beginning(snapshot: Snapshot) -> tuple[tuple[datetime, PrincipalAccess], ...]:
     """Who of the account will read the secret once a date of a Condition has come, each with the first such date."""
-    identities = snapshot.audit.identities.identities if snapshot.audit.identities else ()
-    key = key_of(snapshot)
-    policies = [policy for each in identities for policy in (*each.policies, each.trust)]
+    found = snapshot.audit.identities
+    if found is None or snapshot.secret is None:
+        return ()
+    policies = [policy for each in found.identities for policy in (*each.policies, each.trust, each.boundary)]
+    policies += [*(policy for level in found.levels or () for policy in level), *found.resource_controls]
+    policies += [*snapshot.resource_policies, found.key.policy if found.key else None]
     moments = {
         moment
-        for policy in filter(None, (*policies, *snapshot.resource_policies, key.policy if key else None))
-        for _, statement in policy.statements
+        for policy in filter(None, policies)
+        for action in (GET_SECRET_VALUE, DECRYPT, ASSUME_ROLE)
+        for _, statement in policy.statements_on(action)
         if isinstance(statement, Mapping)
         for moment in begins_in(statement.get("Condition"), str(statement.get("Effect")))
-        if moment >= snapshot.taken
+        # The last year that there is stands for never.
+        if snapshot.taken <= moment and moment.year < MAXYEAR
     }
-    found = {each.identity.arn: (snapshot.taken, each) for each in of(snapshot).readers}
-    known = {*found}
+    readers = {each.identity.arn: (snapshot.taken, each) for each in of(snapshot).readers}
+    known = {*readers}
     for moment in sorted(moments):
-        then = of(replace(snapshot, taken=moment + timedelta(seconds=1)))
-        found |= {each.identity.arn: (moment, each) for each in then.readers if each.identity.arn not in found}
-    return tuple(entry for arn, entry in found.items() if arn not in known)
+        # What `reads` has was judged for the snapshot's own time.
+        then = replace(snapshot, taken=moment + timedelta(seconds=1))
+        for each in _readers(then, replace(found, reads={})):
+            readers.setdefault(each.identity.arn, (moment, each))
+    return tuple(entry for arn, entry in readers.items() if arn not in known)
+
+
+def _readers(snapshot: Snapshot, found: Identities) -> Iterator[PrincipalAccess]:
+    """Those that may read the secret, at least in some way, and are no administrators, without what else they may."""
+    judge, reads = secret_calls.judge_of(snapshot, found), secret_calls.read_verdicts(snapshot, found)
+    ways = chains(judge, found.identities, _roles_that_read(found, reads))
+    for identity in found.identities:
+        read = reads[identity.arn]
+        chain, _ = _by_certainty(() if read.is_possible else ways.get(identity.arn, ()))
+        access = PrincipalAccess(identity=identity, read=read, chain=chain)
+        if access.reads_somehow and not identity.is_administrator:
+            yield access
+
+
+def _roles_that_read(found: Identities, reads: Mapping[str, AccessVerdict]) -> list[Identity]:
+    """The roles that may read the secret themselves, at least in some way, and are no administrators."""
+    return [
+        identity
+        for identity in found.identities
+        if identity.kind == "role" and not identity.is_administrator and reads[identity.arn].is_possible
+    ]
 
 
 def _behind(snapshot: Snapshot, found: Identities, roles: Iterable[Identity], *kinds: str) -> Iterator[Outsider]:

@@ -66,6 +66,7 @@ from omc_runbook.model import value_from
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.report import audit_access as tables
 from omc_runbook.report import audit_answers
+from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.secret_names import replica_regions
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -670,6 +671,39 @@ def test_who_reads_from_a_date_on_is_a_remark_before(statement: Any, denial: Any
     odd = policy("odd", allowing(GET_SECRET_VALUE, Condition={"DateGreaterThan": {"aws:CurrentTime": "some day"}}))
     [unclear] = found_in(audited(None, user("dave", past), user("erin", odd)))["human-may-read"]
     assert unclear.subject == "erin" and " UTC on" not in unclear.evidence[0]
+
+
+@pytest.mark.parametrize("until", ["own", "boundary", "organization"])
+def test_a_date_counts_wherever_it_stands_and_whatever_was_judged_before(until: str) -> None:
+    """An audit has judged everybody for its own time when it asks who reads later; the last year stands for never."""
+    for moment, is_named in (("2026-03-02T08:00:00Z", True), ("9999-12-31T23:59:59Z", False)):
+        denial = {**allowing("*", "*", Condition={"DateLessThan": {"aws:CurrentTime": moment}}), "Effect": "Deny"}
+        denying = policy("until", denial)
+        alice = user("alice", READS, *([denying] if until == "own" else []))
+        if until == "boundary":
+            everything = policy("all", allowing("*", "*"), denial, kind="boundary")
+            alice = replace(alice, boundary=everything)
+        level = (policy("all", allowing("*", "*"), kind="scp"), replace(denying, kind="scp"))
+        snapshot = audited(None, alice, levels=(level,) if until == "organization" else (), organization=OURS)
+        identities = snapshot.audit.identities
+        assert identities
+        judged = replace(identities, reads=secret_calls.read_verdicts(snapshot, identities))
+        found = found_in(replace(snapshot, audit=replace(snapshot.audit, identities=judged)))
+        assert [each.subject for each in found.get("human-may-read", ())] == ["alice"] * is_named
+
+
+def test_dates_of_other_calls_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account can have hundreds of them: nobody reads the secret by one."""
+    moments, judge_of = set[datetime](), secret_calls.judge_of
+
+    def judge(snapshot: Snapshot, identities: Any) -> Any:
+        moments.add(snapshot.taken)
+        return judge_of(snapshot, identities)
+
+    monkeypatch.setattr(secret_calls, "judge_of", judge)
+    dated = {"DateGreaterThan": {"aws:CurrentTime": "2026-03-02T08:00:00Z"}}
+    found_in(audited(None, user("alice", policy("files", allowing("s3:GetObject", "*", Condition=dated)))))
+    assert moments == {NOW}
 
 
 FORMER = policy("former", allowing(GET_SECRET_VALUE, Condition=OF_FORMER))
