@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.conditions import ConditionKeys, matches
+from omc_runbook.iam.conditions import UNKNOWN_END, ConditionKeys, matches
 from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
 from omc_runbook.iam.who_can import ASSUME_ROLE, Identity, is_chosen, principals_in
 from omc_runbook.model.arn import region_in
@@ -198,9 +198,7 @@ def _anybody(texts: Sequence[str], own: str) -> Iterator[tuple[str, str, str, Co
     groups = [_principals_of(_STRANGER), *_by_patterns(texts, own)]
     strangers = [(arn, _as_principal(arn)) for group in groups for arn in group]
     if len(groups) > 2:
-        # A principal may match several patterns at once.
-        one_each = {account_of(group[0]): group[0] for group in groups}
-        strangers += [(arn, _as_account(account)) for account, arn in one_each.items()]
+        strangers += _somebody_like(arn for group in groups for arn in group)
     for arn, context in strangers:
         yield "*", arn, _STRANGER, context
         # Many an account is in no organization: StringEqualsIfExists and ForAllValues let it in.
@@ -248,8 +246,7 @@ def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context
         others = () if session else _principals_of(account)
         contexts = [*map(_as_principal, (*arns, *others))]
         if not session and len(arns) > 1:
-            # A principal may match several patterns at once.
-            contexts.append(_as_account(account))
+            contexts += [context for _, context in _somebody_like((*arns, *others))]
     contexts = [*map(_from_anywhere, contexts)]
     yield from contexts
     if any(map(_ORGANIZATION.match, texts)):
@@ -290,6 +287,15 @@ def _as_principal(arn: str) -> Context:
     kinds = {"user": "User", "root": "Account", "federated-user": "FederatedUser"}
     kind = kinds.get(arn.split(":", 5)[5].partition("/")[0], "AssumedRole")
     return {**_as_account(account_of(arn)), "aws:PrincipalArn": arn, "aws:PrincipalType": kind}
+
+
+def _somebody_like(arns: Iterable[str]) -> Iterator[tuple[str, Context]]:
+    """An ARN of each account, and the condition keys of a call of any principal of it: one may match several patterns.
+
+    Only the end of its ARN, the type with the name, is unknown.
+    """
+    for fields, arn in {tuple(arn.split(":", 5)[:5]): arn for arn in arns}.items():
+        yield arn, {**_as_account(account_of(arn)), "aws:PrincipalArn": ":".join((*fields, UNKNOWN_END))}
 
 
 def _of_some_organization(context: Context) -> Context:

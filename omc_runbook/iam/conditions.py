@@ -22,6 +22,8 @@ _LITERALS = ("*", "?", "$")
 _KIND = re.compile(r"\A([^:]+:[^/:]+[/:]).+", re.DOTALL)
 _TIMES = ("aws:currenttime", "aws:epochtime")
 _SCALARS = (str, int, float)
+UNKNOWN_END = "\0"
+"""What the value of a condition key ends with whose end is unknown."""
 _SET_OPERATORS = ("", "ForAnyValue", "ForAllValues")
 
 
@@ -64,7 +66,7 @@ class ConditionKeys:
         values = self.get(name.strip())
         if values == () and comma:
             return default.strip().strip("'")
-        return values[0] if values and len(values) == 1 else None
+        return values[0] if values and len(values) == 1 and not values[0].endswith(UNKNOWN_END) else None
 
 
 def texts(element: Any) -> list[str] | None:
@@ -92,8 +94,10 @@ def none_matches(
 def matches(pattern: str, text: str, keys: ConditionKeys, *, glob: bool = True, fold: bool = False) -> Truth:
     """Whether a pattern matches the whole text, with `*` and `?` if `glob`, ignoring case if `fold`.
 
-    None where the pattern has a policy variable whose value is unknown.
+    None where the pattern has a policy variable whose value is unknown, or the text an end that is.
     """
+    if text.endswith(UNKNOWN_END):
+        return None if _may_begin(pattern, text.removesuffix(UNKNOWN_END)) else False
     if not keys.variables or "$" not in pattern:
         return _expression((pattern,), glob, fold).fullmatch(text) is not None
     pieces: list[str | None] = []
@@ -103,6 +107,16 @@ def matches(pattern: str, text: str, keys: ConditionKeys, *, glob: bool = True, 
         pieces.append(keys.substitute(piece) if position % 2 else piece)
     is_match = _expression(tuple(pieces), glob, fold).fullmatch(text) is not None
     return is_match if None not in pieces or not is_match else None
+
+
+def _may_begin(pattern: str, start: str) -> bool:
+    """Whether a pattern may match some text with this start: False only where nothing makes it match one."""
+    for own, character in zip(pattern, start, strict=False):
+        if own in "*$":
+            return True
+        if own != "?" and own.casefold() != character.casefold():
+            return False
+    return len(pattern) >= len(start)
 
 
 @lru_cache(maxsize=1024)

@@ -986,6 +986,16 @@ def test_whether_everybody_may_match_two_patterns_is_unknown(condition: dict[str
     either = {"ArnLike": {"aws:PrincipalArn": ["arn:aws:iam::*:role/ci-*", "arn:aws:iam::*:role/*-prod"]}}
     [finding] = found_in(audited(own_policy(healthy(), "*", Condition=either)))["readable-by-all"]
     assert finding.severity == "error"
+    for ours in (f"arn:aws:iam::{ACCOUNT}:*", f"arn:aws:iam::{ACCOUNT}:role/ci-prod"):
+        of_ours = {**condition, "ArnEquals": {"aws:PrincipalArn": ours}}
+        assert not found_in(audited(own_policy(healthy(), "*", Condition=of_ours)))
+        for allowing_many in (condition, either):
+            [resource_policy] = audited(own_policy(healthy(), "*", Condition=allowing_many)).resource_policies
+            [(_, statement)] = resource_policy.statements
+            for operator in ("ArnNotLike", "StringNotLike"):
+                denial = {**statement, "Effect": "Deny", "Condition": {operator: {"aws:PrincipalArn": ours}}}
+                limited = resource_policy.with_statements([statement, denial])
+                assert not found_in(audited(replace(healthy(), resource_policy=limited)))
 
 
 @pytest.mark.parametrize(
