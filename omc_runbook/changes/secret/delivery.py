@@ -10,8 +10,15 @@ from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.deploy.rollout import expected, say_not_deployed
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS
-from omc_runbook.checks.key_demand import missing_keys, rolled_back_revisions, secret_demands, services_reading
+from omc_runbook.checks.key_demand import (
+    KeyDemand,
+    missing_keys,
+    rolled_back_revisions,
+    secret_demands,
+    services_reading,
+)
 from omc_runbook.masking.document import Document
+from omc_runbook.model import letters
 from omc_runbook.model.findings import is_sentence
 from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot import freshness, other_clusters, scheduled
@@ -113,7 +120,7 @@ def _unreadable(snapshot: Snapshot, consumers: Sequence[Service], current: str) 
     known = {current, *(each.id for each in snapshot.versions)}
     labelled = {label: version for version, labels in snapshot.secret.stages.items() for label in labels}
     labelled |= {CURRENT: current, PREVIOUS: snapshot.current_id}
-    services: dict[str, set[str]] = {}
+    faulty: dict[str, list[KeyDemand]] = {}
     for demand in secret_demands(snapshot):
         ref = demand.reference
         if not demand.in_force or ref.problem or demand.service not in consumers or expected(demand.service).is_over:
@@ -127,10 +134,13 @@ def _unreadable(snapshot: Snapshot, consumers: Sequence[Service], current: str) 
             what = f"version {ref.version_id} with the staging label {ref.stage}, which it does not have then"
         else:
             continue
-        services.setdefault(f"{demand.variable} refers to {what}", set()).add(demand.service.name)
-    for fault, names in services.items():
+        faulty.setdefault(what, []).append(demand)
+    for what, demands in faulty.items():
+        services = ", ".join(sorted({each.service.name for each in demands}))
+        variables = [*dict.fromkeys(each.variable for each in demands)]
+        which = "the reference" if len(demands) == 1 else "the references"
         yield (
-            f"New tasks of {', '.join(sorted(names))} would not start: {fault}. Correct the reference first"
+            f"New tasks of {services} would not start: {letters.refer_to(variables)} {what}. Correct {which} first"
             " (troubleshoot)."
         )
 

@@ -653,6 +653,18 @@ def test_a_reference_to_a_version_that_new_tasks_cannot_read_refuses_a_change(fi
     assert not planned(unread, SMTP_PASSWORD=password()).blockers
 
 
+def test_references_to_one_version_that_does_not_exist_are_one_reason() -> None:
+    """As where a container takes all its variables from a version that Secrets Manager has removed."""
+    snapshot, gone, services = healthy(), "a1" * 16, ("backend", "worker")
+    for service, key in ((service, key) for service in services for key in ("SECRET_KEY", "OPENAI_API_KEY")):
+        snapshot = with_reference(snapshot, service, key, f"{ARN}:{key}::{gone}")
+    [blocker] = planned(snapshot, SMTP_PASSWORD=password()).blockers
+    assert blocker.startswith(
+        "New tasks of backend, worker would not start: SECRET_KEY, OPENAI_API_KEY refer to version"
+    )
+    assert blocker.endswith(f"{gone}, which does not exist. Correct the references first (troubleshoot).")
+
+
 def test_a_version_is_named_with_as_much_of_its_id_as_restore_needs() -> None:
     """Ids that a client gave, such as Terraform, may begin alike; a UUID is named by eight characters."""
     plan = planned(healthy(), SMTP_PASSWORD=password())
