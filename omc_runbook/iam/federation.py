@@ -120,7 +120,8 @@ def _denies_others(found: OpenFederation, action: str, trust: PolicyDocument) ->
         names = texts(principal.get("Federated", [])) if isinstance(principal, Mapping) else None
         if not (principal == "*" or found.provider in (names or ())) or not isinstance(condition, Mapping):
             continue
-        positive = {_NEGATED.get(operator, ""): tests for operator, tests in condition.items()}
+        # A token without the claim is denied, too, with and without IfExists.
+        positive = {_NEGATED.get(operator.removesuffix("IfExists"), ""): tests for operator, tests in condition.items()}
         has_one_test = all(isinstance(tests, Mapping) and len(tests) == 1 for tests in positive.values())
         if len(condition) == 1 and has_one_test and _is_limited(found, positive):
             return True

@@ -1672,6 +1672,7 @@ def test_a_shared_issuer_has_subjects_of_anybody(issuer: str, begins: str) -> No
     [
         ({"StringNotLike": {f"{HOST}:sub": "repo:ohmycoins/*"}}, False),
         ({"StringNotEquals": {f"{HOST}:sub": ["repo:ohmycoins/app:ref:refs/heads/main"]}}, False),
+        ({"StringNotLikeIfExists": {f"{HOST}:sub": "repo:ohmycoins/*"}}, False),
         ({"StringNotLike": {f"{HOST}:sub": ["repo:ohmycoins/*", "repo:*"]}}, True),
         ({"StringLike": {f"{HOST}:sub": "repo:ohmycoins/*"}}, True),
         ({"StringNotLike": {f"{HOST}:aud": "sts.amazonaws.com"}}, True),
