@@ -18,6 +18,7 @@ from omc_runbook.iam.policy import (
     PolicyDocument,
     Verdict,
     conditions_of,
+    depends_on_variables,
     evaluate,
     evaluate_resource,
     is_limited_by_boundary,
@@ -146,11 +147,18 @@ class _Call:
 
     @cached_property
     def simulation(self) -> Simulation | None:
-        """AWS's simulation of it, unless a policy asks for condition keys that the simulation did not have."""
+        """AWS's simulation of it, unless a policy asks for condition keys that the simulation did not have.
+
+        It need not list those of policy variables in a Resource, which it then takes for no match.
+        """
         simulated = self.permissions.simulation_of(self.action, self.resource)
         if simulated is None or simulated.missing_context:
             return None
-        is_of_boundary = simulated.allowed_by_boundary is False and simulated.allowed_by_organization is not False
+        is_of_organization = simulated.allowed_by_organization is False
+        is_of_boundary = simulated.allowed_by_boundary is False and not is_of_organization
+        is_of_policies = not (is_of_organization or is_of_boundary or simulated.decision == "allowed")
+        if is_of_policies and depends_on_variables(self.policies, self.action):
+            return None
         # It may list no key that only the boundary asks for, such as a tag of the secret.
         is_doubtful = bool(self.boundary) and self.by(self.boundary).decision in ("allowed", "unknown")
         return None if is_of_boundary and is_doubtful else simulated

@@ -162,7 +162,7 @@ def keys_in(block: Any) -> Iterator[str]:
     for tests in block.values() if isinstance(block, Mapping) else ():
         for key, patterns in tests.items() if isinstance(tests, Mapping) else ():
             yield key
-            yield from _variables_in(patterns)
+            yield from variables_in(patterns)
 
 
 def begins_in(condition: Any, effect: str) -> Iterator[datetime]:
@@ -176,7 +176,7 @@ def begins_in(condition: Any, effect: str) -> Iterator[datetime]:
                     yield datetime.fromtimestamp(float(_date(text)), UTC)
 
 
-def _variables_in(patterns: Any) -> Iterator[str]:
+def variables_in(patterns: Any) -> Iterator[str]:
     """The condition keys of the policy variables in what a test compares with."""
     for variable in _VARIABLE.findall(" ".join(texts(patterns) or ())):
         if variable not in _LITERALS:
@@ -184,7 +184,7 @@ def _variables_in(patterns: Any) -> Iterator[str]:
 
 
 def _unknown_variables(patterns: Any, keys: ConditionKeys) -> list[str]:
-    names = _variables_in(patterns) if keys.variables else ()
+    names = variables_in(patterns) if keys.variables else ()
     return [name for name in dict.fromkeys(names) if keys.get(name) is None]
 
 

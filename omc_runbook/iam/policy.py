@@ -9,7 +9,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Literal
 
-from omc_runbook.iam.conditions import ConditionKeys, evaluate_condition, keys_in, matches, none_matches, texts
+from omc_runbook.iam.conditions import (
+    ConditionKeys,
+    evaluate_condition,
+    keys_in,
+    matches,
+    none_matches,
+    texts,
+    variables_in,
+)
 from omc_runbook.model.truth import Truth, any_of
 
 Context = Mapping[str, str | Sequence[str]]
@@ -188,6 +196,19 @@ def leaves_open(policies: Iterable[PolicyDocument], action: str, resource: str |
     )
 
 
+def depends_on_variables(policies: Iterable[PolicyDocument], action: str) -> bool:
+    """Whether statements on an action have a policy variable in their Resource or NotResource, such as a role's tag."""
+    elements = (
+        statement.get(name)
+        for policy in policies
+        if _substitutes(policy)
+        for _, statement in policy.statements_on(action)
+        if isinstance(statement, Mapping)
+        for name in ("Resource", "NotResource")
+    )
+    return any(True for element in elements for _ in variables_in(element))
+
+
 def denies_everywhere(policies: Iterable[PolicyDocument], action: str) -> bool:
     """Whether an identity's policy, a boundary or an SCP denies an action on everything, without a condition."""
     return any(
@@ -297,9 +318,7 @@ def apply(policies: Iterable[PolicyDocument], request: PolicyRequest) -> list[Ap
 
 
 def _apply(policy: PolicyDocument, request: PolicyRequest) -> Iterator[AppliedStatement]:
-    # Only this version substitutes variables; an older one takes "${" literally.
-    is_current = policy.document.get("Version") == "2012-10-17"
-    keys = request.keys if is_current else replace(request.keys, variables=False)
+    keys = request.keys if _substitutes(policy) else replace(request.keys, variables=False)
     for label, statement in policy.statements_on(request.action):
         if not isinstance(statement, Mapping):
             yield AppliedStatement(label, None, None, ("its form",))
@@ -308,6 +327,11 @@ def _apply(policy: PolicyDocument, request: PolicyRequest) -> Iterator[AppliedSt
         effect = effect if effect in ("Allow", "Deny") else None
         applies, unknowns = _all_elements(_elements(policy.kind, statement, effect, request, keys))
         yield AppliedStatement(label, effect, applies, unknowns)
+
+
+def _substitutes(policy: PolicyDocument) -> bool:
+    # Only this version substitutes variables; an older one takes "${" literally.
+    return policy.document.get("Version") == "2012-10-17"
 
 
 def _all_elements(elements: Iterable[tuple[str, Truth]]) -> tuple[Truth, tuple[str, ...]]:

@@ -173,6 +173,27 @@ def test_a_simulation_that_lacked_context_does_not_count() -> None:
     assert found_in(with_permissions(healthy(), lacking)) == set()
 
 
+@pytest.mark.parametrize(
+    ("tag", "decision", "organization", "expected"),
+    [
+        ("app", "implicitDeny", None, set[str]()),
+        ("web", "implicitDeny", None, {"no-permission"}),
+        ("web", "explicitDeny", None, {"no-permission"}),
+        # What it says of the organization is not about the role's own policies.
+        ("app", "explicitDeny", False, {"scp"}),
+    ],
+)
+def test_a_simulation_knows_no_policy_variable(
+    tag: str, decision: str, organization: bool | None, expected: set[str]
+) -> None:
+    """A Resource may have a tag of the role, for which AWS may say neither what it is nor that it lacked it."""
+    by_tag = policy(resource=ARN.replace("-app-", "-${aws:PrincipalTag/kind}-"))
+    permissions = simulated(decision, organization=organization, policies=(by_tag,))
+    assert permissions.role
+    tagged = replace(permissions, role=replace(permissions.role, tags={"kind": tag}))
+    assert found_in(with_permissions(healthy(), tagged)) == expected
+
+
 def test_a_boundary_in_the_way_is_named_without_the_policies() -> None:
     """AWS's word on the boundary stands even where the role's policies could not be read."""
     assert found_in(with_permissions(healthy(), simulated("implicitDeny", boundary=False))) == {"boundary"}
