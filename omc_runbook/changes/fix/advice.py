@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from omc_runbook.changes.fix.plan import SINGLE_KEY, FixPlan
-from omc_runbook.changes.fix.steps import FIX, RestoreVersion
+from omc_runbook.changes.fix.steps import FIX, RestoreVersion, UnfixedCause
 from omc_runbook.checks import remedies
 from omc_runbook.checks.key_demand import rolled_back_revisions, secret_demands
 from omc_runbook.model.environment import Environment
@@ -21,7 +21,7 @@ def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tu
     return tuple(
         replace(finding, remedy=_planned(finding, plan, snapshot))
         if (finding.check, finding.subject) in fixed
-        else replace(finding, remedy=unfixed[finding.check, finding.subject].remedy)
+        else replace(finding, remedy=_unplanned(finding, unfixed[finding.check, finding.subject]))
         if (finding.check, finding.subject) in unfixed
         else finding
         for finding in findings
@@ -58,6 +58,11 @@ def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:
         own = remedies.then_start_tasks(plan.names, back, services, revisions)
         own = remedies.if_registered(own, snapshot.task_definitions.values())
     return _by_fix(snapshot.environment, own)
+
+
+def _unplanned(finding: Finding, entry: UnfixedCause) -> Remedy:
+    # What was to be fixed before may be fixed by now.
+    return replace(entry.remedy, order=entry.remedy.order and finding.remedy.order)
 
 
 def _by_fix(environment: Environment, by_hand: Remedy) -> Remedy:

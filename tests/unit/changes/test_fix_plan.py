@@ -469,6 +469,17 @@ def test_a_plan_that_fixes_what_would_stop_its_new_tasks_has_nothing_to_fix_firs
     assert "First fix" not in throttled.remedy.needs
 
 
+def test_what_a_plan_has_fixed_is_no_longer_to_be_fixed_first() -> None:
+    """After the change, too, another fault has its own remedy, without the order that no longer holds."""
+    off = with_service(healthy(), "worker", desired=0)
+    before = with_reference(off, "worker", "SECRET_KEY", WRONG["partial-arn"])
+    plan, needs = planned(before), []
+    for snapshot in (before, off):
+        findings = follow(root_causes.diagnose(snapshot), plan, snapshot)
+        needs += [each.remedy.needs for each in findings if each.check == "desired-zero" and each.is_problem]
+    assert plan.steps and needs == ["First fix partial-arn: new tasks of worker may fail until then.", ""]
+
+
 def test_another_value_in_a_process_keeps_no_service_from_new_tasks() -> None:
     """Its tasks run with the value that their entry point sets."""
     reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
