@@ -107,7 +107,7 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
             if source.keys is None and _has_own(snapshot, demand, key, citations[0]):
                 continue
             nearby = nearest(key, source.keys or ())
-            lacking = f"has no key {key}{nearby}" if source.is_object else "is not a JSON object."
+            lacking = f"has no key {key}{nearby}" if source.is_object else _why_no_object(source)
             read = f"GetSecretValue: {source.name} {lacking}" if source.keys is not None else ""
             facts = (*filter(None, (read,)), _users([demand]), *(stop.sentence for stop in citations[:1]))
             way = f"Add {key} to {source.name}, or correct the reference to {demand.variable}, and redeploy."
@@ -118,6 +118,8 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
             if not source.is_object:
                 way = f"Take {key} out of the reference to {demand.variable}, if {source.name} is meant to be one text"
                 way += f" without keys, or make it a JSON object with {key}; then redeploy."
+            if source.is_binary:
+                way = f"Put the value of {source.name} as SecretString, a JSON object with {key}, and redeploy."
             remedy = Remedy(way)
             services = frozenset({demand.service.name})
             yield Evidence(f"{source.name} {key}", facts, remedy, services, stems_from=_subjects([demand]))
@@ -484,6 +486,13 @@ def _lacking(snapshot: Snapshot, source: OtherSource) -> list[Stop]:
 
 def _citations(snapshot: Snapshot, source: OtherSource) -> tuple[str, ...]:
     return tuple(stop.sentence for stop in _stops_about(snapshot, source)[:1])
+
+
+def _why_no_object(source: OtherSource) -> str:
+    """What it is instead, as the end of a sentence."""
+    if source.is_binary:
+        return "is not a JSON object: its current version has a SecretBinary and no SecretString."
+    return f"is not a JSON object: the text {source.flaw}" if source.flaw else "is not a JSON object."
 
 
 def _has_own(snapshot: Snapshot, demand: KeyDemand, key: str, stop: Stop) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 from omc_runbook.aws import secretsmanager, ssm
 from omc_runbook.aws.ecs import PROXY, Task
 from omc_runbook.aws.failures import ReadFailure, or_none
-from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Value, Version
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.masking.document import Document, DocumentError, differ, parse
 from omc_runbook.messages.reasons import is_of_content, points_at
@@ -164,20 +164,31 @@ class Reading:
         snapshot, secret = self._snapshot, source.secret
         if secret is None or not any(is_of_content(task.stopped_reason) for task in snapshot.tasks):
             return source
+        value = self._value(secret, CURRENT)
+        if value is None:
+            return source
+        if value.text is None:
+            return replace(source, keys=frozenset(), is_object=False, is_binary=True)
         try:
-            document = self._document(secret, CURRENT)
-        except DocumentError:
-            return replace(source, keys=frozenset(), is_object=False)
-        return replace(source, keys=frozenset(document.keys)) if document else source
+            keys = frozenset(parse(value.text).keys)
+        except DocumentError as error:
+            # A text without keys may be what is meant, of which no position should be told.
+            flaw = error.reason if error.problem in ("bom", "single-quoted", "truncated") else ""
+            return replace(source, keys=frozenset(), is_object=False, flaw=flaw)
+        return replace(source, keys=keys)
 
     def _document(self, secret: Secret, stage: str) -> Document | None:
         """A version of another secret; None where it could not be read, raises DocumentError where it is no object."""
+        value = self._value(secret, stage)
+        return None if value is None or value.text is None else parse(value.text)
+
+    def _value(self, secret: Secret, stage: str) -> Value | None:
         answer = (
             self._gatherer.within(secret.region)
             .read(f"the value of {secret.name}", GET_SECRET_VALUE, secretsmanager.get_value, secret.arn, stage)
             .result()
         )
-        return None if answer is None or isinstance(answer, ReadFailure) or answer.text is None else parse(answer.text)
+        return or_none(answer)
 
     def _with_policy(self, source: OtherSource, roles: Iterable[Permissions]) -> OtherSource:
         """Add a secret's own policy, where a role's policies do not allow reading it, or a task was refused it."""

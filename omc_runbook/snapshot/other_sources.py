@@ -19,7 +19,8 @@ class OtherSource:
 
     `secret` and `parameter` are both None where it does not exist. `changed` is when the value that ECS injects was
     written, None where nothing tells; `keys` are the JSON keys of a secret, None where they were not read, and empty
-    where it is no JSON object, so that `is_object` is False.
+    where it is no JSON object, so that `is_object` is False: `flaw` says why, where it may be meant to be one, and
+    `is_binary` is whether it has no text at all.
     """
 
     reference: Reference
@@ -29,6 +30,8 @@ class OtherSource:
     changed: datetime | None = None
     keys: frozenset[str] | None = None
     is_object: bool = True
+    is_binary: bool = False
+    flaw: str = ""
     policy: PolicyDocument | None = None
     policy_unread: str = ""
     """Why a secret's policy could not be read, where it may be what lets a role in."""

@@ -1,10 +1,12 @@
 """Checks of other secrets and of SSM parameters in the same task definitions."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from support.check_assertions import assert_clear, by_id, found_by, unknown_by
@@ -24,6 +26,7 @@ from support.faults.other_sources import (
 from support.networks import PRIVATE, SERVICE, TASKS, VPC, by_endpoint, with_endpoint
 from support.snapshots import (
     ACCOUNT,
+    DEPLOYED,
     NOW,
     REGION,
     ROLE,
@@ -44,6 +47,7 @@ from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.ecs import PROXY, Placement
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import Replica
+from omc_runbook.aws.session import Clients
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.checks import access, other_sources, startup
 from omc_runbook.checks.check import checks_of, run_check
@@ -52,7 +56,8 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import with_remedies_of_causes
 from omc_runbook.model.value_from import parse
-from omc_runbook.snapshot.other_references import references_of
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.other_references import Reading, references_of
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -532,6 +537,44 @@ def test_another_secret_without_keys_is_empty_or_no_object(is_object: bool, lack
     [found] = run_check(CHECKS["other-secret-key"], snapshot)
     assert found.evidence[0] == f"GetSecretValue: payments {lacking}"
     assert found.remedy.command.startswith("Add token to payments" if is_object else "Take token out of the reference")
+
+
+@pytest.mark.parametrize(
+    ("value", "why", "way"),
+    [
+        (
+            b'{"token": "t"}',
+            ": its current version has a SecretBinary and no SecretString.",
+            "Put the value of payments",
+        ),
+        (
+            '\ufeff{"token": "t"}',
+            ": the text at line 1, column 1 has a byte order mark before its JSON: put the JSON without it.",
+            "Take token out",
+        ),
+        ("123-plain-text", ".", "Take token out"),
+    ],
+)
+def test_why_another_secret_has_no_keys_is_told(value: str | bytes, why: str, way: str) -> None:
+    """Its keys may be there to see, in bytes or behind a byte order mark; where a plain text ends to be JSON is not."""
+    snapshot, version = failing(refer(healthy()), LACKING_STOP), "0" * 32
+    member = {"SecretString": value} if isinstance(value, str) else {"SecretBinary": value}
+    described = {
+        "ARN": ARN,
+        "Name": "payments",
+        "CreatedDate": DEPLOYED,
+        "VersionIdsToStages": {version: ["AWSCURRENT"]},
+    }
+    client = Mock()
+    client.describe_secret.return_value = described
+    client.get_secret_value.return_value = {"ARN": ARN, "Name": "payments", "VersionId": version, **member}
+    client.get_resource_policy.return_value = {"ARN": ARN, "Name": "payments"}
+    with ThreadPoolExecutor(1) as pool:
+        gatherer = Gatherer(pool, cast(Clients, lambda *_: client), snapshot.environment, snapshot.caller)
+        sources = Reading(gatherer, snapshot).finish(())
+    [found] = run_check(CHECKS["other-secret-key"], replace(snapshot, other_sources=sources))
+    assert found.evidence[0] == f"GetSecretValue: payments is not a JSON object{why}"
+    assert found.remedy.command.startswith(way)
 
 
 @pytest.mark.parametrize(
