@@ -350,9 +350,12 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
         elif doubtful and snapshot.versions and snapshot.references_of(service):
             tasks, when = counted(len(doubtful), "running task"), _in_doubt(snapshot, doubtful)
             value = "value it has" if len(doubtful) == 1 else "values they have"
+            # Where new tasks fail, another deployment would show no more.
+            fails = service.primary and service.primary.failed and not makes_progress(snapshot, service)
+            wait = ", once new tasks can start" if fails else ""
             doubt = (
                 f"{tasks} of {service.name} started {when}, and CloudTrail does not say which {value}: redeploy to be"
-                " sure."
+                f" sure{wait}."
             )
             gaps = snapshot.unread("writes", "reads")
             if begin := snapshot.writes_since:

@@ -46,6 +46,7 @@ from support.snapshots import (
     with_values,
 )
 
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.ecs import EXPRESS, Cluster, ServiceEvent
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import ListedSecret, Version
@@ -56,6 +57,7 @@ from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.other_names import consumers_elsewhere
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import with_remedies_of_causes
+from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.discovery import Discovery, FoundService
 from omc_runbook.snapshot.state import Snapshot
@@ -462,6 +464,23 @@ def test_an_edit_of_the_tags_alone_is_a_doubt_and_no_finding() -> None:
     assert "and CloudTrail does not say which value it has: redeploy to be sure." in said
     settled = replace(edited, writes=(event("PutSecretValue", CHANGED, CURRENT),))
     assert_clear(CHECKS["not-forced"], settled)
+
+
+def test_nobody_is_to_redeploy_while_new_tasks_fail() -> None:
+    """An old task lacks a variable of the revision in force, whose tasks cannot start."""
+    snapshot = healthy()
+    old = snapshot.task_definitions[definition_arn("worker")]
+    [container] = old.containers
+    references = (*container.secrets, Injection("WEBHOOK_KEY", parse(f"{ARN}:WEBHOOK_KEY::")))
+    new = replace(old, arn=definition_arn("worker", 8), containers=(replace(container, secrets=references),))
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
+    snapshot = with_service(snapshot, "worker", task_definition_arn=new.arn)
+    for make, end in (
+        (lambda each: each, "redeploy to be sure."),
+        (lambda each: stuck(each, "worker", "InternalError"), "redeploy to be sure, once new tasks can start."),
+    ):
+        [answer] = run_check(CHECKS["not-forced"], make(snapshot))
+        assert answer.status == "unknown" and answer.evidence[0].endswith(end)
 
 
 def test_an_edit_of_this_minute_makes_no_task_doubtful() -> None:
