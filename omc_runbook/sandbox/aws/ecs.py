@@ -55,6 +55,13 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
         result["taskDefinition"].registered_at = datetime.now(UTC)
         return answer
 
+    def describe_task_definition(self) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTaskDefinition.html"""
+        definition = tasks.find_definition(self.ecs_backend, self._get_param("taskDefinition"))
+        has_tags = "TAGS" in self._get_param("include", [])
+        tags = {"tags": self.ecs_backend.list_tags_for_resource(definition.arn)} if has_tags else {}
+        return ActionResult({"taskDefinition": definition, **tags})
+
     def create_service(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html"""
         cluster, name = self.ecs_backend.clusters[self._cluster()], self._get_param("serviceName")
@@ -66,7 +73,7 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
             service_name=name,
             desired_count=self._get_int_param("desiredCount") or 0,
             backend=self.ecs_backend,
-            task_definition=self.ecs_backend.describe_task_definition(definition) if definition else None,
+            task_definition=tasks.find_definition(self.ecs_backend, definition) if definition else None,
             load_balancers=self._get_param("loadBalancers"),
             scheduling_strategy=self._get_param("schedulingStrategy"),
             tags=self._get_param("tags"),
@@ -115,7 +122,7 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
         self._configure(service)
         is_changed = is_forced
         if definition_name:
-            definition = self.ecs_backend.describe_task_definition(definition_name)
+            definition = tasks.find_definition(self.ecs_backend, definition_name)
             if definition.status != "ACTIVE":
                 raise EcsError("ClientException", "TaskDefinition is inactive")
             is_changed = is_changed or definition.arn != service.task_definition

@@ -100,6 +100,17 @@ def unfinished(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
     return tasks.copy()
 
 
+def find_definition(backend: EC2ContainerServiceBackend, name: str) -> TaskDefinition:
+    """The task definition of an ARN or family:revision, or the latest ACTIVE one of a family; moto has the latest.
+
+    Raises moto's error where there is none.
+    """
+    revisions = backend.task_definitions.get(name, {})
+    active = [revision for revision, definition in revisions.items() if definition.status == "ACTIVE"]
+    last = f"{name}:{max(active, default=0)}" if revisions else name
+    return backend.describe_task_definition(last)
+
+
 def accept(
     backend: EC2ContainerServiceBackend,
     cluster_name: str,
@@ -112,7 +123,7 @@ def accept(
     execute: bool = False,
 ) -> EcsTask:
     """Create a task on Fargate, which needs no instance."""
-    definition = backend.describe_task_definition(definition_name)
+    definition = find_definition(backend, definition_name)
     task = EcsTask(
         cluster=backend.clusters[cluster_name],
         task_definition=definition,

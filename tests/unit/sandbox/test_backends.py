@@ -1,4 +1,4 @@
-"""moto's backends, each made by whoever looks for it first."""
+"""moto's backends, each made by whoever looks for it first, and what is found in them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import pytest
 from moto.core.base_backend import BackendDict
-from moto.ecs.models import TaskDefinition
+from moto.ecs.exceptions import TaskDefinitionNotFoundException
+from moto.ecs.models import TaskDefinition, ecs_backends
 from support.moto_environment import ACCOUNT, REGION, ROLE, client, mock_aws
 
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.ecs import injection, logs
-from omc_runbook.sandbox.ecs.tasks import EcsTask
+from omc_runbook.sandbox.ecs.tasks import EcsTask, find_definition
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:absent-AbCdEf"
 TRUST = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
@@ -45,3 +46,22 @@ def test_a_task_that_starts_looks_for_none_without_the_lock(source: str, monkeyp
             injection.environments(task, definition, None)
         logs.open_stream(task, container)(["a line"])
     assert len(is_locked) > 2 and all(is_locked)
+
+
+def test_a_family_stands_for_its_latest_active_revision() -> None:
+    """A deregistered one is still found by its ARN, and a family without an active one stands for none."""
+    container: Any = {"name": "app", "image": "app", "memory": 128}
+    with mock_aws():
+        answers = [
+            client("ecs").register_task_definition(family="app", containerDefinitions=[container]) for _ in range(3)
+        ]
+        arns = [answer["taskDefinition"]["taskDefinitionArn"] for answer in answers]
+        backend = ecs_backends[ACCOUNT][REGION]
+        client("ecs").deregister_task_definition(taskDefinition=arns[2])
+        assert find_definition(backend, "app").arn == arns[1]
+        assert [find_definition(backend, arn).arn for arn in arns] == arns
+        for arn in arns[:2]:
+            client("ecs").deregister_task_definition(taskDefinition=arn)
+        for name in ("app", "web"):
+            with pytest.raises(TaskDefinitionNotFoundException):
+                find_definition(backend, name)
