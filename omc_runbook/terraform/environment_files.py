@@ -112,15 +112,18 @@ class FileOwners:
         """
         return not self.applies(name) or name in self.unclear_values or Path(name).parent in self.other_folders
 
-    def values_for(self, folder: Path) -> tuple[str, ...]:
-        """The files of values that an apply in a folder has to name for the environment, its own after those for all.
+    def applied_for(self, folder: Path) -> set[Path]:
+        """The folders that Terraform is applied in for the environment, for the files of a folder."""
+        roots = self._applied_in.get(folder, set()) - self.other_folders
+        return {root for root in roots if self.applies((root / "main.tf").as_posix())}
+
+    def own_values(self, names: Collection[str]) -> tuple[str, ...]:
+        """Of files of values those that an apply has to name for the environment, its own after those for all.
 
         Those that Terraform reads by itself are left out, and all where one of them may be another environment's.
         """
-        nearest = {path: next((each for each in path.parents if each in self._roots), None) for path in self._values}
-        named = [path for path, root in nearest.items() if root == folder and not is_automatic(path)]
-        named = [path for path in named if path.as_posix() not in self.other_values]
-        own = [path.as_posix() for path in named if self.applies(path.as_posix())]
+        named = [name for name in names if not is_automatic(Path(name)) and name not in self.other_values]
+        own = [*filter(self.applies, named)]
         is_own = {name: bool(named_after(name, {self.environment})) for name in own}
         is_clear = any(is_own.values()) and not any(map(self.may_be_of_another, own))
         return tuple(sorted(own, key=lambda name: (is_own[name], name))) if is_clear else ()

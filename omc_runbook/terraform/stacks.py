@@ -84,6 +84,12 @@ def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
     return tuple(root for root in with_table_name if environment in ("", root.environment))
 
 
+def modules_of_units(files: TerraformFiles) -> tuple[Module, ...]:
+    """The modules that Terragrunt's units apply."""
+    described = [folder for folder in files.walk() if (folder / terragrunt.FILE_NAME).is_file()]
+    return tuple(module for _, module in terragrunt.read_units(files, described))
+
+
 def unknown_units(repository: Path) -> tuple[str, ...]:
     """A sentence on each unit of Terragrunt whose names are not known.
 
@@ -130,7 +136,7 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
         for path in values
         if path not in automatic and (name := environment_of(path.relative_to(files.root)))
     )
-    by_environment = grouped((name, path) for name, path in pairs if _fits(files, path, top, folder))
+    by_environment = grouped((name, path) for name, path in pairs if fits(files, path, top, folder))
     for group, all_paths in by_environment.items():
         tables = {path: {name: value().value for name, value in _values(files, path).items()} for path in all_paths}
         for name, paths in files_by_environment(group, tables).items():
@@ -179,7 +185,7 @@ def _is_of_another(root: Root) -> bool:
     return bool(mentioned and environment) and environment not in mentioned
 
 
-def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
+def fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
     """Whether a file gives values to a folder's variables: it declares most, and is near, but not another's own."""
     names = {*_values(files, path)}
     between = {each for each in path.parents if each.is_relative_to(top.parent)} - {top, top.parent}
@@ -188,9 +194,11 @@ def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
         creates = any(block.type in ("resource", "module") for block in other.blocks)
         if creates and any(map(other.declares, names)):
             return False
+    # A folder called test may be an environment's.
+    is_used = ({*path.parts} - {*top.parts}).isdisjoint(_UNUSED - {"test"})
     declared = {name for name in names if folder.declares(name)}
     is_near = path.is_relative_to(top) or path.parent.parent == top.parent or path.parent == top.parent
-    return bool(declared) and 2 * len(declared) >= len(names) and is_near
+    return is_used and bool(declared) and 2 * len(declared) >= len(names) and is_near
 
 
 def _values(files: TerraformFiles, path: Path) -> dict[str, Callable[[], Result]]:

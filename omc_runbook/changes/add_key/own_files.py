@@ -77,7 +77,7 @@ def _reference(key: str, arn: str, like: ContainerVariable | None = None, is_jso
     """A reference to a key in the form of another one: a member of a map, or an element of a list."""
     value = f"{arn}:{key}::"
     if like and like.element.kind == "member" and like.element.encloses(like.origin):
-        return f'{key} = "{value}"'
+        return f'"{key}": "{value}"' if is_json else f'{key} = "{value}"'
     if is_json:
         return f'{{ "name": "{key}", "valueFrom": "{value}" }}'
     is_object = like is not None and like.element.kind == "object"

@@ -126,6 +126,20 @@ def test_what_is_written_into_json_is_json(name: str, file: str, arn: str, tmp_p
     assert json.loads(reference) == {"name": "NEWS_KEY", "valueFrom": f"${{{arn}}}:NEWS_KEY::"}
 
 
+def test_what_is_written_into_a_map_of_json_is_json(tmp_path: Path) -> None:
+    """A member of it, with its name in quotes, and a colon."""
+    files = {
+        f"deploy/{name}.tfvars.json": json.dumps(
+            {"environment": name, "secrets": {"SECRET_KEY": f"{arn}:SECRET_KEY::"}}
+        )
+        for name, arn in (("staging", ARN), ("production", OTHER_ARN))
+    }
+    reference = steps(platform_with(tmp_path, {"deploy/main.tf": ROOT} | files))[
+        "3. the reference, in deploy/staging.tfvars.json"
+    ]
+    assert json.loads(f"{{{reference}}}") == {"NEWS_KEY": f"{ARN}:NEWS_KEY::"}
+
+
 UNIT = 'terraform { source = "../../../modules/backend" }\ninputs = { secrets = {} }\n'
 
 
