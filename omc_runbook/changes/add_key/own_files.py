@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from omc_runbook.repository.template import NAMES
 from omc_runbook.terraform.container import ContainerVariable, TerraformContainer
 from omc_runbook.terraform.containers import VALUE_FROM
 from omc_runbook.terraform.environment_files import FileOwners, named_after
-from omc_runbook.terraform.files import TerraformFiles
-from omc_runbook.terraform.hcl_folder import SOURCES, VALUES
+from omc_runbook.terraform.files import COMMENT, TerraformFiles
+from omc_runbook.terraform.hcl_folder import VALUES, Folder
 from omc_runbook.terraform.program import TERRAFORM
-from omc_runbook.terraform.stacks import spelling
+from omc_runbook.terraform.stacks import fits, modules_of_units, spelling
 from omc_runbook.terraform.task_definitions import TaskDefinitions
+from omc_runbook.terraform.variable_files import for_all
 
 _TERRAFORM = "infrastructure/terraform"
 _ARN, _UNKNOWN_ARN = "${var.secrets_arn}", "ARN"
@@ -44,7 +46,7 @@ def own_files(checkout: Checkout | None, environment: Environment, key: str) -> 
     template = checkout.template.file.name if checkout and checkout.template else NAMES[0]
     if checkout is None:
         definition, reference = f"{_TERRAFORM}/modules/ecs/main.tf", _reference(key, _ARN)
-        apply = f"{command('cd', _guides_folder(environment))} && {TERRAFORM} apply"
+        apply = _guides_apply(environment)
         return OwnFiles(settings=settings, template=template, definition=definition, reference=reference, apply=apply)
     declared = checkout.task_definitions
     container = _container(declared, environment) if declared else None
@@ -89,25 +91,33 @@ def _apply(
     checkout: Checkout, declared: TaskDefinitions, container: TerraformContainer, environment: Environment
 ) -> str:
     """The command that applies Terraform for a container, in its folder and workspace, with its files of values."""
-    root, name, program = container.folder.root, environment.name, checkout.program
-    sources = [file for file in root.files if file.name.endswith(SOURCES)]
-    folder, text = Path(sources[0].name).parent, "\n".join(file.text for file in sources)
+    files, name, program = TerraformFiles(checkout.root), environment.name, checkout.program
+    called = Path(container.folder.root.files[0].name).parent
+    folders = declared.owners(name, environment.others).applied_for(called)
+    units = {unit.directory for unit in modules_of_units(files)}
+    folder = next(iter(folders), called)
+    if len(folders) != 1 or not units.isdisjoint((files.root / folder, files.root / called)):
+        # Several folders apply it, none is the environment's, or Terragrunt does.
+        return ""
+    root = files.folder(files.root / folder)
     if "modules" in folder.parts:
         # What applies a module that nothing calls is not read: the guide's layout has a folder for it.
-        if not folder.is_relative_to(_TERRAFORM):
-            return ""
-        folder, text = Path(_guides_folder(environment)), ""
-    files = TerraformFiles(checkout.root)
-    values = (file for below in files.walk(folder.as_posix()) for file in files.files_ending(below, VALUES))
-    own_files = tuple(dict.fromkeys((*declared.files, *values)))
-    owners = FileOwners(own_files, name, environment.others, declared.calls)
-    options = [f"-var-file={Path(each).relative_to(folder).as_posix()}" for each in owners.values_for(folder)]
+        return _guides_apply(environment, program) if folder.is_relative_to(_TERRAFORM) else ""
+    values = [file for each in files.walk() for file in files.files_ending(each, VALUES)]
+    # What several folders share sets variables of others too.
+    common = [file for file in values if folder.as_posix() in files.roots_of(file.name) and for_all({file.path})]
+    values = [file for file in values if file in common or fits(files, file.path, root.path, root)]
+    owners = FileOwners((*declared.files, *values), name, environment.others, declared.calls)
+    own = owners.own_values([file.name for file in values])
+    options = [f"-var-file={Path(os.path.relpath(each, folder)).as_posix()}" for each in own]
     steps = [command("cd", folder.as_posix()), command(program, "apply", *options)]
+    sources = Folder(tuple(dict.fromkeys((*root.files, *container.folder.files))))
+    uses_workspace = any("terraform.workspace" in COMMENT.sub("", file.text) for file in sources.files)
     # A folder of its own needs no workspace to be the environment's.
-    if "terraform.workspace" in text and not named_after(sources[0].name, {name}):
-        steps.insert(1, command(program, "workspace", "select", spelling(root, name)))
+    if uses_workspace and not named_after(f"{folder}/main.tf", {name}):
+        steps.insert(1, command(program, "workspace", "select", spelling(sources, name)))
     return " && ".join(steps)
 
 
-def _guides_folder(environment: Environment) -> str:
-    return f"{_TERRAFORM}/environments/{environment.name}"
+def _guides_apply(environment: Environment, program: str = TERRAFORM) -> str:
+    return f"{command('cd', f'{_TERRAFORM}/environments/{environment.name}')} && {program} apply"

@@ -158,3 +158,80 @@ def test_no_step_names_a_folder_that_the_checkout_does_not_have(files: dict[str,
     assert is_sentence(found["5. a new revision"])
     [(name, reference)] = [(name, step) for name, step in found.items() if name.startswith("3.")]
     assert "infrastructure/" not in name and name.endswith("with the secret's ARN") and '"ARN:NEWS_KEY::"' in reference
+
+
+VALUES = 'environment = "staging"\nsecrets = {}\n'
+SERVICE = """\
+variable "secrets_arn" {}
+resource "aws_ecs_task_definition" "backend" {
+  family                = "ohmycoins-backend"
+  container_definitions = jsonencode([{
+    name    = "backend"
+    secrets = [{ name = "SECRET_KEY", valueFrom = "${var.secrets_arn}:SECRET_KEY::" }]
+  }])
+}
+"""
+SERVICE_CALL = """\
+module "backend" {{
+  source      = "{}"
+  secrets_arn = "{}"
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "options"),
+    [
+        ({"deploy/staging.tfvars": VALUES, "deploy/backend/staging.tfvars": 'bucket = "state"\n'}, "staging.tfvars"),
+        (
+            {
+                "deploy/staging.tfvars": VALUES,
+                "deploy/db/main.tf": 'variable "size" {}\nresource "aws_db_instance" "db" {}\n',
+                "deploy/db/staging.tfvars": "size = 1\n",
+            },
+            "staging.tfvars",
+        ),
+        ({"deploy/staging.tfvars": VALUES, "deploy/tests/staging.tfvars": VALUES}, "staging.tfvars"),
+        (
+            {"envs/staging.tfvars": VALUES, "envs/production.tfvars": 'environment = "production"\n'},
+            "../envs/staging.tfvars",
+        ),
+    ],
+    ids=["a backend's", "another folder's", "a test's", "beside the folder"],
+)
+def test_an_apply_names_no_values_of_something_else(files: dict[str, str], options: str, tmp_path: Path) -> None:
+    """As those that terraform init gives the backend, or those of a folder that is applied by itself."""
+    found = steps(platform_with(tmp_path, {"deploy/main.tf": ROOT} | files))
+    assert found["5. Terraform"] == f"cd deploy && terraform apply -var-file={options}"
+
+
+@pytest.mark.parametrize(
+    ("text", "select"),
+    [
+        ("# Once this was terraform.workspace.\n", ""),
+        ("locals { w = terraform.workspace }\n", "workspace select staging"),
+    ],
+    ids=["in a comment", "in a module"],
+)
+def test_an_apply_is_in_the_folder_that_calls_the_module(text: str, select: str, tmp_path: Path) -> None:
+    """In the workspace that the module's names are made of."""
+    files = {"deploy/main.tf": SERVICE_CALL.format("./backend", ARN), "deploy/backend/main.tf": text + SERVICE}
+    steps_of_apply = ["cd deploy", *([f"terraform {select}"] if select else []), "terraform apply"]
+    assert steps(platform_with(tmp_path, files))["5. Terraform"] == " && ".join(steps_of_apply)
+
+
+def test_an_apply_is_in_the_environments_folder_wherever_the_module_is(tmp_path: Path) -> None:
+    """Not in infrastructure/terraform alone, where the guide has it."""
+    calls = {
+        f"infra/envs/{name}/main.tf": SERVICE_CALL.format("../../modules/backend", ARN)
+        for name in ("staging", "production")
+    }
+    found = steps(platform_with(tmp_path, {"infra/modules/backend/main.tf": SERVICE} | calls), "production")
+    assert found["5. Terraform"] == "cd infra/envs/production && terraform apply"
+
+
+def test_no_apply_is_in_a_folder_that_terragrunt_applies(tmp_path: Path) -> None:
+    """Also where it is not called as one of modules."""
+    unit = 'terraform {\n  source = "../../../stacks/backend"\n}\ninputs = { secrets_arn = "" }\n'
+    files = {"infra/stacks/backend/main.tf": SERVICE, "infra/live/staging/backend/terragrunt.hcl": unit}
+    assert "5. Terraform" not in steps(platform_with(tmp_path, files))
