@@ -457,7 +457,7 @@ def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remed
     )
     if (document and document.get(variable)) or (snapshot.secret and why_not_here(snapshot.secret)):
         return by_hand
-    needs = f"Take {variable} out of environment in the same change of Terraform's files."
+    needs = f"Take {variable} out of environment in the same change."
     return remedies.with_runbook("add_key", snapshot.environment, by_hand, needs, key=variable, containers=container)
 
 

@@ -505,3 +505,11 @@ def test_without_terraform_nobody_is_sent_to_its_files(name: str, tmp_path: Path
     (finding,) = run_check(CHECKS["bare-name"], snapshot)
     assert finding.remedy.command.startswith("In what registers task definition ohmycoins-staging-worker set ")
     assert "terraform" not in finding.remedy.command.lower()
+
+
+def test_a_plain_secret_is_moved_without_a_word_of_terraforms_files() -> None:
+    """The same sentence is for those whose task definition another tool registers."""
+    plain = with_container(healthy(), "worker", lambda old: replace(old, plain_secrets=("STRIPE_API_KEY",)))
+    (finding,) = run_check(CHECKS["plain-secret"], plain)
+    assert finding.remedy.runbook == "add_key"
+    assert finding.remedy.needs == "Take STRIPE_API_KEY out of environment in the same change."
