@@ -329,6 +329,9 @@ def _skip_of(check: Check, snapshot: Snapshot) -> _Skip | None:
         # A wrong value is wrong without services too.
         reason = f"Cluster {names.cluster} was not found: there is nothing to check."
         return _Skip(reason, is_fault=True, may_find=check.family == "content")
+    if snapshot.secret is None and "secret" not in snapshot.gaps and "accesses" in check.needs:
+        # Calls on a secret that is gone may be unusual; that there are none shows nothing where its name is wrong.
+        return _Skip(f"Secret {names.secret} was not found: there is nothing to check.", may_find=True)
     return None
 
 

@@ -50,6 +50,22 @@ def test_without_cloudtrail_nothing_is_clear(id: str) -> None:
     assert found.status == "unknown" and "cloudtrail:LookupEvents is missing" in found.evidence[0]
 
 
+@pytest.mark.parametrize("id", CHECKS)
+def test_calls_on_a_secret_that_does_not_exist_are_never_clear(id: str) -> None:
+    """That nobody called by a wrong name shows nothing; where only DescribeSecret was refused, the calls were read."""
+    gone = replace(audited(healthy()), secret=None, contents={}, versions=())
+    [found] = run_check(CHECKS[id], gone)
+    assert found.status == "skipped" and "was not found" in found.evidence[0]
+    refused = ReadFailure("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
+    assert_clear(CHECKS[id], replace(gone, gaps={"secret": (refused,)}))
+
+
+def test_calls_on_a_secret_that_is_gone_may_be_unusual() -> None:
+    """Who was refused it again and again is told also where it was deleted since."""
+    gone = replace(FAULTS["rising-errors"].make(healthy()), secret=None, contents={}, versions=())
+    assert [found.status for found in run_check(CHECKS["rising-errors"], gone)] == ["found"]
+
+
 def test_the_audits_own_caller_is_no_news() -> None:
     """Who runs the audit may read from anywhere, as often as needed, for the first time."""
     own = [call(0.1 + each / 10_000, CALLER, address="198.51.100.7") for each in range(40)]

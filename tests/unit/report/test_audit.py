@@ -25,7 +25,7 @@ from omc_runbook.report.audit_lifecycle import lifecycle, unused
 from omc_runbook.report.audit_monitoring import missing, monitoring
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.table import Table
-from omc_runbook.snapshot.audit.state import Audit, KeyRotation, Lifecycle, Monitoring, Search
+from omc_runbook.snapshot.audit.state import Accesses, Audit, KeyRotation, Lifecycle, Monitoring, Search
 from omc_runbook.snapshot.state import Snapshot
 
 SNAPSHOT = replace(healthy(), audit=Audit(days=30))
@@ -74,10 +74,15 @@ def test_what_is_wrong_with_the_secret_itself_shows(changes: Mapping[str, Any], 
 
 
 def test_a_secret_that_does_not_exist_is_no_clear_audit() -> None:
-    """Who could read it is not known then."""
-    snapshot = replace(audited(), secret=None, contents={}, versions=())
+    """Who could read it, and who did, is not known then."""
+    read = replace(audited(), secret=None, contents={}, versions=())
+    snapshot = replace(
+        read,
+        audit=replace(read.audit, accesses=Accesses(calls=(), since=NOW - timedelta(days=90), source="CloudTrail")),
+    )
     by_question = lights(snapshot, root_causes.audit(snapshot))
     assert by_question["Ages and lifecycle"].level == "error" and by_question["Who can read"].level == "unknown"
+    assert by_question["Who did"].level == "unknown" and "was not found" in by_question["Who did"].sentence
 
 
 def test_all_is_green_where_all_is_known_and_clear() -> None:
