@@ -92,7 +92,7 @@ def trail_without_reads(snapshot: Snapshot) -> Iterator[Answer]:
     "no-alarm",
     needs=(TRAILS, GAP),
     ruled_out_by="a metric filter with an alarm, or a rule of EventBridge, that matches GetSecretValue on the secret",
-    because_of=("no-trail",),
+    because_of=("no-trail", "secret-missing"),
 )
 def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
     """No alarm tells anybody that the secret was read."""

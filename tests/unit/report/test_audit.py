@@ -85,6 +85,14 @@ def test_a_secret_that_does_not_exist_is_no_clear_audit() -> None:
     assert by_question["Who did"].level == "unknown" and "was not found" in by_question["Who did"].sentence
 
 
+def test_that_no_alarm_matches_a_wrong_name_is_no_cause_of_its_own() -> None:
+    """An alarm on a secret that does not exist mends nothing: the secret's name may be wrong."""
+    snapshot = replace(monitored(healthy(), filters=(), alarms={}), secret=None, contents={}, versions=())
+    found = {each.check: each for each in root_causes.audit(snapshot) if each.is_problem}
+    assert [id for id, each in found.items() if each.is_root_cause] == ["secret-missing"]
+    assert found["no-alarm"].because_of == ("secret-missing",)
+
+
 def test_all_is_green_where_all_is_known_and_clear() -> None:
     """With the number of checks; what is accepted, and remarks, are named."""
     by_question = lights(SNAPSHOT, findings())
