@@ -343,7 +343,7 @@ class Workstation:
         """Whether Compose reads a variable of the .env, in any case, or may give it to another service."""
         compose, application = self.checkout.compose, self.checkout.application
         # Another service that gets the file may read any of its lines.
-        is_shared = any(each != application and each.env_files for each in self.checkout.services)
+        is_shared = any(each != application and each.env_file_names is None for each in self.checkout.services)
         is_used = compose is not None and (name.casefold() in compose.used_in_any_case or name.startswith(_OF_COMPOSE))
         return is_shared or is_used
 

@@ -1401,6 +1401,18 @@ def test_a_text_of_an_old_database_is_not_that_of_the_one_beside_it(
     assert (after != "POSTGRES_PASSWORD=quokka\n") is is_generated
 
 
+def test_a_file_of_its_own_gives_a_service_nothing_of_the_dotenv(desk: Path) -> None:
+    """What Settings forbid can be taken out, and of the template it would be a comment."""
+    settings = desk / "app" / "config.py"
+    settings.write_text(settings.read_text().replace(', extra="ignore"', ""))
+    (desk / "db.env").write_text("POSTGRES_DB=app\n")
+    (desk / "compose.yaml").write_text("services:\n  db:\n    image: postgres:17\n    env_file: db.env\n")
+    snapshot = look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\nOLD_THING=1\n")
+    [refused] = (each for each in root_causes.diagnose(snapshot) if each.status == "found")
+    assert refused.remedy and refused.remedy.command.startswith("Take OLD_THING out of")
+    assert snapshot.workstation and snapshot.workstation.is_refused("OLD_THING")
+
+
 @pytest.mark.parametrize(
     ("text", "service"),
     [
