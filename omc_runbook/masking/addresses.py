@@ -111,9 +111,13 @@ def scheme_and_user(text: str) -> tuple[str, str]:
 
 
 def with_password(text: str, former: str, password: str) -> str:
-    """An address, or each of a list, whose password is `former` with another one, escaped; any other text as it is."""
-    ends = [0, *(each.end() for each in _NEXT.finditer(text)), len(text)]
-    return "".join(_with_password(text[start:end], former, quote(password, safe="")) for start, end in pairwise(ends))
+    """An address, or each of a list, whose password is `former` with another one, escaped; any other text as it is.
+
+    Of a list, those of the first one's scheme and user.
+    """
+    ends, login = [0, *(each.end() for each in _NEXT.finditer(text)), len(text)], scheme_and_user(text)
+    parts, escaped = (text[start:end] for start, end in pairwise(ends)), quote(password, safe="")
+    return "".join(_with_password(each, former, escaped) if scheme_and_user(each) == login else each for each in parts)
 
 
 def _with_password(text: str, former: str, escaped: str) -> str:

@@ -364,6 +364,7 @@ def test_the_password_that_begins_as_the_address_comes_before_those_of_the_main_
         ("jdbc:postgresql://db/app?password=former&user=app#x", "jdbc:postgresql://db/app?password=a%2Fb&user=app#x"),
         ("amqp://a:former@one//;amqp://a:former@two//", "amqp://a:a%2Fb@one//;amqp://a:a%2Fb@two//"),
         ("amqp://a:former@one, amqp://b:other@two", "amqp://a:a%2Fb@one, amqp://b:other@two"),
+        ("amqp://a:former@one, amqp://b:former@two", "amqp://a:a%2Fb@one, amqp://b:former@two"),
         ("postgresql://app:other@db/app?password=former", "postgresql://app:other@db/app?password=former"),
         ("postgresql://db/app?oldpassword=former", "postgresql://db/app?oldpassword=former"),
         ("https://site/?user=a&password=former", "https://site/?user=a&password=former"),
@@ -371,7 +372,7 @@ def test_the_password_that_begins_as_the_address_comes_before_those_of_the_main_
     ],
 )
 def test_a_password_is_replaced_wherever_an_address_has_it(text: str, after: str) -> None:
-    """In its query, and in each of a list; not another one."""
+    """In its query, and in each of a list; not another one, nor that of another user."""
     assert with_password(text, "former", "a/b") == after
 
 
