@@ -17,7 +17,7 @@ from omc_runbook.checks.local import misspellings, set_by_compose
 from omc_runbook.masking import kernel
 from omc_runbook.masking.addresses import scheme_and_user, with_password
 from omc_runbook.masking.defects import objection
-from omc_runbook.masking.relations import passwords_of
+from omc_runbook.masking.relations import is_database_address, passwords_of
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import URL_BREAKERS, variable_of
 from omc_runbook.model.errors import UsageError
@@ -173,13 +173,17 @@ def addresses_for(
     for name, text in present.items():
         scheme, user = scheme_and_user(text) if name not in values else ("", "")
         origin = "the template" if name in added_names else "as before"
-        for password in passwords_of(name, scheme, present):
+        texts = template if name in added_names else present
+        formers = {each: former for each in present if "$" not in (former := texts.get(each, ""))}
+        if is_database_address(name):
+            # The one database's address may have the password of POSTGRES_PASSWORD beside an empty DATABASE_PASSWORD.
+            formers = {each: former for each, former in formers.items() if former}
+        for password in passwords_of(name, scheme, formers):
             if name not in added_names and (password in added_names or password not in values):
                 continue
-            former = template.get(password, "") if name in added_names else present[password]
+            former = formers[password]
             current = reveal(values[password].value) if password in values else present[password]
-            is_known = is_text_of_value(current) and "$" not in former + current
-            if not (is_known and former):
+            if not (former and is_text_of_value(current)) or "$" in current:
                 continue
             new = with_password(text, former, current)
             if new != text and dotenv_edit.can_quote(new) and _is_login_of(workstation, password, user, present):

@@ -1448,6 +1448,31 @@ def test_an_address_of_another_user_than_compose_gives_the_database_stays(
 
 
 @pytest.mark.parametrize(
+    ("name", "own", "is_its"),
+    [
+        ("DB", "${POSTGRES_PASSWORD}", True),
+        ("DATABASE", "", True),
+        ("ANALYTICS", "${POSTGRES_PASSWORD}", True),
+        ("ANALYTICS", "", False),
+        ("DATABASE", "otherwise", False),
+    ],
+)
+def test_a_password_that_refers_to_another_leaves_the_address_to_that_one(
+    name: str, own: str, is_its: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or is empty beside the one database's; an analytics server has a password of its own."""
+    quiet_machine(monkeypatch, tmp_path / "home")
+    address = f"{name}_URL=postgresql://app:changethis@db/app\n"
+    files = {
+        "api/settings.py": f"import os\nVALUE = os.getenv('POSTGRES_PASSWORD'), os.getenv('{name}_URL')\n",
+        ".env.example": f"POSTGRES_PASSWORD=changethis\n{name}_PASSWORD={own}\n{address}",
+    }
+    after = planned(make_checkout(tmp_path / "checkout", files).root)
+    assert not after.startswith("POSTGRES_PASSWORD=changethis")
+    assert (address not in after) is is_its
+
+
+@pytest.mark.parametrize(
     ("name", "is_public"), [("NEXT_PUBLIC_MAPS_KEY", True), ("VITE_API_KEY", True), ("MAPS_API_KEY", False)]
 )
 def test_what_browsers_load_is_not_weak(name: str, is_public: bool, desk: Path) -> None:
