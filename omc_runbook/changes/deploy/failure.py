@@ -98,7 +98,8 @@ def _title(failed: Sequence[Rollout], keys: str, still_failing: Collection[str])
     if not keys:
         return "New tasks fail"
     # Otherwise the title would blame a value that is not known to be the cause.
-    former = ", and with the former ones" if all(rollout.service in still_failing for rollout in failed) else ""
+    began = [rollout for rollout in failed if rollout.deployment_id]
+    former = ", and with the former ones" if all(rollout.service in still_failing for rollout in began) else ""
     return f"New tasks fail with the new values of {keys}{former}"
 
 

@@ -178,7 +178,11 @@ def test_values_are_not_blamed_alone_where_the_former_ones_fail_too(
         Rollout(each, "ecs-svc/2", f"{each}:7", "failed", desired=1, failures=1) for each in ("backend", "worker")
     )
     [finding] = Failure(healthy(), failed, (), ()).findings("SECRET_KEY", "", still_failing=still_failing)
-    assert finding.title == f"New tasks fail with the new values of SECRET_KEY{former}"
+    title = f"New tasks fail with the new values of SECRET_KEY{former}"
+    assert finding.title == title
+    refused = Rollout("api", "", "api:7", "failed", desired=1, reason="ecs:UpdateService was refused.")
+    [finding] = Failure(healthy(), (*failed, refused), (), ()).findings("SECRET_KEY", "", still_failing=still_failing)
+    assert finding.title == title, "of one that was never deployed, nothing is known"
 
 
 @pytest.mark.parametrize(("states", "count"), [(("gone", "gone"), 2), (("gone", "done"), 0), (("done",), 0)])
