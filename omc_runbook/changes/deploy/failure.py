@@ -156,10 +156,10 @@ def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollo
     )
     findings = causes(snapshot, frozenset(rollout.service for rollout in failed))
     with_keys = f"With the new {keys}: " if keys else ""
-    reasons = [f"{cause.title}: {cause.subject}." for cause in findings] or [
+    reasons = [f"Root cause: {cause.title}: {cause.subject}." for cause in findings] or [
         f"{with_keys if rollout.deployment_id else ''}{rollout.reason}" for rollout in failed
     ]
-    lines = (*(f"Root cause: {reason}" for reason in reasons), *log_lines)
+    lines = (*reasons, *log_lines)
     context.show(rollouts, [f"{FAILED_MARK} {snapshot.taken:%H:%M:%S} UTC {line}" for line in lines])
     # What the log alone names is evidence of the failure, which has the log's lines.
     others = tuple(finding for finding in findings if finding.check not in root_causes.NAMED_BY_LOGS)

@@ -68,6 +68,7 @@ def test_services_with_the_same_log_line_say_it_once(monkeypatch: pytest.MonkeyP
     [finding] = failed.findings("SENTRY_DSN", "")
     assert finding.subject == "api, backend" and finding.evidence.count(line) == 1
     assert sum(line in each for each in progress_lines) == 1
+    assert "With the new SENTRY_DSN: its tasks fail" in progress_lines[0] and "Root cause" not in progress_lines[0]
 
 
 @pytest.mark.parametrize(
