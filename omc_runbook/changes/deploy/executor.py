@@ -36,7 +36,8 @@ OTHERS_UNREAD = (
     "Which other tasks started with the values that are taken back could not be read: rotate with values_from=keep"
     " replaces them."
 )
-NEW_VERSION_LEFT = "The new version was left current, as you asked: fix the cause and redeploy, or restore, as below."
+NEW_VERSION_LEFT = "The new version was left current, as you asked: fix the cause and redeploy{}."
+"""What `on_failure=leave` leads to, with a place for the version to restore instead, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +275,7 @@ class _SecretChange:
             return ""
         if (self._leave and not self._journal.is_cancelled) or self._replaced_plan is None:
             has_written = self._replaced_plan is not None or not self._plan.is_empty
-            return NEW_VERSION_LEFT if self._leave and has_written else self._way_back() or NOTHING_TO_RESTORE
+            return self._new_version_left() if self._leave and has_written else self._way_back() or NOTHING_TO_RESTORE
         if not self._is_withdrawn:
             return (
                 "The former version was not restored: somebody else has changed the secret meanwhile, and theirs may"
@@ -310,6 +311,11 @@ class _SecretChange:
             self._database_note,
         )
         return " ".join(filter(None, sentences))
+
+    def _new_version_left(self) -> str:
+        # Without its password in the database, too, the former version would not help.
+        former = self._replaced_plan.base if self._replaced_plan and not self._rotates_in_place else ""
+        return NEW_VERSION_LEFT.format(f", or restore version {self._plan.short(former)}" if former else "")
 
     def _way_back(self) -> str:
         """What a person can do where this run wrote nothing: the values with which tasks fail were current already."""

@@ -1116,7 +1116,8 @@ def test_a_failed_change_that_was_overtaken_keeps_what_it_says_to_keep(monkeypat
     monkeypatch.setattr(executor, "Redeployment", lambda *_, **options: redeployment)
     monkeypatch.setattr(failure, "explain", lambda *_: failure.Failure(healthy(), rollouts, (), ()))
     context: Any = SimpleNamespace(clients=str, tell=str, announce=str, look=healthy)
-    assert "in version 11111111 is kept" in executor.apply(context, plan, leave=True).rollback_note
+    note = executor.apply(context, plan, leave=True).rollback_note
+    assert "in version 11111111 is kept" in note and f"or restore version {plan.base[:8]}." in note
     assert released == [True]
 
 
