@@ -85,7 +85,7 @@ def button_label(act: str, services: Sequence[str], environment: str, watched: S
     `watched` are services whose present deployment it only watches.
     """
     redeploy = f"redeploy {listed(services)}" if services else ""
-    watch = f"watch the deployment of {listed(watched)}" if watched else ""
+    watch = f"watch the {'deployments' if watched[1:] else 'deployment'} of {listed(watched)}" if watched else ""
     acts = " and ".join(filter(None, (act, redeploy, watch))) or "apply the plan"
     return f"{acts[:1].upper()}{acts[1:]} in {environment}"
 

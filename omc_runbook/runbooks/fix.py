@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from omc_runbook.changes.deploy.rollout import started_and_watched
 from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix import plan as fix_plan
 from omc_runbook.changes.fix.advice import follow
@@ -83,14 +84,21 @@ def closing(
         yield "answer", run.answer(remaining, after, result, plan)
         return end_label(result, "✓ Fixed and verified")
 
-    act = f"take {len(plan.steps)} steps" if plan.steps[1:] else "".join(step.act for step in plan.steps)
     services = [redeploy.service.name for redeploy in plan.redeploys if not redeploy.blocker]
-    label = button_label(act, services, run.environment.name)
+    label = label_of(plan, run.environment.name)
     state = run.state(
         undo=plan.undos(run.environment.name), services=tuple(services), go_back="\n".join(plan.undo_commands)
     )
     after = partial(offers, run)
     return Closing(run, plan, label, displays, may_apply, confirm, plan.is_empty, state, after)
+
+
+def label_of(plan: FixPlan, environment: str) -> str:
+    """What the button says that it does; a service that gets no new task is not named."""
+    act = f"take {len(plan.steps)} steps" if plan.steps[1:] else "".join(step.act for step in plan.steps)
+    redeployed = [redeploy.service for redeploy in plan.redeploys if not redeploy.blocker]
+    started, watched = started_and_watched(redeployed, plan.underway)
+    return button_label(act, started, environment, watched)
 
 
 def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:

@@ -67,6 +67,7 @@ from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.value_from import parse
 from omc_runbook.report import fix as report
+from omc_runbook.runbooks import fix
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -430,6 +431,15 @@ def test_a_service_with_desired_count_0_gets_its_revision_and_no_task() -> None:
     assert [type(step) for step in plan.steps] == [Correction]
     _, tasks = plan.sentences
     assert tasks.startswith("worker gets none: Its desiredCount is 0: no task runs")
+    assert "redeploy" not in fix.label_of(plan, "staging")
+
+
+def test_the_button_of_a_fix_says_which_deployments_it_only_watches() -> None:
+    """As where another process began them and was killed."""
+    plan = planned(with_reference(healthy(), "worker", "SECRET_KEY", WRONG["partial-arn"]))
+    assert fix.label_of(plan, "staging").endswith(" and redeploy worker in staging")
+    watching = replace(plan, underway=frozenset({"worker"}))
+    assert fix.label_of(watching, "staging").endswith(" and watch the deployment of worker in staging")
 
 
 def test_what_would_fail_all_the_same_is_changed_and_not_watched() -> None:

@@ -93,5 +93,7 @@ def test_the_button_says_what_the_plan_does() -> None:
     watching = replace(planned(healthy(), "SECRET_KEY"), changes=(), underway=frozenset({"backend"}))
     label = secret_change.label_of(watching, "staging")
     assert label == "Redeploy worker and watch the deployment of backend in staging"
+    both = replace(watching, underway=frozenset({"backend", "worker"}))
+    assert secret_change.label_of(both, "staging") == "Watch the deployments of backend, worker in staging"
     nothing = replace(only_tasks, consumers=tuple(each for each in idle.consumers if each.name == "backend"))
     assert secret_change.label_of(nothing, "staging") == "Apply the plan in staging"
