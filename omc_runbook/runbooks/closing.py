@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from omc_runbook.changes.engine.result import ChangeResult, Plan
 from omc_runbook.model.errors import Interrupted, RunbookError, UsageError
@@ -218,10 +219,11 @@ class Closing:
         finally:
             if live.has_begun:
                 page.date(now())
-            # A change that broke off leaves no cell that says that nothing was changed.
+            # A change that broke off leaves no cell that says that nothing was changed; one alone says why.
+            then = NOTHING_DONE if see == pointers.nothing_done else SEE_END
+            ends = chain([_why(end, then)], repeat(then))
             for name in stale:
-                then = NOTHING_DONE if see == pointers.nothing_done else SEE_END
-                cells.replace(name, Banner("bad", see if name == ANSWER else _why(end, then)))
+                cells.replace(name, Banner("bad", see if name == ANSWER else next(ends)))
 
     def _begin(self, live: LiveChange) -> None:
         own_record.begin(live, self._state)

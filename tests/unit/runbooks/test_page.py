@@ -157,6 +157,7 @@ def test_no_cell_says_that_something_was_done_where_nothing_was(cells: dict[str,
     assert ("Nothing was done." in cells[ANSWER]) is is_refused
     if is_refused:
         assert "AWS is gone. Nothing was done." in cells["result"] and "what was done" not in cells["proof"]
+        assert "Nothing was done." in cells["proof"] and "AWS is gone" not in cells["proof"], "one cell says why"
 
 
 def test_the_other_buttons_of_a_page_wait_and_then_show_what_is() -> None:
