@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure as deploy_failure
+from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout, expected
 from omc_runbook.changes.engine.result import ChangeResult
@@ -201,10 +202,14 @@ def _holder(snapshot: Snapshot, service: Service) -> Entry:
         return Entry(service.name, subject, level="quiet", label="no task runs")
     old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
     noun, verb = "task" if len(tasks) == 1 else "tasks", "has" if len(old or tasks) == 1 else "have"
+    subject = f"{len(old)} of {len(tasks)} {noun} {verb} older values, or may have"
+    if old and readiness.is_underway(snapshot, service):
+        lead = "A deployment with the current values is under way, and replaces them if its tasks run."
+        return Entry(service.name, subject, level="warning", label="deploying", lead=lead)
     if old:
         return Entry(
             service.name,
-            f"{len(old)} of {len(tasks)} {noun} {verb} older values, or may have",
+            subject,
             level="warning",
             label="redeploy",
             lead="New tasks read the secret again.",

@@ -43,6 +43,7 @@ from omc_runbook.changes.secret.plan import plan_update
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import UsageError
+from omc_runbook.report import changes
 from omc_runbook.snapshot.state import Snapshot
 
 CLUSTER = "ohmycoins-staging"
@@ -607,6 +608,9 @@ def test_a_deployment_that_ended_early_is_followed_to_its_end(
     assert {service.name for service in plan.consumers} - {"worker"} == plan.underway == followed
     assert ("Deployments under way would be watched: backend." in plan.sentences) is bool(followed)
     assert not any("started: backend" in sentence for sentence in plan.sentences)
+    holder = next(entry for entry in changes.holders(backend).entries if entry.name == "backend")
+    assert (holder.label == "deploying") is bool(followed), "another deployment would only disturb this one"
+    assert not (followed and holder.command)
 
 
 @pytest.mark.parametrize(
