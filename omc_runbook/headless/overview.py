@@ -99,9 +99,7 @@ def environments(records: Sequence[KeptRecord], expected: Iterable[ScheduleState
             # Of an environment that could not be reached, the account may not be known: another run knows it.
             location = "sandbox" if key[1] else f"{target.account}, {target.region}" if target.account else ""
             locations[key] = locations.get(key) or location
-            # What fleet finds is in the record of each environment, too; of others, no finding says whose it is.
-            is_whole = record.outcome and record.outcome.runbook != FLEET and len(record.outcome.targets) < 2
-            runs.setdefault(key, []).append((run, record.outcome if is_whole else None))
+            runs.setdefault(key, []).append((run, record.outcome and _own_outcome(record.outcome, target)))
     for name in late:
         runs.setdefault((name, False), [])
     return [
@@ -135,6 +133,27 @@ def _runs(record: KeptRecord) -> Iterator[tuple[KeptRun, TargetOutcome]]:
     elif stem:
         target_outcome = TargetOutcome(environment=stem.environment, account="", region="", endpoint="", status="ok")
         yield KeptRun(stem.runbook, index_page.ending_of(record), record), target_outcome
+
+
+def _own_outcome(outcome: Outcome, target: TargetOutcome) -> Outcome | None:
+    """What a run says of one of its environments, as a run on that alone would; None where its findings do not tell.
+
+    What fleet finds is in the record of each environment, too.
+    """
+    if outcome.runbook == FLEET:
+        return None
+    if len(outcome.targets) < 2:
+        return outcome
+    if not outcome.is_of_several:
+        return None
+    name, head = target.environment, f"{target.environment}: "
+    own = tuple(
+        replace(each, subject="" if each.subject == name else each.subject.removeprefix(head))
+        for each in outcome.findings
+        if f"{each.subject}: ".startswith(head)
+    )
+    is_read = name not in outcome.unread and target.status != "failed"
+    return replace(outcome, findings=own, failure="" if is_read else outcome.failure, targets=(target,), where="")
 
 
 def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:

@@ -134,6 +134,33 @@ def test_what_fleet_found_is_listed_once_and_with_its_environment() -> None:
     assert found[STAGING].runs[1].sentence.endswith(": findings (no-permission)")
 
 
+def test_what_an_audit_of_several_environments_found_is_open_in_each() -> None:
+    """With what an audit of one finds, by the same name; one that was not looked at keeps what was open."""
+    there = {"account": "123456789012", "region": "ap-southeast-2", "endpoint": "https://secretsmanager"}
+    staging = TargetOutcome(environment="staging", status="findings", **there)
+    qa, dark = replace(staging, environment="qa"), replace(staging, environment="qa", status="failed")
+    several = {"runbook": "audit", "where": "staging, qa"}
+    first = ended(
+        1, replace(CAUSE, subject="staging: a-role"), replace(CAUSE, subject="qa"), targets=(staging, qa), **several
+    )
+    unread = replace(UNSEEN, check="environment-unread", subject="qa")
+    second = ended(
+        2, replace(CLEAR, subject="staging"), unread, targets=(staging, dark), failure="qa was not read.", **several
+    )
+
+    def open_in(*runs: Outcome) -> dict[str, dict[str, int]]:
+        names = {"no-permission: a-role": 0, "no-permission: ": 0}
+        assert {each.name for found in environments(*runs).values() for each in found.problems} <= {*names}
+        return {
+            found.name: {each.name: (each.since - hour(0)).seconds // 3600 for each in found.problems}
+            for found in environments(*runs).values()
+        }
+
+    alone = ended(0, CAUSE, runbook="audit")
+    assert open_in(alone, first) == {"staging": {"no-permission: a-role": 0}, "qa": {"no-permission: ": 1}}
+    assert open_in(alone, first, second) == {"staging": {}, "qa": {"no-permission: ": 1}}
+
+
 def test_an_environment_keeps_its_account_where_the_newest_run_could_not_reach_it() -> None:
     """That run knows the region alone, which runbook.toml names."""
     dark = TargetOutcome(environment="staging", account="", region="ap-southeast-2", endpoint="", status="unknown")
