@@ -77,7 +77,8 @@ def title(outcome: Outcome) -> str:
 def end(outcome: Outcome, with_causes: bool = False) -> str:
     """How the run ended, in a few words; PLAN for one that was not applied, with its causes, or that it is refused.
 
-    For any other, `with_causes` also adds them, and whether the plan was applied or there was nothing to do.
+    For any other, `with_causes` also adds them, and whether the plan was applied or there was nothing to do; of a run
+    that broke off, whether it is known to have changed something.
     """
     causes = outcome.causes_in_words
     if outcome.is_plan:
@@ -89,7 +90,7 @@ def end(outcome: Outcome, with_causes: bool = False) -> str:
         change = "a change not finished, "
     elif has_nothing_to_do(outcome):
         change = "nothing to do, "
-    elif outcome.applied:
+    elif outcome.applied and (outcome.changes or not outcome.failure):
         change = "applied, "
     return f"{change if with_causes else ''}{outcome.status}" + (f" ({causes})" if with_causes and causes else "")
 

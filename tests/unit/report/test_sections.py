@@ -113,9 +113,10 @@ def test_how_the_run_ended_is_said_once(answer: str, times: int) -> None:
             replace(PLAIN, plan=("It would change.",), applied=True, changes=(Change(action="changed", key="K"),)),
             "rotate on staging: applied, ok",
         ),
+        (replace(PLAIN, plan=("It would change.",), applied=True, failure="AWS refused."), "rotate on staging: failed"),
         (replace(PLAIN, plan=None, findings=(FINDING,)), "rotate on staging: findings (not-forced)"),
     ],
-    ids=["nothing to do", "plan", "applied", "findings"],
+    ids=["nothing to do", "plan", "applied", "broke off", "findings"],
 )
 def test_the_title_and_the_banner_say_how_it_ended(outcome: Outcome, end: str, tmp_path: Path) -> None:
     """In the same words; the title has the time too."""
