@@ -327,8 +327,10 @@ def _for_others(environment: str, findings: Sequence[Finding]) -> str:
     first = findings[0]
     is_same_run = bool(first.remedy.runbook) and len({each.remedy.invocation for each in findings}) == 1
     if not is_same_run and any(each.remedy.ways != first.remedy.ways for each in findings):
-        return f"This is for {first.subject}; the record of {environment} has what mends the others."
-    return like_findings.others_by_hand(findings)
+        is_alone = bool(first.subject) and all(each.subject != first.subject for each in findings[1:])
+        whose = first.subject if is_alone else "the first of them"
+        return f"This is for {whose}; the record of {environment} has what mends the others."
+    return like_findings.others_by_hand(findings) if first.remedy.command else ""
 
 
 def _subjects(findings: Sequence[Finding]) -> str:

@@ -196,10 +196,19 @@ def test_a_remedy_of_one_finding_says_that_it_does_not_mend_the_others() -> None
     assert "This is for backend; the record of a has what mends the others." in text and by_hand not in text
     text = two(Remedy("aws logs tail a"), Remedy("aws logs tail b"))
     assert "This is for backend; the record of a has what mends the others." in text
+    text = two(runbook, replace(runbook, command="aws worker"))
+    assert by_hand not in text and "This is for" not in text, "no command by hand is shown"
     text = two(runbook, runbook)
     assert by_hand not in text and "This is for" not in text
     text = two(Remedy("aws logs tail"), Remedy("aws logs tail"))
     assert by_hand not in text and "This is for" not in text
+
+
+def test_of_two_findings_of_one_subject_the_remedy_is_for_the_first() -> None:
+    """Its name would say that the remedy mends both."""
+    own = replace(_finding("not-forced"), remedy=Remedy("aws logs tail a"))
+    found = {"a": _run(own, replace(own, remedy=Remedy("aws logs tail b")))}
+    assert "This is for the first of them; the record of a" in fleet.problems(found).to_text()
 
 
 def test_what_a_command_needs_is_said_of_several_environments_too() -> None:
