@@ -154,9 +154,14 @@ class _Call:
         simulated = self.permissions.simulation_of(self.action, self.resource)
         if simulated is None or simulated.missing_context:
             return None
+        if simulated.decision == "allowed":
+            # A Deny that it takes for no match may apply.
+            is_denied = self.verdict.decision == "explicit-deny"
+            is_misled = is_denied and depends_on_variables((*self.policies, *self.boundary), self.action)
+            return None if is_misled else simulated
         is_of_organization = simulated.allowed_by_organization is False
         is_of_boundary = simulated.allowed_by_boundary is False and not is_of_organization
-        is_of_policies = not (is_of_organization or is_of_boundary or simulated.decision == "allowed")
+        is_of_policies = not (is_of_organization or is_of_boundary)
         if is_of_policies and depends_on_variables(self.policies, self.action):
             return None
         # It may list no key that only the boundary asks for, such as a tag of the secret.

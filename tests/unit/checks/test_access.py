@@ -194,6 +194,20 @@ def test_a_simulation_knows_no_policy_variable(
     assert found_in(with_permissions(healthy(), tagged)) == expected
 
 
+@pytest.mark.parametrize("id", ["identity-deny", "boundary"])
+@pytest.mark.parametrize("tag", ["app", "web"])
+def test_a_simulation_misses_a_deny_with_a_policy_variable(id: str, tag: str) -> None:
+    """It says allowed of what is denied to a role whose tag makes the Resource match."""
+    resource = ARN.replace("-app-", "-${aws:PrincipalTag/kind}-")
+    deny, everything = policy("Deny", resource=resource), policy(action="*")
+    both = everything.with_statements(each for _, each in (*everything.statements, *deny.statements))
+    own, boundary = ((GUIDE, deny), None) if id == "identity-deny" else ((GUIDE,), replace(both, kind="boundary"))
+    permissions = replace(simulated("allowed", policies=own), boundary=boundary)
+    assert permissions.role
+    tagged = replace(permissions, role=replace(permissions.role, tags={"kind": tag}))
+    assert found_in(with_permissions(healthy(), tagged)) == ({id} if tag == "app" else set())
+
+
 def test_a_boundary_in_the_way_is_named_without_the_policies() -> None:
     """AWS's word on the boundary stands even where the role's policies could not be read."""
     assert found_in(with_permissions(healthy(), simulated("implicitDeny", boundary=False))) == {"boundary"}
