@@ -108,7 +108,8 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
                 continue
             nearby = nearest(key, source.keys or ())
             lacking = f"has no key {key}{nearby}" if source.is_object else _why_no_object(source)
-            read = f"GetSecretValue: {source.name} {lacking}" if source.keys is not None else ""
+            is_current = not demand.reference.names_version
+            read = f"GetSecretValue: {source.name} {lacking}" if source.keys is not None and is_current else ""
             facts = (*filter(None, (read,)), _users([demand]), *(stop.sentence for stop in citations[:1]))
             way = f"Add {key} to {source.name}, or correct the reference to {demand.variable}, and redeploy."
             if source.secret and source.secret.manager:
@@ -120,6 +121,10 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
                 way += f" without keys, or make it a JSON object with {key}; then redeploy."
             if source.is_binary:
                 way = f"Put the value of {source.name} as SecretString, a JSON object with {key}, and redeploy."
+            if not is_current and not (source.secret and source.secret.manager):
+                # What is put now is in no version that is there already.
+                way = f"Let the reference to {demand.variable} name a version of {source.name} that has {key}, a new"
+                way += " one if none has, and redeploy."
             remedy = Remedy(way)
             services = frozenset({demand.service.name})
             yield Evidence(f"{source.name} {key}", facts, remedy, services, stems_from=_subjects([demand]))

@@ -539,6 +539,16 @@ def test_another_secret_without_keys_is_empty_or_no_object(is_object: bool, lack
     assert found.remedy.command.startswith("Add token to payments" if is_object else "Take token out of the reference")
 
 
+@pytest.mark.parametrize("source", [{"keys": {"other"}}, {"keys": (), "is_object": False, "is_binary": True}])
+def test_what_the_current_version_has_is_not_told_of_another(source: dict[str, Any]) -> None:
+    """A reference to a version by its id gets that one's value, whatever is put."""
+    value_from = f"{ARN}:token::{'1' * 32}"
+    [found] = run_check(CHECKS["other-secret-key"], failing(refer(healthy(), value_from, **source), LACKING_STOP))
+    assert (found.status, found.subject) == ("found", "payments token")
+    assert not any(fact.startswith("GetSecretValue") for fact in found.evidence)
+    assert found.remedy.command.startswith("Let the reference to OTHER_TOKEN name a version of payments that has token")
+
+
 @pytest.mark.parametrize(
     ("value", "why", "way"),
     [
