@@ -237,7 +237,8 @@ def find_files_with(
     versions = (version or "--cached",) if version is not None else ()
     stdin = os.fsdecode(texts)
     output = _run(repository, "grep", *options, "-f", "-", *versions, "--", *paths, stdin=stdin, before=relative)
-    unread = [*dict.fromkeys(name.removeprefix(f"{version}:") for name in _UNREADABLE.findall(output.err))]
+    # Its threads tell of them in any order.
+    unread = sorted({name.removeprefix(f"{version}:") for name in _UNREADABLE.findall(output.err)})
     problem = f"git grep could not read {listed(unread, FILES_NAMED)}." if unread else ""
     if not problem and (output.code not in (0, 1) or output.err.startswith("error: ")):
         problem = _unreadable(repository, "grep", output.code)
