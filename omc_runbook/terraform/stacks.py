@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform import terragrunt
 from omc_runbook.terraform.evaluation import Instance, Module, Stack
 from omc_runbook.terraform.expressions import Result
-from omc_runbook.terraform.files import TerraformFiles, called_folders
+from omc_runbook.terraform.files import COMMENT, TerraformFiles, called_folders
 from omc_runbook.terraform.hcl import read_valid_attributes
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder
 from omc_runbook.terraform.marks import IN, is_known
@@ -69,7 +69,7 @@ def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
     files = TerraformFiles(repository)
     everywhere = [*files.walk()]
     folders = files.folders
-    described = [folder for folder in everywhere if (folder / terragrunt.FILE_NAME).is_file()]
+    described = _described(everywhere)
     # Positions are shorter below the folder that has all of Terraform's files.
     if folders:
         files.base = Path(os.path.commonpath([*folders, *described])).relative_to(files.root).as_posix()
@@ -86,8 +86,7 @@ def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
 
 def modules_of_units(files: TerraformFiles) -> tuple[Module, ...]:
     """The modules that Terragrunt's units apply."""
-    described = [folder for folder in files.walk() if (folder / terragrunt.FILE_NAME).is_file()]
-    return tuple(module for _, module in terragrunt.read_units(files, described))
+    return tuple(module for _, module in terragrunt.read_units(files, _described(files.walk())))
 
 
 def unknown_units(repository: Path) -> tuple[str, ...]:
@@ -96,7 +95,7 @@ def unknown_units(repository: Path) -> tuple[str, ...]:
     Its module is not in the checkout, or nothing says which environment it is of, as where a stack gives it values.
     """
     files = TerraformFiles(repository)
-    folders = [folder for folder in files.walk() if (folder / terragrunt.FILE_NAME).is_file()]
+    folders = _described(files.walk())
     units = terragrunt.read_units(files, folders)
     directories = {configuration.directory for configuration, _ in units}
     why = {
@@ -113,6 +112,11 @@ def unknown_units(repository: Path) -> tuple[str, ...]:
         f"{_relative(folder, files)}/{terragrunt.FILE_NAME} {reason}: its names are not known."
         for folder, reason in why.items()
     )
+
+
+def _described(folders: Iterable[Path]) -> list[Path]:
+    """Those that have a terragrunt.hcl."""
+    return [folder for folder in folders if (folder / terragrunt.FILE_NAME).is_file()]
 
 
 def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
@@ -242,8 +246,7 @@ def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path],
                 inputs[name] = partial(Result, spelled)
                 assumptions.append(f"Variable {name} has no value in the checkout: {spelled} is assumed.")
         if is_assumed and not assumptions:
-            uses_workspace = any("terraform.workspace" in file.text for file in files.folder(top).files)
-            what = f"The workspace {spelled} is assumed." if uses_workspace else ""
+            what = f"The workspace {spelled} is assumed." if uses_workspace(files.folder(top)) else ""
             assumptions.append(what or f"No file names an environment: the names are taken for {environment}'s.")
     where, values = _relative(top, files), ", ".join(_relative(path, files) for path in paths)
     return Root(
@@ -280,9 +283,14 @@ def _declared_environment(module: Module) -> str:
     return next((str(result.value) for result in found), "")
 
 
+def uses_workspace(folder: Folder) -> bool:
+    """Whether a folder's files, apart from their comments, depend on the workspace."""
+    return any("terraform.workspace" in COMMENT.sub("", file.text) for file in folder.files)
+
+
 def _workspaces(folder: Folder) -> frozenset[str]:
     """The names of environments among the keys of objects that a folder indexes by its workspace."""
-    if not any("terraform.workspace" in file.text for file in folder.files):
+    if not uses_workspace(folder):
         return frozenset()
     return frozenset(
         part.name

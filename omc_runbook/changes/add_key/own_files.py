@@ -14,10 +14,10 @@ from omc_runbook.repository.template import NAMES
 from omc_runbook.terraform.container import ContainerVariable, TerraformContainer
 from omc_runbook.terraform.containers import VALUE_FROM
 from omc_runbook.terraform.environment_files import FileOwners, named_after
-from omc_runbook.terraform.files import COMMENT, TerraformFiles
+from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.hcl_folder import VALUES, Folder
 from omc_runbook.terraform.program import TERRAFORM
-from omc_runbook.terraform.stacks import fits, modules_of_units, spelling
+from omc_runbook.terraform.stacks import fits, modules_of_units, spelling, uses_workspace
 from omc_runbook.terraform.task_definitions import TaskDefinitions
 from omc_runbook.terraform.variable_files import for_all
 
@@ -112,9 +112,8 @@ def _apply(
     options = [f"-var-file={Path(os.path.relpath(each, folder)).as_posix()}" for each in own]
     steps = [command("cd", folder.as_posix()), command(program, "apply", *options)]
     sources = Folder(tuple(dict.fromkeys((*root.files, *container.folder.files))))
-    uses_workspace = any("terraform.workspace" in COMMENT.sub("", file.text) for file in sources.files)
     # A folder of its own needs no workspace to be the environment's.
-    if uses_workspace and not named_after(f"{folder}/main.tf", {name}):
+    if uses_workspace(sources) and not named_after(f"{folder}/main.tf", {name}):
         steps.insert(1, command(program, "workspace", "select", spelling(sources, name)))
     return " && ".join(steps)
 

@@ -262,6 +262,13 @@ def test_a_workspace_is_called_as_its_key(tmp_path: Path) -> None:
     assert production.assumptions == ("The workspace prd is assumed.",)
 
 
+def test_a_workspace_in_a_comment_is_not_assumed(tmp_path: Path) -> None:
+    """Nobody has to select one."""
+    text = '# Not by terraform.workspace.\nresource "aws_ecs_cluster" "c" { name = "tool" }\n'
+    (staging,) = read_environments(write(tmp_path, main=text), "staging")
+    assert staging.assumptions == ("No file names an environment: the names are taken for staging's.",)
+
+
 def test_values_as_json_count_too(tmp_path: Path) -> None:
     """A file of values for each environment may be JSON."""
     root = write(tmp_path, main='variable "env" {}\nresource "aws_ecs_cluster" "c" { name = "tool-${var.env}" }\n')
