@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -12,9 +12,18 @@ from pathlib import Path
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.letters import FILES_NAMED, listed
+from omc_runbook.model.secretive import is_password
 from omc_runbook.model.suggestions import expand, is_folder
 from omc_runbook.repository.code_files import find_words, named_files
-from omc_runbook.repository.compose import NAMES, SECRETS, Compose, ComposeService, names_missing_file, read_compose
+from omc_runbook.repository.compose import (
+    NAMES,
+    SECRETS,
+    Compose,
+    ComposeService,
+    ServiceVariable,
+    names_missing_file,
+    read_compose,
+)
 from omc_runbook.repository.dotenv_loading import find_loaded_files
 from omc_runbook.repository.environment_reads import (
     EnvironmentRead,
@@ -123,6 +132,36 @@ class Checkout:
         is_read = SECRETS in map(posixpath.normpath, self.settings.secrets_dirs)
         files = self.application.secret_files if self.application and is_read else ()
         return self.settings.takes_file(variable, files)
+
+    def is_renamed_by_compose(self, name: str) -> bool:
+        """Whether Compose makes a variable that the template lacks of others, as ${PGPASSWORD}, for all services.
+
+        What another service than the application gets so is the application's, too, only where it is a password.
+        """
+        if self.template_entry(name):
+            return False
+        entries = [entry for service, entry in self._set_by_services(name) if service == self.application]
+        if is_password(name):
+            entries = [entry for _, entry in self._set_by_services(name)]
+        return any(each.interpolates for each in entries) and not any(each.is_of_dotenv for each in entries)
+
+    def is_fixed_by_compose(self, name: str, text: str) -> bool:
+        """Whether Compose sets a service's variable to a text of its own, such as a database's password.
+
+        Not where another service of the same image, as a database beside an old one, gets that of the .env.
+        """
+        entries = [(service.image_name or service.name, entry) for service, entry in self._set_by_services(name)]
+        fixed = {server for server, entry in entries if not entry.interpolates and entry.has_text(text)}
+        return not fixed <= {server for server, entry in entries if entry.is_of_dotenv}
+
+    def texts_by_compose(self, name: str) -> frozenset[str]:
+        """The texts of its own to which Compose sets a variable that is no secret, such as a database's user."""
+        entries = (entry for _, entry in self._set_by_services(name) if not entry.interpolates)
+        return frozenset(entry.value for entry in entries if isinstance(entry.value, str) and entry.value)
+
+    def _set_by_services(self, name: str) -> Iterator[tuple[ComposeService, ServiceVariable]]:
+        settings = ((service, each) for service in self.services for each in service.environment)
+        return (pair for pair in settings if pair[1].variable == name)
 
     @property
     def template_entries(self) -> tuple[TemplateEntry, ...]:

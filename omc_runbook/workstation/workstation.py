@@ -17,10 +17,9 @@ from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.catalogue import Key, variable_of
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
-from omc_runbook.model.secretive import is_issued, is_password, is_secret
+from omc_runbook.model.secretive import is_issued, is_secret
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.compose import ComposeService, ServiceVariable
 from omc_runbook.repository.git import GitStatus
 from omc_runbook.repository.settings_classes import IN_SECRETS_DIR
 from omc_runbook.repository.settings_source import Field
@@ -228,7 +227,7 @@ class Workstation:
             variable = variable_of(name, self.keys)
             if (
                 variable in variables
-                and not self._is_renamed_by_compose(variable)
+                and not self.checkout.is_renamed_by_compose(variable)
                 and (why := self._why_required(key, values))
             ):
                 yield variable, why
@@ -346,36 +345,6 @@ class Workstation:
         is_shared = any(each != application and each.env_file_names is None for each in self.checkout.services)
         is_used = compose is not None and (name.casefold() in compose.used_in_any_case or name.startswith(_OF_COMPOSE))
         return is_shared or is_used
-
-    def _is_renamed_by_compose(self, name: str) -> bool:
-        """Whether Compose makes a variable that the template lacks of others, as ${PGPASSWORD}, for all services.
-
-        What another service than the application gets so is the application's, too, only where it is a password.
-        """
-        if self.checkout.template_entry(name):
-            return False
-        entries = [entry for service, entry in self._set_by_services(name) if service == self.checkout.application]
-        if is_password(name):
-            entries = [entry for _, entry in self._set_by_services(name)]
-        return any(each.interpolates for each in entries) and not any(each.is_of_dotenv for each in entries)
-
-    def is_fixed_by_compose(self, name: str, text: str) -> bool:
-        """Whether Compose sets a service's variable to a text of its own, such as a database's password.
-
-        Not where another service of the same image, as a database beside an old one, gets that of the .env.
-        """
-        entries = [(service.image_name or service.name, entry) for service, entry in self._set_by_services(name)]
-        fixed = {server for server, entry in entries if not entry.interpolates and entry.has_text(text)}
-        return not fixed <= {server for server, entry in entries if entry.is_of_dotenv}
-
-    def texts_by_compose(self, name: str) -> frozenset[str]:
-        """The texts of its own to which Compose sets a variable that is no secret, such as a database's user."""
-        entries = (entry for _, entry in self._set_by_services(name) if not entry.interpolates)
-        return frozenset(entry.value for entry in entries if isinstance(entry.value, str) and entry.value)
-
-    def _set_by_services(self, name: str) -> Iterator[tuple[ComposeService, ServiceVariable]]:
-        settings = ((service, each) for service in self.checkout.services for each in service.environment)
-        return (pair for pair in settings if pair[1].variable == name)
 
     def is_for_compose_alone(self, name: str) -> bool:
         """Whether a variable is one that Docker Compose itself reads from the .env, and that nothing else needs."""

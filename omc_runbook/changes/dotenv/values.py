@@ -132,7 +132,7 @@ def values_for(
             for name, text in present.items()
             if name in added_names
             and is_generated(workstation, name)
-            and not workstation.is_fixed_by_compose(name, text)
+            and not workstation.checkout.is_fixed_by_compose(name, text)
         ]
         for name in (*empty_names, *public_secrets):
             if name not in values and name not in names_with_value:
@@ -197,7 +197,7 @@ def _is_login_of(workstation: Workstation, password: str, user: str, present: Ma
     key, stem = workstation.key_of(password), password.rpartition("_")[0]
     names = (key.login if key else "", f"{stem}_USER", f"{stem}_USERNAME")
     login = next((present[name] for name in names if present.get(name)), "")
-    logins = {login} if login else {text for name in names for text in workstation.texts_by_compose(name)}
+    logins = {login} if login else {text for name in names for text in workstation.checkout.texts_by_compose(name)}
     return not logins or "$" in login or user in logins
 
 
