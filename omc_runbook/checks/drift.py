@@ -544,16 +544,16 @@ def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str
         "key": row.variable,
         "containers": ",".join(dict.fromkeys(containers)),
     }
-    field = checkout.settings.find(row.variable)
+    part = checkout.settings.part(row.variable)
     if checkout.settings.file is None:
         return parameters
     adds_field = _adds_field(checkout, row.variable)
     if adds_field is None:
         return {}
-    if field is None:
+    if part is None:
         return parameters
-    kind = "" if field.annotation in ("str", "str | None") else field.annotation
-    return {} if adds_field else parameters | {"type": kind, "required": "true" if field.required else ""}
+    kind = "" if part.annotation in ("str", "str | None") else part.annotation
+    return {} if adds_field else parameters | {"type": kind, "required": "true" if part.required else ""}
 
 
 @once
@@ -564,8 +564,8 @@ def _adds_field(checkout: Checkout, variable: str) -> bool | None:
 
     settings = checkout.settings
     assert settings.file
-    field = settings.find(variable)
-    new = NewField(variable, field.annotation if field else "str", field is not None and field.required, "")
+    part = settings.part(variable)
+    new = NewField(variable, part.annotation if part else "str", part is not None and part.required, "")
     try:
         return add_field(settings.file, new, settings.name, settings) is not None
     except UsageError:

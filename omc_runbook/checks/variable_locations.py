@@ -210,12 +210,13 @@ class VariableLocations:
     @cached_property
     def required(self) -> frozenset[str]:
         """The variables that Settings certainly requires, each by that of its names which is set."""
-        return frozenset(self.used(each) for each in self._without_default if not each.doubt)
+        fields = (each for each in self._without_default if not each.doubt)
+        return frozenset(name for each in fields for name in self._needed(each))
 
     @cached_property
     def doubts(self) -> Mapping[str, str]:
         """The other variables without a default in Settings, each with why it may not require them."""
-        fields = ((self.used(each), each.doubt) for each in self._without_default)
+        fields = ((name, each.doubt) for each in self._without_default for name in self._needed(each))
         return {name: doubt for name, doubt in fields if name not in self.required}
 
     @property
@@ -262,9 +263,9 @@ class VariableLocations:
 
         That is otherwise than by a class in config.py.
         """
-        field = self.checkout.settings.find(variable)
-        if field:
-            return "may be required" if variable in self.doubts else "required" if field.required else "optional"
+        part = self.checkout.settings.part(variable)
+        if part:
+            return "may be required" if variable in self.doubts else "required" if part.required else "optional"
         is_part = self.checkout.settings.find_whole(variable) is not None
         is_taken = is_part or self.checkout.settings.takes(variable)
         return ELSEWHERE if is_taken or variable.upper() in self.checkout.application_reads else ""
@@ -424,12 +425,21 @@ class VariableLocations:
         return bool(key) and due != variable and self.checkout.settings.find(due) is not None and True not in variables
 
     def used(self, field: Field) -> str:
+        return next(filter(self._is_set, field.variables), field.variables[0])
+
+    def _needed(self, field: Field) -> tuple[str, ...]:
+        """The variables that a required field needs: its own, or its model's parts where nothing sets its own."""
+        is_whole = any(map(self._is_set, field.own_variables))
+        return field.required_parts if field.nested and not is_whole else (self.used(field),)
+
+    def _is_set(self, variable: str) -> bool:
+        """Whether a container gets a variable, or the template has it."""
+        return variable in self._given_variables or self.checkout.template_entry(variable) is not None
+
+    @cached_property
+    def _given_variables(self) -> frozenset[str]:
         variables = {variable for _, variable in (*self.defined, *self.declared)}
-        variables |= {name for container in self.containers for name in container.environment}
-        return next(
-            (name for name in field.variables if name in variables or self.checkout.template_entry(name)),
-            field.variables[0],
-        )
+        return frozenset(variables.union(*(each.environment for each in self.containers)))
 
 
 def is_of_family(name: str) -> bool:

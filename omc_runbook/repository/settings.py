@@ -43,7 +43,7 @@ from omc_runbook.repository.settings_search import (
     is_base,
     is_main,
 )
-from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, SettingsSource, import_folder
+from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, Part, SettingsSource, import_folder
 from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.repository.template import find_template
 from omc_runbook.textfile.file import SourceFile, read_source
@@ -354,14 +354,15 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
         is_given = any(given.get((each,), False) or (allows_none and (each,) in given) for each in names)
         for part in nested:
             in_file = (f"{own}{part.removeprefix(variable)}".casefold() for own in names for variable in variables)
-            nested[part] &= given_parts.isdisjoint(in_file)
+            is_in_file = not given_parts.isdisjoint(in_file)
+            nested[part] = replace(nested[part], required=nested[part].required and not is_in_file)
         cased = {each: each if is_exact else each.upper() for each in (*variables, *nested)}
         yield Field(
             name=name,
             variables=tuple(dict.fromkeys(cased.values())),
-            nested={cased[each]: is_required for each, is_required in nested.items()},
+            nested={cased[each]: part for each, part in nested.items()},
             annotation=classes.source(statement.annotation, file),
-            required=declaration.is_required and (not is_given or any(nested.values())),
+            required=declaration.is_required and (not is_given or any(each.required for each in nested.values())),
             owner=owner,
             line=statement.lineno,
             file=file.name,
@@ -457,19 +458,20 @@ class _Declaration:
         several = names if isinstance(names, list | tuple | set | frozenset) else (names,)
         return [each if isinstance(each, str) else None for each in several]
 
-    def nested(self, prefixes: list[str], splits: int, above: tuple[str, ...] = ()) -> dict[str, bool]:
-        """The variables of the fields of a nested model, each with whether it is required where the model is.
+    def nested(self, prefixes: list[str], splits: int, above: tuple[str, ...] = ()) -> dict[str, Part]:
+        """The variables of the fields of a nested model.
 
         `splits` is how often the rest of a name is split at the delimiter, a negative number for wherever it is;
         `above` are the models that it is nested in.
         """
-        nested: dict[str, bool] = {}
+        nested: dict[str, Part] = {}
         classes, delimiter = self.classes, self.options.get("env_nested_delimiter")
         for name in map(last_name, union_members(self.statement.annotation)):
             if isinstance(delimiter, str) and delimiter and splits and name not in above and classes.is_model(name):
                 lineage = classes.lineage(name)
                 options = {**classes.options(lineage), "env_prefix": "", "env_nested_delimiter": delimiter}
-                for member, statement in (each for node in lineage for each in classes.own_fields(node)):
+                members = ((owner, *each) for owner in lineage for each in classes.own_fields(owner))
+                for owner, member, statement in members:
                     part = _Declaration(classes, options, member, statement)
                     # A name with the delimiter in it is that of a part, unless no further split is made.
                     suffixes = [each for each in part.variables if splits == 1 or delimiter not in each]
@@ -477,8 +479,11 @@ class _Declaration:
                     # Of several names, one is enough.
                     is_required = part.is_required and len(variables) == 1
                     inner = part.nested(variables, splits - 1, (*above, name))
-                    nested |= dict.fromkeys(variables, is_required and not inner)
-                    nested |= {each: is_required and needed for each, needed in inner.items()}
+                    annotation = classes.source(statement.annotation, classes.file_of(owner))
+                    nested |= dict.fromkeys(variables, Part(annotation, is_required and not inner))
+                    nested |= {
+                        name: Part(each.annotation, is_required and each.required) for name, each in inner.items()
+                    }
         return nested
 
 

@@ -219,13 +219,13 @@ def _allows_none(node: ast.expr) -> bool:
 def _is_nested(settings: SettingsSource, new: NewField) -> bool:
     """Whether a field of a nested model reads the variable; raises CannotEdit if it is not as it should be."""
     for field in settings.fields:
-        for variable, is_required in field.nested.items():
+        for variable, part in field.nested.items():
             if not _same_name(settings, variable, new.key):
                 continue
-            if is_required != new.required:
+            if part.required != new.required:
                 raise CannotEdit(
                     f"{field.file}, line {field.line}: {new.key} is read by the field {field.name} of class"
-                    f" {field.owner}: to use it, set required = {is_required}; else use another key."
+                    f" {field.owner}: to use it, set required = {part.required}; else use another key."
                 )
             return True
     return False

@@ -25,6 +25,16 @@ MODULES = ("app/core/config.py", "app/config.py", "app/core/settings.py", "app/s
 _IMPORTED = re.compile(r"^(?:from|import)[ \t]+(\w+)", re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A field, or one of a nested model, as a variable of its own fills it."""
+
+    annotation: str
+    """The annotation's source."""
+    required: bool
+    """Whether it has to have a value, of a nested model where that has to."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """A field of a settings class, and its variables in order of precedence."""
@@ -41,8 +51,8 @@ class Field:
     """The path within the checkout of the file that declares it."""
     has_known_names: bool = True
     """Whether no option that decides the names of its variables is an expression."""
-    nested: Mapping[str, bool] = field(default_factory=dict)
-    """Those of the variables that are of a field of a nested model, each with whether it is required where it is."""
+    nested: Mapping[str, Part] = field(default_factory=dict)
+    """Those of the variables that are of a field of a nested model."""
     is_conditional: bool = False
     """Whether a condition in the body of its class decides if there is such a field."""
     doubt: str = ""
@@ -58,6 +68,11 @@ class Field:
     def own_variables(self) -> tuple[str, ...]:
         """Those that have its whole value, and not that of a field of a nested model alone."""
         return tuple(each for each in self.variables if each not in self.nested)
+
+    @property
+    def required_parts(self) -> tuple[str, ...]:
+        """The variables that it needs instead where it is required and nothing has its whole value."""
+        return tuple(name for name, part in self.nested.items() if part.required)
 
     @property
     def reason(self) -> str:
@@ -144,6 +159,15 @@ class SettingsSource:
     def find(self, variable: str) -> Field | None:
         """The field of a variable; of several, the one whose first variable it is."""
         return self._by_variable.get(self._cased(variable))
+
+    def part(self, variable: str) -> Part | None:
+        """What a variable is the value of: a field, or a part of its model, which is required only where that is."""
+        found = self.find(variable)
+        if found is None:
+            return None
+        parts = {self._cased(name): part for name, part in found.nested.items()}
+        part = parts.get(self._cased(variable), Part(found.annotation, True))
+        return Part(part.annotation, found.required and part.required)
 
     def takes(self, variable: str) -> bool:
         """Whether the code takes a variable without naming it."""

@@ -198,7 +198,7 @@ class Workstation:
     def _variables_of(self, field: Field) -> list[str]:
         """The variables that a required field needs: a nested model's one of JSON, or one for each of its fields."""
         name = self.dotenv_name(field.variables[0])
-        inner = [self.dotenv_name(each) for each, is_required in field.nested.items() if is_required]
+        inner = [*map(self.dotenv_name, field.required_parts)]
         if inner and not self.binding(name):
             return inner
         return [] if field.nested else [name]

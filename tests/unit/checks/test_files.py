@@ -442,6 +442,23 @@ def test_a_part_of_a_field_is_no_field_of_its_own(
     assert [*found(settings_lacks, with_checkout(platform, snapshot))] == ([] if is_part else [variable])
 
 
+def test_each_required_part_of_a_nested_model_is_a_variable_of_its_own(platform: Platform) -> None:
+    """With its own type in the remedy; none is required where one variable has the whole model."""
+    model = "class Mail(BaseModel):\n    host: str\n    retries: int = 3\n    token: SecretBytes\n\n\n"
+    platform.edit(platform.config, "class Settings(", f"{model}class Settings(")
+    platform.edit(platform.config, OPTIONS, f'{OPTIONS}        env_nested_delimiter="__",\n')
+    platform.edit(platform.config, FIELD, f"{FIELD}    MAIL: Mail\n")
+    platform.template.write_text(f"{platform.template.read_text()}MAIL__HOST=localhost\nMAIL__RETRIES=3\n")
+    snapshot = with_checkout(platform)
+    assert [*found(template_lacks, snapshot)] == [*found(terraform_lacks, snapshot)] == ["MAIL__TOKEN"]
+    remedy = found(terraform_lacks, snapshot)["MAIL__TOKEN"].remedy
+    assert (remedy.parameters["type"], remedy.parameters["required"]) == ("SecretBytes", "true")
+    fields = {each.variable: each.settings for each in variable_drifts(snapshot) if each.variable.startswith("MAIL")}
+    assert fields == {"MAIL__HOST": "required", "MAIL__TOKEN": "required"}
+    platform.template.write_text(f"{platform.template.read_text()}MAIL={{}}\n")
+    assert not found(template_lacks, with_checkout(platform)) | found(terraform_lacks, with_checkout(platform))
+
+
 def test_a_reference_without_a_key_needs_none_in_an_initial_value(platform: Platform) -> None:
     """Also where the secret's own keys could not be read."""
     snapshot = snapshots.with_reference(snapshots.healthy(), "backend", "SMTP_USER", snapshots.ARN)

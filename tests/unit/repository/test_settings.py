@@ -555,7 +555,7 @@ def test_what_a_file_of_settings_has_in_part(tmp_path: Path, text: str, required
     code = HEAD.replace("class Settings", f"{models}class Settings") + body
     parsed = read_settings(write_files(tmp_path, {"app/config.py": code, "c.yaml": f"c: x\n{text}"}))
     needed = [each for each in parsed.fields if each.required]
-    parts = {name for each in needed for name, is_needed in each.nested.items() if is_needed}
+    parts = {name for each in needed for name in each.required_parts}
     assert {*(each.variables[0] for each in needed), *parts} == required
 
 
@@ -692,8 +692,8 @@ def test_of_the_names_of_a_nested_field_one_is_enough() -> None:
     model = f"class Database(BaseSettings, env_prefix='X_'):\n    host: str = {names}\n    port: int\n\n\n"
     head = f"{IMPORTS}{model}class Settings(BaseSettings):\n"
     parsed = read("    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n", head)
-    nested = parsed.fields[0].nested
-    assert nested == {"DB__HOST": False, "DB__SERVER": False, "DB__PORT": True}
+    field = parsed.fields[0]
+    assert [*field.nested] == ["DB__HOST", "DB__SERVER", "DB__PORT"] and field.required_parts == ("DB__PORT",)
 
 
 def test_a_delimiter_in_the_name_of_a_nested_field_splits_it() -> None:
@@ -701,18 +701,19 @@ def test_a_delimiter_in_the_name_of_a_nested_field_splits_it() -> None:
     models = "class Pool(BaseModel):\n    a: int\n\n\nclass Database(BaseModel):\n    pool_size: int\n    pool: Pool\n"
     body = "    model_config = {{'env_nested_delimiter': '_'{}}}\n    db: Database\n"
     head = f"{IMPORTS}{models}\n\nclass Settings(BaseSettings):\n"
-    assert read(body.format(""), head).fields[0].nested == {"DB_POOL": False, "DB_POOL_A": True}
+    field = read(body.format(""), head).fields[0]
+    assert [*field.nested] == ["DB_POOL", "DB_POOL_A"] and field.required_parts == ("DB_POOL_A",)
     parsed = read(body.format(", 'env_nested_max_split': 1"), head)
-    assert parsed.fields[0].nested == {"DB_POOL_SIZE": True, "DB_POOL": True}
+    assert parsed.fields[0].required_parts == ("DB_POOL_SIZE", "DB_POOL")
 
 
 def test_a_nested_model_that_takes_names_beside_aliases_needs_one_of_them() -> None:
     model = "class Database(BaseModel):\n    model_config = {{{}}}\n    host: str = Field(alias='server')\n\n\n"
     body = "    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n"
     head = f"{IMPORTS}{model}class Settings(BaseSettings):\n"
-    assert read(body, head.format("")).fields[0].nested == {"DB__SERVER": True}
+    assert read(body, head.format("")).fields[0].required_parts == ("DB__SERVER",)
     parsed = read(body, head.format("'populate_by_name': True"))
-    assert parsed.fields[0].nested == {"DB__SERVER": False, "DB__HOST": False}
+    assert ([*parsed.fields[0].nested], parsed.fields[0].required_parts) == (["DB__SERVER", "DB__HOST"], ())
 
 
 def test_nested_models_are_filled_by_their_own_variables() -> None:
@@ -760,7 +761,7 @@ def test_settings_that_only_fill_a_field_of_settings_need_no_variables_of_their_
     parsed = read(f"    model_config = {{'env_nested_delimiter': '__'}}\n    {field}\n{after}", models)
     own = parsed.find("HOST")
     assert own and own.required is is_required
-    assert "url" in field or parsed.fields[0].nested == {"DB__HOST": True}
+    assert "url" in field or parsed.fields[0].required_parts == ("DB__HOST",)
     without = read(f"    {field}\n{after}", models).find("HOST")
     assert without and without.required
 
@@ -1622,7 +1623,7 @@ class Settings(BaseSettings):
 def test_a_nested_model_says_which_of_its_variables_are_required() -> None:
     """Where the model itself is: an optional one requires nothing. A default that is a text is known."""
     fields = {each.name: each for each in parse_settings(source(NESTED)).fields}
-    assert [name for name, is_required in fields["DB"].nested.items() if is_required] == [
+    assert [*fields["DB"].required_parts] == [
         "DB__HOST",
         "DB__LOGIN__PASSWORD",
     ]
