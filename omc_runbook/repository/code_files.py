@@ -20,6 +20,8 @@ CODE = (".py", ".sh")
 LARGEST, MOST, MOST_FOLDERS = 262_144, 1500, 5000
 """How much of each file is read, in bytes, how many files are, and how many folders are searched for them."""
 
+_STARTS = re.compile(r"(?:(?:docker[-_])?entry[-_]?point|(?:pre)?start)(?:(?:[-_]\w+)*|(?:[-_.]\w+)*\.sh)")
+"""The names of the scripts that containers begin with, which need no ending."""
 _WORD = re.compile(r"\b[A-Z][A-Z0-9_]*\b")
 
 
@@ -49,6 +51,12 @@ def named_files(repository: Path, names: Collection[str]) -> Iterator[Path]:
     """Yield the files of a checkout that have one of some names, in order."""
     for folder, _, files in _walk(repository):
         yield from (folder / name for name in sorted(set(files).intersection(names)))
+
+
+def start_scripts(repository: Path) -> Iterator[Path]:
+    """Yield the scripts of a checkout that containers begin with, as their names say, in order."""
+    for folder, _, files in _walk(repository):
+        yield from (path for name in sorted(files) if _STARTS.fullmatch(name) and (path := folder / name).is_file())
 
 
 def find_words(repository: Path, folders: tuple[str, ...]) -> frozenset[str] | None:

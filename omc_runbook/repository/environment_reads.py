@@ -18,6 +18,7 @@ from omc_runbook.repository.code_files import (
     code_files,
     read_text,
     search_files,
+    start_scripts,
 )
 from omc_runbook.repository.python_syntax import assigned, last_name, negated, operands, parse_python, text_of, texts_of
 from omc_runbook.repository.settings_files import is_left_out, read_tables
@@ -76,7 +77,7 @@ def find_environment_reads(
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
     texts: dict[str, str] = {}
-    for path in search_files(repository, application_roots(settings), CODE):
+    for path in (*search_files(repository, application_roots(settings), CODE), *start_scripts(repository)):
         text = read_text(path)
         if path.suffix != ".py":
             sets.update(_SET.findall(text))
@@ -499,14 +500,15 @@ def _constant(node: ast.expr, constants: Mapping[str, str]) -> str:
 
 
 def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
-    """The variables, upper case, that the application's files read from the environment or declare as settings.
+    """The variables, upper case, that the application's files and containers' scripts read, or declare as settings.
 
     Found by regular expressions, with false positives rather than false negatives: they suppress findings. Of
     `settings`, the path of Settings within the checkout, only direct reads of the environment count. Unreadable files
     are skipped.
     """
     variables: set[str] = set()
-    for path in search_files(repository, (*application_roots(settings), SCRIPTS), CODE):
+    searched = search_files(repository, (*application_roots(settings), SCRIPTS), CODE)
+    for path in dict.fromkeys((*searched, *start_scripts(repository))):
         text = read_text(path)
         if path.suffix != ".py":
             variables.update(_EXPANDED.findall(text))

@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 from support.files import start_git, write_files
 
-from omc_runbook.repository.environment_reads import EnvironmentRead, find_environment_reads
+from omc_runbook.repository.environment_reads import (
+    EnvironmentRead,
+    find_application_reads,
+    find_environment_reads,
+)
 from omc_runbook.repository.settings import read_settings
 
 CODE = """\
@@ -133,6 +137,27 @@ DJANGO = {
     "conf/settings/production.py": "from conf.settings.base import env\nC = env('IN_PRODUCTION')\n",
     "shop/views.py": "import os\nD = os.environ['IN_CODE']\n",
 }
+
+
+@pytest.mark.parametrize(
+    ("script", "is_start"),
+    [
+        ("compose/production/django/entrypoint", True),
+        ("docker-entrypoint.sh", True),
+        ("docker/entrypoint.prod.sh", True),
+        ("docker/start-celery", True),
+        ("docker/entrypoint.js", False),
+        ("deploy/starter.sh", False),
+    ],
+)
+def test_a_script_that_a_container_begins_with_reads_and_sets_variables(
+    tmp_path: Path, script: str, is_start: bool
+) -> None:
+    """Wherever it is, and with no ending too: a URL of the password is often made there."""
+    text = "#!/bin/bash\nexport DATABASE_URL=postgres://app:${POSTGRES_PASSWORD}@db/app\n"
+    write_files(tmp_path, {"app/config.py": "", script: text})
+    assert ("POSTGRES_PASSWORD" in find_application_reads(tmp_path, "app/config.py")) == is_start
+    assert ("DATABASE_URL" in find_environment_reads(tmp_path, "app/config.py")[1]) == is_start
 
 
 def test_the_modules_of_djangos_settings(tmp_path: Path) -> None:
