@@ -252,7 +252,7 @@ def read_checkout(root: Path) -> Checkout:
         is_compose_missing=not compose and names_missing_file(root),
         compose_below=() if compose else tuple(str(each.relative_to(root)) for each in named_files(root, NAMES)),
         other_tools=() if is_declared and not task_definitions.are_apart else other_tools(root),
-        application_reads=find_application_reads(root, settings.path),
+        application_reads=find_application_reads(root, settings.path, settings.folder),
         other_reads=find_other_reads(root),
         program=name_of(*dict.fromkeys(file.path.parent for file in task_definitions.files)),
         words_by_service=_words_by_service(root, compose) if compose and settings.file is None else {},

@@ -499,15 +499,15 @@ def _constant(node: ast.expr, constants: Mapping[str, str]) -> str:
     return constants.get(node.id, "") if isinstance(node, ast.Name) else text_of(node)
 
 
-def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
+def find_application_reads(repository: Path, settings: str, folder: str) -> frozenset[str]:
     """The variables, upper case, that the application's files and containers' scripts read, or declare as settings.
 
     Found by regular expressions, with false positives rather than false negatives: they suppress findings. Of
-    `settings`, the path of Settings within the checkout, only direct reads of the environment count. Unreadable files
-    are skipped.
+    `settings`, the path of Settings within the checkout, only direct reads of the environment count. `folder` is the
+    one that the application is imported from, "" for the top, with all that is beside it. Unreadable files are skipped.
     """
     variables: set[str] = set()
-    searched = search_files(repository, (*application_roots(settings), SCRIPTS), CODE)
+    searched = search_files(repository, (*application_roots(settings if folder else ""), SCRIPTS), CODE)
     for path in dict.fromkeys((*searched, *start_scripts(repository))):
         text = read_text(path)
         if path.suffix != ".py":

@@ -156,8 +156,17 @@ def test_a_script_that_a_container_begins_with_reads_and_sets_variables(
     """Wherever it is, and with no ending too: a URL of the password is often made there."""
     text = "#!/bin/bash\nexport DATABASE_URL=postgres://app:${POSTGRES_PASSWORD}@db/app\n"
     write_files(tmp_path, {"app/config.py": "", script: text})
-    assert ("POSTGRES_PASSWORD" in find_application_reads(tmp_path, "app/config.py")) == is_start
+    assert ("POSTGRES_PASSWORD" in find_application_reads(tmp_path, "app/config.py", "app")) == is_start
     assert ("DATABASE_URL" in find_environment_reads(tmp_path, "app/config.py")[1]) == is_start
+
+
+def test_code_beside_the_package_of_settings_is_the_applications(tmp_path: Path) -> None:
+    """As main.py and a worker's package are, where Settings are imported from the top; in a folder, what it has."""
+    code = 'import os\n\nkey = os.environ["{}"]\n'
+    names = {"main.py": "A", "worker/tasks.py": "B", "backend/app/jobs.py": "C", "app/jobs.py": "D"}
+    write_files(tmp_path, {file: code.format(name) for file, name in names.items()})
+    assert find_application_reads(tmp_path, "app/config.py", "") == {*"ABCD"}
+    assert find_application_reads(tmp_path, "backend/app/config.py", "backend") == {"C"}
 
 
 def test_the_modules_of_djangos_settings(tmp_path: Path) -> None:
