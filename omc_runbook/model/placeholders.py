@@ -12,6 +12,9 @@ PLACEHOLDER = re.compile(
     r"""(?:
         < [^<>]* > | \$\{ [^}]* \} | \{ [\w-]+ \} | \{\{ .* \}\} | % \w+ % | \[ (?! \d+ \] ) [\w\s-]+ \] | __ \w+ __
         | \?{2,} | \*{3,}
+        | [*!#=~]{2,} \s* (?: changed? | replaced? | removed | redacted | hidden | masked | missing | required | set
+            | update | fill | insert | enter | todo | fixme | tbd | your | placeholder
+            ) (?! [a-z\d] ) [\w\s-]* [*!#=~]{2,}
         | (?: # What the keys of some providers begin with.
             (?: [spr]k | whsec | xapp | xox[abp] | gh[opsu] | github_pat | glpat | hf | re | npm | sg ) [-_.]
                 (?: (?: test | live | ant | proj | api03 | or | v1 ) [-_] )*
