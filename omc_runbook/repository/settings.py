@@ -369,6 +369,7 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             is_conditional=is_conditional,
             doubt=next(filter(None, doubts), ""),
             default=declaration.default,
+            has_default=declaration.has_value,
             refuses_empty=declaration.refuses_empty,
             has_known_names=not any(options.get(option) is COMPUTED for option in NAMING)
             and None not in declaration.aliases,
@@ -414,10 +415,23 @@ class _Declaration:
     @property
     def default(self) -> str:
         """Its default, where that is a text in the source."""
+        return next(reversed(texts_of(self._defaults("default"))), "")
+
+    @property
+    def has_value(self) -> bool:
+        """Whether it has a default other than None, an empty text, and one of these in a call, as in SecretStr("")."""
+        defaults = self._defaults("default", "default_factory")
+        inner = [[*each.args] if isinstance(each, ast.Call) and each.args else [each] for each in defaults[-1:]]
+        constants = (each.value if isinstance(each, ast.Constant) else each for nodes in inner for each in nodes)
+        return any(each not in (None, "", b"", ...) for each in constants)
+
+    def _defaults(self, *keywords: str) -> list[ast.expr]:
+        """The expressions of its default: in calls of Field(), the last of which counts, or alone."""
         value = self.statement.value
-        keywords = [each.value for call in self.calls for each in call.keywords if each.arg == "default"]
-        nodes = [*([value] if value else []), *(call.args[0] for call in self.calls if call.args), *keywords]
-        return next(reversed(texts_of(nodes)), "")
+        own = [value] if value and value not in self.calls else []
+        arguments = (call.args[0] for call in self.calls if call.args)
+        named = (each.value for call in self.calls for each in call.keywords if each.arg in keywords)
+        return [*own, *arguments, *named]
 
     @property
     def variables(self) -> list[str]:

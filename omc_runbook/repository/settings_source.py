@@ -61,6 +61,8 @@ class Field:
     """Whether what reads it may run on a developer's machine, unless DJANGO_SETTINGS_MODULE is set there."""
     default: str = field(default="", repr=False)
     """Its default, where that is a text in the source."""
+    has_default: bool = False
+    """Whether it has a default that an empty text would override: any but None or an empty one."""
     refuses_empty: bool = False
     """Whether its value has a `min_length` or a pattern, which an empty text has not."""
 

@@ -526,10 +526,10 @@ def _names_to_comment_out(
 
 
 def _has_default(workstation: Workstation, name: str) -> bool:
-    """Whether Settings have a text for a variable, which an empty line in place of a placeholder would override."""
+    """Whether Settings have a value for a variable, which an empty line in place of a placeholder would override."""
     field_, settings = workstation.checkout.settings.find(name), workstation.checkout.settings
     is_needed = name in workstation.required or name in workstation.checkout.used_by_compose
-    return field_ is not None and field_.default != "" and not (settings.ignore_empty or is_needed)
+    return field_ is not None and field_.has_default and not (settings.ignore_empty or is_needed)
 
 
 def _cannot_be_empty(workstation: Workstation, name: str) -> bool:

@@ -635,6 +635,28 @@ def test_options_that_are_expressions_or_partly_those_of_a_base_are_not_known() 
     assert "env_prefix" in parsed.computed_options
 
 
+@pytest.mark.parametrize(
+    ("default", "has_value"),
+    [
+        ("'a'", True),
+        ("SecretStr('a')", True),
+        ("secrets.token_hex(32)", True),
+        ("Field(default_factory=lambda: 'a')", True),
+        ("Field(default=SecretStr('a'), title='x')", True),
+        ("Field('a')", True),
+        ("Path.home()", True),
+        ("''", False),
+        ("None", False),
+        ("SecretStr('')", False),
+        ("Field(default=None)", False),
+        ("Field(title='x')", False),
+        ("...", False),
+    ],
+)
+def test_a_default_that_an_empty_text_would_override(default: str, has_value: bool) -> None:
+    assert read(f"    A: str = {default}\n").fields[0].has_default == has_value
+
+
 def test_a_default_is_the_value_or_an_argument_of_its_field() -> None:
     parsed = read("    A: str = 'a'\n    B: str = Field(default='b', title='x')\n    C: str = Field('c')\n")
     assert [each.default for each in parsed.fields] == ["a", "b", "c"]
