@@ -145,6 +145,13 @@ class Checkout:
             entries = [entry for _, entry in self._set_by_services(name)]
         return any(each.interpolates for each in entries) and not any(each.is_of_dotenv for each in entries)
 
+    @cached_property
+    def sources_in_compose(self) -> Mapping[str, str]:
+        """By variable that the template lacks, the one of the template's that Compose gives the application as it."""
+        entries = self.application.environment if self.application else ()
+        lacking = (each for each in entries if each.source and not self.template_entry(each.variable))
+        return {each.variable: each.source for each in lacking if self.template_entry(each.source)}
+
     def is_fixed_by_compose(self, name: str, text: str) -> bool:
         """Whether Compose sets a service's variable to a text of its own, such as a database's password.
 
@@ -173,13 +180,17 @@ class Checkout:
         return self.template.find(variable) if self.template else None
 
     def template_entry_for(self, variable: str) -> TemplateEntry | None:
-        """The template's line for a variable, or for another name of the same field of Settings, in its case or not."""
+        """The template's line for a variable, or for another name of the same field of Settings, in its case or not.
+
+        Else that for the variable of which Compose makes it.
+        """
         field = self.settings.find(variable)
         names = [variable, *(field.own_variables if field and variable not in field.nested else ())]
         if found := next(filter(None, map(self.template_entry, names)), None):
             return found
         folded = {each.casefold() for each in names} if field and not self.settings.case_sensitive else set()
-        return next((each for each in self.template_entries if each.name.casefold() in folded), None)
+        entry = next((each for each in self.template_entries if each.name.casefold() in folded), None)
+        return entry or self.template_entry(self.sources_in_compose.get(variable, ""))
 
     def lists_with(self, variables: Collection[str]) -> tuple[VariableList, ...]:
         """The lists in workflows and Compose files that give an application one of these variables.

@@ -193,7 +193,8 @@ class Workstation:
         for field in self.checkout.settings.fields:
             for name in self._variables_of(field) if field.required and field.has_known_names else ():
                 if not (self._is_doubtful(name, field) or self._is_optional(name, field)):
-                    yield name, field.reason
+                    renamed = self._renamed_by_compose(name)
+                    yield name, f"Compose makes {renamed} of it, and {field.reason}" if renamed else field.reason
 
     def _variables_of(self, field: Field) -> list[str]:
         """The variables that a required field needs: a nested model's one of JSON, or one for each of its fields."""
@@ -438,7 +439,8 @@ class Workstation:
         names = field.own_variables
         entries = filter(None, map(self.checkout.template_entry, (variable, *names)))
         offered = [entry.name for entry in sorted(entries, key=lambda entry: entry.commented_out)]
-        name = next((each for each in names if self.binding(each)), next(iter(offered), variable))
+        sources = filter(None, map(self.checkout.sources_in_compose.get, (variable, *names)))
+        name = next((each for each in names if self.binding(each)), next(iter((*offered, *sources, variable))))
         return self.spelling_of(name, template_names)
 
     def spelling_of(self, variable: str, lines: Collection[str]) -> str:
@@ -477,10 +479,17 @@ class Workstation:
         return known_names(self.checkout, self.keys)
 
     def key_of(self, variable: str) -> Key | None:
-        """The catalogue's key of a variable, or of another name of the same field; None if it has none."""
+        """The catalogue's key of a variable, of another name of the same field, or of what Compose makes of it.
+
+        None if it has none.
+        """
         field = self.checkout.settings.find(variable)
-        aliases = field.own_variables if field else ()
+        aliases = field.own_variables if field else (self._renamed_by_compose(variable),)
         return next(filter(None, map(self._keys_by_variable.get, (variable, *aliases))), None)
+
+    def _renamed_by_compose(self, variable: str) -> str:
+        """The application's variable that Compose makes of one of the .env; "" for none."""
+        return next((name for name, source in self.checkout.sources_in_compose.items() if source == variable), "")
 
     @cached_property
     def _keys_by_variable(self) -> Mapping[str, Key]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,24 @@ def test_the_catalogue_is_gone_through_once_however_many_variables_are_asked_for
     assert workstation
     names = [*map(workstation.dotenv_name, workstation.keys)] * 3
     assert count_calls(lambda: [*map(workstation.key_of, names)], "variable_of") <= len(workstation.keys)
+
+
+@pytest.mark.parametrize("value", ["${APP_SECRET}", "${APP_SECRET:?set it}"])
+def test_what_compose_gives_under_another_name_is_generated_by_the_one_of_the_template(desk: Path, value: str) -> None:
+    """A line SECRET_KEY would reach no container, where that name is the application's alone."""
+    compose = "services:\n  app:\n    build: .\n    environment:\n      SECRET_KEY: {}\n      DB__PASSWORD: x\n"
+    template = TEMPLATE.replace("SECRET_KEY", "APP_SECRET")
+    write_files(desk, {"compose.yml": compose.format(value), ".env.example": template})
+    before = look(desk, f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\n").workstation
+    assert before and before.checkout.template_entry_for("SECRET_KEY") == before.checkout.template_entry("APP_SECRET")
+    assert "Compose makes SECRET_KEY of it" in before.required["APP_SECRET"] and "SECRET_KEY" not in before.required
+    empty = look(desk, f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\nAPP_SECRET=\n").workstation
+    assert empty
+    planned = plan_dotenv(empty).after.decode()
+    assert re.search(r"^APP_SECRET=[0-9a-f]{64}$", planned, re.MULTILINE) and "\nSECRET_KEY" not in planned
+    write_files(desk, {"compose.yml": compose.format("${APP_SECRET:-none}")})
+    other = look(desk, f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\n").workstation
+    assert other and "APP_SECRET" not in other.required
 
 
 def test_what_a_check_of_the_class_refuses_is_because_of_a_variable_that_is_empty(desk: Path) -> None:
