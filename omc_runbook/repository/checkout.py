@@ -253,7 +253,7 @@ def read_checkout(root: Path) -> Checkout:
     file = find_template_of(root, settings.path)
     template = parse_template(file) if file else None
     is_declared = bool(task_definitions.containers or task_definitions.unreadable)
-    environment_reads, environment_sets = find_environment_reads(root, settings.path)
+    environment_reads, environment_sets = find_environment_reads(root, settings.path, settings.folder)
     return Checkout(
         root=root,
         settings=settings,

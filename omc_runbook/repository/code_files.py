@@ -22,6 +22,8 @@ LARGEST, MOST, MOST_FOLDERS = 262_144, 1500, 5000
 
 _STARTS = re.compile(r"(?:(?:docker[-_])?entry[-_]?point|(?:pre)?start)(?:(?:[-_]\w+)*|(?:[-_.]\w+)*\.sh)")
 """The names of the scripts that containers begin with, which need no ending."""
+_MAINS = re.compile(r"(?:main|app|application|wsgi|asgi|server|run|worker|celery\w*|gunicorn[\w.]*)\.py")
+"""The names of the modules that an application begins with."""
 _WORD = re.compile(r"\b[A-Z][A-Z0-9_]*\b")
 
 
@@ -51,6 +53,12 @@ def named_files(repository: Path, names: Collection[str]) -> Iterator[Path]:
     """Yield the files of a checkout that have one of some names, in order."""
     for folder, _, files in _walk(repository):
         yield from (folder / name for name in sorted(set(files).intersection(names)))
+
+
+def main_modules(repository: Path, folder: str) -> Iterator[Path]:
+    """Yield the modules right in a folder of a checkout that an application begins with, as their names say."""
+    paths = sorted((repository / folder).glob("*.py"))
+    return (path for path in paths if _MAINS.fullmatch(path.name) and path.is_file())
 
 
 def start_scripts(repository: Path) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from omc_runbook.repository.code_files import (
     SCRIPTS,
     application_roots,
     code_files,
+    main_modules,
     read_text,
     search_files,
     start_scripts,
@@ -67,17 +68,20 @@ class EnvironmentRead:
 
 
 def find_environment_reads(
-    repository: Path, settings: str = f"{ROOTS[0]}/"
+    repository: Path, settings: str = f"{ROOTS[0]}/", folder: str = ROOTS[0]
 ) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
     """Where the application's Python code asks os.environ or os.getenv for a variable, and the variables that it sets.
 
-    `settings` is the path of Settings within the checkout, "" for none: `application_roots`. Names that are constants
-    of the module are resolved; files that are not valid Python are skipped, and tests.
+    `settings` is the path of Settings within the checkout, "" for none: `application_roots`. `folder` is the one that
+    the application is imported from, "" for the top: of what is beside the package of Settings, only the modules that
+    it begins with count. Names that are constants of the module are resolved; files that are not valid Python are
+    skipped, and tests.
     """
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
     texts: dict[str, str] = {}
-    for path in (*search_files(repository, application_roots(settings), CODE), *start_scripts(repository)):
+    searched = search_files(repository, application_roots(settings), CODE)
+    for path in dict.fromkeys((*searched, *main_modules(repository, folder), *start_scripts(repository))):
         text = read_text(path)
         if path.suffix != ".py":
             sets.update(_SET.findall(text))

@@ -169,6 +169,15 @@ def test_code_beside_the_package_of_settings_is_the_applications(tmp_path: Path)
     assert find_application_reads(tmp_path, "backend/app/config.py", "backend") == {"C"}
 
 
+def test_a_module_that_the_application_begins_with_asks_beside_its_package(tmp_path: Path) -> None:
+    """Not what only a developer runs there, nor another folder's, which may be another program."""
+    code = 'import os\n\nkey = os.environ["{}"]\n'
+    names = {"main.py": "A", "celery_app.py": "B", "noxfile.py": "C", "lambda/main.py": "D", "app/jobs.py": "E"}
+    write_files(tmp_path, {file: code.format(name) for file, name in names.items()})
+    reads, _ = find_environment_reads(tmp_path, "app/config.py", "")
+    assert {each.file: each.variable for each in reads} == {"app/jobs.py": "E", "celery_app.py": "B", "main.py": "A"}
+
+
 def test_the_modules_of_djangos_settings(tmp_path: Path) -> None:
     """Each asks by the object of the module that it imports; one that manage.py leaves out does not run here."""
     write_files(tmp_path, DJANGO)
