@@ -77,6 +77,8 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
             exists = f"{own} does: the application's code loads it, Compose does not."
         yield Evidence(workstation.path.name, (*facts, exists), Remedy(workstation.link_to(instead)))
         return
+    if not (workstation.needs_dotenv or workstation.dangling_target or workstation.stray_files):
+        return
     if workstation.dotenv is None:
         facts += [
             f"{stray} exists, but nothing started at the top of the repository reads it."

@@ -174,6 +174,13 @@ class Workstation:
         """The required variables, each with the reason."""
         return self.required_with({})
 
+    @property
+    def needs_dotenv(self) -> bool:
+        """Whether there is a .env, or ought to be: for a variable that is required, in the template, or of Compose."""
+        is_active = any(not each.commented_out for each in self.checkout.template_entries)
+        is_passed = any(each.env_file_names is None for each in self.checkout.services)
+        return self.dotenv is not None or is_active or is_passed or bool(self.checkout.used_by_compose or self.required)
+
     def required_with(self, values: Mapping[str, Masked]) -> Mapping[str, str]:
         """The required variables, each with the reason, where the .env gets some values that it lacks."""
         reasons = dict(self._required_by_fields())

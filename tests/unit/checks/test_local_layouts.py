@@ -91,6 +91,27 @@ def test_what_compose_gives_under_another_name_is_generated_by_the_one_of_the_te
     assert other and "APP_SECRET" not in other.required
 
 
+@pytest.mark.parametrize(
+    ("field", "template", "compose", "is_needed"),
+    [
+        ("port: int = 1", "# PORT=1\n", "image: a", False),
+        ("port: int", "# PORT=1\n", "image: a", True),
+        ("port: int = 1", "PORT=1\n", "image: a", True),
+        ("port: int = 1", "# PORT=1\n", "image: a\n    env_file: .env", True),
+        ("port: int = 1", "# PORT=1\n", "image: a:${TAG}", True),
+    ],
+)
+def test_what_needs_no_env_is_no_missing_one(
+    desk: Path, field: str, template: str, compose: str, is_needed: bool
+) -> None:
+    """As where Settings have a default for all, and the template is of comments alone."""
+    head, _, _ = SETTINGS.partition("    secret_key")
+    files = {"app/config.py": f"{head}    {field}\n\n\nsettings = Settings()\n", ".env.example": template}
+    write_files(desk, {**files, "compose.yml": f"services:\n  app:\n    {compose}\n"})
+    snapshot = local_setup.look(local_setup.begin("local", "", str(desk)))
+    assert [each.check for each in root_causes.diagnose(snapshot) if each.is_problem] == ["dotenv-missing"] * is_needed
+
+
 def test_what_a_check_of_the_class_refuses_is_because_of_a_variable_that_is_empty(desk: Path) -> None:
     """Which variables it looks at, nobody says."""
     settings, body = (
