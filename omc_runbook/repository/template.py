@@ -29,7 +29,10 @@ from omc_runbook.textfile.file import SourceFile, read_first, read_if_readable
 NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
 """The names of a template, the guide's first."""
 
-_OTHER_NAME = re.compile(r"\.?env\.(?:[\w.-]+\.(?:example|sample|template|dist|tpl)|tpl)")
+_OTHER_NAME = re.compile(
+    r"\.?env\.(?:[\w.-]+\.(?:example|sample|template|dist|tpl)|tpl|defaults?)"
+    r"|\.?(?:example|sample|template|default)\.env"
+)
 _URL = re.compile(r"https?://[^\s<>\"'`]+")
 _IN_BRACKETS = re.compile(r"\((optional|required)\b")
 _OPTIONAL_WORDS = re.compile(r"\b(not required|optional|required)\b")
@@ -108,7 +111,7 @@ def advise_folder(repository: Path) -> str:
     names = [path.relative_to(repository).as_posix() for path in named_files(repository, NAMES)]
     found = listed(names, FILES_NAMED)
     below = f" Below it there is {found}: set repository to the application's folder." if found else ""
-    others = ", ".join(sorted(path.name for path in repository.glob("*env.*") if _OTHER_NAME.fullmatch(path.name)))
+    others = ", ".join(sorted(path.name for path in repository.glob("*env*") if _OTHER_NAME.fullmatch(path.name)))
     other = f" It has {others}: copy the one for developers to {NAMES[1]}." if others else ""
     return below or other or advise_sparse(repository)
 

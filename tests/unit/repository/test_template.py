@@ -256,6 +256,12 @@ def test_where_the_template_is(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(UsageError, match=r" It has \.env\.local\.example, env\.dev\.sample: copy the one for devel"):
         read_template(tmp_path)
+    for name in (".example.env", "template.env", ".env.defaults", "my.env"):
+        (tmp_path / name).touch()
+    with pytest.raises(
+        UsageError, match=r" It has \.env\.defaults, \.env\.local\.example, \.example\.env, env.*, template\."
+    ):
+        read_template(tmp_path)
     (tmp_path / "api").mkdir()
     (tmp_path / "api/.env.example").touch()
     with pytest.raises(UsageError, match=r"Below it there is api/\.env\.example: set repository to the application's"):
