@@ -43,7 +43,15 @@ from omc_runbook.repository.settings_search import (
     is_base,
     is_main,
 )
-from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, Part, SettingsSource, import_folder
+from omc_runbook.repository.settings_source import (
+    CONFIG,
+    FOLDERS,
+    MODULES,
+    Field,
+    FieldPart,
+    SettingsSource,
+    import_folder,
+)
 from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.repository.template import find_template
 from omc_runbook.textfile.file import SourceFile, read_source
@@ -472,13 +480,13 @@ class _Declaration:
         several = names if isinstance(names, list | tuple | set | frozenset) else (names,)
         return [each if isinstance(each, str) else None for each in several]
 
-    def nested(self, prefixes: list[str], splits: int, above: tuple[str, ...] = ()) -> dict[str, Part]:
+    def nested(self, prefixes: list[str], splits: int, above: tuple[str, ...] = ()) -> dict[str, FieldPart]:
         """The variables of the fields of a nested model.
 
         `splits` is how often the rest of a name is split at the delimiter, a negative number for wherever it is;
         `above` are the models that it is nested in.
         """
-        nested: dict[str, Part] = {}
+        nested: dict[str, FieldPart] = {}
         classes, delimiter = self.classes, self.options.get("env_nested_delimiter")
         for name in map(last_name, union_members(self.statement.annotation)):
             if isinstance(delimiter, str) and delimiter and splits and name not in above and classes.is_model(name):
@@ -494,9 +502,9 @@ class _Declaration:
                     is_required = part.is_required and len(variables) == 1
                     inner = part.nested(variables, splits - 1, (*above, name))
                     annotation = classes.source(statement.annotation, classes.file_of(owner))
-                    nested |= dict.fromkeys(variables, Part(annotation, is_required and not inner))
+                    nested |= dict.fromkeys(variables, FieldPart(annotation, is_required and not inner))
                     nested |= {
-                        name: Part(each.annotation, is_required and each.required) for name, each in inner.items()
+                        name: FieldPart(each.annotation, is_required and each.required) for name, each in inner.items()
                     }
         return nested
 

@@ -26,7 +26,7 @@ _IMPORTED = re.compile(r"^(?:from|import)[ \t]+(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Part:
+class FieldPart:
     """A field, or one of a nested model, as a variable of its own fills it."""
 
     annotation: str
@@ -51,7 +51,7 @@ class Field:
     """The path within the checkout of the file that declares it."""
     has_known_names: bool = True
     """Whether no option that decides the names of its variables is an expression."""
-    nested: Mapping[str, Part] = field(default_factory=dict)
+    nested: Mapping[str, FieldPart] = field(default_factory=dict)
     """Those of the variables that are of a field of a nested model."""
     is_conditional: bool = False
     """Whether a condition in the body of its class decides if there is such a field."""
@@ -162,14 +162,14 @@ class SettingsSource:
         """The field of a variable; of several, the one whose first variable it is."""
         return self._by_variable.get(self._cased(variable))
 
-    def part(self, variable: str) -> Part | None:
+    def part(self, variable: str) -> FieldPart | None:
         """What a variable is the value of: a field, or a part of its model, which is required only where that is."""
         found = self.find(variable)
         if found is None:
             return None
         parts = {self._cased(name): part for name, part in found.nested.items()}
-        part = parts.get(self._cased(variable), Part(found.annotation, True))
-        return Part(part.annotation, found.required and part.required)
+        part = parts.get(self._cased(variable), FieldPart(found.annotation, True))
+        return FieldPart(part.annotation, found.required and part.required)
 
     def takes(self, variable: str) -> bool:
         """Whether the code takes a variable without naming it."""
