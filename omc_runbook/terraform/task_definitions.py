@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,8 @@ _HOLDS_IN_HCL = re.compile(
 _INITIAL = re.compile(r'\s*(?:resource\s+"aws_secretsmanager_secret_version"|variable)\b')
 _REPETITION = re.compile(r'^\s*"?(?:count|for_each)"?\s*[=:]', re.MULTILINE)
 _DEFINITION = re.compile(r'"containerDefinitions"\s*:')
+_PLAIN_NAME = re.compile(r"[\w-]+")
+"""A container's name that no program fills in."""
 _MODULE_LIST = re.compile(r"\bmodule\.([\w-]+)\.([\w-]*(?:keys|names|secrets|variables|env))\b")
 """What an expression takes of a module that names keys or variables: the module's name, and its output's."""
 
@@ -108,16 +111,36 @@ class TaskDefinitions:
     def _owners(self) -> dict[tuple[str, frozenset[str]], FileOwners]:
         return {}
 
-    def mention(self, variable: str) -> str:
-        """File and line of a variable that somebody added where it is not read, "" for none; comments do not count."""
+    def mention(self, variable: str, container: str = "") -> str:
+        """File and line of a variable that somebody added where it is not read, "" for none; comments do not count.
+
+        Nor does what is read of other containers than `container`, which one whose name is an expression may be.
+        """
+        return next((f"{name}, line {number}" for name, number in self._mentions(variable, container)), "")
+
+    def place_of(self, variables: Collection[str], container: str) -> str:
+        """A sentence on where the first of some variables is that is not read, in one file; "" where one is read."""
+        if any(ref.certain for each in self._called(container) for ref in each.references):
+            return ""
+        for variable in variables:
+            places = [*self._mentions(variable, container)]
+            numbers = [str(number) for name, number in places if name == places[0][0]]
+            if numbers:
+                lines = f"lines {', '.join(numbers)}" if len(numbers) > 1 else f"line {numbers[0]}"
+                return f"{variable} is in {places[0][0]}, {lines}."
+        return ""
+
+    def _mentions(self, variable: str, container: str) -> Iterator[tuple[str, int]]:
+        """Yield each file and line."""
         is_read = {
             (ref.element.file.name, ref.element.line)
-            for container in self.containers
-            for ref in (*container.references, *container.plain_variables)
+            for each in self.containers
+            if not fits(f"-{each.name}-", f"-{container}-")
+            for ref in (*each.references, *each.plain_variables)
             if ref.certain
         }
         word = re.compile(rf"(?<![\w-]){re.escape(variable)}(?![\w-])")
-        for file in (*self.files, *self.other_files):
+        for file in dict.fromkeys((*self.files, *self.other_files)):
             is_initial = False
             name_of = _column_of_names(file)
             for number, line in enumerate(file.text.split("\n"), 1):
@@ -126,8 +149,7 @@ class TaskDefinitions:
                 is_initial = bool(begins) or (is_initial and not line.startswith("}"))
                 code = name_of(COMMENT.sub("", line))
                 if not is_initial and word.search(code) and (file.name, number) not in is_read:
-                    return f"{file.name}, line {number}"
-        return ""
+                    yield file.name, number
 
     def of_all_keys(self, container: str, key: str) -> str:
         """File and line of the expression that gives a container a key as soon as the secret has it; "" for none."""
@@ -178,6 +200,20 @@ def _without_values(container: TerraformContainer, files: Collection[str]) -> Te
 def is_definition(name: str, text: str) -> bool:
     """Whether a file is the JSON of RegisterTaskDefinition, as a workflow renders and deploys it."""
     return name.endswith(".json") and bool(_DEFINITION.search(text))
+
+
+def may_have_container(file: SourceFile, container: str) -> bool:
+    """Whether a file may have a container: all but the JSON of RegisterTaskDefinition that names others alone."""
+    if not is_definition(file.name, file.text):
+        return True
+    try:
+        definition = json.loads(file.text)
+    except ValueError:
+        # A program may fill it in, or git have a conflict in it.
+        return True
+    listed = definition.get("containerDefinitions") if isinstance(definition, dict) else None
+    names = [str(each.get("name", "")) for each in listed or () if isinstance(each, dict)]
+    return container in names or not names or not all(map(_PLAIN_NAME.fullmatch, names))
 
 
 def _names_any(terraform: TerraformFiles, others: tuple[SourceFile, ...]) -> bool:

@@ -29,7 +29,13 @@ from omc_runbook.terraform.containers import are_one
 from omc_runbook.terraform.environment_files import applies_to, without_data_of_others
 from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.secret_versions import find_rewritten
-from omc_runbook.terraform.task_definitions import files_of, task_definitions_of, without_examples
+from omc_runbook.terraform.task_definitions import (
+    TaskDefinitions,
+    files_of,
+    may_have_container,
+    task_definitions_of,
+    without_examples,
+)
 from omc_runbook.terraform.task_definitions_edit import add_reference, find_left_alone
 from omc_runbook.textfile.file import Edit, SourceFile
 from omc_runbook.textfile.redaction import is_random
@@ -325,27 +331,47 @@ class KeyEdits:
                 if refusal.found:
                     found.setdefault(environment, {})[container] = f"For {environment}: {refusal.found}"
                     continue
-                owners = declared.owners(environment, self.environments)
-                own_files = files_of(declared.files, owners)
-                counted = without_examples(tuple(dict.fromkeys((*declared.files, *declared.other_files))), owners)
-                others = [
-                    each
-                    for each in declared.other_files
-                    if each in counted and applies_to(each.name, environment, self.environments)
-                ]
-                files, rest = (
-                    without_data_of_others(each, environment, self.environments) for each in (own_files, others)
-                )
-                mention = replace(declared, files=files, other_files=rest).mention(name)
-                all_keys = task_definitions_of(own_files).of_all_keys(container, name)
+                own = self._own(environment, container)
+                mention = own.mention(name, container)
+                all_keys = task_definitions_of(own.files).of_all_keys(container, name)
                 if not (mention or all_keys):
+                    problem = " ".join(filter(None, (str(error), own.place_of(self.present, container))))
                     raise CannotFollow(
-                        f'{error} Once {name} is there, written as in valueFrom = "ARN:{name}::", run again: it is'
-                        " then left as it is, and the rest is done. Nothing was written."
+                        f"{problem} Once {name} is there, by its name in a list of names or as in valueFrom ="
+                        f' "ARN:{name}::", run again: it is then left as it is, and the rest is done. Nothing was'
+                        " written."
                     ) from None
                 fact = f"{mention} has {name} already." if mention else f"{all_keys} refers to each key of a secret."
                 found.setdefault(environment, {})[container] = f"{fact} {why}"
         return found
+
+    def _own(self, environment: str, container: str) -> TaskDefinitions:
+        """The task definitions with the files alone in which a reference may be an environment's, for a container."""
+        declared = self.checkout.task_definitions
+        assert declared is not None, "its callers have some"
+        owners = declared.owners(environment, self.environments)
+        counted = without_examples(tuple(dict.fromkeys((*declared.files, *declared.other_files))), owners)
+        others = (
+            each
+            for each in declared.other_files
+            if each in counted
+            and applies_to(each.name, environment, self.environments)
+            and may_have_container(each, container)
+        )
+        files, rest = (
+            without_data_of_others(each, environment, self.environments)
+            for each in (files_of(declared.files, owners), tuple(others))
+        )
+        return replace(declared, files=files, other_files=rest)
+
+    def _unreadable(self, environment: str, container: str) -> tuple[str, ...]:
+        """The sentences on what could not be read, but for files that are another's if there are some of its own."""
+        declared = self.checkout.task_definitions
+        if declared is None or not declared.unreadable:
+            return ()
+        own = {each.name for each in self._own(environment, container).other_files}
+        of_others = tuple(f"{each.name}, line " for each in declared.other_files if each.name not in own)
+        return tuple(each for each in declared.unreadable if not each.startswith(of_others)) or declared.unreadable
 
     def _references(self, containers: Mapping[str, Sequence[str]]) -> list[Edit]:
         """The edits of the Terraform files, one a file."""
@@ -363,7 +389,8 @@ class KeyEdits:
 
         def edit_in(own_files: tuple[SourceFile, ...], environment: str, container: str) -> Edit | None:
             found = task_definitions_of(own_files)
-            known = replace(found, unreadable=tuple(dict.fromkeys((*declared.unreadable, *found.unreadable))))
+            unreadable = (*self._unreadable(environment, container), *found.unreadable)
+            known = replace(found, unreadable=tuple(dict.fromkeys(unreadable)))
             others, own = self.others.get(environment, {}), self.own.get(environment, ())
             return add_reference(known, container, name, name, self.present, containers[environment], others, own)
 

@@ -78,7 +78,7 @@ from omc_runbook.snapshot.discovery import Discovery, FoundService
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 from omc_runbook.terraform.declared import read_environments
-from omc_runbook.textfile.file import SourceFile
+from omc_runbook.textfile.file import Edit, SourceFile
 
 
 def holding(text: str) -> Snapshot:
@@ -1304,6 +1304,57 @@ def test_a_key_is_not_added_to_a_region_beside_the_environment_s_folder(
     else:
         with pytest.raises(CannotFollow, match=f"another environment's than {environment}"):
             edits.plan_with_notes({environment: ("api",)})
+
+
+def test_a_reference_by_hand_counts_where_the_name_of_a_container_is_an_expression(tmp_path: Path) -> None:
+    """A for_each gives it, for which no file has a value; the refusal says where another key of the secret is."""
+    one = '{ name = "SECRET_KEY", valueFrom = "${var.arn}:SECRET_KEY::" }'
+    terraform = (
+        'variable "services" {}\nresource "aws_ecs_task_definition" "all" {\n  for_each = var.services\n'
+        f"  container_definitions = jsonencode([{{ name = each.key, secrets = [\n{one}\n] }}])\n}}\n"
+    )
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform})
+    key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+
+    def planned() -> tuple[list[str], tuple[str, ...]]:
+        edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"), ("OTHER", "SECRET_KEY"))
+        files, notes = edits.plan_with_notes({"staging": ("api",)})
+        return [edit.file.name for edit in files], notes
+
+    with pytest.raises(
+        CannotFollow, match=r"yourself\. SECRET_KEY is in main\.tf, line 5\. Once NEWS_API_KEY is there, by"
+    ):
+        planned()
+    (tmp_path / "main.tf").write_text(terraform.replace(one, f"{one},\n{one.replace('SECRET_KEY', 'NEWS_API_KEY')}"))
+    names, (note,) = planned()
+    assert names == ["config.py", ".env.example"] and note.startswith("main.tf, line 6 has NEWS_API_KEY already.")
+
+
+def test_of_definitions_in_json_only_the_environment_s_own_of_the_container_count(tmp_path: Path) -> None:
+    """Neither another environment's nor another service's is named as what to edit, or is the one that has the key."""
+
+    def definition(container: str, key: str = "SECRET_KEY") -> str:
+        secrets = f'[{{"name": "{key}",\n"valueFrom": "${{ARN}}:{key}::"}}]'
+        return (
+            f'{{"containerDefinitions": [\n{{"name": "{container}", "image": "${{IMAGE}}", "secrets": {secrets}}}]}}\n'
+        )
+
+    files = {f"{each}.{env}.json": definition(each) for each in ("api", "worker") for env in ("staging", "production")}
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS} | files)
+    key = NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+
+    def planned() -> tuple[Edit, ...]:
+        edits = KeyEdits(read_checkout(tmp_path), key, ("staging", "production"), ("SECRET_KEY",))
+        return edits.plan_with_notes({"staging": ("api",)})[0]
+
+    for name in ("api.production.json", "worker.staging.json", ""):
+        if name:
+            (tmp_path / name).write_text(definition(name.partition(".")[0], "NEWS_API_KEY"))
+        with pytest.raises(CannotFollow, match=r"SECRET_KEY is in api\.staging\.json, lines 2, 3\.") as refusal:
+            planned()
+        assert "worker" not in str(refusal.value) and "production" not in str(refusal.value)
+    (tmp_path / "api.staging.json").write_text(definition("api", "NEWS_API_KEY"))
+    assert [edit.file.name for edit in planned()] == ["config.py", ".env.example"]
 
 
 @pytest.mark.parametrize("environments", [("staging", "production"), ("production", "staging")])
