@@ -167,12 +167,11 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform's files have a reference that was not applied."""
     document = snapshot.document
-    apply = f"{_checkout(snapshot).program} {_chdir(snapshot)}apply"
     common: dict[str, tuple[DeclaredFault, list[str]]] = {}
     for row in variable_drifts(snapshot):
         changed = [c for c, key in row.declared.items() if key and row.defined.get(c, key) not in ("", key)]
         services = _deployed_apart(snapshot, (*row.ahead, *changed))
-        hand = " && ".join((apply, *_deploy_newest(snapshot, services)))
+        hand = " && ".join((_apply(snapshot, (*row.ahead, *changed)), *_deploy_newest(snapshot, services)))
         facts = [
             f"Terraform's files give {c} {row.variable}{_key_named(snapshot, c, row)}; its revision in force"
             f" {_difference(row, c)}."
@@ -211,6 +210,8 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield _evidence(snapshot, row, facts, by_hand, row.ahead, by_runbook=not changed)
     for name, (fault, variables) in common.items():
         fact = f"The next apply gives containers {_listed(variables)} from {name}. {fault.fact}"
+        rows = (row for row in variable_drifts(snapshot) if row.variable in variables)
+        apply = _apply(snapshot, {each for row in rows for each in row.declared})
         yield Evidence(name, (fact,), Remedy(f"{fault.remedy.command}, then run {apply}."))
     yield from _unseen(snapshot)
 
@@ -363,6 +364,20 @@ def list_alone(snapshot: Snapshot) -> Iterable[Evidence]:
         where = f"{variables.file}, line {variables.line}: {variables.owner}"
         fact = f"{where} has {name}, which neither Settings nor other code of the checkout reads."
         yield Evidence(f"{name} {variables.file}", (fact,), Remedy(f"Remove {name} there, or read it in Settings."))
+
+
+def _apply(snapshot: Snapshot, containers: Collection[str]) -> str:
+    """The commands that apply Terraform for containers, in the environment's workspace and with its files of values."""
+    checkout, environment = _checkout(snapshot), snapshot.environment
+    program, declared = checkout.program, checkout.task_definitions
+    own = [each for each in locations_of(snapshot).containers if each.name in containers] if declared else []
+    found = {declared.apply_of(each, environment.name, environment.others) for each in own if declared}
+    if len(found) == 1 and (apply := found.pop()) and (apply.workspace or apply.values):
+        folder = f"-chdir={checkout.root / apply.folder}"
+        select = [command(program, folder, "workspace", "select", apply.workspace)] if apply.workspace else []
+        values = (f"-var-file={each}" for each in apply.values)
+        return " && ".join((*select, command(program, folder, "apply", *values)))
+    return f"{program} {_chdir(snapshot)}apply"
 
 
 def _chdir(snapshot: Snapshot) -> str:

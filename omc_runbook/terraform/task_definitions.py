@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from omc_runbook.terraform.applies import Apply, RootFolder, read_root_folders
 from omc_runbook.terraform.container import TerraformContainer
 from omc_runbook.terraform.containers import DEFINITION, depends_on_callers, find_containers, loop_over_secret
 from omc_runbook.terraform.environment_files import Calls, FileOwners, named_after
 from omc_runbook.terraform.files import COMMENT, LOCAL, TEMPLATES, TerraformFiles, is_terraform, target, with_callers
-from omc_runbook.terraform.hcl_folder import SOURCES, VALUES
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.terraform.modules import source_of
+from omc_runbook.terraform.stacks import spelling, uses_workspace
 from omc_runbook.textfile.file import SourceFile
 
 MODULE = Path("infrastructure/terraform/modules/ecs")
@@ -60,6 +63,8 @@ class TaskDefinitions:
     """Whether they are in JSON alone that no Terraform reads, so that another program registers them."""
     calls: Calls = field(default_factory=dict, repr=False, hash=False)
     """Which folders each of the checkout's files calls as modules, so that Terraform is not applied there."""
+    roots: Mapping[Path, RootFolder] = field(default_factory=dict, repr=False, hash=False)
+    """The folders that Terraform may be applied in for the containers, and theirs, by path within the checkout."""
 
     def _called(self, name: str) -> list[TerraformContainer]:
         """The containers that have this name, or may get it."""
@@ -110,6 +115,26 @@ class TaskDefinitions:
     @cached_property
     def _owners(self) -> dict[tuple[str, frozenset[str]], FileOwners]:
         return {}
+
+    def apply_of(self, container: TerraformContainer, environment: str, environments: Collection[str]) -> Apply | None:
+        """How Terraform is applied for a container; None where no folder, or none alone, is the environment's.
+
+        So it is where Terragrunt applies it.
+        """
+        called = _folder_of(container)
+        folders = self.owners(environment, environments).applied_for(called)
+        folder = next(iter(folders), called)
+        root = self.roots.get(folder)
+        own = self.roots.get(called)
+        if root is None or len(folders) != 1 or root.is_unit or (own and own.is_unit):
+            return None
+        owners = FileOwners((*self.files, *root.values), environment, environments, self.calls)
+        values = owners.own_values([file.name for file in root.values])
+        sources = Folder(tuple(dict.fromkeys((*root.files, *container.folder.files))))
+        # A folder of its own needs no workspace to be the environment's.
+        depends = uses_workspace(sources) and not named_after(f"{folder}/main.tf", {environment})
+        workspace = spelling(sources, environment) if depends else ""
+        return Apply(folder, workspace, tuple(Path(os.path.relpath(each, folder)).as_posix() for each in values))
 
     def mention(self, variable: str, container: str = "") -> str:
         """File and line of a variable that somebody added where it is not read, "" for none; comments do not count.
@@ -187,7 +212,14 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
         unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
     outputs = () if is_whole else tuple(_outputs(terraform, files))
     other_files, calls = (*others, *outputs), terraform.calls_by_file
-    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, other_files, are_apart, calls)
+    own = {path for each in task_definitions.containers for path in (_folder_of(each), Path(each.file).parent)}
+    roots = read_root_folders(terraform, own)
+    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, other_files, are_apart, calls, roots)
+
+
+def _folder_of(container: TerraformContainer) -> Path:
+    """The folder, within the checkout, in which the chain of calls begins that makes a container."""
+    return Path(container.folder.root.files[0].name).parent
 
 
 def _without_values(container: TerraformContainer, files: Collection[str]) -> TerraformContainer:

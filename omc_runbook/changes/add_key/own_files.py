@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.shell import command
@@ -13,13 +11,8 @@ from omc_runbook.repository.settings_source import CONFIG
 from omc_runbook.repository.template import NAMES
 from omc_runbook.terraform.container import ContainerVariable, TerraformContainer
 from omc_runbook.terraform.containers import VALUE_FROM
-from omc_runbook.terraform.environment_files import FileOwners, named_after
-from omc_runbook.terraform.files import TerraformFiles
-from omc_runbook.terraform.hcl_folder import VALUES, Folder
 from omc_runbook.terraform.program import TERRAFORM
-from omc_runbook.terraform.stacks import fits, modules_of_units, spelling, uses_workspace
 from omc_runbook.terraform.task_definitions import TaskDefinitions
-from omc_runbook.terraform.variable_files import for_all
 
 _TERRAFORM = "infrastructure/terraform"
 _ARN, _UNKNOWN_ARN = "${var.secrets_arn}", "ARN"
@@ -91,31 +84,15 @@ def _apply(
     checkout: Checkout, declared: TaskDefinitions, container: TerraformContainer, environment: Environment
 ) -> str:
     """The command that applies Terraform for a container, in its folder and workspace, with its files of values."""
-    files, name, program = TerraformFiles(checkout.root), environment.name, checkout.program
-    called = Path(container.folder.root.files[0].name).parent
-    folders = declared.owners(name, environment.others).applied_for(called)
-    units = {unit.directory for unit in modules_of_units(files)}
-    folder = next(iter(folders), called)
-    if len(folders) != 1 or not units.isdisjoint((files.root / folder, files.root / called)):
-        # Several folders apply it, none is the environment's, or Terragrunt does.
+    program, apply = checkout.program, declared.apply_of(container, environment.name, environment.others)
+    if apply is None:
         return ""
-    root = files.folder(files.root / folder)
-    if "modules" in folder.parts:
+    if "modules" in apply.folder.parts:
         # What applies a module that nothing calls is not read: the guide's layout has a folder for it.
-        return _guides_apply(environment, program) if folder.is_relative_to(_TERRAFORM) else ""
-    values = [file for each in files.walk() for file in files.files_ending(each, VALUES)]
-    # What several folders share sets variables of others too.
-    common = [file for file in values if folder.as_posix() in files.roots_of(file.name) and for_all({file.path})]
-    values = [file for file in values if file in common or fits(files, file.path, root.path, root)]
-    owners = FileOwners((*declared.files, *values), name, environment.others, declared.calls)
-    own = owners.own_values([file.name for file in values])
-    options = [f"-var-file={Path(os.path.relpath(each, folder)).as_posix()}" for each in own]
-    steps = [command("cd", folder.as_posix()), command(program, "apply", *options)]
-    sources = Folder(tuple(dict.fromkeys((*root.files, *container.folder.files))))
-    # A folder of its own needs no workspace to be the environment's.
-    if uses_workspace(sources) and not named_after(f"{folder}/main.tf", {name}):
-        steps.insert(1, command(program, "workspace", "select", spelling(sources, name)))
-    return " && ".join(steps)
+        return _guides_apply(environment, program) if apply.folder.is_relative_to(_TERRAFORM) else ""
+    select = [command(program, "workspace", "select", apply.workspace)] if apply.workspace else []
+    options = [f"-var-file={each}" for each in apply.values]
+    return " && ".join((command("cd", apply.folder.as_posix()), *select, command(program, "apply", *options)))
 
 
 def _guides_apply(environment: Environment, program: str = TERRAFORM) -> str:

@@ -683,6 +683,33 @@ def test_an_apply_is_in_the_environment_s_own_folder(folder: str, is_own: bool, 
     assert ("-chdir" in finding.remedy.command) is is_own
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "apply"),
+    [
+        ("app", ("staging", "production"), "terraform -chdir={} apply -var-file=vars/staging.tfvars"),
+        ("${terraform.workspace}", (), "terraform -chdir={0} workspace select staging && terraform -chdir={0} apply"),
+    ],
+    ids=["files of values", "workspaces"],
+)
+def test_an_apply_in_one_folder_of_several_environments_is_for_this_one(
+    name: str, values: tuple[str, ...], apply: str, tmp_path: Path
+) -> None:
+    """A bare one would ask for the variables, or change what another environment has."""
+    folder = tmp_path / "checkout/infra"
+    (folder / "vars").mkdir(parents=True)
+    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
+    (folder.parent / "config.py").write_text(settings)
+    secrets = f'[{{ name = "NEW", valueFrom = "{snapshots.ARN}:NEW::" }}]'
+    containers = f'jsonencode([{{ name = "worker", secrets = {secrets} }}])'
+    text = f'  family = "{name}"\n  container_definitions = {containers}\n'
+    text = f'variable "size" {{}}\nresource "aws_ecs_task_definition" "a" {{\n{text}}}\n'
+    (folder / "main.tf").write_text(text)
+    for each in values:
+        (folder / f"vars/{each}.tfvars").write_text("size = 1\n")
+    snapshot = replace(snapshots.healthy(), checkout=read_checkout(folder.parent))
+    assert apply.format(folder) in str(found(terraform_ahead, snapshot)["NEW"].remedy)
+
+
 def test_a_reference_is_corrected_as_its_file_has_the_secret_and_where_it_is(platform: Platform) -> None:
     """Terraform refuses a variable that a folder does not declare."""
     text = platform.main_tf.read_text()
