@@ -27,6 +27,7 @@ from omc_runbook.changes.values import reuse
 from omc_runbook.changes.values.source_file import path_of, precautions
 from omc_runbook.changes.values.sources import GENERATE, PROMPT
 from omc_runbook.checks.reference import own_secret_names, secrets_of_others
+from omc_runbook.model import shell
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import split_names
@@ -36,7 +37,9 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform import plan_json
+from omc_runbook.terraform.applies import Apply
 from omc_runbook.terraform.command import preview
+from omc_runbook.terraform.program import name_of
 from omc_runbook.textfile.file import Edit
 from omc_runbook.workstation.reading import read_editable_template
 
@@ -169,15 +172,44 @@ def _work_trees(edits: Sequence[Edit]) -> dict[str, Path | None]:
 def _with_terraform(root: Path, part: EnvironmentPlan, edits: Sequence[Edit], snapshot: Snapshot) -> EnvironmentPlan:
     if part.terraform_dir is None:
         return part
-    changes = preview(root, part.terraform_dir, edits, snapshot.environment.names.profile)
+    own = _own_apply(root, part, snapshot)
+    values = own.values if own else ()
+    changes = preview(root, part.terraform_dir, edits, snapshot.environment.names.profile, values)
     if part.without_reference and not changes:
         raise UsageError(
             f"Terraform would change nothing in {part.terraform_dir}, though {', '.join(part.without_reference)} in"
             f" {part.environment} would lack the variable: name the folder that its task definition comes from, or"
             " leave terraform_dir empty. Nothing was written."
         )
+    found = (snapshot.definition(each) for each in snapshot.services if each.name in part.without_reference)
+    families = {definition.family for definition in found if definition}
+    if families and (instead := plan_json.families_instead(changes, families)):
+        raise UsageError(
+            f"Terraform would change {', '.join(instead)} in {part.terraform_dir}, and not"
+            f" {', '.join(sorted(families))}, which {part.environment} runs:{_other_way(part.terraform_dir, own)}"
+            " Nothing was written."
+        )
     harm = plan_json.find_harm(changes, snapshot.secret_name, snapshot.secret, part.terraform_dir)
-    return replace(part, terraform=executor.changes_of(changes), harm=harm)
+    return replace(part, terraform_values=values, terraform=executor.changes_of(changes), harm=harm)
+
+
+def _own_apply(root: Path, part: EnvironmentPlan, snapshot: Snapshot) -> Apply | None:
+    """How the environment's Terraform is applied in its folder, where the checkout's files tell."""
+    declared, environment = snapshot.checkout.task_definitions if snapshot.checkout else None, snapshot.environment
+    if declared is None or part.terraform_dir is None:
+        return None
+    found = {declared.apply_of(each, environment.name, environment.others) for each in declared.containers}
+    here = part.terraform_dir.resolve()
+    own = [each for each in found if each and (root / each.folder).resolve() == here]
+    return max(own, key=lambda each: each.workspace, default=None)
+
+
+def _other_way(folder: Path, own: Apply | None) -> str:
+    """How a plan in a folder becomes the environment's."""
+    if own and own.workspace:
+        select = shell.command(name_of(folder), f"-chdir={folder}", "workspace", "select", own.workspace)
+        return f" first run `{select}`."
+    return " name its own folder, or its values there with TF_CLI_ARGS_plan=-var-file=FILE, or select its workspace."
 
 
 def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -> tuple[str, ...]:

@@ -66,7 +66,11 @@ ADVICE: tuple[tuple[str, str], ...] = (
         r"[Ii]nitialization required|Module not installed|Required plugins are not installed|run \"?\w+ init",
         "The folder is not initialised: run `{program} init` there and read what it says.",
     ),
-    (r"No value for required variable", "Set it in terraform.tfvars, or as a variable TF_VAR_NAME."),
+    (
+        r"No value for required variable",
+        "Set it in terraform.tfvars, or as a variable TF_VAR_NAME, or name a file of values:"
+        " TF_CLI_ARGS_plan=-var-file=FILE.",
+    ),
 )
 """What to do about a failure, by Terraform's error message."""
 
@@ -128,12 +132,13 @@ def find_program(folder: Path) -> str:
     return program
 
 
-def plan(folder: Path, profile: str = "", program: str = "") -> SavedPlan:
+def plan(folder: Path, profile: str = "", program: str = "", values: Sequence[str] = ()) -> SavedPlan:
     """Run init and plan in a folder, and leave it unchanged: no .terraform, no lock file, no state.
 
     `profile` is the AWS profile, "" for that of this process; `program` is the path of terraform or tofu, "" for the
-    one that the folder is for. TF_DATA_DIR is a private folder, and the state is not locked. Raises UsageError for a
-    folder without a configuration, and CouldNotLook if Terraform fails or does not end in time.
+    one that the folder is for; `values` are files of values, as from the folder, unless a variable of this process
+    names some. TF_DATA_DIR is a private folder, and the state is not locked. Raises UsageError for a folder without a
+    configuration, and CouldNotLook if Terraform fails or does not end in time.
     https://developer.hashicorp.com/terraform/cli/config/environment-variables
     """
     check_folder(folder)
@@ -143,12 +148,14 @@ def plan(folder: Path, profile: str = "", program: str = "") -> SavedPlan:
     variables = {name: value for name, value in os.environ.items() if name not in LOG_VARIABLES}
     variables |= {"TF_DATA_DIR": str(data), "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
     variables |= {"AWS_PROFILE": profile} if profile else {}
+    has_values = any("-var-file" in variables.get(name, "") for name in ("TF_CLI_ARGS", "TF_CLI_ARGS_plan"))
+    options = [] if has_values else [f"-var-file={each}" for each in values]
     saved = SavedPlan(program=program, folder=folder, directory=directory, variables=variables)
     lock = folder / LOCK_FILE
     had_lock = lock.exists()
     try:
         _run(saved, "init", *(["-lockfile=readonly"] if had_lock else []))
-        _run(saved, "plan", "-lock=false", f"-out={saved.file}")
+        _run(saved, "plan", "-lock=false", f"-out={saved.file}", *options)
         changes = read_changes(_run(saved, "show", "-json", str(saved.file), interactive=False))
         if changes is None:
             raise CouldNotLook(f"{saved.name} show gives plans in an unknown format: install another version.")
@@ -164,7 +171,9 @@ def plan(folder: Path, profile: str = "", program: str = "") -> SavedPlan:
     return replace(saved, changes=changes)
 
 
-def preview(root: Path, folder: Path, edits: Sequence[Edit], profile: str = "") -> tuple[ResourceChange, ...]:
+def preview(
+    root: Path, folder: Path, edits: Sequence[Edit], profile: str = "", values: Sequence[str] = ()
+) -> tuple[ResourceChange, ...]:
     """Plan edits that are not written yet: in a private copy of the folder and of the modules beside it.
 
     `root` is the checkout, which must contain the folder. Raises UsageError for a folder or file that cannot be
@@ -183,7 +192,8 @@ def preview(root: Path, folder: Path, edits: Sequence[Edit], profile: str = "") 
                 f"{edit.file.name} is a link to a file outside {root}, so Terraform's plan cannot be shown before"
                 " it is edited: leave terraform_dir empty. Nothing was written."
             )
-    top = Path(os.path.commonpath([folder, *(edit.file.path.resolve().parent for edit in edited)]))
+    read = (*(folder / each for each in values), *(edit.file.path for edit in edited))
+    top = Path(os.path.commonpath([folder, *(path.resolve().parent for path in read)]))
     # Local modules are in folders beside the environments.
     top = top if top != folder else folder.parent.parent if folder.parent.parent.is_relative_to(root) else folder
     with temporary.folder("preview") as directory:
@@ -205,7 +215,7 @@ def preview(root: Path, folder: Path, edits: Sequence[Edit], profile: str = "") 
         data = folder / os.environ.get("TF_DATA_DIR", ".terraform")
         if data.is_dir() and not (copied_folder / data.name).exists():
             (copied_folder / data.name).symlink_to(data)
-        saved = plan(copied_folder, profile, find_program(folder))
+        saved = plan(copied_folder, profile, find_program(folder), values)
         saved.drop()
         return saved.changes
 

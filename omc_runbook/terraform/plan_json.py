@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Remedy, Severity
 from omc_runbook.model.shell import command
+from omc_runbook.terraform.containers import DEFINITION
 from omc_runbook.terraform.program import name_of
 from omc_runbook.terraform.secret_versions import SECRET, VALUES, VERSION, SecretVersion
 
@@ -25,7 +26,10 @@ NO_CHANGE = frozenset({"no-op", "read"})
 
 @dataclass(frozen=True)
 class ResourceChange:
-    """A plan's change of one resource; `belongs_to` is the secret's name, or a version's secret_id, "" if unknown."""
+    """A plan's change of one resource.
+
+    `belongs_to` is the secret's name, a version's secret_id, or a task definition's family, "" if unknown.
+    """
 
     address: str
     type: str
@@ -82,6 +86,12 @@ def find_harm(
         "Check that terraform_dir, the workspace and its variables are those of this environment.",
     )
     return (*harm, none)
+
+
+def families_instead(changes: Collection[ResourceChange], families: Collection[str]) -> tuple[str, ...]:
+    """The families of the task definitions that are changed, where none of them is one of these, and all are known."""
+    changed = {change.belongs_to for change in changes if change.type == DEFINITION}
+    return () if "" in changed or changed.intersection(families) else tuple(sorted(changed))
 
 
 def find_overwrites(versions: tuple[SecretVersion, ...]) -> tuple[Finding, ...]:
@@ -166,7 +176,8 @@ def _finding(check: str, title: str, subject: str, fact: str, fix: str, severity
 
 
 def _change(entry: dict[str, Any]) -> ResourceChange:
-    change, attribute = entry["change"], {SECRET: "name", VERSION: "secret_id"}.get(entry["type"], "")
+    attributes = {SECRET: "name", VERSION: "secret_id", DEFINITION: "family"}
+    change, attribute = entry["change"], attributes.get(entry["type"], "")
     sides = [side for side in (change.get("after"), change.get("before")) if isinstance(side, dict)]
     belongs_to = next((str(side[attribute]) for side in sides if side.get(attribute)), "")
     if entry["type"] == SECRET and not belongs_to:

@@ -211,7 +211,7 @@ class _KeyAddition:
 
 def _apply_terraform(folder: Path, context: ChangeContext, part: EnvironmentPlan) -> Iterator[Made]:
     """Plan with Terraform again, with the edited files, and apply only what was shown."""
-    draft = command.plan(folder, context.look().environment.names.profile)
+    draft = command.plan(folder, context.look().environment.names.profile, values=part.terraform_values)
     try:
         changes = changes_of(draft.changes)
         if changes != part.terraform:

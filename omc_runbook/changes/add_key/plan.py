@@ -70,6 +70,8 @@ class EnvironmentPlan:
     services: tuple[str, ...] = ()
     """Services with such a container."""
     terraform_dir: Path | None = None
+    terraform_values: tuple[str, ...] = ()
+    """The environment's files of variables' values, as from that folder, where their names tell."""
     terraform: tuple[tuple[str, str], ...] | None = None
     """Each resource with its action."""
     harm: tuple[Finding, ...] = ()

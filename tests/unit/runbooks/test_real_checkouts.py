@@ -1,5 +1,6 @@
 """add_key on checkouts of other shapes: each edit is the right one, or a person is told how to go on."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,34 @@ def test_one_root(tmp_path: Path) -> None:
     assert lines_added(key_plan) == {"infra/vars/staging.tfvars": [f'"{KEY}",']}
     assert key_plan.surroundings.shared == ()
     assert ".gitlab-ci.yml, line 3: a push runs terraform apply in infra." in text_of(key_plan)
+
+
+@pytest.mark.parametrize("family", ["ohmycoins-staging-backend", "ohmycoins-production-backend"])
+def test_terraform_plans_with_the_environment_s_values_or_nothing_is_done(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One folder serves all environments; a plan of another one's task definition is refused."""
+    platform = terraform_shapes.one_root(tmp_path / "checkout")
+    change = {"actions": ["delete", "create"], "after": {"family": family}}
+    definition = {"address": "aws_ecs_task_definition.app", "type": "aws_ecs_task_definition", "change": change}
+    shown = json.dumps({"format_version": "1.2", "resource_changes": [definition]})
+    log, program = tmp_path / "log", tmp_path / "bin/terraform"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {log}\n[ "$1" != show ] || echo \'{shown}\'\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    if "production" in family:
+        reason = f"would change {family} in .*/infra, and not ohmycoins-staging-backend, which staging runs: name its"
+        with pytest.raises(UsageError, match=reason):
+            plan(platform, terraform_dir="infra")
+    else:
+        (own,) = plan(platform, terraform_dir="infra").environments
+        assert own.terraform == (("aws_ecs_task_definition.app", "replace"),)
+        assert own.terraform_values == ("vars/staging.tfvars",)
+        assert log.read_text().splitlines()[1].endswith(" -var-file=vars/staging.tfvars")
+        monkeypatch.setenv("TF_CLI_ARGS_plan", "-var-file=vars/other.tfvars")
+        plan(platform, terraform_dir="infra")
+        assert "-var-file" not in log.read_text().splitlines()[-2]
 
 
 def test_a_module_of_the_registry(tmp_path: Path) -> None:
