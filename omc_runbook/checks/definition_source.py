@@ -40,6 +40,8 @@ class DefinitionSource:
     """The secret's ARN, as its references have it; "" where the files do not show it."""
     is_synthesized: bool = False
     """Whether CDK for Terraform has made the file, from code that has to be corrected instead."""
+    is_map: bool = False
+    """Whether the file has the references in a map, by the names of the variables."""
 
     def refer_to(self, key: str, variable: str = "", arn: str = "") -> Remedy:
         """Let a reference name this key, and register a new revision, as `register` does."""
@@ -49,6 +51,8 @@ class DefinitionSource:
         """Let a new entry of secrets[] name this key, and register a new revision."""
         base = self.base if self.base and not self.stack else "SECRET_ARN"
         where = "" if base == self.base else f", where SECRET_ARN is the ARN of {self.names.secret}"
+        if variable and self.is_map:
+            return self._correct(f'add {variable} = "{base}:{key}::" to the map of secrets{where}')
         name = f'name = "{variable}" and ' if variable else ""
         return self._correct(f'add an entry with {name}valueFrom = "{base}:{key}::" to secrets{where}')
 
@@ -71,6 +75,8 @@ class DefinitionSource:
 
     def rename(self, variable: str, instead: str) -> Remedy:
         """Correct a variable's name beside its reference, and register a new revision."""
+        if self.is_map:
+            return self._correct(f"write {instead} instead of {variable} in the map of secrets")
         return self._correct(f'set name = "{instead}" instead of "{variable}" in secrets')
 
     @property
@@ -118,6 +124,8 @@ def source_of(
     containers = [each for each in locations_of(snapshot).containers if each.name in own]
     keys = {*snapshot.environment.keys, *(snapshot.document.keys if snapshot.document else ())}
     files, bases = {_file_of(each, variable) for each in containers}, {base_of(each, keys) for each in containers}
+    found = [ref for each in containers for ref in each.references if variable in ("", ref.variable)]
+    found = found or [ref for each in containers for ref in each.references]
     is_guide = task_definitions is None or any(each.name == GUIDE_FILE for each in task_definitions.files)
     has_variable = is_guide or any(each.folder.declares(VARIABLE) for each in containers)
     return DefinitionSource(
@@ -125,6 +133,7 @@ def source_of(
         file=next(iter(files)) if len(files) == 1 else GUIDE_FILE if is_guide else "Terraform's files",
         program=snapshot.checkout.program,
         base=(bases.pop() if len(bases) == 1 else "") or (_ARN if has_variable else ""),
+        is_map=bool(found) and all(ref.is_member for ref in found),
         is_synthesized=len(files) == 1 and any(is_synthesized(each.node.file) for each in containers),
     )
 

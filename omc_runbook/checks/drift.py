@@ -152,7 +152,7 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
         else:
             continue
-        hand = f"Add {row.variable} with {_value_from(snapshot, row)} to the container's secrets in Terraform's files."
+        hand = f"Add {_reference(snapshot, row)} in Terraform's files."
         yield _evidence(snapshot, row, fact, hand, lacking)
     yield from _doubted(snapshot, TERRAFORM, "No container gets, and no secret has")
     yield from _unseen(snapshot)
@@ -500,8 +500,8 @@ def _source_named(snapshot: Snapshot, container: str, row: VariableDrift) -> str
     return f" of {base}" if base else ""
 
 
-def _value_from(snapshot: Snapshot, row: VariableDrift) -> str:
-    """The valueFrom of a reference, with the secret's ARN as references of the container or its folder have it."""
+def _reference(snapshot: Snapshot, row: VariableDrift) -> str:
+    """What to add where: a reference, with the secret's ARN as references of the container or its folder have it."""
     locations = locations_of(snapshot)
     names = row.lacking or tuple(locations.home)
     own = [each for each in locations.containers if each.name in names]
@@ -516,7 +516,11 @@ def _value_from(snapshot: Snapshot, row: VariableDrift) -> str:
         for containers in (own, near)
     )
     base = next((most for each in bases for most, _ in each.most_common(1)), f"${{var.{SECRETS_ARN}}}")
-    return f'valueFrom = "{base}:{(row.keys or (row.variable,))[0]}::"'
+    value_from = f'"{base}:{(row.keys or (row.variable,))[0]}::"'
+    references = [ref for each in own or near for ref in each.references]
+    if references and all(ref.is_member for ref in references):
+        return f"{row.variable} = {value_from} to the container's map of secrets"
+    return f"{row.variable} with valueFrom = {value_from} to the container's secrets"
 
 
 def _evidence(

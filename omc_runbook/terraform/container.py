@@ -35,6 +35,11 @@ class ContainerVariable:
         """The key of the secret's JSON in the valueFrom; "" if it has none."""
         return split_value_from(self.value_from)[1]
 
+    @property
+    def is_member(self) -> bool:
+        """Whether it is in a map, as NAME = "ARN:KEY::", and not in a list of objects or of names."""
+        return self.element.kind == "member" and self.element.encloses(self.origin)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TerraformContainer:

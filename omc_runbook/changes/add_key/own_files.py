@@ -71,7 +71,7 @@ def _reference_of(container: TerraformContainer) -> ContainerVariable | None:
 def _reference(key: str, arn: str, like: ContainerVariable | None = None, is_json: bool = False) -> str:
     """A reference to a key in the form of another one: a member of a map, or an element of a list."""
     value = f"{arn}:{key}::"
-    if like and like.element.kind == "member" and like.element.encloses(like.origin):
+    if like and like.is_member:
         return f'"{key}": "{value}"' if is_json else f'{key} = "{value}"'
     if is_json:
         return f'{{ "name": "{key}", "valueFrom": "{value}" }}'
