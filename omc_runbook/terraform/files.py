@@ -25,6 +25,8 @@ _DATA = (".yaml", ".yml", ".csv", ".txt")
 """The endings of other files whose text expressions read, as yamldecode(), csvdecode() and split() do."""
 
 _READS_FILE = re.compile(r'\b(?:template)?file\(\s*\\?"([^"\\]*)')
+_LISTS_FILES = re.compile(r'\bfileset\(\s*(?:(path\.\w+)|\\?"([^"\\]*)\\?")\s*,\s*\\?"([^"\\]*)')
+"""The base of fileset(), an expression or a text, and its pattern."""
 _INTERPOLATION = re.compile(r"(?:\$\{[^}]*\})+")
 _CALLED = re.compile(r'(?:^[ \t]*|[{,]\s*)"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
 _SOURCE = re.compile(r'^[ \t]*"?source"?\s*[=:]\s*"(.*)"', re.MULTILINE)
@@ -118,7 +120,8 @@ class TerraformFiles:
         found: dict[str, SourceFile] = {}
         for file in files:
             directory = file.path.parent
-            for text in _READS_FILE.findall(file.text):
+            listed = [f"{of and '${' + of + '}'}{own}/{name}" for of, own, name in _LISTS_FILES.findall(file.text)]
+            for text in (*_READS_FILE.findall(file.text), *listed):
                 own, pattern = OWN_PATH.match(text), Path(_INTERPOLATION.sub("*", OWN_PATH.sub("", text)))
                 bases = {directory} if own and own[1] == "module" else with_callers(self.calls, {directory})
                 paths = {Path(os.path.normpath(base / pattern.parent)) for base in bases}

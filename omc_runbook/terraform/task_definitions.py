@@ -40,6 +40,8 @@ _HOLDS_IN_HCL = re.compile(
 )
 """A line that only a definition, or the call of a module that makes one, has; a module of a cluster has none."""
 _INITIAL = re.compile(r'\s*(?:resource\s+"aws_secretsmanager_secret_version"|variable)\b')
+_VARIABLE, _LOOPED = re.compile(r'\s*variable\s+"([\w-]+)"'), re.compile(r"\bin\s+(?:\w+\()*var\.([\w-]+)")
+"""A block that declares a variable, and a variable that a for expression runs over."""
 _REPETITION = re.compile(r'^\s*"?(?:count|for_each)"?\s*[=:]', re.MULTILINE)
 _DEFINITION = re.compile(r'"containerDefinitions"\s*:')
 _PLAIN_NAME = re.compile(r"[\w-]+")
@@ -165,12 +167,15 @@ class TaskDefinitions:
             if ref.certain
         }
         word = re.compile(rf"(?<![\w-]){re.escape(variable)}(?![\w-])")
+        looped = {name for file in self.files for name in _LOOPED.findall(COMMENT.sub("", file.text))}
         for file in dict.fromkeys((*self.files, *self.other_files)):
             is_initial = False
             name_of = _column_of_names(file)
             for number, line in enumerate(file.text.split("\n"), 1):
                 # The initial value of the secret names the key too.
                 begins = _INITIAL.match(line) and not line.rstrip().endswith("}")
+                declared = _VARIABLE.match(line)
+                begins = begins and not (declared and declared[1] in looped)
                 is_initial = bool(begins) or (is_initial and not line.startswith("}"))
                 code = name_of(COMMENT.sub("", line))
                 if not is_initial and word.search(code) and (file.name, number) not in is_read:

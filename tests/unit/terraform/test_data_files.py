@@ -152,6 +152,30 @@ def test_a_refusal_names_what_the_list_is_made_from(
     assert read_task_definitions(tmp_path).mention(KEY) == ""
 
 
+@pytest.mark.parametrize("base", ["path.module", '"${path.module}"'])
+def test_a_key_in_one_of_the_files_that_fileset_lists_counts(base: str, tmp_path: Path) -> None:
+    """Whose path is an expression; it is a service's file, from which its for_each has the names."""
+    more = f'locals {{\n  services = {{ for f in fileset({base}, "services/*.yaml") : f => 1 }}\n}}\n'
+    data = 'yamldecode(file("${path.module}/${local.name}")).secrets'
+    service = tmp_path / "services/backend.yaml"
+    write_files(
+        tmp_path, {"main.tf": definition(OF_KEYS.format(data), more), "services/backend.yaml": "secrets: [A]\n"}
+    )
+    assert read_task_definitions(tmp_path).mention(KEY) == ""
+    service.write_text(f"secrets:\n- {KEY}\n")
+    assert read_task_definitions(tmp_path).mention(KEY) == "services/backend.yaml, line 2"
+
+
+@pytest.mark.parametrize("is_looped", [True, False])
+def test_a_key_in_the_default_that_a_loop_runs_over_counts(is_looped: bool, tmp_path: Path) -> None:
+    """One that makes the initial value alone names the key too, and gives no container the variable."""
+    more = f'variable "names" {{\n  default = [\n    "A",\n    "{KEY}",\n  ]\n}}\n'
+    text = definition(OF_KEYS.format("var.names" if is_looped else "var.others"), more)
+    number = next((at for at, line in enumerate(text.split("\n"), 1) if KEY in line), 0)
+    write_files(tmp_path, {"main.tf": text})
+    assert read_task_definitions(tmp_path).mention(KEY) == (f"main.tf, line {number}" if is_looped else "")
+
+
 def test_a_csv_s_other_column_names_no_variable(tmp_path: Path) -> None:
     """There the key is that of a variable of another name, so that no container gets it by its own."""
     rows = '[for row in csvdecode(file("${path.module}/keys.csv")) : row.name]'
