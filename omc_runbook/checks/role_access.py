@@ -23,6 +23,7 @@ from omc_runbook.iam.policy import (
     evaluate_resource,
     is_limited_by_boundary,
     refusing_conditions,
+    refusing_resources,
 )
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.arn import account_in, partition_in, region_in, service_in
@@ -140,10 +141,11 @@ class _Call:
         verdict = self.by([*self.policies, *self.boundary, _EVERYTHING])
         return f"{BY_POLICIES}: {verdict.reason}." if verdict.decision == "unknown" else ""
 
-    def conditions(self, policies: Sequence[PolicyDocument]) -> tuple[str, ...]:
-        """The Conditions that keep identity policies from allowing it, a sentence each."""
+    def refusals(self, policies: Sequence[PolicyDocument]) -> tuple[str, ...]:
+        """The Conditions and resources that keep identity policies from allowing it, a sentence each."""
         refusing = refusing_conditions(policies, lambda policy: self.by([policy]), self.keys)
-        return tuple(condition.sentence for condition in refusing)
+        elsewhere = refusing_resources(policies, lambda policy: self.by([policy]), service_in(self.resource))
+        return (*(condition.sentence for condition in refusing), *elsewhere)
 
     @cached_property
     def simulation(self) -> Simulation | None:
@@ -257,7 +259,7 @@ def _judge_at(snapshot: Snapshot, call: _Call) -> RoleAccess:
         return replace(access, conditions=tuple(conditions_of((*call.policies, *call.boundary), access.statements)))
     allowing = {"nothing-allows": call.policies, "boundary": call.boundary}.get(access.cause, ())
     is_bounded = access.cause in ("nothing-allows", "suffix") and call.is_outside_boundary is True
-    return replace(access, conditions=call.conditions(allowing), is_bounded=is_bounded)
+    return replace(access, conditions=call.refusals(allowing), is_bounded=is_bounded)
 
 
 def _judge_read(snapshot: Snapshot, call: _Call) -> RoleAccess:
@@ -366,7 +368,7 @@ def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
     is_bounded = call.is_outside_boundary is True
     if is_bounded and call.may_allow:
         sentence = f"{source}: the permissions boundary of {name} does not allow {what}."
-        return RoleAccess("boundary", sentence, conditions=call.conditions(call.boundary))
+        return RoleAccess("boundary", sentence, conditions=call.refusals(call.boundary))
     arn = snapshot.secret_arn
     if call.allows_on(arn, arn.rpartition("-")[0]):
         sentence = (
@@ -374,7 +376,7 @@ def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
         )
         return RoleAccess("useless-grant", sentence, is_bounded=is_bounded)
     sentence = f"{source}: {name} is not granted {what}."
-    return RoleAccess("nothing-allows", sentence, conditions=call.conditions(call.policies), is_bounded=is_bounded)
+    return RoleAccess("nothing-allows", sentence, conditions=call.refusals(call.policies), is_bounded=is_bounded)
 
 
 def judge_action(permissions: Permissions, role_arn: str, action: str, resource: str, keys: Keys) -> RoleAccess:

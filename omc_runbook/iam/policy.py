@@ -28,6 +28,9 @@ ALLOW_EVERYTHING: Mapping[str, Any] = {
 }
 """The policy of an administrator."""
 _TWINS = {name for twin in ("Action", "Resource", "Principal") for name in (twin, f"Not{twin}")}
+_RESOURCES = ("Resource", "NotResource")
+_NAMED = 3
+"""How many of a statement's resources are named at most."""
 _ELEMENTS = frozenset(_TWINS | {"Sid", "Effect", "Condition"})
 
 
@@ -263,6 +266,29 @@ def refusing_conditions(
                     values = {name: actual for name, actual in all_values.items() if actual is not None}
                     refusing.append(RefusingCondition(label, statement["Condition"], values))
     return refusing
+
+
+def refusing_resources(
+    policies: Iterable[PolicyDocument], decide: Callable[[PolicyDocument], Verdict], service: str
+) -> list[str]:
+    """What each statement that would allow a call on all resources allows it on instead, a sentence each.
+
+    `decide` evaluates the call by one policy. Resources of another service than the call's are left out.
+    """
+    sentences = []
+    for policy in policies:
+        for label, statement in policy.allow_statements:
+            everywhere = {name: element for name, element in statement.items() if name not in _RESOURCES}
+            tried = ({**everywhere, "Resource": "*"}, statement)
+            decisions = [decide(policy.with_statements([each])).decision for each in tried]
+            if decisions != ["allowed", "implicit-deny"]:
+                continue
+            name = next(name for name in _RESOURCES if name in statement)
+            patterns = [each for each in texts(statement[name]) or () if f":{service}:" in each]
+            if patterns:
+                more = f" and {len(patterns) - _NAMED} more" if len(patterns) > _NAMED else ""
+                sentences.append(f"{label} would allow it, but for its {name} {', '.join(patterns[:_NAMED])}{more}.")
+    return sentences
 
 
 def extend(policy: PolicyDocument, **statement: object) -> str:

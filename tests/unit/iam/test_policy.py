@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, refusing_conditions, trusts
+from omc_runbook.iam.policy import (
+    PolicyDocument,
+    evaluate,
+    evaluate_resource,
+    refusing_conditions,
+    refusing_resources,
+    trusts,
+)
 
 ACTION = "secretsmanager:GetSecretValue"
 ACCOUNT = "123456789012"
@@ -273,6 +280,32 @@ def test_a_condition_is_named_only_where_nothing_else_refuses_the_call() -> None
     policies = [policy(allow("s3:*", Condition=UNKNOWN), allow(Condition=UNKNOWN))]
     named = refusing_conditions(policies, lambda each: evaluate([each], ACTION, SECRET))
     assert [each.statement for each in named] == ["secrets-policy statement 2"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "tail"),
+    [
+        (allow(resource=f"{BASE}-?????"), f"Resource {BASE}-?????."),
+        ({"Effect": "Allow", "Action": "*", "NotResource": [f"{BASE}-*"]}, f"NotResource {BASE}-*."),
+        (
+            allow(resource=["arn:aws:s3:::backups/*", *(f"{BASE}{number}" for number in range(5))]),
+            f"Resource {BASE}0, {BASE}1, {BASE}2 and 2 more.",
+        ),
+        (allow("*", resource="arn:aws:s3:::backups/*"), ""),
+        (allow("kms:Decrypt", resource=f"{BASE}-x"), ""),
+        (allow(resource=f"{BASE}-x", Condition={"StringEquals": {"aws:PrincipalTag/team": "other"}}), ""),
+        (allow(resource=f"{BASE}-*"), ""),
+        (deny(resource=f"{BASE}-x"), ""),
+        ({"Effect": "Allow", "Action": ACTION}, ""),
+    ],
+)
+def test_a_resource_is_named_only_where_nothing_else_refuses_the_call(statement: dict[str, Any], tail: str) -> None:
+    """Three at most, none of another service, and none of a Deny."""
+    keys = {"aws:PrincipalTag/team": "own"}
+    named = refusing_resources(
+        [policy(statement)], lambda each: evaluate([each], ACTION, SECRET, keys), "secretsmanager"
+    )
+    assert named == ([f"secrets-policy statement 1 would allow it, but for its {tail}"] if tail else [])
 
 
 def test_variables_are_literal_in_the_older_version() -> None:
