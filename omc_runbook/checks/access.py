@@ -23,6 +23,7 @@ from omc_runbook.checks.role_access import (
     refused_access,
     same_denial,
     undecided_denies,
+    unread_organization,
 )
 from omc_runbook.checks.role_remedies import (
     ASK_ORGANIZATION,
@@ -494,10 +495,7 @@ def _context_of_ecs(snapshot: Snapshot) -> Keys:
 
 def _doubt(snapshot: Snapshot, role: str, *facts: str) -> Uncertain:
     """What cannot be judged of a role, with why the account's organization is unknown where that decides."""
-    unread = (
-        snapshot.unread("organization") if any(request_keys.OF_AN_ORGANIZATION.search(fact) for fact in facts) else ()
-    )
-    return Uncertain(role, (*facts, *unread))
+    return Uncertain(role, (*facts, *unread_organization(snapshot, facts)))
 
 
 def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks.check import Evidence, Family, Uncertain
-from omc_runbook.checks.role_access import keys_of_read
-from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
+from omc_runbook.checks.role_access import keys_of_read, unread_organization
+from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, stops_saying
 from omc_runbook.messages.reasons import is_of_network
 from omc_runbook.model.arn import region_in
 from omc_runbook.model.findings import Remedy
@@ -104,7 +104,8 @@ def _findings(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
             remedy = _remedy(snapshot, troubles)
             yield Evidence(subject, (*facts, f"It blocks tasks of {tasks}."), remedy, services)
         else:
-            yield Uncertain(subject, (*facts, f"Whether it blocks tasks of {tasks} is unknown."))
+            unread = unread_organization(snapshot, facts)
+            yield Uncertain(subject, (*facts, f"Whether it blocks tasks of {tasks} is unknown.", *unread))
 
 
 @once
@@ -112,8 +113,14 @@ def _troubles(snapshot: Snapshot) -> list[_Trouble]:
     troubles = list[_Trouble]()
     for service in snapshot.consumers:
         stops = _stops(snapshot, service)
+        is_refused = any(stop.service is service for stop in stops_saying(snapshot, "endpoint-policy"))
         for subnet, called, path in _paths(snapshot, service):
-            certain = [obstacle for obstacle in path.obstacles if obstacle.certain]
+            certain = [
+                # AWS says so, whatever the policy depends on.
+                replace(obstacle, certain=True)
+                for obstacle in path.obstacles
+                if obstacle.certain or (is_refused and obstacle.check == "endpoint-policy")
+            ]
             unsure = [obstacle for obstacle in path.obstacles if not obstacle.certain]
             # A possible obstacle does not matter beside a certain one, nor where tasks got their secrets.
             if not certain and not _comes_through(snapshot, service, stops):

@@ -525,6 +525,12 @@ def keys_of(snapshot: Snapshot, role_arn: str, permissions: Permissions | None) 
     return {**keys, **request_keys.of_task(snapshot.taken)}
 
 
+def unread_organization(snapshot: Snapshot, facts: Iterable[str]) -> tuple[str, ...]:
+    """Why the account's organization is unknown, where one of these facts depends on it."""
+    depend = any(request_keys.OF_AN_ORGANIZATION.search(fact) for fact in facts)
+    return snapshot.unread("organization") if depend else ()
+
+
 def keys_of_read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> Keys:
     """The condition keys whose values are known of a task's call to Secrets Manager for the version with a label."""
     assert snapshot.secret

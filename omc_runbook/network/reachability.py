@@ -12,9 +12,17 @@ from ipaddress import IPv4Network
 
 from omc_runbook.aws.ec2 import Endpoint, Network, Subnet, Vpc
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate_resource, extend
+from omc_runbook.iam.policy import (
+    PolicyDocument,
+    Verdict,
+    conditions_of,
+    evaluate_resource,
+    extend,
+    refusing_conditions,
+    refusing_resources,
+)
 from omc_runbook.iam.request_keys import Keys
-from omc_runbook.model.arn import account_in
+from omc_runbook.model.arn import account_in, service_in
 from omc_runbook.model.shell import command
 from omc_runbook.network import acls, routes
 from omc_runbook.network import rules as network_rules
@@ -308,7 +316,8 @@ class _Call:
         for request in requests:
             verdict = _judge(endpoint, policy, request)
             if verdict.decision != "allowed":
-                facts = (f"DescribeVpcEndpoints: PolicyDocument of {endpoint.id}: {verdict.reason}.",)
+                decision = f"DescribeVpcEndpoints: PolicyDocument of {endpoint.id}: {verdict.reason}."
+                facts = (decision, *_refusals(endpoint, policy, request, verdict))
                 judged = ((each.role, _judge(endpoint, policy, each).decision) for each in self.others)
                 roles = {role for role, decision in judged if decision not in ("allowed", "explicit-deny")}
                 yield Obstacle(
@@ -325,17 +334,34 @@ def _keys_of(endpoint: Endpoint) -> Keys:
 
 
 def _judge(endpoint: Endpoint, policy: PolicyDocument, request: Request) -> Verdict:
-    account = account_in(request.role)
-    context = {**request_keys.of_role(request.role), **request.keys, **_keys_of(endpoint)}
-    return evaluate_resource(policy, (request.role, account), request.action, request.resource, context)
+    names = (request.role, account_in(request.role))
+    return evaluate_resource(policy, names, request.action, request.resource, _context(endpoint, request))
+
+
+def _context(endpoint: Endpoint, request: Request) -> Keys:
+    return {**request_keys.of_role(request.role), **request.keys, **_keys_of(endpoint)}
+
+
+def _refusals(endpoint: Endpoint, policy: PolicyDocument, request: Request, verdict: Verdict) -> Iterator[str]:
+    """The Conditions and resources by which an endpoint's policy refuses a request, a sentence each."""
+    if verdict.decision == "implicit-deny":
+
+        def judge(other: PolicyDocument) -> Verdict:
+            return _judge(endpoint, other, request)
+
+        for condition in refusing_conditions([policy], judge, _context(endpoint, request)):
+            yield condition.sentence
+        yield from refusing_resources([policy], judge, service_in(request.resource))
+    else:
+        yield from conditions_of([policy], verdict.statements)
 
 
 def _let_through(
     endpoint: str, policy: PolicyDocument, request: Request, roles: Collection[str], verdict: Verdict
 ) -> str:
-    if verdict.decision == "explicit-deny":
+    allowing = {label for label, _ in policy.allow_statements}
+    if denying := " and ".join(label for label in verdict.statements if label not in allowing):
         # No Allow outweighs a Deny, and what else it is there for is its author's to say.
-        denying = " and ".join(filter(None, verdict.statements)) or "its policy"
         modify = command("aws", "ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", endpoint)
         corrected = f"{modify} --policy-document file://policy.json {{region}}"
         return (

@@ -71,6 +71,7 @@ def look_deeper(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     snapshot = follow_ups.register_former(gatherer, snapshot)
     snapshot = follow_ups.read_authors(gatherer, snapshot)
     snapshot = replace(snapshot, network=networking.read(gatherer, snapshot))
+    snapshot = replace(snapshot, organization=follow_ups.read_organization(gatherer, snapshot))
     snapshot = replace(snapshot, log_lines=failure_logs.read(gatherer, snapshot))
     return follow_ups.read_previous(gatherer, snapshot) if failure_logs.has_login_failure(snapshot) else snapshot
 

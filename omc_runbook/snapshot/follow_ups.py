@@ -101,16 +101,22 @@ def _with_versions(gatherer: Gatherer, snapshot: Snapshot, ids: set[str]) -> Sna
 
 
 def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
-    """Read which organization the account belongs to, where a policy depends on it; None where none does."""
+    """Read which organization the account belongs to, where a policy depends on it; None where none does.
+
+    Those of endpoints are known once the network was read: what was read before is not asked for again.
+    """
+    if snapshot.organization is not None:
+        return snapshot.organization
     policies = [*snapshot.resource_policies, snapshot.kms_key.policy if snapshot.kms_key else None]
     permissions = snapshot.permissions.values()
     policies += [each for role in permissions for each in (*(role.policies or ()), role.boundary)]
     policies += [each.role.trust for each in permissions if each.role]
     policies += [source.policy for source in snapshot.other_sources.values()]
+    policies += [endpoint.policy for endpoint in (snapshot.network.endpoints or () if snapshot.network else ())]
     if not request_keys.OF_AN_ORGANIZATION.search(json.dumps([policy.document for policy in policies if policy])):
         return None
     what, permission = "the account's organization", "organizations:DescribeOrganization"
-    found = gatherer.keep("organization", gatherer.read(what, permission, organizations.describe), None)
+    found = gatherer.keep("organization", gatherer.read_once(what, permission, organizations.describe), None)
     return found.id if found else None
 
 

@@ -231,6 +231,35 @@ def test_what_cannot_be_followed(case: str) -> None:
     assert unknown and set(unexplained.unread_causes) <= unknown and unexplained.unread_causes
 
 
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+def test_a_task_that_an_endpoints_policy_refused_shows_what_that_decides(effect: str) -> None:
+    """Whatever its Condition depends on: AWS has judged it. A Deny that may apply is not outweighed by an Allow."""
+    condition = {"StringEquals": {"aws:PrincipalOrgID": "o-example"}}
+    [(_, statement)] = endpoint_policy(Effect=effect, Condition=condition).statements
+    own = (statement,) if effect == "Allow" else (*(each for _, each in endpoint_policy().statements), statement)
+    snapshot = placed(by_endpoint(policy=endpoint_policy().with_statements(own)))
+    [other] = (f for f in diagnose(stuck(snapshot, "worker", NO_WAY)) if f.check == "endpoint-policy")
+    assert other.status == "unknown"
+    findings = diagnose(stuck(snapshot, "worker", POLICY))
+    assert [f.check for f in findings if f.is_root_cause] == ["endpoint-policy"]
+    [finding] = (f for f in findings if f.check == "endpoint-policy")
+    assert finding.services == frozenset({"worker"}) and "aws:PrincipalOrgID" in finding.evidence[0]
+    assert finding.remedy.command.startswith("Remove the deny from") == (effect == "Deny")
+
+
+@pytest.mark.parametrize(("organization", "status"), [("o-example", "clear"), ("", "found"), (None, "unknown")])
+def test_the_accounts_organization_decides_an_endpoints_policy(organization: str | None, status: str) -> None:
+    """Where it was not read, what is missing is named."""
+    gap = ReadFailure("the account's organization", "organizations:DescribeOrganization", "AccessDenied", "denied")
+    gaps = {} if organization is not None else {"organization": (gap,)}
+    snapshot = replace(placed(UNSURE["a condition"]), tasks=(), organization=organization, gaps=gaps)
+    [finding] = (f for f in diagnose(snapshot) if f.check == "endpoint-policy")
+    assert finding.status == status
+    assert ("organizations:DescribeOrganization" in " ".join(finding.evidence)) == (organization is None)
+    refusal = "would allow it, but for its Condition"
+    assert (refusal in " ".join(finding.evidence)) == (status == "found")
+
+
 def test_nothing_in_the_way_of_tasks_that_fail() -> None:
     """Tasks without a connection, and a network that has one: said to be open, with where to look."""
     findings = diagnose(stuck(placed(by_nat()), "worker", NO_WAY))
