@@ -272,7 +272,8 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
 def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is pinned to a stage other than AWSCURRENT."""
     for demand, ref in _arns(snapshot):
-        if ref.stage not in ("", CURRENT):
+        # One that names a version too is pinned to that.
+        if ref.stage not in ("", CURRENT) and not ref.version_id:
             which = ", which is a key" if exchanged_key(snapshot, ref) else ""
             yield _pinned(snapshot, demand, f"The stage field is {ref.stage}{which}")
 
@@ -609,7 +610,8 @@ def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
     problem, is_own_label = "", bool(ref.stage) and not ref.version_id and not ref.stage.startswith("AWS")
     if secret and "versions" not in snapshot.gaps:
         labelled = secret.version_at(ref.stage) if ref.stage else ref.version_id
-        if not labelled or (ref.version_id and not any(version.id == ref.version_id for version in snapshot.versions)):
+        exists = any(version.id == ref.version_id for version in snapshot.versions) if ref.version_id else labelled
+        if not exists:
             problem = "the secret has no such version"
         elif ref.version_id not in ("", labelled):
             problem = (

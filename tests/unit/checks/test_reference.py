@@ -88,9 +88,11 @@ def test_a_short_version_is_not_pinned_as_well() -> None:
     [
         (f"AWSCURRENT:{CURRENT}", "warning", "a new value never reaches this variable"),
         (f"AWSCURRENT:{PREVIOUS}", "error", "does not have the label AWSCURRENT"),
+        (f"stable:{CURRENT}", "error", "does not have the label stable"),
         (f":{'0' * 32}", "error", "has no such version"),
+        (f"stable:{'0' * 32}", "error", "has no such version"),
     ],
-    ids=["its version", "another version", "no version"],
+    ids=["its version", "another version", "no version of the label", "no version", "neither"],
 )
 def test_a_pin_that_cannot_be_read_is_an_error(fields: str, severity: str, fact: str) -> None:
     """Secrets Manager refuses a label and a version's id that do not belong together, and so tasks do not start."""
