@@ -103,9 +103,13 @@ def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
         variable = variable_of(member.key, snapshot.environment.keys)
         remedy = source_of(snapshot).add(member.key, variable)
         if _plain_in(snapshot, variable):
-            remedy = remedy.needing(f"Take {variable} out of environment in the same change.")
+            remedy = remedy.needing(_out_of_environment(variable))
     facts = (fact, *filter(None, [remark, unread]))
     return Evidence(member.key or spelling, facts, remedy, severity="info" if remark else None)
+
+
+def _out_of_environment(variable: str) -> str:
+    return f"Take {variable} out of environment in the same change."
 
 
 def _why_harmless(snapshot: Snapshot, member: Member) -> str:
@@ -174,7 +178,9 @@ def _asked_for(snapshot: Snapshot) -> Iterator[Evidence]:
         # Another service's task definition has what that one needs.
         if definition is None or stop.service.name in strangers:
             continue
-        present = {*definition.variables, *(each.reference.key for _, each in snapshot.own_references(definition))}
+        plain = {name for container in definition.containers for name in container.environment}
+        injected = {each.variable for container in definition.containers for each in container.secrets}
+        present = {*injected, *(each.reference.key for _, each in snapshot.own_references(definition))}
         for line in stop.log_lines:
             for problem in read_log(line, keys):
                 key = keys.get(problem.variable, "")
@@ -184,4 +190,7 @@ def _asked_for(snapshot: Snapshot) -> Iterator[Evidence]:
                         f"{definition.label}, whose tasks fail, does not refer to {key}, and the application needs it."
                     )
                     remedy = source_of(snapshot, [definition]).add(key, problem.variable)
+                    if problem.variable in plain:
+                        fact = f"{fact} Its plain variable {problem.variable} is empty, or another container's."
+                        remedy = remedy.needing(_out_of_environment(problem.variable))
                     yield Evidence(key, (fact, line, stop.sentence), remedy, frozenset({stop.service.name}), "error")

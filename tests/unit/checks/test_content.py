@@ -919,6 +919,21 @@ def test_a_log_asks_for_a_key_to_which_the_revision_does_not_refer(line: str) ->
     assert "key-unreferenced" not in {each.check for each in diagnose(unknown) if each.is_problem}
 
 
+def test_a_log_asks_for_a_key_that_is_a_plain_variable() -> None:
+    """It is empty, which Settings takes for absent; what takes the variable from another secret is another fault's."""
+    line = "The log of worker says: 1 validation error for Settings: SMTP_HOST: field required"
+    plain = with_container(healthy(), "worker", lambda old: replace(old, environment=(*old.environment, "SMTP_HOST")))
+    begun = stuck(plain, "worker", "Essential container in task exited", started=NOW)
+    with_log = replace(begun, log_lines={task.id: (line,) for task in begun.tasks})
+    [found] = [each for each in diagnose(with_log) if each.is_root_cause]
+    assert (found.check, found.subject, found.severity) == ("key-unreferenced", "SMTP_HOST", "error")
+    assert found.evidence[0].endswith("Its plain variable SMTP_HOST is empty, or another container's.")
+    assert "Take SMTP_HOST out of environment in the same change." in found.remedy.needs
+    other = Injection("SMTP_HOST", parse(f"{ARN.replace('app-secrets', 'mail')}:host::"))
+    elsewhere = with_container(with_log, "worker", lambda old: replace(old, secrets=(*old.secrets, other)))
+    assert not [each for each in run_check(CHECKS["key-unreferenced"], elsewhere) if each.severity == "error"]
+
+
 def test_each_service_whose_log_asks_for_a_key_gets_it() -> None:
     """Each has a revision of its own to correct, by an entry that was not there."""
     without = with_container(
