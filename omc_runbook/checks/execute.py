@@ -75,7 +75,7 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(subject, (fact,), remedy, services)
         elif permissions and not permissions.exists:
             fact = f"GetRole: there is no role {subject}."
-            yield Evidence(subject, (fact,), _then_start(snapshot, remedies.let_execute(subject), services), services)
+            yield Evidence(subject, (fact,), _then_start(snapshot, remedies.create_task_role(arn), services), services)
         elif permissions:
             yield from _judge_channels(snapshot, arn, permissions, services, keys_of(snapshot, arn, permissions))
 

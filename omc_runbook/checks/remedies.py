@@ -17,6 +17,7 @@ from omc_runbook.model.environment import PRODUCTION, Environment
 from omc_runbook.model.findings import Remedy, as_one, is_sentence
 from omc_runbook.model.grouping import batches
 from omc_runbook.model.shell import command
+from omc_runbook.snapshot.audit.secret_calls import ECS_TASKS
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT
 
 CONTROLLED = {
@@ -313,6 +314,16 @@ def let_execute(role: str) -> Remedy:
     """Let a task role open the channels of ECS Exec, which have no resource-level permissions."""
     statement = {"Effect": "Allow", "Action": list(CHANNELS), "Resource": "*"}
     return _put_policy(role, "ecs-exec", _document(statement))
+
+
+def create_task_role(arn: str) -> Remedy:
+    """Create a task role that does not exist, with what ECS Exec needs; the rest is the application's to say."""
+    path, _, name = arn.partition(":role/")[2].rpartition("/")
+    trusted = {"Effect": "Allow", "Principal": {"Service": ECS_TASKS}, "Action": "sts:AssumeRole"}
+    where = ("--path", f"/{path}/") if path else ()
+    words = ("create-role", "--role-name", name, *where, "--assume-role-policy-document", _document(trusted))
+    both = combine([Remedy(command("aws", "iam", *words)), let_execute(name)])
+    return both.needing("Give the role what the application itself may do, too: a new role lacks that.")
 
 
 def let_decrypt(role: str, key: str) -> Remedy:

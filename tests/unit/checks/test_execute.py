@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
+from support.aws_commands import read_line
 from support.check_assertions import assert_clear, by_id
 from support.faults.access import KEY, decrypting, under_key
 from support.faults.execute import FAULTS, encrypted, placed, with_role, with_worker, without_agent
@@ -48,11 +49,12 @@ from omc_runbook.aws.organizations import Organization
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.steps import Grant
-from omc_runbook.checks import execute
+from omc_runbook.checks import execute, remedies
 from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.checks.execute import STATIC_KEYS
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.iam.policy import PolicyDocument, trusts
 from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot import roles as role_reader
 from omc_runbook.snapshot.deep_read import InsideRead
@@ -296,10 +298,20 @@ def test_roles(case: str) -> None:
     if status == "found":
         [answer] = answers
         assert "ssmmessages:OpenDataChannel" in answer.evidence[0] + answer.remedy.command
-        # A grant does not outdo a Deny.
-        assert answer.remedy.command.startswith(
-            "Remove the deny from" if "denied" in case else "aws iam put-role-policy"
-        )
+        # A grant does not outdo a Deny, and no role that is gone gets one.
+        first = {"gone": "aws iam create-role"}.get(case, "aws iam put-role-policy")
+        assert answer.remedy.command.startswith("Remove the deny from" if "denied" in case else first)
+
+
+@pytest.mark.parametrize("path", ["", "service/"])
+def test_a_task_role_that_is_gone_is_created_where_it_was(path: str) -> None:
+    """Then it gets what ECS Exec needs, and new tasks start with it."""
+    create, put, *deploy = read_line(remedies.create_task_role(f"arn:aws:iam::123456789012:role/{path}tasks").command)
+    assert not deploy and (create.operation, put.operation) == ("create_role", "put_role_policy")
+    assert create.parameters["RoleName"] == put.parameters["RoleName"] == "tasks"
+    assert create.parameters.get("Path", "/") == f"/{path}"
+    trust = PolicyDocument("trust", "trust", json.loads(create.parameters["AssumeRolePolicyDocument"]))
+    assert trusts(trust, "ecs-tasks.amazonaws.com").decision == "allowed"
 
 
 @pytest.mark.parametrize(("is_read", "status"), [(True, "found"), (False, "unknown")])
