@@ -220,6 +220,8 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "is a reference to a secret, not its value"
     if has_reference_form and not _SAYS_ENCRYPTED.search(name) and CIPHERTEXT.search(text):
         yield "is encrypted, as a file of secrets keeps it: decrypt it first"
+    if is_password(name) and text.startswith("{") and _is_json(text):
+        yield "is a JSON object, as RDS keeps a login, not the password in it"
     if key and is_password(name) and _HASH.search(text):
         yield "is the hash of a password, not the password"
     if is_value and _TOKEN.fullmatch(text):

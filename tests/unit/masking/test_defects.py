@@ -94,6 +94,14 @@ BAD = {
     "Vault's transit": ("SMTP_PASSWORD", f"vault:v1:{PASSWORD}", "bad-copy", "encrypted"),
     "what openssl encrypts": ("SMTP_PASSWORD", f"U2FsdGVkX1{PASSWORD}", "bad-copy", "encrypted"),
     "what KMS encrypts": ("SMTP_PASSWORD", f"AQICAH{TOKEN}{TOKEN}", "bad-copy", "encrypted"),
+    "a login of RDS": (
+        *("SMTP_PASSWORD", f'{{"username": "app", "password": "{PASSWORD}"}}'),
+        *("bad-copy", "JSON object"),
+    ),
+    "a database's login of RDS": (
+        *("POSTGRES_PASSWORD", f'{{"password":"{PASSWORD}","host":"db"}}'),
+        *("bad-copy", "JSON object"),
+    ),
     "bcrypt's hash": ("FIRST_SUPERUSER_PASSWORD", f"$2b$12${TOKEN}", "bad-copy", "hash"),
     "Argon2's hash": ("FIRST_SUPERUSER_PASSWORD", f"$argon2id$v=19$m=65536$c2FsdA${TOKEN}", "bad-copy", "hash"),
     "Django's hash": ("FIRST_SUPERUSER_PASSWORD", f"pbkdf2_sha256$600000${TOKEN}$c2FsdA=", "bad-copy", "hash"),
