@@ -69,6 +69,10 @@ def _refers_otherwise(snapshot: Snapshot, task: Task, container: Container, inje
     # Service Connect's proxy is in no revision.
     if not (consumer and revision) or revision.arn == _arn_in_force(consumer, task) or container in consumer.proxy:
         return False
+    key, document = injection.reference.key, snapshot.document
+    # What no key gives, no new task would get either.
+    if key and document and _label(injection) == CURRENT and document.get(key) is None:
+        return False
     own = _own_sources(snapshot, task.task_definition_arn, container.name).get(injection.variable, ())
     # What it takes by AWSCURRENT is the present value, whatever a revision that may be stuck refers to.
     has_present = (injection.reference.key, CURRENT, "") in own and by_times(snapshot, task) == "fresh"

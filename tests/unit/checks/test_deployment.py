@@ -471,7 +471,7 @@ def test_nobody_is_to_redeploy_while_new_tasks_fail() -> None:
     snapshot = healthy()
     old = snapshot.task_definitions[definition_arn("worker")]
     [container] = old.containers
-    references = (*container.secrets, Injection("WEBHOOK_KEY", parse(f"{ARN}:WEBHOOK_KEY::")))
+    references = (*container.secrets, Injection("MAIL_HOST", parse(f"{ARN}:SMTP_HOST::")))
     new = replace(old, arn=definition_arn("worker", 8), containers=(replace(container, secrets=references),))
     snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
     snapshot = with_service(snapshot, "worker", task_definition_arn=new.arn)
