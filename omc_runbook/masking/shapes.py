@@ -31,6 +31,8 @@ _PART, _ALL = 199, sys.maxsize
 """From so many characters, a password may be a part of a longer one; what has no maximum is never a part."""
 _WORDS = re.compile(r"[-_]?(?:[A-Z]?[a-z]+|[A-Z]+)(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+))*")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_RESOURCE = re.compile(r"(?:acl|eni|igw|nat|rtb|sg|subnet|tgw|vpc|vpce)-(?:[0-9a-f]{8}|[0-9a-f]{17})\.?")
+"""The id of something in a network, perhaps at a sentence's end."""
 _QUOTE = r"""(?:\\*["']|&(?:quot|apos|\#x?\d{1,3});)"""
 _ASSIGNED = (
     rf"{_QUOTE}?\s{{0,3}}(?:=(?:>|&gt;)?\s{{0,3}}(?P<open>{_QUOTE})?|:\s{{0,3}}(?P<opened>{_QUOTE})|(?P<prose>:)\s{{1,3}})"
@@ -108,7 +110,8 @@ def _is_mixed(text: str) -> bool:
 
 
 def _is_key(text: str) -> bool:
-    return is_random(text) and _UUID.fullmatch(text) is None and not is_placeholder(text, "key")
+    is_id = _UUID.fullmatch(text) or _RESOURCE.fullmatch(text)
+    return is_random(text) and not is_id and not is_placeholder(text, "key")
 
 
 def _is_login(text: str) -> bool:
