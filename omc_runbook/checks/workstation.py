@@ -20,6 +20,7 @@ from omc_runbook.checks.check import (
 from omc_runbook.checks.dotenv import check, compose_of, dotenv_of, reader_check, workstation_of
 from omc_runbook.checks.dotenv_quoting import misread_names
 from omc_runbook.checks.local import ENVIRONMENT, is_too_guessable, likely_words, renew
+from omc_runbook.masking.addresses import logins_of
 from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.plain_variables import is_public
 from omc_runbook.masking.search import ValueSearch
@@ -446,13 +447,20 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
     for entry in template.entries if template else ():
         if not workstation.is_secret(entry.name) or len(entry.value) < OPAQUE:
             continue
-        value = Masked(entry.value, entry.name)
-        # A program that a secret manager starts gets the value, which the template does not have.
-        is_real = is_value(value) and not any(map(value.matches, (REFERENCE, CIPHERTEXT)))
-        if template and is_real and digits_of_guesses(value) > OPAQUE:
+        value, key = Masked(entry.value, entry.name), workstation.key_of(entry.name)
+        # Of an address with a login, only the password is secret.
+        passwords = [login.password for login in logins_of(value, entry.name, key)]
+        is_real = not is_stand_in(value, entry.name, key) and any(map(_looks_real, passwords or [value]))
+        if template and is_real:
             fact = f"{template.file.name}, line {entry.line}: {entry.name} has no placeholder."
             remedy = Remedy(f"Write a placeholder there, and give {entry.name} a new value everywhere it is used.")
             yield Evidence(entry.name, (fact,), remedy)
+
+
+def _looks_real(value: Masked) -> bool:
+    # A program that a secret manager starts gets the value, which the template does not have.
+    is_other = any(map(value.matches, (REFERENCE, CIPHERTEXT)))
+    return is_value(value) and not is_other and digits_of_guesses(value) > OPAQUE
 
 
 @check(

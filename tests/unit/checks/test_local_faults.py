@@ -649,6 +649,25 @@ def test_a_reference_in_the_template_is_no_value(healthy: Callable[[], Platform]
     assert causes(diagnosed(platform.root, False)) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "is_found"),
+    [
+        ("MAIL_DSN=smtp://user:changethis@mail.example.com:25", False),
+        ("MAIL_DSN=smtp://mailer:mailer@mail.example.com:25", False),
+        (f"MAIL_DSN=smtp://user:{secrets.token_urlsafe(24)}@mail.example.com:25", True),
+    ],
+)
+def test_an_address_in_the_template_is_as_real_as_its_password(
+    healthy: Callable[[], Platform], line: str, is_found: bool
+) -> None:
+    """Its host and its port are no secret."""
+    platform, name = healthy(), line.partition("=")[0]
+    with platform.template.open("a") as file:
+        file.write(f"{line}\n")
+    found = [each for each in diagnosed(platform.root, False) if (each.check, each.subject) == ("template-value", name)]
+    assert len(found) == is_found
+
+
 def test_a_reference_that_the_shell_has_resolved_is_none(
     healthy: Callable[[], Platform], patch: pytest.MonkeyPatch
 ) -> None:
