@@ -9,6 +9,8 @@ _TRY = "DescribeSecret with the ARN in the text tells which"
 NO_PARAMETER = ("invalid ssm parameters", "ParameterNotFound", "from ssm … invalid parameters")
 """What ECS writes where there is no such parameter, or no such version of it."""
 UNREACHED = (
+    # Cut off there, what ECS was about to do is no reason of its own.
+    "connection issue between the task and … failed to fetch secret",
     *("connection issue between the task and", "context deadline exceeded", "i/o timeout", "dial tcp"),
     *("Check your task network configuration", "request canceled while waiting for connection"),
     *("connection timed out", "request send failed", "RequestCanceled: request context canceled"),

@@ -177,6 +177,12 @@ TEXTS: tuple[tuple[str, str], ...] = (
         f"configuration. failed to fetch secret {SECRET} from secrets manager: operation error Secrets Manager: "
         "GetSecretValue, https response error StatusCode: 0, RequestID: , canceled, context deadline exceeded",
     ),
+    # cut off, as a chat or a column does
+    (
+        "no-egress",
+        f"{PULL}There is a connection issue between the task and AWS Secrets Manager. Check your task network "
+        f"configuration. failed to fetch secret {SECRET} from secr",
+    ),
     ("no-egress", f'{RETRIED}Post "https://secretsmanager.eu-west-1.amazonaws.com/": dial tcp 10.0.0.1: i/o timeout'),
     (
         "vpc-dns-off",
