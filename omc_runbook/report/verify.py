@@ -152,7 +152,7 @@ def permissions(snapshot: Snapshot) -> Listing:
 
 
 def deployments(snapshot: Snapshot) -> Table:
-    """The consumers' deployments: status, rollout state, revision, and runningCount of desiredCount."""
+    """The consumers' deployments: status, rollout state, revision, runningCount of desiredCount, and what goes on."""
     rows = [
         [
             service.name,
@@ -168,7 +168,9 @@ def deployments(snapshot: Snapshot) -> Table:
     ]
     columns = ["service", "status", "rollout", "revision", "running", "failed", "created (UTC)"]
     empty = unread_services(snapshot) or "No service that uses the secret has a deployment."
-    return Table("Deployments", columns, rows, ROLLOUTS, empty)
+    underway = [(service.name, service.underway) for service in snapshot.consumers]
+    notes = [f"{name}, {each.deployment_id}: {each.progress}." for name, each in underway if each]
+    return Table("Deployments", columns, rows, ROLLOUTS, empty, notes=notes)
 
 
 def unread_services(snapshot: Snapshot) -> str:

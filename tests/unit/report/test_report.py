@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from support import snapshots
+from support.faults.deployment import service_deployment
 from support.large_world import large
 from support.outcomes import an_outcome
 from support.snapshots import DEPLOYED, NOW
@@ -640,3 +641,12 @@ def test_a_summary_of_a_change_says_what_was_left_out() -> None:
     done = replace(an_outcome(), plan=("A step.",), applied=True, changes=(change,), notes=notes, left_out=notes[1:])
     text = "\n".join(map(str, summary.summarise(Outcome.from_json(done.to_json()), "record", "command")))
     assert notes[1] in text and notes[0] not in text
+
+
+def test_the_table_of_deployments_says_at_which_stage_one_is() -> None:
+    """A bake takes up to a day, in which IN_PROGRESS alone tells nothing."""
+    ended = service_deployment("worker", 1, DEPLOYED)
+    baking = service_deployment("backend", 2, NOW, "IN_PROGRESS", "BAKE_TIME")
+    snapshot = snapshots.with_service(snapshots.healthy(), "worker", service_deployments=(ended,))
+    snapshot = snapshots.with_service(snapshot, "backend", service_deployments=(baking,))
+    assert verify.deployments(snapshot).notes == ("backend, ecs-svc/2: BAKE_TIME, 100 % of the traffic.",)
