@@ -149,6 +149,7 @@ REFUSALS: dict[str, tuple[str, Any, type[RunbookError], str]] = {
     "unknown": ("0" * 32, history_of_two, UsageError, f"only {CURRENT[:8]} "),
     "too short": (PREVIOUS[:7], history_of_two, UsageError, "has no version with that id or label"),
     "a slip": ("AWSPREVIUS", history_of_two, UsageError, "with that id or label: did you mean AWSPREVIOUS? It keeps "),
+    "small letters": ("awsprevious", history_of_two, UsageError, "label: did you mean AWSPREVIOUS? It keeps "),
     "several": (PREVIOUS[:8], alike, UsageError, "Several versions"),
     "no JSON": ("AWSPREVIOUS", broken, UsageError, "is single-quoted: no task can start with it"),
     "gone": ("AWSPREVIOUS", lambda snapshot: history_of_two(snapshot, content=None), UsageError, "is gone"),
@@ -170,8 +171,9 @@ def test_a_version_that_cannot_be_gone_back_to_is_refused_in_one_sentence(case: 
 def test_without_a_previous_or_any_current_version_that_is_said() -> None:
     """A secret of one version has nothing to go back to, one without a version nothing to go back from."""
     snapshot = with_secret(before(), stages={CURRENT: ("AWSCURRENT",)})
-    with pytest.raises(UsageError, match="no version with AWSPREVIOUS"):
-        plan_restore(snapshot, history_of_two(snapshot), "AWSPREVIOUS")
+    for version in ("AWSPREVIOUS", "awsprevious"):
+        with pytest.raises(UsageError, match="no version with AWSPREVIOUS"):
+            plan_restore(snapshot, history_of_two(snapshot), version)
     only = VersionHistory(history_of_two(snapshot).versions[:1])
     with pytest.raises(UsageError, match="only the current one: there is none to restore"):
         plan_restore(snapshot, only, "AWSPREVIOUS")

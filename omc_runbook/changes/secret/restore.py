@@ -104,7 +104,7 @@ def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:
     name, versions = snapshot.secret_name, _list_versions(history)
     if reasons := snapshot.unread("versions"):
         raise CouldNotLook(reasons[0])
-    if version == PREVIOUS:
+    if version.upper() == PREVIOUS and not history.find(snapshot.version_at(PREVIOUS)):
         if [entry.id for entry in history.versions] == [snapshot.current_id]:
             raise UsageError(f"{name} has no version with {PREVIOUS}, only the current one: there is none to restore.")
         raise UsageError(f"{name} has no version with {PREVIOUS}: give the id of a kept version, {versions}.")
