@@ -39,7 +39,8 @@ Send = Callable[[Notice], None]
 """Delivers a message, or raises RunbookError."""
 
 _KINDS = {"resolved": "success", "warning": "warning", "failure": "failure"}
-_TOKEN = 8
+_TOKEN, _HOST = 8, "address"
+"""From how many characters on a part of an address is masked, and the name of a host, which several may have."""
 
 
 def send(notices: Iterable[Notice], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
@@ -128,7 +129,7 @@ def _address(kind: str, name: str) -> str:
     registry.register(address, name)
     for part in re.split("[/?@:&=]", address):
         if len(part) >= _TOKEN:
-            registry.register(part, name)
+            registry.register(part, _HOST if "." in part else name)
     return address
 
 

@@ -153,6 +153,15 @@ def test_a_token_within_an_address_is_masked_alone(monkeypatch: pytest.MonkeyPat
     assert registry.mask(f"no such token: {token}") == "no such token: ‹OPS_WEBHOOK›"
 
 
+def test_a_host_of_two_receivers_is_masked_as_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the second says of it would else name the first."""
+    host, other = (f"{secrets.token_hex(6)}.example.invalid" for _ in range(2))
+    for name in ("FIRST_WEBHOOK", "SECOND_WEBHOOK"):
+        monkeypatch.setenv(name, f"json://{host}/{secrets.token_hex(12)}?to=ops@{other}")
+        notify.sender(f"env:{name}", "")
+    assert registry.mask(f"no route to {host} or {other}") == "no route to ‹address› or ‹address›"
+
+
 def test_an_address_of_short_parts_is_masked_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """None of them is masked alone: the path is what may be secret."""
     monkeypatch.setenv("OPS_WEBHOOK", address := "json://127.0.0.1:9/ab/cd/ef")
