@@ -216,9 +216,9 @@ class AssumedRole(CredentialProvider):
         if failure.denied_by:
             return f"{failure.sentence_for('assume')} The caller is {caller.arn}."
         external_id = (
-            "with the external id that external_id in runbook.toml sets"
+            "with the external id that external_id in runbook.toml or OMC_EXTERNAL_ID sets"
             if self._external_id
-            else "and external_id in runbook.toml the external id, if the policy asks for one"
+            else "and external_id in runbook.toml or OMC_EXTERNAL_ID the external id, if the policy asks for one"
         )
         return (
             f"Could not assume role {self.arn}: {failure.code}. Either {caller.arn} lacks the permission sts:AssumeRole"

@@ -1156,6 +1156,7 @@ def test_a_roles_credentials_are_renewed_before_they_expire(wire: Wire, count: i
     ("code", "message", "sentence"),
     [
         ("AccessDenied", "", "or the role's trust policy does not allow that caller"),
+        ("AccessDenied", "", "and external_id in runbook.toml or OMC_EXTERNAL_ID the external id, if the policy asks"),
         (
             "AccessDenied",
             "not authorized with an explicit deny in a service control policy",
