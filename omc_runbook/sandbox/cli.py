@@ -172,7 +172,8 @@ def _ask_unseen() -> str:
     text = click.prompt("The fault's id (it is not shown)", hide_input=True) if is_typed else sys.stdin.readline()
     chosen = str(text).strip()
     if chosen not in {each.id for each in catalogue.every()}:
-        raise UsageError("That is not a fault's id: omc-runbook sandbox faults lists them.")
+        reason = "" if chosen or is_typed else " Standard input has none."
+        raise UsageError(f"That is not a fault's id: omc-runbook sandbox faults lists them.{reason}")
     return chosen
 
 

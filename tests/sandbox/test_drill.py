@@ -223,7 +223,8 @@ def test_the_fault_is_asked_for_unseen(sandbox: Sandbox) -> None:
         "That is not a fault's id" in str(misspelt.exception) and "exec" not in f"{misspelt.exception}{misspelt.output}"
     )
     none = CliRunner().invoke(commands, ["break", "--secretly"], input="")
-    assert "That is not a fault's id" in str(none.exception) and none.output == ""
+    assert str(none.exception).startswith("That is not a fault's id") and none.output == ""
+    assert str(none.exception).endswith(" Standard input has none.")
     assert "the nearest is exec-off" in refusal("break", "exec-of", "--secretly")
     assert "Which fault?" in refusal("break")
     assert drills.current(sandbox) is None
