@@ -171,7 +171,7 @@ def apply(
         raise UsageError(f'on_failure is "{RESTORE}" or "{LEAVE}". Nothing was written.')
     if not run.may_change(apply, confirm):
         return None
-    live_check.check(plan, run.environment.keys)
+    live_check.check(plan, run.environment)
     try:
         return executor.apply(run.target.context(live), plan, new, on_failure == LEAVE)
     except Interrupted as error:

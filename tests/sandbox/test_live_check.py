@@ -33,8 +33,7 @@ from omc_runbook.changes.values import live_check
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model.catalogue import Key, default_keys
-from omc_runbook.model.environment import load
+from omc_runbook.model.environment import Environment, load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.report import changes
 from omc_runbook.runbooks import run as runbooks_run
@@ -119,13 +118,14 @@ def plan_of(host: str, **new: str) -> SecretPlan:
     return plan_update(snapshot, {key: NewValue(Masked(text, key), "a test") for key, text in new.items()})
 
 
-def keys(**checks: str) -> dict[str, Key]:
-    """The guide's keys, with these checks."""
-    guide_keys = default_keys()
-    return {**guide_keys, **{name: guide_keys[name].model_copy(update={"check": how}) for name, how in checks.items()}}
+def environment_with(**checks: str) -> Environment:
+    """Staging, whose keys have these checks."""
+    environment = healthy().environment
+    own = {name: environment.keys[name].model_copy(update={"check": how}) for name, how in checks.items()}
+    return replace(environment, keys={**environment.keys, **own})
 
 
-MAIL = keys(SMTP_PASSWORD="smtp")
+MAIL = environment_with(SMTP_PASSWORD="smtp")
 
 
 def test_a_password_that_the_mail_server_takes_passes(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,8 +210,7 @@ def test_a_restored_value_that_cannot_be_tried_is_unknown(
         monkeypatch.setattr(live_check, "SMTPS", port)
         thread = Thread(target=answer)
         thread.start()
-        environment = replace(healthy().environment, keys=MAIL)
-        [finding] = live_check.find_refused(environment, plan_of(f"localhost:{port}", SMTP_PASSWORD=token_urlsafe(20)))
+        [finding] = live_check.find_refused(MAIL, plan_of(f"localhost:{port}", SMTP_PASSWORD=token_urlsafe(20)))
         thread.join()
     assert finding.status == "unknown" and finding.evidence[0].endswith(f": {reason}.")
 
@@ -232,28 +231,38 @@ def test_a_token_is_tried_once_at_its_provider(status: int) -> None:
     """2xx passes, 401 and 403 refuse it, all else is no answer; a redirect is not followed."""
     token, authorizations = f"sk-{token_urlsafe(20)}", []  # type: tuple[str, list[str]]
     with web_server(status, authorizations) as address:
-        plan, catalogue = plan_of("a.test", OPENAI_API_KEY=token), keys(OPENAI_API_KEY=address)
+        plan, environment = plan_of("a.test", OPENAI_API_KEY=token), environment_with(OPENAI_API_KEY=address)
         expected = ANSWERS[status]
         if expected is None:
-            live_check.check(plan, catalogue)
+            live_check.check(plan, environment)
         else:
             with pytest.raises(expected, match=f"127.0.0.1: it answered {status}") as error:
-                live_check.check(plan, catalogue)
+                live_check.check(plan, environment)
             assert token not in str(error.value)
     assert authorizations == [f"Bearer {token}"]
+
+
+@pytest.mark.parametrize("variables", [{}, {"keys.OPENAI_API_KEY.check": "OMC_KEYS"}])
+def test_a_check_that_cannot_run_names_what_sets_it(variables: dict[str, str]) -> None:
+    """A file, or the variable that overrides it: it is what is to be changed."""
+    environment = replace(environment_with(OPENAI_API_KEY="http://127.0.0.1:9/"), variables=variables)
+    plan, place = plan_of("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), variables and "OMC_KEYS"
+    with pytest.raises(CouldNotLook) as error:
+        live_check.check(plan, environment)
+    assert str(error.value).endswith(f"remove check in [keys.OPENAI_API_KEY] of {place or 'runbook.toml'}.")
 
 
 def test_only_what_changes_and_has_a_check_is_tried() -> None:
     """Other keys, the same value again, a removed key, and a version that was in force before."""
     authorizations: list[str] = []
     with web_server(401, authorizations) as address:
-        catalogue = keys(OPENAI_API_KEY=address)
-        live_check.check(plan_of("a.test", SECRET_KEY=token_urlsafe(40)), catalogue)
-        live_check.check(plan_of("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), default_keys())
+        environment = environment_with(OPENAI_API_KEY=address)
+        live_check.check(plan_of("a.test", SECRET_KEY=token_urlsafe(40)), environment)
+        live_check.check(plan_of("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), healthy().environment)
         snapshot = replace(healthy(), services=())
-        live_check.check(plan_update(snapshot, {}, ("OPENAI_API_KEY",)), catalogue)
+        live_check.check(plan_update(snapshot, {}, ("OPENAI_API_KEY",)), environment)
         back = replace(plan_of("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), exists=True)
-        live_check.check(back, catalogue)
+        live_check.check(back, environment)
     assert authorizations == []
 
 
@@ -262,7 +271,7 @@ def test_a_value_that_no_header_can_hold_is_in_no_error() -> None:
     value = f"sk-{token_urlsafe(20)}\u20ac{token_urlsafe(20)}"
     with pytest.raises(CouldNotLook) as error:
         plan = plan_of("a.test", FIRST_SUPERUSER_PASSWORD=value)
-        live_check.check(plan, keys(FIRST_SUPERUSER_PASSWORD="http://127.0.0.1:9/"))
+        live_check.check(plan, environment_with(FIRST_SUPERUSER_PASSWORD="http://127.0.0.1:9/"))
     message = str(error.value)
     assert "not allowed in a header" in message and value[:12] not in message
 

@@ -34,7 +34,7 @@ Verdict = tuple[Literal["accepted", "refused", "unknown"], str]
 """The result of a live check, and its reason, without a value."""
 
 
-def check(plan: SecretPlan, keys: Mapping[str, Key]) -> None:
+def check(plan: SecretPlan, environment: Environment) -> None:
     """Test the new values whose key has a `check` in the catalogue; an existing version is not tested again.
 
     "smtp" logs in to SMTP_HOST as the key's `login`; a URL is called with the value as bearer token. Raises UsageError
@@ -42,8 +42,8 @@ def check(plan: SecretPlan, keys: Mapping[str, Key]) -> None:
     """
     if plan.exists:
         return
-    for change, document, value in _checked(plan, keys):
-        key = keys[change.key]
+    for change, document, value in _checked(plan, environment.keys):
+        key = environment.keys[change.key]
         server, (verdict, reason) = server_of(document, key), attempt(document, key, value)
         if verdict == "refused":
             raise UsageError(
@@ -52,7 +52,7 @@ def check(plan: SecretPlan, keys: Mapping[str, Key]) -> None:
         if verdict == "unknown":
             raise CouldNotLook(
                 f"{change.key} could not be tested at {server}: {reason}. Nothing was written: fix that,"
-                f" or remove check from [keys.{change.key}] in runbook.toml."
+                f" or remove {_setting(environment, change.key)}."
             )
 
 
@@ -61,11 +61,15 @@ def destinations(plan: SecretPlan, environment: Environment) -> tuple[str, ...]:
     document, keys = parse(plan.text), environment.keys
     return tuple(
         f"{change.key} would be tried at {server_of(document, keys[change.key])}, which gets the new value before it is"
-        f" written and then the former one: check in [keys.{change.key}] of"
-        f" {environment.source_of(f'keys.{change.key}.check')} says so."
+        f" written and then the former one: {_setting(environment, change.key)} says so."
         for change in plan.changed
         if change.key in keys and keys[change.key].check and change.action != "removed"
     )
+
+
+def _setting(environment: Environment, key: str) -> str:
+    """Where a key's `check` is set: "check in [keys.NAME] of runbook.toml"."""
+    return f"check in [keys.{key}] of {environment.source_of(f'keys.{key}.check')}"
 
 
 def find_refused(environment: Environment, plan: SecretPlan) -> tuple[Finding, ...]:
