@@ -21,7 +21,7 @@ from omc_runbook import __name__ as package
 from omc_runbook.masking import cell_threads, coredump
 from omc_runbook.model import ending, streams
 from omc_runbook.model.command_errors import hint_of, show_error, without_secrets
-from omc_runbook.model.commands import StrictGroup
+from omc_runbook.model.commands import WORDS, StrictGroup
 from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.model.parameters import first_name, or_empty, refuse_secrets, without_spaces
@@ -69,9 +69,38 @@ class _Seconds(click.IntRange):
     name = "number of seconds"
 
 
-def _parameters_option(text: str) -> Callable[[F], F]:
-    """The option -p NAME VALUE with its help."""
-    return click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help=text)
+def _parameters_option(text: str, *names: str) -> Callable[[F], F]:
+    """The option -p NAME VALUE with its help, and the names that it knows; without any those of the runbook."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from omc_runbook.headless import completion
+
+        return completion.pair(names or _names_of_runbook(context), context.meta[WORDS], incomplete)
+
+    metavar = "NAME VALUE"
+    return click.option("-p", "parameters", nargs=2, multiple=True, metavar=metavar, help=text, shell_complete=complete)
+
+
+def _assignments_argument(*names: str) -> Callable[[F], F]:
+    """The words NAME=VALUE, and the names that they know; without any those of the runbook."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from omc_runbook.headless import completion
+
+        words = context.params["assignments"] or ()
+        return completion.assignments(names or _names_of_runbook(context), words, incomplete)
+
+    metavar = "[NAME=VALUE]..."
+    return click.argument("assignments", nargs=-1, metavar=metavar, type=click.UNPROCESSED, shell_complete=complete)
+
+
+def _names_of_runbook(context: click.Context) -> list[str]:
+    """The parameters of the runbook that a command line names, or that is the command."""
+    from omc_runbook.headless import completion
+
+    # Of an option whose words are not complete, click leaves all arguments unparsed.
+    runbook = context.params.get("name") or next(iter(context.args), "")
+    return completion.parameters(runbook if "name" in context.params else str(context.info_name))
 
 
 def _to_folder(word: str) -> Path:
@@ -96,12 +125,6 @@ def _complete_environments(context: click.Context, parameter: click.Parameter, i
     from omc_runbook.headless import completion
 
     return completion.environments(incomplete)
-
-
-def _complete_assignments(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    from omc_runbook.headless import completion
-
-    return completion.assignments(context.params["name"], context.params["assignments"] or (), incomplete)
 
 
 def _pairs(parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -190,9 +213,7 @@ def _run_options(command: F) -> F:
 
 @cli.command()
 @click.argument("name", shell_complete=_complete_runbooks)
-@click.argument(
-    "assignments", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=_complete_assignments, type=click.UNPROCESSED
-)
+@_assignments_argument()
 @_parameters_option("The same as NAME=VALUE; may be repeated.")
 @_run_options
 @click.pass_context
@@ -308,7 +329,10 @@ def _run_notebook(
 
 @cli.command()
 @click.option("--repository", default="", metavar="PATH", help="A checkout of the platform, with its Terraform files.")
-@_parameters_option("environment, repository or runbook_toml; by default all environments that are found.")
+@_parameters_option(
+    "environment, repository or runbook_toml; by default all environments that are found.",
+    *("environment", "repository", "runbook_toml"),
+)
 @click.option("--yes", "has_consent", is_flag=True, help="Change an existing runbook.toml; the former one is kept.")
 @click.pass_context
 def init(context: click.Context, repository: str, parameters: tuple[tuple[str, str], ...], has_consent: bool) -> None:
@@ -342,8 +366,8 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 
 @cli.command()
 @click.argument("name", shell_complete=_complete_runbooks)
-@click.argument("assignments", nargs=-1, metavar="[NAME=VALUE]...", type=click.UNPROCESSED)
-@_parameters_option("environment or runbook_toml; the same as NAME=VALUE.")
+@_assignments_argument("environment", "runbook_toml")
+@_parameters_option("environment or runbook_toml; the same as NAME=VALUE.", "environment", "runbook_toml")
 @_place_option("Where records are kept: s3://BUCKET/PREFIX needs a permission.")
 @click.option(
     "--apply/--no-apply",
@@ -412,7 +436,7 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 @cli.command()
 @click.argument("place", required=False)
 @_place_option("Where the records are: a folder, or s3://BUCKET/PREFIX; the same as PLACE.")
-@_parameters_option("runbook_toml, the file that says what is kept and scheduled.")
+@_parameters_option("runbook_toml, the file that says what is kept and scheduled.", "runbook_toml")
 @click.option("--open", "opens", is_flag=True, help="Open the index page of the records in a browser.")
 @click.option("--check", "checks", is_flag=True, help="Compare each record with its seal.")
 @click.option("--prune", "prunes", is_flag=True, help="List the records that runbook.toml does not keep.")

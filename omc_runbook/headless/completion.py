@@ -8,7 +8,7 @@ from omc_runbook.headless import notebooks
 from omc_runbook.model import environment
 from omc_runbook.model.errors import UsageError
 
-_ENVIRONMENT = "environment"
+_ENVIRONMENTS = frozenset({"environment", "environments"})
 
 
 def runbooks(beginning: str) -> list[str]:
@@ -16,16 +16,16 @@ def runbooks(beginning: str) -> list[str]:
     return _starting(notebooks.paths(), beginning)
 
 
-def parameters(runbook: str, beginning: str) -> list[str]:
-    """The names of a runbook's parameters that begin so; none for a runbook that is not there."""
+def parameters(runbook: str) -> list[str]:
+    """The names of a runbook's parameters; none for a runbook that is not there."""
     try:
-        return _starting((each.name for each in notebooks.describe(runbook).parameters), beginning)
+        return [each.name for each in notebooks.describe(runbook).parameters]
     except UsageError:
         return []
 
 
-def assignments(runbook: str, words: Sequence[str], beginning: str) -> list[str]:
-    """NAME= for a runbook's parameters, and what can follow environment=, after the `words` before.
+def assignments(names: Iterable[str], words: Sequence[str], beginning: str) -> list[str]:
+    """NAME= for the names of parameters, and what can follow environment=, after the `words` before.
 
     bash takes NAME, = and VALUE for three words, other shells for one.
     """
@@ -33,8 +33,17 @@ def assignments(runbook: str, words: Sequence[str], beginning: str) -> list[str]
     is_split = bool(words) and (words[-1] == "=" or "=" not in words[-1])
     name, sign, value = (before[-1], "=", beginning) if is_split and before else beginning.partition("=")
     if not sign:
-        return [f"{each}=" for each in parameters(runbook, name)]
-    return [each if is_split else f"{name}={each}" for each in environments(value)] if name == _ENVIRONMENT else []
+        return [f"{each}=" for each in _starting(names, name)]
+    return [each if is_split else f"{name}={each}" for each in _values(name, value)]
+
+
+def pair(names: Iterable[str], words: Sequence[str], beginning: str) -> list[str]:
+    """The names of parameters, or what can follow one, after `words` of which -p is one of the last two."""
+    return _starting(names, beginning) if words[-1] == "-p" else _values(words[-1], beginning)
+
+
+def _values(name: str, beginning: str) -> list[str]:
+    return environments(beginning) if name in _ENVIRONMENTS else []
 
 
 def environments(beginning: str) -> list[str]:

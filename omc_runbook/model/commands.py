@@ -6,6 +6,9 @@ import click
 
 from omc_runbook.model.errors import UsageError
 
+WORDS = "omc_runbook.words"
+"""Where a context has the command's words while a shell completes: click does not keep those of half an option."""
+
 
 class StrictCommand(click.Command):
     """A command that refuses an option which is set twice, where click would take the last one."""
@@ -19,6 +22,8 @@ class StrictCommand(click.Command):
                     raise UsageError(
                         f"{'/'.join((*parameter.opts, *parameter.secondary_opts))} is set twice: set it once."
                     )
+        else:
+            ctx.meta[WORDS] = tuple(args)
         return super().parse_args(ctx, args)
 
 

@@ -18,6 +18,7 @@ import nbformat
 # It imports the masking engine by its entry point, which imports it: so it has to come first.
 import papermill  # noqa: F401
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 from support.outcomes import NOW, an_outcome
 from support.terminal import Terminal, ended_with
@@ -291,7 +292,31 @@ def test_without_a_command_its_usage_is_shown(words: tuple[str, ...], capsys: py
 )
 def test_parameters_and_environments_are_completed(words: tuple[str, ...], beginning: str, expected: list[str]) -> None:
     """Also in bash, which splits a word at =."""
-    assert completion.assignments("verify", words, beginning) == expected
+    assert completion.assignments(completion.parameters("verify"), words, beginning) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("run verify -p look", ["look_inside"]),
+        ("run -p environment staging verify look_inside=true -p serv", ["service"]),
+        ("run verify -p environment st", ["staging"]),
+        ("run verify -p service back", []),
+        ("run no-such -p ", []),
+        ("run -p ", []),
+        ("fleet -p environments st", ["staging"]),
+        ("fleet -p time", ["timeout"]),
+        ("policy verify -p run", ["runbook_toml"]),
+        ("policy verify run", ["runbook_toml="]),
+        ("init -p rep", ["repository"]),
+        ("records -p ", ["runbook_toml"]),
+    ],
+)
+def test_what_follows_p_is_completed(words: str, expected: list[str]) -> None:
+    """The name of a parameter and then its value, as a shell asks for them."""
+    *before, beginning = words.split(" ")
+    completions = ShellComplete(cli.cli, {}, "omc-runbook", "").get_completions(before, beginning)
+    assert [each.value for each in completions] == expected
 
 
 def test_environments_of_runbook_toml_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +327,7 @@ def test_environments_of_runbook_toml_are_completed(tmp_path: Path, monkeypatch:
     Path("runbook.toml").write_text("[environments.demo\n")
     assert completion.environments("de") == []
     assert completion.runbooks("ro") == ["rotate"]
-    assert completion.assignments("no-such", (), "") == []
+    assert completion.parameters("no-such") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
