@@ -507,12 +507,15 @@ def _failure_and_read(sentence: str) -> tuple[str, str]:
 
 
 def roots_of(finding: Finding, findings: Iterable[Finding]) -> tuple[str, ...]:
-    """The ids of the root causes that a consequence goes back to, through other consequences too; nearest first."""
+    """The ids of the root causes that a consequence goes back to, through other consequences too; nearest first.
+
+    One whose own causes are not among the findings, as in a run that does not look for them, is the root here.
+    """
     roots, checks = list[str](), list(finding.because_of)
-    by_check = grouped((each.check, each) for each in findings)
+    by_check = grouped((each.check, each) for each in findings if each.status == "found")
     for check in checks:
-        causes = _closest(finding, [each for each in by_check.get(check, ()) if each.status == "found"])
-        if any(not each.because_of for each in causes):
+        causes = _closest(finding, by_check.get(check, ()))
+        if any(by_check.keys().isdisjoint(each.because_of) for each in causes):
             roots.append(check)
         else:
             checks += [next_ for each in causes for next_ in each.because_of if next_ not in checks]

@@ -241,6 +241,13 @@ def test_a_consequence_of_a_consequence_goes_back_to_the_root() -> None:
     assert [each.remedy for each in with_remedies_of_causes((stale, stops, root))] == [Remedy("aws do")] * 3
 
 
+def test_a_cause_whose_own_cause_was_not_looked_for_is_the_root() -> None:
+    """A rotation judges deployments, not permissions: what stops its tasks has the remedy, and the rest follows it."""
+    stops = replace(finding("found", check="pull-failed"), because_of=("no-permission",))
+    stuck = replace(finding("found", check="rollout-stuck"), because_of=("no-permission", "pull-failed"))
+    assert roots_of(stuck, (stops, stuck)) == ("pull-failed",) and roots_of(stops, (stops, stuck)) == ()
+
+
 def test_a_consequence_has_the_remedy_of_the_cause_that_is_its_own() -> None:
     """Of several findings of one check, that of its subject, or else of its services; else the first."""
 
