@@ -123,7 +123,8 @@ def links(answer: Answer) -> Iterator[Link]:
     outcome = answer.outcome
     if outcome is None:
         return
-    remedies = [finding.remedy for finding in outcome.findings if finding.is_unexplained]
+    # What was wrong before the run and still is leads on, too: the answer says so.
+    remedies = [each.remedy for each in outcome.findings if each.is_unexplained or each.is_from_before]
     others = {each.invocation: each for each in remedies if each.runbook not in ("", outcome.runbook)}
     yield from _openings([*others.values()][:SHOWN])
     command = _command(outcome, remedies)

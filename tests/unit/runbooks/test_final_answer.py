@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from support.outcomes import an_outcome
 
-from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.model.findings import Finding, Remedy, as_before
 from omc_runbook.report.answer import answer
 from omc_runbook.runbooks.final_answer import links
 
@@ -51,3 +51,12 @@ def test_buttons_that_open_the_same_notebook_say_what_tells_them_apart(
     assert [each.label for each in found if each.label.startswith("Open")] == [
         f"Open {each}, filled in" for each in labels
     ]
+
+
+def test_what_was_wrong_before_leads_on() -> None:
+    """Nothing new is wrong, so that the answer names troubleshoot: a button opens it."""
+    remedy = Remedy(runbook="troubleshoot", parameters={"environment": "staging"})
+    stopped = Finding(check="pull-failed", family="deployment", title="Tasks stop", status="found", remedy=remedy)
+    before = replace(as_before(stopped), because_of=("no-permission",))
+    labels = [each.label for each in links(answer(replace(an_outcome(findings=(before, before)), runbook="rotate")))]
+    assert labels == ["Open troubleshoot.ipynb, filled in", "Copy the command"]
