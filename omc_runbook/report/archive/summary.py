@@ -134,6 +134,9 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         yield Line(NOT_FINISHED, indent=2)
     if outcome.is_plan:
         yield from (Line(sentence, label="plan") for sentence in outcome.plan or ())
+    if outcome.plan_file:
+        made = f"Plan {outcome.plan_file.hash}, made by {outcome.plan_file.planned_by}"
+        yield Line(f"{made}: whoever makes it and whoever applies it compare these digits.", label="note")
     if has_nothing_to_do(outcome):
         is_wrong = any(each.is_unexplained for each in outcome.findings)
         yield Line(NOTHING_PLANNED_FOR if is_wrong else "The plan is empty, and nothing was changed.", indent=2)

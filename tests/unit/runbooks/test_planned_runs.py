@@ -91,6 +91,14 @@ def test_a_plan_that_is_refused_says_so_where_nothing_else_is_wrong() -> None:
     assert end(replace(refused, findings=(WRONG,))) == "PLAN: nothing was changed (placeholder)"
 
 
+def test_a_plan_in_a_file_shows_the_digits_that_two_people_compare() -> None:
+    """On a terminal too, to who makes it and to who applies it."""
+    for outcome in (DRY, replace(DRY, applied=True)):
+        lines = summary(replace(outcome, plan_file=PlanReference("1a2b-3c4d", "arn:anna", "arn:ben"))).splitlines()
+        (line,) = [each.split() for each in lines if "1a2b-3c4d" in each]
+        assert line[:6] == ["note", "Plan", "1a2b-3c4d,", "made", "by", "arn:anna:"]
+
+
 def test_a_plan_that_needs_a_database_ends_with_the_command_that_changes_both() -> None:
     """Its own would give tasks a password that the database does not have."""
     both = "omc-runbook run rotate -p keys POSTGRES_PASSWORD -p database_url_from env:NAME -p apply true"
