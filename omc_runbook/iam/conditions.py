@@ -20,7 +20,8 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _LITERALS = ("*", "?", "$")
 # "aws:PrincipalTag/" of a tag's name, "kms:EncryptionContext:" of a member's.
 _KIND = re.compile(r"\A([^:]+:[^/:]+[/:]).+", re.DOTALL)
-_TIMES = ("aws:currenttime", "aws:epochtime")
+TIMES = frozenset({"aws:currenttime", "aws:epochtime"})
+"""The condition keys of a call's time, in lower case."""
 _SCALARS = (str, int, float)
 UNKNOWN_END = "\0"
 """What the value of a condition key ends with whose end is unknown."""
@@ -97,7 +98,11 @@ def matches(pattern: str, text: str, keys: ConditionKeys, *, glob: bool = True, 
     None where the pattern has a policy variable whose value is unknown, or the text an end that is.
     """
     if text.endswith(UNKNOWN_END):
-        return None if _may_begin(pattern, text.removesuffix(UNKNOWN_END)) else False
+        start = text.removesuffix(UNKNOWN_END)
+        if glob and pattern.endswith("*") and matches(pattern, start, keys, glob=glob, fold=fold):
+            # Whatever follows, too.
+            return True
+        return None if _may_begin(pattern, start) else False
     if not keys.variables or "$" not in pattern:
         return _expression((pattern,), glob, fold).fullmatch(text) is not None
     pieces: list[str | None] = []
@@ -171,7 +176,7 @@ def begins_in(condition: Any, effect: str) -> Iterator[datetime]:
     for name, tests in condition.items() if isinstance(condition, Mapping) else ():
         is_about_time = name.startswith((f"Date{order}", f"Numeric{order}")) and isinstance(tests, Mapping)
         for key, values in tests.items() if is_about_time else ():
-            for text in texts(values) or () if key.lower() in _TIMES else ():
+            for text in texts(values) or () if key.lower() in TIMES else ():
                 with suppress(InvalidOperation, ValueError, OverflowError, OSError):
                     yield datetime.fromtimestamp(float(_date(text)), UTC)
 

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import Any, Literal
 
 from omc_runbook.iam.conditions import (
+    UNKNOWN_END,
     ConditionKeys,
     evaluate_condition,
     keys_in,
@@ -105,7 +106,8 @@ class RefusingCondition:
     @property
     def sentence(self) -> str:
         """The Condition, and what the call has instead."""
-        has = ", ".join(f"{name} {', '.join(values) or '(absent)'}" for name, values in self.values.items())
+        texts_of = {name: ", ".join(values).replace(UNKNOWN_END, "…") for name, values in self.values.items()}
+        has = ", ".join(f"{name} {text or '(absent)'}" for name, text in texts_of.items())
         refuses = f"{self.statement} would allow it, but for its Condition {json.dumps(self.condition)}"
         return f"{refuses}: the call has {has}." if has else f"{refuses}."
 

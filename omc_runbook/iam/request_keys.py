@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from omc_runbook.iam.conditions import UNKNOWN_END
 from omc_runbook.model.arn import account_in, region_in
 
 Keys = dict[str, str | Sequence[str]]
@@ -60,10 +61,10 @@ def of_role(arn: str, id: str = "", tags: Mapping[str, str] | None = None, sessi
 def of_organization(id: str, *of: str) -> Keys:
     """The keys of an organization of these ("Principal", "Resource"), by its id; "" outside one.
 
-    The units above an account, by which AWS has its paths, are unknown within one.
+    Of an account's path within one, the root and the units above the account are unknown.
     """
-    paths = {} if id else {f"aws:{each}OrgPaths": () for each in of}
-    return {**paths, **{f"aws:{each}OrgID": id or () for each in of}}
+    paths = (f"{id}/r-{UNKNOWN_END}",) if id else ()
+    return {**{f"aws:{each}OrgPaths": paths for each in of}, **{f"aws:{each}OrgID": id or () for each in of}}
 
 
 def of_time(moment: datetime) -> Keys:

@@ -825,6 +825,29 @@ def test_an_account_outside_an_organization_is_on_none_of_its_paths(
     assert answer.status == decided
 
 
+@pytest.mark.parametrize("key", ["aws:PrincipalOrgPaths", "aws:ResourceOrgPaths"])
+@pytest.mark.parametrize(
+    ("pattern", "decided"),
+    [
+        ("o-1/*", "clear"),
+        ("o-?/r-*", "clear"),
+        ("o-2/*", "found"),
+        ("o-1/r-1*", "unknown"),
+        ("o-1/*/ou-1/*", "unknown"),
+    ],
+)
+def test_every_account_of_an_organization_is_on_one_of_its_paths(key: str, pattern: str, decided: str) -> None:
+    """A pattern for all of them matches, whatever the units are; one for another organization does not."""
+    depends = own_policy(statement("Deny", "*") | {"Condition": {"ForAllValues:StringNotLike": {key: pattern}}})
+    [answer] = run_check(CHECKS["resource-deny"], replace(depends(healthy()), organization="o-1"))
+    assert answer.status == decided
+    allows = policy(Condition={"ForAnyValue:StringLike": {key: pattern}})
+    snapshot = replace(with_permissions(healthy(), by_policies(allows)), organization="o-1")
+    [answer] = run_check(CHECKS["no-permission"], snapshot)
+    assert answer.status == decided
+    assert decided != "found" or any(f"the call has {key} o-1/r-…." in each for each in answer.evidence)
+
+
 @pytest.mark.parametrize(
     ("effect", "operator", "value", "check"),
     [
