@@ -69,7 +69,7 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
 def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
     """A policy of the secret or its key lets everybody in."""
     key = secret_access.key_of(snapshot)
-    for outsider in secret_access.of(snapshot).outsiders:
+    for moment, outsider in _entering(snapshot):
         if (outsider.kind, outsider.way) != ("everybody", "resource policy"):
             continue
         is_key = bool(key and key.policy and outsider.statement.startswith(key.policy.name))
@@ -78,11 +78,11 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
         is_open = outsider.decision == "allowed"
         condition = _condition_of(snapshot, outsider)
         which = "under a condition that anybody can meet" if is_open else "as far as its condition lets them"
-        limit = f", {which}: {condition}." if condition else "."
+        limit = f", {which}{_from(moment)}: {condition}." if condition else f"{_from(moment)}."
         denial = outsider.doubt if outsider.denials else ""
         facts = (f"{api}: {outsider.allows} {action} to everybody, in any account{limit}{denial}",)
         remedy = access_remedies.close(snapshot, outsider)
-        severity: Severity = "error" if is_open else "warning"
+        severity: Severity = "error" if is_open and not moment else "warning"
         yield Evidence(subject, facts, remedy, snapshot.consumer_names, severity)
 
 
@@ -96,13 +96,16 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     access = secret_access.of(snapshot)
     remarks = dict[str, list[tuple[str, Remedy]]]()
     administrators = {each.identity.arn for each in access.administrators}
-    for outsider in access.outsiders:
-        doubt = outsider.doubt
+    for moment, outsider in _entering(snapshot):
+        doubt, begin = outsider.doubt, _from(moment)
         if outsider.kind == "account" and outsider.way == "resource policy":
-            facts = [f"GetResourcePolicy: {outsider.allows} {GET_SECRET_VALUE} to {outsider.principal}.{doubt}"]
+            facts = [f"GetResourcePolicy: {outsider.allows} {GET_SECRET_VALUE} to {outsider.principal}{begin}.{doubt}"]
             if not secret_access.key_of(snapshot):
                 facts.append("The secret is under the key that AWS manages, which other accounts cannot use.")
-            yield Evidence(outsider.principal, tuple(facts), access_remedies.exclude(snapshot, outsider))
+            remedy = access_remedies.exclude(snapshot, outsider)
+            if moment:
+                remedy = access_remedies.leave("that is meant", remedy)
+            yield Evidence(outsider.principal, tuple(facts), remedy, severity="info" if moment else "warning")
         elif outsider.way == "replica":
             facts = [
                 f"DescribeSecret: CrossAccountReplicas has {outsider.statement}: account {outsider.principal} has a"
@@ -118,18 +121,22 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             is_open = outsider.kind == "everybody"
             whom = "everybody, in any account," if is_open else outsider.principal
             way = access.role_of(outsider)
-            if way and way.perhaps_gets_values:
+            if way and way.perhaps_gets_values and not moment:
                 entry = f"{_SOURCE}: the trust policy of {role} lets {whom} assume it.{doubt}"
                 yield Uncertain(outsider.principal, (f"{entry} {_open_way(snapshot, way)}",))
                 continue
-            gets_in = "may read the secret" if way is None or way.read.is_possible else way.reach
-            fact = f"{_SOURCE}: the trust policy of {role}, which {gets_in}, lets {whom} assume it.{doubt}"
-            severity: Severity = "error" if is_open and not doubt else "warning"
+            gets_in = "may then read the secret" if moment else "may read the secret"
+            if way and (way.gets_values or outsider.role in administrators):
+                gets_in = "may read the secret" if way.read.is_possible else way.reach
+            fact = f"{_SOURCE}: the trust policy of {role}, which {gets_in}, lets {whom} assume it{begin}.{doubt}"
+            severity: Severity = "error" if is_open and not (doubt or moment) else "warning"
             remedy = access_remedies.distrust(snapshot, outsider)
             is_whole = outsider.is_organization and not doubt
             if outsider.role in administrators and not is_open and not is_whole:
                 remarks.setdefault(outsider.principal, []).append((fact, remedy))
                 continue
+            if moment and not is_open:
+                remedy, severity = access_remedies.leave("that is meant", remedy), "info"
             yield Evidence(outsider.principal, (fact,), remedy, severity=severity)
     for principal, roles in remarks.items():
         # Each account that an organization made has such a role, for its management alone.
@@ -158,8 +165,8 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for moment, each in secret_access.beginning(snapshot):
         if secret_access.is_human(each.identity) and not secret_access.is_of_tasks(snapshot, each.identity):
             facts = (
-                f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it from"
-                f" {moment:%Y-%m-%d %H:%M} UTC on, by {each.read_by}.",
+                f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it"
+                f"{_from(moment)}, by {each.read_by}.",
                 *_sentences(snapshot, [each.way]),
             )
             remedy = access_remedies.leave("that is meant", access_remedies.withdraw_read(snapshot, each))
@@ -556,6 +563,17 @@ def _services(snapshot: Snapshot, identity: Identity) -> frozenset[str]:
             for revision in snapshot.revisions(service)
         )
     )
+
+
+def _entering(snapshot: Snapshot) -> Iterator[tuple[datetime | None, Outsider]]:
+    """Who from outside is let in, and then who will be, each after the date from which on."""
+    yield from ((None, each) for each in secret_access.of(snapshot).outsiders)
+    yield from secret_access.outsiders_beginning(snapshot)
+
+
+def _from(moment: datetime | None) -> str:
+    """From when on something is so, after a blank; "" of what is so already."""
+    return f" from {moment:%Y-%m-%d %H:%M} UTC on" if moment else ""
 
 
 def _may_call(identity: Identity, verdicts: Sequence[AccessVerdict]) -> str:

@@ -13,6 +13,7 @@ from omc_runbook.checks.outsiders import Outsider
 from omc_runbook.checks.self_grants import SelfGrants
 from omc_runbook.checks.task_sessions import TaskSession, sessions_of, targets_of
 from omc_runbook.iam.conditions import begins_in
+from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import (
     ASSUME_ROLE,
     ORGANIZATION,
@@ -339,29 +340,71 @@ def beginning(snapshot: Snapshot) -> tuple[tuple[datetime, PrincipalAccess], ...
     policies = [policy for each in found.identities for policy in (*each.policies, each.trust, each.boundary)]
     policies += [*(policy for level in found.levels or () for policy in level), *found.resource_controls]
     policies += [*snapshot.resource_policies, found.key.policy if found.key else None]
+    moments = _begins(snapshot, policies, GET_SECRET_VALUE, DECRYPT, ASSUME_ROLE)
+    readers = {each.identity.arn: (snapshot.taken, each) for each in of(snapshot).readers}
+    known, reads = {*readers}, secret_calls.read_verdicts(snapshot, found)
+    dated = secret_calls.dated_identities(snapshot, found) if moments else ()
+    for moment in moments:
+        then = _at(snapshot, moment)
+        judge = secret_calls.judge_of(then, found)
+        later = {each.arn: secret_calls.read_verdict(then, found, judge, each) for each in dated}
+        for each in _readers(judge, found, {**reads, **later}):
+            readers.setdefault(each.identity.arn, (moment, each))
+    return tuple(entry for arn, entry in readers.items() if arn not in known)
+
+
+@once
+def outsiders_beginning(snapshot: Snapshot) -> tuple[tuple[datetime, Outsider], ...]:
+    """Who from outside will be let in once a date of a Condition has come, each with the first such date."""
+    found = snapshot.audit.identities
+    if found is None or snapshot.secret is None:
+        return ()
+    access, later = of(snapshot), dict[tuple[str, str, str], tuple[datetime, Outsider]]()
+    by_secret = [*snapshot.resource_policies, found.key.policy if found.key else None, *found.resource_controls]
+    for moment in _begins(snapshot, by_secret, GET_SECRET_VALUE, DECRYPT):
+        for each in outsiders.of_secret(_at(snapshot, moment), found):
+            later.setdefault(_entry(each), (moment, each))
+    entered = [(snapshot.taken, each) for each in (*access.principals, *access.administrators)]
+    for since, way in (*entered, *beginning(snapshot)):
+        reads = way.reads_somehow or way.labels or way.identity.is_administrator
+        if not (reads or way.gets_values):
+            continue
+        kinds = ("account", "everybody") if reads else ("everybody",)
+        moments = _begins(snapshot, [way.identity.trust, *found.resource_controls], ASSUME_ROLE)
+        for moment in sorted({since, *(each for each in moments if each > since)} - {snapshot.taken}):
+            for each in _behind(_at(snapshot, moment), found, [way.identity], *kinds):
+                later.setdefault(_entry(each), (moment, each))
+    known = {_entry(each) for each in access.outsiders}
+    return tuple(way for entry, way in later.items() if entry not in known and way[1].is_let_in)
+
+
+def _entry(outsider: Outsider) -> tuple[str, str, str]:
+    """What tells an outsider's way in from others."""
+    return outsider.principal, outsider.way, outsider.role
+
+
+def _begins(snapshot: Snapshot, policies: Iterable[PolicyDocument | None], *actions: str) -> list[datetime]:
+    """The moments to come from which on statements of policies allow one of these actions, or no longer deny it."""
     moments = {
         moment
         for policy in filter(None, policies)
-        for action in (GET_SECRET_VALUE, DECRYPT, ASSUME_ROLE)
+        for action in actions
         for _, statement in policy.statements_on(action)
         if isinstance(statement, Mapping)
         for moment in begins_in(statement.get("Condition"), str(statement.get("Effect")))
         # The last year that there is stands for never.
         if snapshot.taken <= moment and moment.year < MAXYEAR
     }
-    readers = {each.identity.arn: (snapshot.taken, each) for each in of(snapshot).readers}
-    known = {*readers}
-    for moment in sorted(moments):
-        # What `reads` has was judged for the snapshot's own time.
-        then = replace(snapshot, taken=moment + timedelta(seconds=1))
-        for each in _readers(then, replace(found, reads={})):
-            readers.setdefault(each.identity.arn, (moment, each))
-    return tuple(entry for arn, entry in readers.items() if arn not in known)
+    return sorted(moments)
 
 
-def _readers(snapshot: Snapshot, found: Identities) -> Iterator[PrincipalAccess]:
+def _at(snapshot: Snapshot, moment: datetime) -> Snapshot:
+    """The snapshot as if it were taken just after a moment."""
+    return replace(snapshot, taken=moment + timedelta(seconds=1))
+
+
+def _readers(judge: Judge, found: Identities, reads: Mapping[str, AccessVerdict]) -> Iterator[PrincipalAccess]:
     """Those that may read the secret, at least in some way, and are no administrators, without what else they may."""
-    judge, reads = secret_calls.judge_of(snapshot, found), secret_calls.read_verdicts(snapshot, found)
     ways = chains(judge, found.identities, _roles_that_read(found, reads))
     for identity in found.identities:
         read = reads[identity.arn]

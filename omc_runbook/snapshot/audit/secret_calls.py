@@ -8,6 +8,7 @@ from dataclasses import replace
 from omc_runbook.aws.kms import KmsGrant, KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.iam import request_keys
+from omc_runbook.iam.conditions import TIMES
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import AccessVerdict, Identity, Judge, ResourceCall, combine
 from omc_runbook.model.arn import account_in
@@ -225,6 +226,13 @@ def read_verdicts(snapshot: Snapshot, identities: Identities) -> Mapping[str, Ac
         return identities.reads
     judge = judge_of(snapshot, identities)
     return {each.arn: read_verdict(snapshot, identities, judge, each) for each in identities.identities}
+
+
+def dated_identities(snapshot: Snapshot, identities: Identities) -> tuple[Identity, ...]:
+    """The identities that a date may let read the secret, or keep from it; of the others no other time decides."""
+    judge = replace(judge_of(snapshot, identities), time=None)
+    verdicts = ((each, read_verdict(snapshot, identities, judge, each)) for each in identities.identities)
+    return tuple(each for each, read in verdicts if not TIMES.isdisjoint(map(str.lower, read.doubts)))
 
 
 def _unread(snapshot: Snapshot, field: str, what: str) -> tuple[str, ...]:

@@ -692,6 +692,69 @@ def test_a_date_counts_wherever_it_stands_and_whatever_was_judged_before(until: 
         assert [each.subject for each in found.get("human-may-read", ())] == ["alice"] * is_named
 
 
+LATER = {"DateGreaterThan": {"aws:CurrentTime": "2026-03-02T08:00:00Z"}}
+UNTIL = {"DateLessThan": {"aws:CurrentTime": "2026-03-02T08:00:00Z"}}
+
+
+@pytest.mark.parametrize(
+    ("principal", "id", "severity"),
+    [("*", "readable-by-all", "warning"), ({"AWS": OTHER}, "other-account-reads", "info")],
+)
+@pytest.mark.parametrize("is_denied_until", [False, True])
+def test_whom_the_secrets_policy_lets_in_from_a_date_on_is_told_before(
+    principal: Any, id: str, severity: str, is_denied_until: bool
+) -> None:
+    """An allowance that is to begin is found, and a Deny that is to end; one that never begins is not."""
+    statements = [allowing(GET_SECRET_VALUE, "*", Principal=principal, Condition=LATER)]
+    if is_denied_until:
+        statements = [
+            allowing(GET_SECRET_VALUE, "*", Principal=principal),
+            {**allowing("*", "*", Principal="*", Condition=UNTIL), "Effect": "Deny"},
+        ]
+    own = policy("the secret's resource policy", *statements, kind="resource")
+    snapshot = audited(replace(healthy(), resource_policy=own))
+    [finding] = found_in(snapshot)[id]
+    assert finding.severity == severity and " from 2026-03-02 08:00 UTC on" in finding.evidence[0]
+    never = json.loads(json.dumps(own.document).replace("2026-03-02T08", "9999-12-31T08"))
+    assert id not in found_in(audited(replace(healthy(), resource_policy=replace(own, document=never))))
+    over = replace(snapshot, taken=NOW + timedelta(days=5))
+    [finding] = found_in(over)[id]
+    assert " UTC on" not in finding.evidence[0] and finding.severity != severity
+
+
+@pytest.mark.parametrize(("principal", "severity"), [("*", "warning"), ({"AWS": STRANGER}, "info")])
+def test_who_may_assume_a_reader_from_a_date_on_is_told_before(principal: Any, severity: str) -> None:
+    """By the date of the trust policy, of the role's own policy, or of both: the later one counts."""
+    at_noon = {"DateGreaterThan": {"aws:CurrentTime": "2026-03-02T12:00:00Z"}}
+    for trusting, reading, begin in ((LATER, {}, "08:00"), ({}, LATER, "08:00"), (LATER, at_noon, "12:00")):
+        statement = {"Action": "sts:AssumeRole", "Principal": principal, "Condition": trusting}
+        reads = policy("reads", allowing(GET_SECRET_VALUE, Condition=reading))
+        partner = replace(role("partner", reads), trust=policy("trust", statement, kind="trust"))
+        [finding] = found_in(audited(None, partner))["other-account-reads"]
+        gets_in = "may then read the secret" if reading else "may read the secret"
+        assert finding.severity == severity and f"which {gets_in}, lets " in finding.evidence[0]
+        assert f"assume it from 2026-03-02 {begin} UTC on." in finding.evidence[0]
+
+
+def test_only_whom_a_date_concerns_is_judged_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many dates there are, everybody is judged for the present, and once more without the time."""
+    judged = list[str]()
+
+    def judge(snapshot: Snapshot, identities: Any, judge: Any, identity: Identity, **more: Any) -> Any:
+        judged.append(identity.name)
+        return read_verdict(snapshot, identities, judge, identity, **more)
+
+    read_verdict = secret_calls.read_verdict
+    monkeypatch.setattr(secret_calls, "read_verdict", judge)
+    people = []
+    for number in range(9):
+        date = {"DateGreaterThan": {"aws:CurrentTime": f"2026-04-0{number + 1}T08:00:00Z"}}
+        people.append(user(f"person-{number}", policy("dated", allowing(GET_SECRET_VALUE, Condition=date))))
+    later = secret_access.beginning(audited(None, *people, user("bob", READS), user("carol")))
+    assert [each.identity.name for _, each in later] == [each.name for each in people]
+    assert judged.count("bob") <= 3 and judged.count("person-0") >= 9
+
+
 def test_dates_of_other_calls_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """An account can have hundreds of them: nobody reads the secret by one."""
     moments, judge_of = set[datetime](), secret_calls.judge_of
