@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.conditions import UNKNOWN_END, ConditionKeys, matches
+from omc_runbook.iam.conditions import UNKNOWN_END, ConditionKeys, keys_in, matches
 from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
 from omc_runbook.iam.who_can import ASSUME_ROLE, Identity, is_chosen, principals_in
 from omc_runbook.model.arn import region_in
@@ -27,6 +27,10 @@ _ANY_OF = "organization "
 _IN_NO_ORGANIZATION: Context = {"aws:PrincipalOrgID": (), "aws:PrincipalOrgPaths": ()}
 _AS_SERVICE: Context = {"aws:PrincipalAccount": (), "aws:PrincipalIsAWSService": "true", **_IN_NO_ORGANIZATION}
 """The condition keys of a call that an AWS service makes for itself."""
+_ANY_ADDRESSES = ("24.48.0.1", "186.28.0.1", "2a02:8100::1")
+"""Public addresses of nobody in particular, of each half of IPv4 and of IPv6: a network that has one is open."""
+_WITH_MFA: Context = {"aws:MultiFactorAuthPresent": "true", "aws:MultiFactorAuthAge": "60"}
+"""What anybody's call can have."""
 _SESSION = re.compile(r"arn:[\w-]+:sts::[^:]*:assumed-role/([^/]+)/")
 _NO_KEYS = ConditionKeys({})
 _ACCOUNT_PATTERN = re.compile(r"[0-9*?]*[*?][0-9*?]*")
@@ -154,6 +158,7 @@ def _let_in(
         account = account_of(name)
         if name != "*" and account not in ("", own):
             calls += [(name, name, account, context) for context in _as_named(name, account, texts)]
+    calls += [*_by_choice(calls, {key.lower() for each in _conditions(policy, action) for key in keys_in(each)})]
     calls += [(name, name, "", _AS_SERVICE) for name in services]
     # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
     through = {"kms:ViaService": f"secretsmanager.{region_in(resource)}.amazonaws.com"}
@@ -230,6 +235,19 @@ def _by_patterns(texts: Sequence[str], own: str) -> Iterator[tuple[str, ...]]:
             yield (_example(text, some),)
         elif not account and "*" in text:
             yield (_example(text, _STRANGER),)
+
+
+def _by_choice(
+    calls: Sequence[tuple[str, str, str, Context]], keys: Set[str]
+) -> Iterator[tuple[str, str, str, Context]]:
+    """The same calls from some address, and with MFA, where conditions compare these keys, in lower case."""
+    addresses = _ANY_ADDRESSES if "aws:sourceip" in keys else ()
+    has_mfa = not keys.isdisjoint(map(str.lower, _WITH_MFA))
+    choices = [{"aws:SourceIp": each} for each in addresses] or [{}] * has_mfa
+    for principal, name, account, context in calls:
+        # Whether another account asks for MFA, its owner decides.
+        mfa = _WITH_MFA if has_mfa and principal == "*" else {}
+        yield from ((principal, name, account, {**context, **mfa, **each}) for each in choices)
 
 
 def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context]:

@@ -303,6 +303,38 @@ def test_everybody_from_some_addresses_is_a_warning() -> None:
 @pytest.mark.parametrize(
     "condition",
     [
+        {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}},
+        {"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "::/0"]}},
+        {"IpAddress": {"aws:sourceIp": ["0.0.0.0/1", "128.0.0.0/1"]}},
+        {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+        {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+        {"NumericLessThan": {"aws:MultiFactorAuthAge": "3600"}, "IpAddress": {"aws:SourceIp": "0.0.0.0/0"}},
+    ],
+)
+def test_everybody_from_any_address_or_with_mfa_is_everybody(condition: Any) -> None:
+    """Networks that are the whole of the internet limit nobody, and everybody can have MFA."""
+    [finding] = found_in(audited(own_policy(healthy(), "*", Condition=condition)))["readable-by-all"]
+    assert finding.severity == "error" and "under a condition that anybody can meet" in finding.evidence[0]
+    [finding] = found_in(audited(None, trusting_anybody(condition)))["other-account-reads"]
+    assert finding.severity == "error"
+
+
+def test_another_account_from_any_address_is_let_in() -> None:
+    """Of a network of its own, and of MFA, it is said that they decide."""
+    for condition, doubt in (
+        ({"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}, ""),
+        ({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, "aws:SourceIp"),
+        ({"Bool": {"aws:MultiFactorAuthPresent": "true"}}, "aws:MultiFactorAuthPresent"),
+    ):
+        own = own_policy(healthy(), {"AWS": STRANGER}, Condition=condition)
+        [finding] = found_in(audited(own))["other-account-reads"]
+        sentence = f" Its Condition depends on how the call is made: {doubt}."
+        assert finding.evidence[0].endswith(sentence if doubt else f"to {STRANGER}.")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
         {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}},
         {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/{SSO}*"}},
     ],
