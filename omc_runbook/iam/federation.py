@@ -117,15 +117,21 @@ def _denies_others(found: OpenFederation, action: str, trust: PolicyDocument) ->
         if not isinstance(statement, Mapping) or statement.get("Effect") != "Deny":
             continue
         principal, condition = statement.get("Principal"), statement.get("Condition")
+        everybody = principal == "*" or (isinstance(principal, Mapping) and "*" in (texts(principal.get("AWS")) or ()))
         names = texts(principal.get("Federated", [])) if isinstance(principal, Mapping) else None
-        if not (principal == "*" or found.provider in (names or ())) or not isinstance(condition, Mapping):
+        if not (everybody or found.provider in (names or ())) or not isinstance(condition, Mapping):
             continue
-        # A token without the claim is denied, too, with and without IfExists.
-        positive = {_NEGATED.get(operator.removesuffix("IfExists"), ""): tests for operator, tests in condition.items()}
+        # A token without the claim is denied, too, with and without IfExists or ForAllValues.
+        positive = {_NEGATED.get(_without_sets(operator), ""): tests for operator, tests in condition.items()}
         has_one_test = all(isinstance(tests, Mapping) and len(tests) == 1 for tests in positive.values())
         if len(condition) == 1 and has_one_test and _is_limited(found, positive):
             return True
     return False
+
+
+def _without_sets(operator: str) -> str:
+    """An operator's name without IfExists and ForAllValues, which change nothing of a claim that a token has."""
+    return operator.removesuffix("IfExists").removeprefix("ForAllValues:")
 
 
 def _names(actions: object, action: str) -> bool:

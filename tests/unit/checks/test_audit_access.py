@@ -1768,6 +1768,8 @@ def test_a_shared_issuer_has_subjects_of_anybody(issuer: str, begins: str) -> No
         ({"StringNotLike": {f"{HOST}:sub": "repo:ohmycoins/*"}}, False),
         ({"StringNotEquals": {f"{HOST}:sub": ["repo:ohmycoins/app:ref:refs/heads/main"]}}, False),
         ({"StringNotLikeIfExists": {f"{HOST}:sub": "repo:ohmycoins/*"}}, False),
+        ({"ForAllValues:StringNotLike": {f"{HOST}:sub": "repo:ohmycoins/*"}}, False),
+        ({"ForAnyValue:StringNotLike": {f"{HOST}:sub": "repo:ohmycoins/*"}}, True),
         ({"StringNotLike": {f"{HOST}:sub": ["repo:ohmycoins/*", "repo:*"]}}, True),
         ({"StringLike": {f"{HOST}:sub": "repo:ohmycoins/*"}}, True),
         ({"StringNotLike": {f"{HOST}:aud": "sts.amazonaws.com"}}, True),
@@ -1782,8 +1784,9 @@ def test_a_trust_policy_that_denies_all_other_subjects_is_limited(denial: Any, i
     assert pipeline.trust
     [allowing_all] = pipeline.trust.document["Statement"]
     refusing = {**allowing_all, "Effect": "Deny", "Condition": denial}
-    for denied in (refusing, {**refusing, "Principal": "*", "Action": "sts:*"}):
-        trust = pipeline.trust.with_statements([allowing_all, denied])
+    everybody = ({"Action": "sts:*", "Principal": each} for each in ("*", {"AWS": "*"}, {"AWS": ["*"]}))
+    for whom in ({}, *everybody):
+        trust = pipeline.trust.with_statements([allowing_all, {**refusing, **whom}])
         found = found_in(audited(None, replace(pipeline, trust=trust)))
         assert ("federated-any-subject" in found) is is_open
     elsewhere = {**refusing, "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/gitlab.com"}}
