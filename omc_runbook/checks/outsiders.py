@@ -61,8 +61,15 @@ class Outsider:
     """The ARN of the role that it may assume, where that is the way."""
     denials: tuple[str, ...] = ()
     """The statements of which it is unknown whether they deny it."""
-    chosen: tuple[str, ...] = ()
-    """The condition keys on which alone it depends, where these depend on how the call is made."""
+    unknowns: tuple[str, ...] = ()
+    """The condition keys and elements that leave open whether a statement lets it in."""
+    unknown_denials: tuple[str, ...] = ()
+    """Those that leave open whether one of `denials` does."""
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The condition keys on which alone it depends, where these depend on how the call is made."""
+        return self.unknowns if not self.denials and all(map(is_chosen, self.unknowns)) else ()
 
     @property
     def is_let_in(self) -> bool:
@@ -92,11 +99,13 @@ class Outsider:
     @property
     def doubt(self) -> str:
         """What leaves open whether it is let in, after a blank; "" for nothing."""
-        if self.denials:
-            return f" Whether it is denied by {', '.join(self.denials)} is unknown."
-        if self.chosen:
-            return f" Its Condition depends on how the call is made: {', '.join(self.chosen)}."
-        return " Whether its Condition allows the call is unknown." if self.decision == "unknown" else ""
+        denials, of_denials, keys = map(", ".join, (self.denials, self.unknown_denials, self.unknowns))
+        denied = f" Whether it is denied by {denials} is unknown: it depends on {of_denials}." if denials else ""
+        if not keys:
+            return denied
+        if all(map(is_chosen, self.unknowns)):
+            return f"{denied} Its Condition depends on how the call is made: {keys}."
+        return f"{denied} Whether its Condition allows the call is unknown: it depends on {keys}."
 
 
 def of_secret(snapshot: Snapshot, found: Identities) -> Iterator[Outsider]:
@@ -170,21 +179,23 @@ def _let_in(
         verdict = evaluate_resource(policy, {name}, action, resource, keys, identities.resource_controls)
         if verdict.decision not in ("allowed", "unknown"):
             continue
+        request, is_allowed = PolicyRequest(action, resource, keys, frozenset({name})), verdict.decision == "allowed"
+        letting_in = [each for each in apply([policy], request) if each.effect != "Deny" and each.applies is not False]
         # What cannot be decided may be a Deny, also one of the organization's.
-        applied = apply([policy], PolicyRequest(action, resource, keys, frozenset({name})))
-        letting_in = [each.label for each in applied if each.effect != "Deny" and each.applies is not False]
-        is_allowed = verdict.decision == "allowed"
-        denials = () if is_allowed else tuple(each for each in verdict.statements if each not in letting_in)
-        ways = [each.unknowns for each in applied if each.label in letting_in and all(map(is_chosen, each.unknowns))]
+        everything = () if is_allowed else apply([policy, *identities.resource_controls], request)
+        denying = [each for each in everything if each.effect == "Deny" and each.applies is None]
+        # One statement that can be met is enough.
+        ways = sorted((each.unknowns for each in letting_in), key=lambda way: [not is_chosen(name) for name in way])
         outsider = Outsider(
             principal=principal,
             kind="everybody" if principal == "*" else "account" if account else "service",
             way=way,
-            statement=", ".join(verdict.statements if is_allowed else letting_in),
+            statement=", ".join(verdict.statements if is_allowed else [each.label for each in letting_in]),
             decision="allowed" if is_allowed else "unknown",
             role=role,
-            denials=denials,
-            chosen=tuple(dict.fromkeys(ways[0])) if ways and not (is_allowed or denials) else (),
+            denials=tuple(dict.fromkeys(each.label for each in denying)),
+            unknowns=() if is_allowed else tuple(dict.fromkeys(ways[0])),
+            unknown_denials=tuple(dict.fromkeys(name for each in denying for name in each.unknowns)),
         )
         # The most certain of its calls tells.
         if principal not in found or found[principal].certainty < outsider.certainty:

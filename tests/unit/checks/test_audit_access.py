@@ -290,7 +290,9 @@ def test_a_condition_on_another_account_s_callers_leaves_open_who_reads() -> Non
     """Their tags are not known here."""
     condition = {"StringEquals": {"aws:PrincipalTag/team": "core", "aws:PrincipalAccount": OTHER}}
     [finding] = found_in(audited(own_policy(healthy(), "*", Condition=condition)))["other-account-reads"]
-    assert finding.evidence[0].endswith(" Whether its Condition allows the call is unknown.")
+    assert finding.evidence[0].endswith(
+        " Whether its Condition allows the call is unknown: it depends on aws:PrincipalTag/team."
+    )
 
 
 def test_everybody_from_some_addresses_is_a_warning() -> None:
@@ -553,13 +555,32 @@ def test_a_deny_that_nobody_can_decide_is_neither_the_grant_nor_weakened(
     [finding] = found_in(snapshot)[id]
     name = "perimeter statement 1" if is_organizations else "own statement 2"
     assert finding.evidence[0].startswith(f"GetResourcePolicy: own statement 1 allows {GET_SECRET_VALUE} to ")
-    assert finding.evidence[0].endswith(f" Whether it is denied by {name} is unknown.")
+    assert finding.evidence[0].endswith(f" Whether it is denied by {name} is unknown: it depends on a:b.")
     if is_organizations and len(principals) == 1:
         assert finding.remedy.command.startswith("aws secretsmanager delete-resource-policy")
         return
     statements = document_of(finding, "--resource-policy")["Statement"]
     assert [each["Principal"] for each in statements] == (principals[:1] if is_organizations else principals)
     assert is_organizations or statements[-1] == DOUBTFUL_DENY
+
+
+def test_both_reasons_that_leave_open_whether_an_outsider_is_let_in_are_told() -> None:
+    """What may deny the call, and what the Condition of the statement that may allow it depends on."""
+    partner = {"StringEquals": {"sts:ExternalId": "partner"}}
+    of_tag = {"StringEquals": {"aws:PrincipalTag/team": "core"}}
+    action = {"Action": "sts:AssumeRole"}
+    for condition, sentence in (
+        (partner, " Its Condition depends on how the call is made: sts:ExternalId."),
+        (of_tag, " Whether its Condition allows the call is unknown: it depends on aws:PrincipalTag/team."),
+    ):
+        allows = {**action, "Principal": {"AWS": STRANGER}, "Condition": condition}
+        denies = {**DOUBTFUL_DENY, **action}
+        del denies["Resource"]
+        trust = policy("trust", allows, denies, kind="trust")
+        [finding] = found_in(audited(None, replace(role("partner", READS), trust=trust)))["other-account-reads"]
+        assert finding.evidence[0].endswith(
+            f" Whether it is denied by trust statement 2 is unknown: it depends on a:b.{sentence}"
+        )
 
 
 def test_a_tag_that_another_account_can_give_itself_keeps_nobody_out() -> None:
@@ -975,7 +996,8 @@ def test_an_account_that_may_be_of_the_organization_is_not_passed_over(statement
     own = policy("the secret's resource policy", *statements, kind="resource")
     snapshot = audited(replace(healthy(), resource_policy=own), organization=OURS)
     [finding] = found_in(snapshot)["other-account-reads"]
-    assert finding.subject in (STRANGER, OTHER) and " is unknown." in finding.evidence[0]
+    assert finding.subject in (STRANGER, OTHER)
+    assert finding.evidence[0].endswith(" is unknown: it depends on aws:PrincipalOrgID.")
     assert "; whether 1 principal from outside" in audit_answers.who_can_read(snapshot)
 
 
