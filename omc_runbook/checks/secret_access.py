@@ -284,7 +284,8 @@ def of(snapshot: Snapshot) -> SecretAccess:
     reads = secret_calls.read_verdicts(snapshot, found)
     targets = _roles_that_read(found, reads)
     by_arn = {each.arn: each for each in found.identities}
-    ways = chains(judge, found.identities, targets)
+    perhaps = {arn: read for arn, read in reads.items() if read.is_unjudged and not by_arn[arn].is_administrator}
+    ways = chains(judge, found.identities, targets, perhaps)
     open_tasks = targets_of(snapshot, judge, found.identities, {each for each in by_arn if reads[each].is_possible})
     running = (each.arn for each in targets if is_assumed_by(each, secret_calls.ECS_TASKS))
     passed = {arn: by_arn.get(arn) for arn in sorted({*snapshot.execution_roles, *running})}
@@ -456,15 +457,21 @@ def _with_label_chains(
     judge: Judge, identities: Sequence[Identity], principals: Sequence[PrincipalAccess]
 ) -> Iterator[PrincipalAccess]:
     """These principals, with how they may become a role that reads versions of other labels than AWSCURRENT alone."""
-    targets = {each.identity.arn: each for each in principals if each.identity.kind == "role" and each.labels}
-    ways = chains(judge, identities, [each.identity for each in targets.values()]) if targets else {}
+    roles = {each.identity.arn: each for each in principals if each.identity.kind == "role" and each.by_label}
+    targets = [each.identity for each in roles.values() if each.labels]
+    perhaps = {
+        arn: combine(GET_SECRET_VALUE, [*each.by_label.values()])
+        for arn, each in roles.items()
+        if not (each.labels or each.read.is_unjudged)
+    }
+    ways = chains(judge, identities, targets, perhaps) if roles else {}
     for each in principals:
         certain, unjudged = _by_certainty(ways.get(each.identity.arn, ()))
         # A doubt about a chain adds nothing to one about what it may itself.
         way = certain or (() if each.by_label else unjudged)
         if way and not (each.reads_somehow or each.labels):
-            reader, steps = targets[way[-1].role.arn], [step.verdict for step in way]
-            verdicts = {label: reader.by_label[label] for label in reader.labels}
+            reader, steps = roles[way[-1].role.arn], [step.verdict for step in way]
+            verdicts = {label: reader.by_label[label] for label in reader.labels or reader.by_label}
             by_label = {label: combine(last.action, [*steps, last]) for label, last in verdicts.items()}
             each = replace(each, by_label=by_label, label_chain=way)
         yield each
@@ -475,8 +482,12 @@ def _with_steps(
 ) -> Iterator[PrincipalAccess]:
     """These principals, with how they may become an administrator or a role that can let itself in."""
     targets = [each for each in identities if each.kind == "role" and each.is_administrator]
-    targets += [each.identity for each in principals if each.identity.kind == "role" and each.lets_itself_in]
-    ways = chains(judge, identities, targets)
+    roles = [each for each in principals if each.identity.kind == "role" and each.becomes]
+    targets += [each.identity for each in roles if each.lets_itself_in]
+    perhaps = {
+        each.identity.arn: combine(each.becomes[0].action, each.becomes) for each in roles if not each.lets_itself_in
+    }
+    ways = chains(judge, identities, targets, perhaps)
     for each in principals:
         has_need = not (each.reads_somehow or each.lets_itself_in)
         steps, unjudged = _by_certainty(ways.get(each.identity.arn, ()) if has_need else ())

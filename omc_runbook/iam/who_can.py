@@ -386,17 +386,25 @@ def assumptions(
 
 
 def chains(
-    judge: Judge, identities: Sequence[Identity], targets: Iterable[Identity]
+    judge: Judge,
+    identities: Sequence[Identity],
+    targets: Iterable[Identity],
+    perhaps: Mapping[str, AccessVerdict] | None = None,
 ) -> dict[str, tuple[Assumption, ...]]:
     """Who may assume one of some roles, over other roles too: the shortest chain of each, by ARN, the target last.
+
+    `perhaps` has, by ARN, more roles that are perhaps targets, with the verdict that leaves it open: a chain to one of
+    them ends with a step that cannot be judged.
 
     A chain goes on only where each step but the first is certain, as far as the account's policies go. One with a step
     that cannot be judged, where the others are certain, is given only of who has no other. Administrators and
     service-linked roles, of whom that is known without it, begin none, and the targets themselves neither.
     """
     found, unjudged = dict[str, tuple[Assumption, ...]](), dict[str, tuple[Assumption, ...]]()
+    perhaps = perhaps or {}
     reached = {target.arn for target in targets}
     frontier: list[tuple[Identity, tuple[Assumption, ...]]] = [(target, ()) for target in targets]
+    frontier += [(each, ()) for each in identities if each.arn in perhaps]
     others = [
         each for each in identities if not (each.is_administrator or each.is_service_linked or each.arn in reached)
     ]
@@ -407,6 +415,8 @@ def chains(
         others, speakers = ([each for each in some if each.arn not in found] for some in (others, speakers))
         for role, chain in frontier:
             for step in assumptions(judge, others, role, speakers):
+                if not chain and role.arn in perhaps:
+                    step = replace(step, verdict=combine(step.verdict.action, [step.verdict, perhaps[role.arn]]))
                 if step.verdict.is_unjudged:
                     unjudged.setdefault(step.identity.arn, (step, *chain))
                 if not step.verdict.is_possible or step.identity.arn in found:

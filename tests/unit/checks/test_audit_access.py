@@ -908,6 +908,40 @@ def test_what_cannot_be_judged_is_named_of_who_certainly_becomes_the_role_before
         assert "assuming hop and then reader: on statement 1 Depends on aws:PrincipalOrgPaths." in table
 
 
+@pytest.mark.parametrize(
+    ("action", "condition", "id", "what"),
+    [
+        (GET_SECRET_VALUE, UNJUDGED, "human-may-read", "may read the secret"),
+        (
+            GET_SECRET_VALUE,
+            {"StringEquals": {**OF_FORMER["StringEquals"], **UNJUDGED["StringEquals"]}},
+            "human-may-read",
+            "may read AWSPREVIOUS",
+        ),
+        ("iam:PutRolePolicy", UNJUDGED, "can-become-reader", "can let itself in"),
+    ],
+    ids=["the current version", "a former version", "after a change of its own policy"],
+)
+def test_who_certainly_becomes_a_role_that_perhaps_reads_is_named_as_unknown(
+    action: str, condition: Any, id: str, what: str
+) -> None:
+    """Over another role too, with what leaves it open; whoever reads certainly is not unknown beside that."""
+    perhaps = role("archive", policy("perhaps", allowing(action, "*", Condition=condition)), trusts=ANYBODY_HERE)
+    hop = role("hop", policy("hops", allowing("sts:AssumeRole", perhaps.arn)), trusts=ANYBODY_HERE)
+    hops = policy("hops", allowing("sts:AssumeRole", hop.arn))
+    people = (user("alice", hops), user("bob", hops, READS), user("carol"))
+    sentences = " ".join(_unknown_of(in_production(audited(None, perhaps, hop, *people, organization=OURS)), id))
+    assert f"Whether it {what} by assuming hop and then archive" in sentences
+    assert "Depends on aws:PrincipalOrgPaths." in sentences
+    assert "alice" in sentences and "bob" not in sentences and "carol" not in sentences
+
+
+def _unknown_of(snapshot: Snapshot, id: str) -> list[str]:
+    """The subjects of a check's unknown answers, and why they are."""
+    answers = [each for each in run_check(CHECKS[id], snapshot) if each.status == "unknown"]
+    return [f"{each.subject}: {' '.join(each.evidence)}" for each in answers]
+
+
 def test_outsiders_behind_a_role_that_perhaps_reads_are_named_as_unknown() -> None:
     """Who may become a role that perhaps may assume a reader is no finding, and not clear; nor is it counted."""
     reader = of_some_units(READS)
