@@ -18,6 +18,7 @@ from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limit_subject, ope
 from omc_runbook.iam.policy import PolicyDocument, PolicyRequest, apply
 from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity, Judge, ResourceCall
 from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.letters import listed
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -317,6 +318,7 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         facts = (
             f"{_SOURCE}: {identity.name} may call {verdict.action}, by {statements_of([verdict])}.",
             "Such a task gets the secret's values, or a role that reads them, whatever the principal itself may read.",
+            *_assuming(snapshot, identity),
             *_sentences(snapshot, [verdict]),
         )
         remedy = access_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
@@ -345,6 +347,7 @@ def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 _may_call(identity, verdicts),
                 f"ECS Exec is enabled for {', '.join(services)}, and the task role allows it. Whoever begins a session"
                 " in such a task can read the secret's values there, whatever else they may read.",
+                *_assuming(snapshot, identity),
                 *_sentences(snapshot, verdicts),
             )
             remedy = access_remedies.withdraw(identity, _labels(verdicts), _actions(verdicts))
@@ -471,9 +474,16 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence("administrators of IAM", facts, remedy, severity="info")
 
 
+def _assuming(snapshot: Snapshot, role: Identity) -> tuple[str, ...]:
+    """Who may become a role that gets the values by a task alone, in a sentence; () where nobody may."""
+    names = [each.name for each in secret_access.assuming(snapshot).get(role.arn, ())]
+    return (f"So can who may assume {role.name}: {listed(names)}.",) if names else ()
+
+
 def _severity(snapshot: Snapshot, identity: Identity) -> Severity:
     """How bad it is that somebody may let themselves in: worst a role of the tasks, least a machine that deploys."""
-    if secret_access.is_of_tasks(snapshot, identity):
+    entering = secret_access.assuming(snapshot).get(identity.arn, ())
+    if any(secret_access.is_of_tasks(snapshot, each) for each in (identity, *entering)):
         return "error"
     return "info" if secret_access.is_machine(identity) else "warning"
 

@@ -26,6 +26,7 @@ from omc_runbook.iam.who_can import (
     is_assumed_by,
     principals_in,
 )
+from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.once import once
@@ -284,8 +285,8 @@ def of(snapshot: Snapshot) -> SecretAccess:
     reads = secret_calls.read_verdicts(snapshot, found)
     targets = _roles_that_read(found, reads)
     by_arn = {each.arn: each for each in found.identities}
-    perhaps = {arn: read for arn, read in reads.items() if read.is_unjudged and not by_arn[arn].is_administrator}
-    ways = chains(judge, found.identities, targets, perhaps)
+    unjudged = {arn: read for arn, read in reads.items() if read.is_unjudged and not by_arn[arn].is_administrator}
+    ways = chains(judge, found.identities, targets, unjudged)
     open_tasks = targets_of(snapshot, judge, found.identities, {each for each in by_arn if reads[each].is_possible})
     running = (each.arn for each in targets if is_assumed_by(each, secret_calls.ECS_TASKS))
     passed = {arn: by_arn.get(arn) for arn in sorted({*snapshot.execution_roles, *running})}
@@ -296,14 +297,14 @@ def of(snapshot: Snapshot) -> SecretAccess:
         if identity.is_administrator:
             administrators.append(PrincipalAccess(identity=identity, read=read))
             continue
-        chain, unjudged = _by_certainty(() if read.is_possible else ways.get(identity.arn, ()))
+        chain, unjudged_chain = _by_certainty(() if read.is_possible else ways.get(identity.arn, ()))
         access = PrincipalAccess(
             identity=identity,
             read=read,
             changes=tuple(_changes(snapshot, found, judge, identity)),
             passes=_passes(snapshot, judge, identity, passed),
             chain=chain,
-            unjudged_chain=unjudged,
+            unjudged_chain=unjudged_chain,
             sessions=tuple(sessions_of(snapshot, judge, identity, open_tasks)),
         )
         if not access.reads_somehow:
@@ -330,6 +331,19 @@ def of(snapshot: Snapshot) -> SecretAccess:
             *_behind(snapshot, found, other_ways, "everybody"),
         ),
     )
+
+
+@once
+def assuming(snapshot: Snapshot) -> Mapping[str, Sequence[Identity]]:
+    """By ARN of each role that gets the values by a task alone, who may become it and gets them in no other way."""
+    found, access = snapshot.audit.identities, of(snapshot)
+    roles = [each.identity for each in access.principals if each.identity.kind == "role" and each.is_by_task]
+    if found is None or not roles:
+        return {}
+    ways = chains(secret_calls.judge_of(snapshot, found), found.identities, roles)
+    others = {each.identity.arn for each in access.principals if each.gets_values}
+    entering = ((each, ways[each.arn]) for each in found.identities if each.arn in ways and each.arn not in others)
+    return grouped((way[-1].role.arn, each) for each, way in entering if _by_certainty(way)[0])
 
 
 @once

@@ -1453,6 +1453,24 @@ def entering(*identities: Identity, **changes: Any) -> Snapshot:
 SESSIONS = policy("sessions", allowing("ecs:ExecuteCommand", "*"))
 
 
+@pytest.mark.parametrize(("powers", "id"), [("runs", "can-pass-role"), ("enters", "can-enter-task")])
+def test_who_may_assume_a_role_that_gets_the_values_by_a_task_is_named_with_it(powers: str, id: str) -> None:
+    """Over another role too, but not who reads without it; where a task's own role is among them, it is an error."""
+    deploys = role("deploys", RUNS_TASKS if powers == "runs" else SESSIONS, trusts=ANYBODY_HERE)
+    hop = role("hop", policy("hops", allowing("sts:AssumeRole", deploys.arn)), trusts=ANYBODY_HERE)
+    hops = policy("hops", allowing("sts:AssumeRole", hop.arn))
+    others = (deploys, hop, user("alice", hops), user("bob", hops, READS), user("carol"))
+    [finding] = found_in(entering(*others))[id]
+    assert finding.severity == "warning"
+    assert "So can who may assume deploys: hop, alice." in finding.evidence
+    channels = policy("channels", allowing("ssmmessages:*", "*"))
+    task_role = role(TASK_ROLE.rpartition("/")[2], channels, hops)
+    [finding] = found_in(entering(*others, own=(execution_role(), task_role)))[id]
+    assert finding.severity == "error" and finding.subject == "deploys"
+    [finding] = found_in(entering(deploys))[id]
+    assert not any("So can" in fact for fact in finding.evidence)
+
+
 def session(resource: Any = "*", condition: Any = None, action: str = "ecs:ExecuteCommand") -> Identity:
     """A user that may begin sessions."""
     return user("alice", policy("p", allowing(action, resource, **({"Condition": condition} if condition else {}))))
