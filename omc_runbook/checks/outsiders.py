@@ -176,6 +176,9 @@ def _let_in(
     found = dict[str, Outsider]()
     for principal, name, account, context in calls:
         keys = {**through, **of_call, **context}
+        if action == ASSUME_ROLE:
+            # Who begins a session tags it.
+            keys = {key: values for key, values in keys.items() if key not in secret_calls.CHOSEN_TAGS}
         verdict = evaluate_resource(policy, {name}, action, resource, keys, identities.resource_controls)
         if verdict.decision not in ("allowed", "unknown"):
             continue
@@ -384,4 +387,5 @@ def _as_account(account: str) -> dict[str, str | Sequence[str]]:
         "aws:SourceVpc": (),
         "aws:SourceVpce": (),
         "kms:CallerAccount": account,
+        **dict.fromkeys(request_keys.NOT_OF_A_READ, ()),
     }

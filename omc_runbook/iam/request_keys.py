@@ -38,9 +38,11 @@ OF_AN_ORGANIZATION = re.compile(r"(?i)org(?:id|paths)\b")
 """How the keys end that tell an account's organization."""
 OF_AN_ENDPOINT = (*_NOT_BY_A_SERVICE, "aws:SourceVpcArn", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths")
 """What only calls through an endpoint of a VPC have."""
-_NOT_OF_A_READ = (
+NOT_OF_A_READ = (
     *("aws:TagKeys", "aws:RequestTag/*", "aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths"),
 )
+"""What only calls have that bring tags, or that a service of AWS makes for a resource."""
+_OF_SECRETS = ("SecretId", "VersionId", "VersionStage", "ResourceTag/*", "resource/AllowRotationLambdaArn")
 
 
 def of_role(arn: str, id: str = "", tags: Mapping[str, str] | None = None, session: str = SESSION) -> Keys:
@@ -52,7 +54,7 @@ def of_role(arn: str, id: str = "", tags: Mapping[str, str] | None = None, sessi
         "aws:PrincipalIsAWSService": "false",
         "aws:ViaAWSService": "false",
         "aws:SecureTransport": "true",
-        **dict.fromkeys((*_NOT_OF_A_ROLE, *_NOT_OF_A_READ), ()),
+        **dict.fromkeys((*_NOT_OF_A_ROLE, *NOT_OF_A_READ), ()),
         **_tags(("aws:PrincipalTag",), tags),
     }
     return {**keys, "aws:userid": f"{id}:{session}"} if id else keys
@@ -184,8 +186,8 @@ def _of_decryption(
         "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
         "kms:EncryptionContextKeys": tuple(context),
         **{f"kms:EncryptionContext:{name}": value for name, value in context.items() if value},
-        # The service calls KMS over its own network, not over the caller's endpoint.
-        **dict.fromkeys(_NOT_BY_A_SERVICE, ()),
+        # The service calls KMS over its own network, not over the caller's endpoint, and without its own keys.
+        **dict.fromkeys((*_NOT_BY_A_SERVICE, *(f"secretsmanager:{name}" for name in _OF_SECRETS)), ()),
         "kms:GrantIsForAWSResource": (),
         "kms:KeySpec": "SYMMETRIC_DEFAULT",
         "kms:KeyUsage": "ENCRYPT_DECRYPT",

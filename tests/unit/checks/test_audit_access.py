@@ -255,6 +255,8 @@ def test_a_statement_is_as_wide_as_its_condition_lets_it_be() -> None:
         {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}},
         {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}*:role/*"}},
         {"StringLike": {"aws:PrincipalAccount": f"{ACCOUNT}*"}},
+        {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        {"ForAnyValue:StringEquals": {"aws:TagKeys": ["team"]}},
     ],
 )
 def test_everybody_under_a_condition_is_not_everybody(condition: Any) -> None:
@@ -1218,6 +1220,14 @@ def test_another_accounts_users_are_let_in_too(principal: str) -> None:
     assert "other-account-reads" not in found_in(audited(of_role))
 
 
+def test_who_tags_a_session_is_let_in_by_a_condition_on_tags() -> None:
+    """Other than of a read, which has none."""
+    [finding] = found_in(audited(None, trusting_anybody({"ForAnyValue:StringEquals": {"aws:TagKeys": ["team"]}})))[
+        "other-account-reads"
+    ]
+    assert finding.evidence[0].endswith(" Its Condition depends on how the call is made: aws:TagKeys.")
+
+
 def test_an_outsider_whose_time_is_over_is_not_let_in() -> None:
     """A Condition's date is judged at the time of the snapshot, as it is for the account's own principals."""
 
@@ -1649,6 +1659,16 @@ def test_a_stranger_is_who_is_not_of_the_account(grantee: str, is_found: bool) -
     own = (execution_role(READS, policy("key", allowing(DECRYPT, KEY))),)
     snapshot = audited(own=own, key=under_key(KmsGrant(grantee, frozenset({"Decrypt"}), id="1f")))
     assert ("grant-to-stranger" in found_in(snapshot)) is is_found
+
+
+def test_the_key_is_used_without_the_condition_keys_of_secrets_manager() -> None:
+    """A statement on both calls that compares the version's label lets nobody decrypt: KMS gets no such key."""
+    condition = {"StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}}
+    both = [GET_SECRET_VALUE, DECRYPT]
+    for operator, names in (("StringEquals", []), ("StringEqualsIfExists", ["alice"])):
+        reads = policy("both", allowing(both, "*", Condition={operator: condition["StringEquals"]}))
+        found = found_in(in_production(audited(None, user("alice", reads), key=under_key())))
+        assert [each.subject for each in found.get("human-may-read", [])] == names
 
 
 def test_a_reader_needs_the_key_too() -> None:

@@ -71,8 +71,10 @@ def test_the_keys_of_a_call_to_kms_for_a_secret_or_a_parameter() -> None:
         "kms:ResourceAliases": ("alias/app",),
     }
     from_nowhere = {"aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp", "kms:GrantIsForAWSResource"}
+    of_secrets = ("SecretId", "VersionId", "VersionStage", "ResourceTag/*", "resource/AllowRotationLambdaArn")
     assert {name for name, value in found.items() if not value} == {
         *from_nowhere,
+        *(f"secretsmanager:{name}" for name in of_secrets),
         *("aws:ResourceTag/*", "kms:EncryptionContext:*"),
     }
     unknown = request_keys.of_key(KEY, ACCOUNT, SECRET)
