@@ -200,8 +200,8 @@ def roles_of(chain: Sequence[Assumption]) -> str:
 
 
 def deciding_step(chain: Sequence[Assumption]) -> Assumption:
-    """The step that decides whether a chain is open: the one that cannot be judged, else the first."""
-    return next((step for step in chain if step.verdict.is_unjudged), chain[0])
+    """The step that decides whether a chain is open: one that cannot be judged, or is not certain, else the first."""
+    return min(chain, key=lambda step: (not step.verdict.is_unjudged, step.verdict.decision == "allowed"))
 
 
 def unless_forbidden(snapshot: Snapshot) -> str:

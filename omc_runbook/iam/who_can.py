@@ -396,8 +396,7 @@ def chains(
     `perhaps` has, by ARN, more roles that are perhaps targets, with the verdict that leaves it open: a chain to one of
     them ends with a step that cannot be judged.
 
-    A chain goes on only where each step but the first is certain, as far as the account's policies go. One with a step
-    that cannot be judged, where the others are certain, is given only of who has no other. Administrators and
+    A step may depend on how the call is made. A chain with one that cannot be judged is given only of who has no other. Administrators and
     service-linked roles, of whom that is known without it, begin none, and the targets themselves neither.
     """
     found, unjudged = dict[str, tuple[Assumption, ...]](), dict[str, tuple[Assumption, ...]]()
@@ -422,8 +421,7 @@ def chains(
                 if not step.verdict.is_possible or step.identity.arn in found:
                     continue
                 found[step.identity.arn] = (step, *chain)
-                if step.verdict.is_allowed_here:
-                    following.append((step.identity, (step, *chain)))
+                following.append((step.identity, (step, *chain)))
         frontier = following
     frontier = [(way[0].identity, way) for arn, way in unjudged.items() if arn not in found]
     while frontier:
@@ -432,7 +430,7 @@ def chains(
         others, speakers = ([each for each in some if each.arn not in known] for some in (others, speakers))
         for role, chain in frontier:
             for step in assumptions(judge, others, role, speakers):
-                if step.verdict.is_allowed_here and step.identity.arn not in unjudged:
+                if step.verdict.is_possible and step.identity.arn not in unjudged:
                     unjudged[step.identity.arn] = (step, *chain)
                     following.append((step.identity, (step, *chain)))
         frontier = following
