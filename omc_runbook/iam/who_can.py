@@ -396,8 +396,9 @@ def chains(
     `perhaps` has, by ARN, more roles that are perhaps targets, with the verdict that leaves it open: a chain to one of
     them ends with a step that cannot be judged.
 
-    A step may depend on how the call is made. A chain with one that cannot be judged is given only of who has no other. Administrators and
-    service-linked roles, of whom that is known without it, begin none, and the targets themselves neither.
+    A step may depend on how the call is made. A chain with one that cannot be judged is given only of who has no other.
+    Administrators and service-linked roles, of whom that is known without it, begin none, and the targets themselves
+    neither.
     """
     found, unjudged = dict[str, tuple[Assumption, ...]](), dict[str, tuple[Assumption, ...]]()
     perhaps = perhaps or {}
