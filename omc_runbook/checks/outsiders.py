@@ -11,7 +11,6 @@ from omc_runbook.iam import request_keys
 from omc_runbook.iam.conditions import UNKNOWN_END, ConditionKeys, keys_in, matches
 from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
 from omc_runbook.iam.who_can import ASSUME_ROLE, Identity, is_chosen, principals_in
-from omc_runbook.model.arn import region_in
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -116,11 +115,15 @@ def of_secret(snapshot: Snapshot, found: Identities) -> Iterator[Outsider]:
         # One in another region of this account has no ARN.
         if account := account_of(replica.location):
             yield Outsider(principal=account, kind="account", way="replica", statement=replica.location)
+    # Which version is read, the caller chooses.
+    keys = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags)
     for policy in snapshot.resource_policies:
-        yield from _let_in(policy, GET_SECRET_VALUE, snapshot.secret.arn, snapshot, found)
+        yield from _let_in(policy, GET_SECRET_VALUE, snapshot.secret.arn, keys, snapshot, found)
     key = found.key
     if key and key.policy:
-        yield from (each for each in _let_in(key.policy, DECRYPT, key.arn, snapshot, found) if each.kind == "everybody")
+        keys = request_keys.of_key(key.arn, "", snapshot.secret.arn, tags=key.tags, aliases=key.aliases)
+        entering = _let_in(key.policy, DECRYPT, key.arn, keys, snapshot, found)
+        yield from (each for each in entering if each.kind == "everybody")
     for grant in key.grants if key else ():
         if secret_calls.lets_decrypt(grant, snapshot.secret) and account_of(grant.grantee) != own:
             is_service = grant.grantee.endswith(".amazonaws.com")
@@ -136,7 +139,8 @@ def trusted_by(role: Identity, snapshot: Snapshot, found: Identities) -> Iterato
     """Who outside the account may assume a role; ECS itself is no news."""
     if role.trust is None or role.is_service_linked:
         return
-    yield from _let_in(role.trust, ASSUME_ROLE, role.arn, snapshot, found, "trust policy", role.arn)
+    keys = request_keys.of_assumption(role.arn, role.tags)
+    yield from _let_in(role.trust, ASSUME_ROLE, role.arn, keys, snapshot, found, "trust policy", role.arn)
     for name in dict.fromkeys(principals_in(role.trust, "Federated")):
         yield Outsider(principal=name, kind="provider", way="trust policy", statement=role.trust.name, role=role.arn)
 
@@ -145,6 +149,7 @@ def _let_in(
     policy: PolicyDocument,
     action: str,
     resource: str,
+    keys_of_resource: request_keys.Keys,
     snapshot: Snapshot,
     identities: Identities,
     way: Way = "resource policy",
@@ -169,13 +174,11 @@ def _let_in(
             calls += [(name, name, account, context) for context in _as_named(name, account, texts)]
     calls += [*_by_choice(calls, {key.lower() for each in _conditions(policy, action) for key in keys_in(each)})]
     calls += [(name, name, "", _AS_SERVICE) for name in services]
-    # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
-    through = {"kms:ViaService": f"secretsmanager.{region_in(resource)}.amazonaws.com"}
     of_resource = {} if organization is None else request_keys.of_organization(organization, "Resource")
-    of_call = {**of_resource, "aws:ResourceAccount": account_of(resource), **request_keys.of_time(snapshot.taken)}
+    of_call = {**keys_of_resource, **of_resource, **request_keys.of_time(snapshot.taken)}
     found = dict[str, Outsider]()
     for principal, name, account, context in calls:
-        keys = {**through, **of_call, **context}
+        keys = {**of_call, **context}
         if action == ASSUME_ROLE:
             # Who begins a session tags it.
             keys = {key: values for key, values in keys.items() if key not in secret_calls.CHOSEN_TAGS}

@@ -1220,6 +1220,20 @@ def test_another_accounts_users_are_let_in_too(principal: str) -> None:
     assert "other-account-reads" not in found_in(audited(of_role))
 
 
+@pytest.mark.parametrize("key", ["aws:ResourceTag/env", "secretsmanager:ResourceTag/env"])
+def test_the_tags_of_what_an_outsider_calls_are_known(key: str) -> None:
+    """Those of the secret, and those of a role."""
+    for value, is_open in (("staging", True), ("production", False)):
+        condition = {"StringEquals": {key: value}}
+        secret = with_secret(own_policy(healthy(), "*", Condition=condition), tags={"env": "staging"})
+        found = found_in(audited(secret)).get("readable-by-all", [])
+        assert [each.severity for each in found] == ["error"] * is_open
+        of_role = {"StringEquals": {"aws:ResourceTag/env": value}}
+        open_role = replace(trusting_anybody(of_role), tags={"env": "staging"})
+        found = found_in(audited(None, open_role)).get("other-account-reads", [])
+        assert [each.severity for each in found] == ["error"] * is_open
+
+
 def test_who_tags_a_session_is_let_in_by_a_condition_on_tags() -> None:
     """Other than of a read, which has none."""
     [finding] = found_in(audited(None, trusting_anybody({"ForAnyValue:StringEquals": {"aws:TagKeys": ["team"]}})))[
