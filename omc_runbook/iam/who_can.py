@@ -5,10 +5,10 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Literal
 
 from omc_runbook.iam import request_keys
@@ -22,7 +22,6 @@ from omc_runbook.iam.policy import (
     conditions_of,
     denies_everywhere,
     is_controlled,
-    is_limited_by_boundary,
     leaves_open,
     session_grants,
     trusts,
@@ -247,10 +246,12 @@ class Judge:
         by_identity = any_of((_allowed(own), unread_own))
         delegated = any_of((_allowed(delegating), unread_resource)) if call.rule == "delegates" else True
         by_resource = any_of((_allowed(direct), unread_resource))
-        is_limited = identity.boundary is not None and by_resource is not False and _is_limited(identity, call, request)
+        # What names a user, a session or everybody is not limited by a boundary.
+        has_limit = identity.boundary is not None and identity.kind == "role" and by_resource is not False
+        unlimited = any_of((_beyond_boundary(identity, call, request), unread_resource)) if has_limit else by_resource
         ways = (
             all_of((by_identity, bounded, delegated)),
-            all_of((by_resource, bounded if is_limited else True)),
+            any_of((unlimited, all_of((by_resource, bounded)))),
             granted,
         )
         is_unread = self.levels is None and not identity.is_service_linked
@@ -482,16 +483,18 @@ def _allowed(statements: Iterable[AppliedStatement]) -> Truth:
     return any_of(each.applies for each in statements if each.effect != "Deny")
 
 
-def _is_limited(identity: Identity, call: ResourceCall, request: PolicyRequest) -> bool:
-    """Whether the boundary limits what the resource's policies allow: not where they name a user or a session."""
+def _beyond_boundary(identity: Identity, call: ResourceCall, request: PolicyRequest) -> Truth:
+    """Whether the resource's policies allow a call of a role whatever its boundary says: to its session, or to all.
 
-    def allow(policies: Sequence[PolicyDocument], names: Collection[str]) -> bool:
-        return _allowed(apply(policies, replace(request, principals=names))) is True
-
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+    """
     grants = [session_grants(policy, identity.session_arn) for policy in call.policies] if identity.session else []
-    if identity.kind == "user" or allow(grants, identity.names):
-        return False
-    return is_limited_by_boundary(partial(allow, call.policies), identity.session_prefix, identity.name)
+    another = frozenset({f"{identity.session_prefix}:assumed-role/not-{identity.name}/any-other-session"})
+    by_session, by_all = (
+        _allowed(apply(policies, replace(request, principals=names)))
+        for policies, names in ((grants, identity.names), (call.policies, another))
+    )
+    return any_of((by_session, by_all))
 
 
 def _names_session(identity: Identity, policies: Iterable[PolicyDocument], action: str) -> bool:

@@ -212,6 +212,24 @@ def test_the_doubt_is_the_variable_that_is_not_known() -> None:
     assert JUDGE.verdict(role("reader", policy({**by_owner})), CALL).doubts == ("aws:ResourceTag/owner",)
 
 
+def test_a_boundary_limits_only_what_names_the_role_itself_whatever_is_unknown() -> None:
+    """Whoever meets the condition of a statement for everybody reads beyond the boundary of the role."""
+    nothing = replace(policy({"Action": "y:*"}), kind="boundary")
+    reader = replace(role("reader"), boundary=nothing)
+    by_arn = {"Action": "x:Read", "Principal": {"AWS": reader.arn}}
+    with_mfa = {"Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}
+    to_all = {"Action": "x:Read", "Principal": "*", **with_mfa}
+    for statements, decision in (
+        ((by_arn,), "denied"),
+        ((to_all,), "unknown"),
+        ((to_all, by_arn), "unknown"),
+        (({**by_arn, **with_mfa},), "denied"),
+    ):
+        own = policy(*statements, kind="resource")
+        verdict = JUDGE.verdict(reader, ResourceCall(action="x:Read", resource="*", policies=(own,)))
+        assert verdict.decision == decision and verdict.is_conditional is (decision == "unknown")
+
+
 def test_chains_go_on_behind_a_step_that_depends_on_the_call() -> None:
     """The shortest way is found; whoever becomes a role that needs MFA, or another address, can have that."""
     target = role("reader", trusts={"AWS": ROOT})
