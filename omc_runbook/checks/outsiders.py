@@ -284,6 +284,8 @@ def _as_named(name: str, account: str, texts: Sequence[str]) -> Iterator[Context
             contexts += [context for _, context in _somebody_like((*arns, *others))]
     contexts = [*map(_from_anywhere, contexts)]
     yield from contexts
+    # It may be in no organization, which a Deny of our own may leave out.
+    yield from ({**context, **_IN_NO_ORGANIZATION} for context in contexts)
     if any(map(_ORGANIZATION.match, texts)):
         yield from map(_of_some_organization, contexts)
 

@@ -2491,6 +2491,16 @@ def test_a_resource_control_policy_keeps_strangers_out() -> None:
     assert "federated-any-subject" in found_in(within(opened, plain))
 
 
+@pytest.mark.parametrize(("quantifier", "is_open"), [("ForAnyValue", True), ("ForAllValues", False)])
+def test_a_named_account_may_be_in_no_organization(quantifier: str, is_open: bool) -> None:
+    """A Deny by ForAnyValue leaves out whoever has no path at all."""
+    opened = audited(own_policy(healthy(), {"AWS": STRANGER}), role("partners", READS, trusts={"AWS": STRANGER}))
+    [(_, statement)] = PERIMETER.statements
+    others = {f"{quantifier}:StringNotLike": {"aws:PrincipalOrgPaths": f"{OURS}/*"}}
+    found = found_in(within(opened, PERIMETER.with_statements([{**statement, "Condition": others}])))
+    assert len(found.get("other-account-reads", [])) == 2 * is_open
+
+
 def test_a_resource_control_policy_denies_identities_too() -> None:
     """Of the account itself, but not a role that an AWS service made for itself."""
     deny = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
