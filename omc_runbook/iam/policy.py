@@ -482,13 +482,11 @@ def is_limited_by_boundary(allows: Callable[[Collection[str]], bool], account_pr
 
 
 def session_grants(policy: PolicyDocument, session: str) -> PolicyDocument:
-    """The statements of a resource policy that allow something to one session by its ARN: no boundary limits them."""
-    return policy.with_statements(
-        statement
-        for _, statement in policy.allow_statements
-        if isinstance(statement.get("Principal"), Mapping)
-        and session in (texts(statement["Principal"].get("AWS", [])) or ())
-    )
+    """What a resource policy allows to sessions by ARNs that begin with this one: no boundary limits that."""
+    readable = ((each, each.get("Principal")) for _, each in policy.allow_statements)
+    named = ((each, texts(names.get("AWS", [])) or ()) for each, names in readable if isinstance(names, Mapping))
+    sessions = ((each, [name for name in names if name.startswith(session)]) for each, names in named)
+    return policy.with_statements({**each, "Principal": {"AWS": names}} for each, names in sessions if names)
 
 
 def _is_account(principal: str) -> bool:

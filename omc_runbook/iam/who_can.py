@@ -102,7 +102,7 @@ class Identity:
 
     @property
     def session_arn(self) -> str:
-        """The ARN of the session that is known."""
+        """The ARN of the session that is known; of an unknown one what it begins with."""
         return f"{self.session_prefix}:assumed-role/{self.name}/{self.session}"
 
     def sessions_among(self, principals: Iterable[str]) -> list[str]:
@@ -248,7 +248,8 @@ class Judge:
         by_resource = any_of((_allowed(direct), unread_resource))
         # What names a user, a session or everybody is not limited by a boundary.
         has_limit = identity.boundary is not None and identity.kind == "role" and by_resource is not False
-        unlimited = any_of((_beyond_boundary(identity, call, request), unread_resource)) if has_limit else by_resource
+        beyond = _beyond_boundary(identity, call, request) if has_limit else []
+        unlimited = any_of((_allowed(beyond), unread_resource)) if has_limit else by_resource
         ways = (
             all_of((by_identity, bounded, delegated)),
             any_of((unlimited, all_of((by_resource, bounded)))),
@@ -268,7 +269,7 @@ class Judge:
         conditions = tuple(dict.fromkeys(conditions_of((*identity.policies, *call.policies), labels)))
         if truth:
             return AccessVerdict(action=call.action, decision="allowed", statements=labels, conditions=conditions)
-        unknowns = [name for each in consulted for name in each.unknowns]
+        unknowns = [name for each in (*consulted, *beyond) for name in each.unknowns]
         grants = (GRANTS,) if granted is None and any_of(ways[:2]) is False else ()
         doubts = (*unknowns, *([ORGANIZATION] if is_unread else []), *identity.unread, *call.unread, *grants)
         return AccessVerdict(
@@ -483,18 +484,18 @@ def _allowed(statements: Iterable[AppliedStatement]) -> Truth:
     return any_of(each.applies for each in statements if each.effect != "Deny")
 
 
-def _beyond_boundary(identity: Identity, call: ResourceCall, request: PolicyRequest) -> Truth:
-    """Whether the resource's policies allow a call of a role whatever its boundary says: to its session, or to all.
+def _beyond_boundary(identity: Identity, call: ResourceCall, request: PolicyRequest) -> list[AppliedStatement]:
+    """What the resource's policies allow a role whatever its boundary says: statements for its session, or for all.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
     """
-    grants = [session_grants(policy, identity.session_arn) for policy in call.policies] if identity.session else []
+    grants = [session_grants(policy, identity.session_arn) for policy in call.policies]
     another = frozenset({f"{identity.session_prefix}:assumed-role/not-{identity.name}/any-other-session"})
-    by_session, by_all = (
-        _allowed(apply(policies, replace(request, principals=names)))
+    return [
+        statement
         for policies, names in ((grants, identity.names), (call.policies, another))
-    )
-    return any_of((by_session, by_all))
+        for statement in apply(policies, replace(request, principals=names))
+    ]
 
 
 def _names_session(identity: Identity, policies: Iterable[PolicyDocument], action: str) -> bool:

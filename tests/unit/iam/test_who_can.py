@@ -230,6 +230,18 @@ def test_a_boundary_limits_only_what_names_the_role_itself_whatever_is_unknown()
         assert verdict.decision == decision and verdict.is_conditional is (decision == "unknown")
 
 
+@pytest.mark.parametrize("others", [[], [f"arn:aws:iam::{ACCOUNT}:role/reader"]])
+def test_which_session_a_policy_names_leaves_open_what_a_boundary_limits(others: list[str]) -> None:
+    """The session's name is not known of a role, and no boundary limits what names it; another session is limited."""
+    reader = replace(role("reader"), boundary=replace(policy({"Action": "y:*"}), kind="boundary"))
+    names = [*others, f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/build"]
+    own = policy({"Action": "x:Read", "Principal": {"AWS": names}}, kind="resource")
+    call = ResourceCall(action="x:Read", resource="*", policies=(own,))
+    for session, decision, doubts in (("", "unknown", ("Principal",)), ("build", "allowed", ()), ("b", "denied", ())):
+        verdict = JUDGE.verdict(replace(reader, session=session), call)
+        assert (verdict.decision, verdict.doubts) == (decision, doubts)
+
+
 def test_chains_go_on_behind_a_step_that_depends_on_the_call() -> None:
     """The shortest way is found; whoever becomes a role that needs MFA, or another address, can have that."""
     target = role("reader", trusts={"AWS": ROOT})
