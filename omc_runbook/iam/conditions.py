@@ -102,7 +102,7 @@ def matches(pattern: str, text: str, keys: ConditionKeys, *, glob: bool = True, 
         if glob and pattern.endswith("*") and matches(pattern, start, keys, glob=glob, fold=fold):
             # Whatever follows, too.
             return True
-        return None if _may_begin(pattern, start) else False
+        return None if _may_begin(pattern, start, glob) else False
     if not keys.variables or "$" not in pattern:
         return _expression((pattern,), glob, fold).fullmatch(text) is not None
     pieces: list[str | None] = []
@@ -114,12 +114,12 @@ def matches(pattern: str, text: str, keys: ConditionKeys, *, glob: bool = True, 
     return is_match if None not in pieces or not is_match else None
 
 
-def _may_begin(pattern: str, start: str) -> bool:
+def _may_begin(pattern: str, start: str, glob: bool) -> bool:
     """Whether a pattern may match some text with this start: False only where nothing makes it match one."""
     for own, character in zip(pattern, start, strict=False):
-        if own in "*$":
+        if own == "$" or (glob and own == "*"):
             return True
-        if own != "?" and own.casefold() != character.casefold():
+        if not (glob and own == "?") and own.casefold() != character.casefold():
             return False
     return len(pattern) >= len(start)
 

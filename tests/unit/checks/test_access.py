@@ -849,6 +849,18 @@ def test_every_account_of_an_organization_is_on_one_of_its_paths(key: str, patte
 
 
 @pytest.mark.parametrize(
+    ("path", "decided"), [("o-1/*", "found"), ("o-?/r-1/", "found"), ("o-1/r-1/", "unknown"), ("o-1/r-*", "unknown")]
+)
+def test_a_wildcard_stands_for_itself_where_paths_are_compared_whole(path: str, decided: str) -> None:
+    """StringEquals with "o-1/*", which was to be StringLike, allows nothing."""
+    allows = policy(Condition={"ForAnyValue:StringEquals": {"aws:PrincipalOrgPaths": path}})
+    [answer] = run_check(
+        CHECKS["no-permission"], replace(with_permissions(healthy(), by_policies(allows)), organization="o-1")
+    )
+    assert answer.status == decided
+
+
+@pytest.mark.parametrize(
     ("effect", "operator", "value", "check"),
     [
         ("Allow", "Bool", "true", "no-permission"),
