@@ -236,6 +236,8 @@ def _anybody(texts: Sequence[str], own: str) -> Iterator[tuple[str, str, str, Co
             for arn in [_example(text, account)] if ":" in text else _principals_of(account):
                 context = _from_anywhere(_as_principal(arn))
                 yield text, arn, account, context
+                # It may be in none, which a Deny of our own may leave out.
+                yield text, arn, account, {**context, **_IN_NO_ORGANIZATION}
                 # It may be an account of that organization.
                 for organization in organizations:
                     principal = text if text == account else f"{_ANY_OF}{organization}"

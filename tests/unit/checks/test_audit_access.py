@@ -2493,12 +2493,18 @@ def test_a_resource_control_policy_keeps_strangers_out() -> None:
 
 @pytest.mark.parametrize(("quantifier", "is_open"), [("ForAnyValue", True), ("ForAllValues", False)])
 def test_a_named_account_may_be_in_no_organization(quantifier: str, is_open: bool) -> None:
-    """A Deny by ForAnyValue leaves out whoever has no path at all."""
-    opened = audited(own_policy(healthy(), {"AWS": STRANGER}), role("partners", READS, trusts={"AWS": STRANGER}))
+    """A Deny by ForAnyValue leaves out whoever has no path at all, wherever the account is named."""
     [(_, statement)] = PERIMETER.statements
     others = {f"{quantifier}:StringNotLike": {"aws:PrincipalOrgPaths": f"{OURS}/*"}}
-    found = found_in(within(opened, PERIMETER.with_statements([{**statement, "Condition": others}])))
-    assert len(found.get("other-account-reads", [])) == 2 * is_open
+    perimeter = PERIMETER.with_statements([{**statement, "Condition": others}])
+    opened = audited(own_policy(healthy(), {"AWS": STRANGER}), role("partners", READS, trusts={"AWS": STRANGER}))
+    assert len(found_in(within(opened, perimeter)).get("other-account-reads", [])) == 2 * is_open
+    for condition in (
+        {"StringEquals": {"aws:PrincipalAccount": OTHER}},
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OTHER}:role/ci*"}},
+    ):
+        opened = audited(own_policy(healthy(), "*", Condition=condition), trusting_anybody(condition))
+        assert len(found_in(within(opened, perimeter)).get("other-account-reads", [])) == 2 * is_open
 
 
 def test_a_resource_control_policy_denies_identities_too() -> None:
