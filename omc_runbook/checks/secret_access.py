@@ -374,7 +374,7 @@ def outsiders_beginning(snapshot: Snapshot) -> tuple[tuple[datetime, Outsider], 
     found = snapshot.audit.identities
     if found is None or snapshot.secret is None:
         return ()
-    access, later = of(snapshot), dict[tuple[str, str, str], tuple[datetime, Outsider]]()
+    access, later = of(snapshot), dict[tuple[str, ...], tuple[datetime, Outsider]]()
     by_secret = [*snapshot.resource_policies, found.key.policy if found.key else None, *found.resource_controls]
     for moment in _begins(snapshot, by_secret, GET_SECRET_VALUE, DECRYPT):
         for each in outsiders.of_secret(_at(snapshot, moment), found):
@@ -393,9 +393,9 @@ def outsiders_beginning(snapshot: Snapshot) -> tuple[tuple[datetime, Outsider], 
     return tuple(way for entry, way in later.items() if entry not in known and way[1].is_let_in)
 
 
-def _entry(outsider: Outsider) -> tuple[str, str, str]:
-    """What tells an outsider's way in from others."""
-    return outsider.principal, outsider.way, outsider.role
+def _entry(outsider: Outsider) -> tuple[str, ...]:
+    """What tells an outsider's way in from others, such as by the secret's policy from by its key's."""
+    return outsider.principal, outsider.way, outsider.role, outsider.statement.partition(" statement ")[0]
 
 
 def _begins(snapshot: Snapshot, policies: Iterable[PolicyDocument | None], *actions: str) -> list[datetime]:

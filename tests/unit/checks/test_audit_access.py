@@ -777,6 +777,14 @@ def test_whom_the_secrets_policy_lets_in_from_a_date_on_is_told_before(
     assert " UTC on" not in finding.evidence[0] and finding.severity != severity
 
 
+def test_an_open_key_hides_no_opening_of_the_secret() -> None:
+    """Everybody may decrypt already, and reads from a date on."""
+    key = replace(under_key(), policy=policy("its key", allowing(DECRYPT, "*", Principal="*"), kind="resource"))
+    own = own_policy(healthy(), "*", Condition=LATER)
+    facts = [finding.evidence[0] for finding in found_in(audited(own, key=key))["readable-by-all"]]
+    assert [" from 2026-03-02 08:00 UTC on" in fact for fact in facts] == [False, True]
+
+
 @pytest.mark.parametrize(("principal", "severity"), [("*", "warning"), ({"AWS": STRANGER}, "info")])
 def test_who_may_assume_a_reader_from_a_date_on_is_told_before(principal: Any, severity: str) -> None:
     """By the date of the trust policy, of the role's own policy, or of both: the later one counts."""
