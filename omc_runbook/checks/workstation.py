@@ -20,7 +20,7 @@ from omc_runbook.checks.check import (
 from omc_runbook.checks.dotenv import check, compose_of, dotenv_of, reader_check, workstation_of
 from omc_runbook.checks.dotenv_quoting import misread_names
 from omc_runbook.checks.local import ENVIRONMENT, is_too_guessable, likely_words, renew
-from omc_runbook.masking.addresses import logins_of
+from omc_runbook.masking.addresses import secret_parts
 from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.plain_variables import is_public
 from omc_runbook.masking.search import ValueSearch
@@ -448,9 +448,8 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
         if not workstation.is_secret(entry.name) or len(entry.value) < OPAQUE:
             continue
         value, key = Masked(entry.value, entry.name), workstation.key_of(entry.name)
-        # Of an address with a login, only the password is secret.
-        passwords = [login.password for login in logins_of(value, entry.name, key)]
-        is_real = not is_stand_in(value, entry.name, key) and any(map(_looks_real, passwords or [value]))
+        parts = secret_parts(value, entry.name, key)
+        is_real = not is_stand_in(value, entry.name, key) and any(map(_looks_real, parts))
         if template and is_real:
             fact = f"{template.file.name}, line {entry.line}: {entry.name} has no placeholder."
             remedy = Remedy(f"Write a placeholder there, and give {entry.name} a new value everywhere it is used.")

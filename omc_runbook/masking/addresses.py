@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Literal
 from urllib.parse import quote, unquote
 
+from omc_runbook.masking.common import is_random
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.placeholders import is_placeholder
@@ -73,6 +74,20 @@ def problem_of(text: str, name: str, key: Key | None) -> AddressProblem | None:
 def logins_of(value: Masked, name: str, key: Key | None) -> tuple[AddressLogin, ...]:
     """The logins in an address, or in each of a list of them, as a broker's clients try one after another."""
     return tuple(filter(None, (_login_in(part, name, key) for part in _NEXT.split(reveal(value)))))
+
+
+def secret_parts(value: Masked, name: str, key: Key | None) -> tuple[Masked, ...]:
+    """What of a value may be secret, where it is an address with a login, or one of a store; else the whole value.
+
+    Those are the passwords, and the users that are random, as where a mail server takes a token as the user's name. A
+    store's address without a login or a query has none: its host and port are public.
+    """
+    if logins := logins_of(value, name, key):
+        users = (Masked(login.user, name) for login in logins if is_random(login.user))
+        return (*(login.password for login in logins), *users)
+    text = reveal(value)
+    is_public = "?" not in text and is_store(host_of(text, name, key)[0]) and scheme_and_user(text) == ("", "")
+    return () if is_public else (value,)
 
 
 def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:

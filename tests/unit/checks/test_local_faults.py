@@ -655,9 +655,16 @@ def test_a_reference_in_the_template_is_no_value(healthy: Callable[[], Platform]
         ("MAIL_DSN=smtp://user:changethis@mail.example.com:25", False),
         ("MAIL_DSN=smtp://mailer:mailer@mail.example.com:25", False),
         (f"MAIL_DSN=smtp://user:{secrets.token_urlsafe(24)}@mail.example.com:25", True),
+        ("MAIL_DSN=smtp://mail.internal.example.com:1025", False),
+        ("MAIL_DSN=smtp://notifications%40mail.example.com:mailer@mail.example.com:25", False),
+        # A token in the place of the user's name, as Postmark and Mailgun have it.
+        (f"MAIL_DSN=smtp://{secrets.token_hex(18)}:x@smtp.example.com:587", True),
+        (f"MAIL_DSN=mailgun+https://{secrets.token_hex(18)}:mg.example.com@default", True),
+        (f"MAIL_DSN=https://{secrets.token_hex(18)}@mail.example.com/7", True),
+        (f"REDIS_DSN=redis://cache:6379/0?password={secrets.token_urlsafe(24)}", True),
     ],
 )
-def test_an_address_in_the_template_is_as_real_as_its_password(
+def test_an_address_in_the_template_is_as_real_as_its_login(
     healthy: Callable[[], Platform], line: str, is_found: bool
 ) -> None:
     """Its host and its port are no secret."""
