@@ -152,7 +152,7 @@ def permissions(snapshot: Snapshot) -> Listing:
 
 
 def deployments(snapshot: Snapshot) -> Table:
-    """The consumers' deployments: status, rollout state, revision, runningCount of desiredCount, and what goes on."""
+    """The consumers' deployments: status, rollout state, revision and tasks; below, the stage of each under way."""
     rows = [
         [
             service.name,
@@ -169,7 +169,8 @@ def deployments(snapshot: Snapshot) -> Table:
     columns = ["service", "status", "rollout", "revision", "running", "failed", "created (UTC)"]
     empty = unread_services(snapshot) or "No service that uses the secret has a deployment."
     underway = [(service.name, service.underway) for service in snapshot.consumers]
-    notes = [f"{name}, {each.deployment_id}: {each.progress}." for name, each in underway if each]
+    # Without a stage, its progress is no more than the rollout state in the table.
+    notes = [f"{name} deploys: {each.progress}." for name, each in underway if each and each.progress != each.rollout]
     return Table("Deployments", columns, rows, ROLLOUTS, empty, notes=notes)
 
 

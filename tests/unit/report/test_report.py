@@ -649,4 +649,12 @@ def test_the_table_of_deployments_says_at_which_stage_one_is() -> None:
     baking = service_deployment("backend", 2, NOW, "IN_PROGRESS", "BAKE_TIME")
     snapshot = snapshots.with_service(snapshots.healthy(), "worker", service_deployments=(ended,))
     snapshot = snapshots.with_service(snapshot, "backend", service_deployments=(baking,))
-    assert verify.deployments(snapshot).notes == ("backend, ecs-svc/2: BAKE_TIME, 100 % of the traffic.",)
+    assert verify.deployments(snapshot).notes == ("backend deploys: BAKE_TIME, 100 % of the traffic.",)
+
+
+def test_a_deployment_of_which_no_stage_is_known_has_no_note() -> None:
+    """As where it was listed, and not described: the table says already that it is IN_PROGRESS."""
+    listed = service_deployment("backend", 2, NOW, "IN_PROGRESS")
+    listed = replace(listed, target=replace(listed.target, weight=None))
+    snapshot = snapshots.with_service(snapshots.healthy(), "backend", service_deployments=(listed,))
+    assert verify.deployments(snapshot).notes == ()
