@@ -265,7 +265,8 @@ class VariableLocations:
         """
         part = self.checkout.settings.part(variable)
         if part:
-            return "may be required" if variable in self.doubts else "required" if part.required else "optional"
+            is_required = part.required or variable in self.required
+            return "may be required" if variable in self.doubts else "required" if is_required else "optional"
         is_part = self.checkout.settings.find_whole(variable) is not None
         is_taken = is_part or self.checkout.settings.takes(variable)
         return ELSEWHERE if is_taken or variable.upper() in self.checkout.application_reads else ""
@@ -428,9 +429,9 @@ class VariableLocations:
         return next(filter(self._is_set, field.variables), field.variables[0])
 
     def _needed(self, field: Field) -> tuple[str, ...]:
-        """The variables that a required field needs: its own, or its model's parts where nothing sets its own."""
+        """The variables that a required field needs: its model's required parts, where it has some, or any one."""
         is_whole = any(map(self._is_set, field.own_variables))
-        return field.required_parts if field.nested and not is_whole else (self.used(field),)
+        return (not is_whole and field.required_parts) or (self.used(field),)
 
     def _is_set(self, variable: str) -> bool:
         """Whether a container gets a variable, or the template has it."""

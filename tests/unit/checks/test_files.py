@@ -459,6 +459,29 @@ def test_each_required_part_of_a_nested_model_is_a_variable_of_its_own(platform:
     assert not found(template_lacks, with_checkout(platform)) | found(terraform_lacks, with_checkout(platform))
 
 
+@pytest.mark.parametrize(
+    ("member", "line", "needed"),
+    [
+        ("retries: int = 3", "", "MAIL"),
+        ("retries: int = 3", "MAIL__RETRIES=3\n", "MAIL__RETRIES"),
+        ("host: str = Field(validation_alias=AliasChoices('HOST', 'SERVER'))", "", "MAIL"),
+        ("host: str = Field(validation_alias=AliasChoices('HOST', 'SERVER'))", "MAIL__SERVER=a\n", "MAIL__SERVER"),
+    ],
+)
+def test_a_nested_model_that_requires_no_part_alone_is_required_itself(
+    member: str, line: str, needed: str, platform: Platform
+) -> None:
+    """Settings refuse to load with none of its variables."""
+    platform.edit(platform.config, "class Settings(", f"class Mail(BaseModel):\n    {member}\n\n\nclass Settings(")
+    platform.edit(platform.config, OPTIONS, f'{OPTIONS}        env_nested_delimiter="__",\n')
+    platform.edit(platform.config, FIELD, f"{FIELD}    MAIL: Mail\n")
+    platform.template.write_text(f"{platform.template.read_text()}{line}")
+    snapshot = with_checkout(platform)
+    fields = {each.variable: each.settings for each in variable_drifts(snapshot) if each.variable.startswith("MAIL")}
+    assert fields == {needed: "required"}
+    assert [*found(template_lacks, snapshot)] == ([] if line else [needed])
+
+
 def test_a_reference_without_a_key_needs_none_in_an_initial_value(platform: Platform) -> None:
     """Also where the secret's own keys could not be read."""
     snapshot = snapshots.with_reference(snapshots.healthy(), "backend", "SMTP_USER", snapshots.ARN)
