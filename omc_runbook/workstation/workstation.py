@@ -200,8 +200,8 @@ class Workstation:
         for field in self.checkout.settings.fields:
             for name in self._variables_of(field) if field.required and field.has_known_names else ():
                 if not (self._is_doubtful(name, field) or self._is_optional(name, field)):
-                    renamed = self._renamed_by_compose(name)
-                    yield name, f"Compose makes {renamed} of it, and {field.reason}" if renamed else field.reason
+                    made = next((each for each in self._made_by_compose(name) if each in field.variables), "")
+                    yield name, f"Compose makes {made} of it, and {field.reason}" if made else field.reason
 
     def _variables_of(self, field: Field) -> list[str]:
         """The variables that a required field needs: a nested model's one of JSON, or one for each of its fields."""
@@ -491,12 +491,12 @@ class Workstation:
         None if it has none.
         """
         field = self.checkout.settings.find(variable)
-        aliases = field.own_variables if field else (self._renamed_by_compose(variable),)
+        aliases = field.own_variables if field else self._made_by_compose(variable)
         return next(filter(None, map(self._keys_by_variable.get, (variable, *aliases))), None)
 
-    def _renamed_by_compose(self, variable: str) -> str:
-        """The application's variable that Compose makes of one of the .env; "" for none."""
-        return next((name for name, source in self.checkout.sources_in_compose.items() if source == variable), "")
+    def _made_by_compose(self, variable: str) -> tuple[str, ...]:
+        """The application's variables that Compose makes of one of the .env."""
+        return tuple(name for name, source in self.checkout.sources_in_compose.items() if source == variable)
 
     @cached_property
     def _keys_by_variable(self) -> Mapping[str, Key]:

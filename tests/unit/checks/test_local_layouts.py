@@ -112,6 +112,24 @@ def test_what_needs_no_env_is_no_missing_one(
     assert [each.check for each in root_causes.diagnose(snapshot) if each.is_problem] == ["dotenv-missing"] * is_needed
 
 
+def test_of_what_compose_makes_of_a_variable_each_name_counts(desk: Path) -> None:
+    """Not the first alone: the catalogue knows another, and the field that requires it has that name."""
+    entries = "SIGNING: ${APP_SECRET}\n      SECRET_KEY: ${APP_SECRET}\n      SALT: ${APP_SECRET}\n"
+    template = TEMPLATE.replace("SECRET_KEY", "APP_SECRET")
+    compose = f"services:\n  app:\n    build: .\n    environment:\n      {entries}"
+    write_files(desk, {"compose.yml": compose, ".env.example": template})
+    workstation = look(desk, f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\n").workstation
+    assert workstation and workstation.required["APP_SECRET"].startswith("Compose makes SECRET_KEY of it")
+    assert workstation.key_of("APP_SECRET") == workstation.keys["SECRET_KEY"]
+
+
+def test_a_variable_of_settings_is_required_for_itself_also_where_compose_makes_another_of_it(desk: Path) -> None:
+    compose = "services:\n  app:\n    build: .\n    environment:\n      SALT: ${SECRET_KEY}\n"
+    write_files(desk, {"compose.yml": compose})
+    workstation = look(desk, f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\n").workstation
+    assert workstation and "Compose" not in workstation.required["SECRET_KEY"]
+
+
 def test_what_a_check_of_the_class_refuses_is_because_of_a_variable_that_is_empty(desk: Path) -> None:
     """Which variables it looks at, nobody says."""
     settings, body = (
