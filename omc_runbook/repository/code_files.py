@@ -20,7 +20,7 @@ CODE = (".py", ".sh")
 LARGEST, MOST, MOST_FOLDERS = 262_144, 1500, 5000
 """How much of each file is read, in bytes, how many files are, and how many folders are searched for them."""
 
-_STARTS = re.compile(r"(?:(?:docker[-_])?entry[-_]?point|(?:pre)?start)(?:(?:[-_]\w+)*|(?:[-_.]\w+)*\.sh)")
+_STARTS = re.compile(r"(?:(?:docker[-_])?entry[-_]?point|(?:pre)?start)(?:[-_][\w-]+|(?:[-_.][\w.-]+)?\.sh)?")
 """The names of the scripts that containers begin with, which need no ending."""
 _MAINS = re.compile(r"(?:main|app|application|wsgi|asgi|server|run|worker|celery\w*|gunicorn[\w.]*)\.py")
 """The names of the modules that an application begins with."""

@@ -1,10 +1,12 @@
 """Where the application's code asks the environment for a variable, by file and line."""
 
+import time
 from pathlib import Path
 
 import pytest
 from support.files import start_git, write_files
 
+from omc_runbook.repository.code_files import start_scripts
 from omc_runbook.repository.environment_reads import (
     EnvironmentRead,
     find_application_reads,
@@ -158,6 +160,15 @@ def test_a_script_that_a_container_begins_with_reads_and_sets_variables(
     write_files(tmp_path, {"app/config.py": "", script: text})
     assert ("POSTGRES_PASSWORD" in find_application_reads(tmp_path, "app/config.py", "app")) == is_start
     assert ("DATABASE_URL" in find_environment_reads(tmp_path, "app/config.py")[1]) == is_start
+
+
+def test_a_long_name_is_no_script_at_once(tmp_path: Path) -> None:
+    """Not after each of the ways to divide it at its underscores."""
+    names = {f"start{'_a' * 26}.sql": False, f"start{'_a' * 26}": True, "entrypoint_a-b.c.sh": True}
+    write_files(tmp_path, dict.fromkeys((*names, "startup", "start.sql", "start.sh.md"), ""))
+    began = time.process_time()
+    assert {each.name for each in start_scripts(tmp_path)} == {name for name, is_start in names.items() if is_start}
+    assert time.process_time() - began < 1
 
 
 def test_code_beside_the_package_of_settings_is_the_applications(tmp_path: Path) -> None:
