@@ -198,6 +198,7 @@ def _without_class(repository: Path) -> SettingsSource:
             f"{advise_sparse(repository)}"
         )
     fields: dict[str, Field] = {}
+    with_default = {each.variable for each in reads if each.has_default}
     for each in sorted(reads, key=lambda read: (not (read.is_required and read.is_local), not read.is_required)):
         variable = Field(
             name=each.variable,
@@ -205,6 +206,7 @@ def _without_class(repository: Path) -> SettingsSource:
             annotation="str",
             required=each.is_required,
             is_local=each.is_local,
+            has_default=each.variable in with_default,
             line=each.line,
             file=each.file,
         )

@@ -162,6 +162,13 @@ def test_a_script_that_a_container_begins_with_reads_and_sets_variables(
     assert ("DATABASE_URL" in find_environment_reads(tmp_path, "app/config.py")[1]) == is_start
 
 
+def test_a_default_of_any_read_is_one_that_an_empty_text_would_override(tmp_path: Path) -> None:
+    code = "import os\n\na = os.getenv('A'), os.getenv('A', 'x')\nb = os.getenv('B', '')\nc = os.environ['C']\n"
+    write_files(tmp_path, {"backend/main.py": code})
+    fields = read_settings(tmp_path).fields
+    assert {each.name: each.has_default for each in fields} == {"A": True, "B": False, "C": False}
+
+
 def test_a_long_name_is_no_script_at_once(tmp_path: Path) -> None:
     """Not after each of the ways to divide it at its underscores."""
     names = {f"start{'_a' * 26}.sql": False, f"start{'_a' * 26}": True, "entrypoint_a-b.c.sh": True}
