@@ -436,12 +436,12 @@ class _Declaration:
         return any(each not in (None, "", b"", ...) for each in constants)
 
     def _defaults(self, *keywords: str) -> list[ast.expr]:
-        """The expressions of its default: in calls of Field(), the last of which counts, or alone."""
+        """The expressions of its default, in calls of Field() and alone, the last of which counts."""
         value = self.statement.value
-        own = [value] if value and value not in self.calls else []
-        arguments = (call.args[0] for call in self.calls if call.args)
-        named = (each.value for call in self.calls for each in call.keywords if each.arg in keywords)
-        return [*own, *arguments, *named]
+        defaults: list[ast.expr] = []
+        for call in self.calls:
+            defaults += (*call.args[:1], *(each.value for each in call.keywords if each.arg in keywords))
+        return [*defaults, value] if value and value not in self.calls else defaults
 
     @property
     def variables(self) -> list[str]:

@@ -657,6 +657,13 @@ def test_a_default_that_an_empty_text_would_override(default: str, has_value: bo
     assert read(f"    A: str = {default}\n").fields[0].has_default == has_value
 
 
+def test_a_default_that_is_assigned_overrides_one_in_annotated() -> None:
+    annotated = "Annotated[str, Field(default='a')]"
+    parsed = read(f"    A: {annotated} = ''\n    B: {annotated} = Field('b')\n    C: {annotated}\n")
+    assert [each.has_default for each in parsed.fields] == [False, True, True]
+    assert [each.default for each in parsed.fields] == ["", "b", "a"]
+
+
 def test_a_default_is_the_value_or_an_argument_of_its_field() -> None:
     parsed = read("    A: str = 'a'\n    B: str = Field(default='b', title='x')\n    C: str = Field('c')\n")
     assert [each.default for each in parsed.fields] == ["a", "b", "c"]
