@@ -58,7 +58,7 @@ HOST_MACHINE = "host.docker.internal"
 """The name of the host machine in a container."""
 _INNERMOST = re.compile(r"\$(?:\{(\w+)(?:(:?)([-+?])([^${}]*))?\}|(\w+))", re.ASCII)
 """An interpolation without another one in it."""
-_WHOLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?\?[^{}]*)?\})", re.ASCII)
+_WHOLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*(?::?\?[^{}]*)?\})", re.ASCII)
 """A value that is one variable's, which may have to be set."""
 _SINGLE_QUOTED = re.compile(r"\A[^=]*=\s*'")
 _DOTENV = ".env"
@@ -83,8 +83,8 @@ class ServiceVariable:
     def source(self) -> str:
         """The variable whose value it has as it is, as of ${APP_SECRET}; "" where it has none, or a default for it."""
         text = self.value if isinstance(self.value, str) else ""
-        found = _WHOLE.fullmatch(text.strip())
-        return (found[1] or found[2]) if found else ""
+        # $$ has become $ in a text that interpolates nothing.
+        return self.interpolates[0] if self.interpolates and _WHOLE.fullmatch(text.strip()) else ""
 
     @property
     def is_of_dotenv(self) -> bool:

@@ -117,6 +117,23 @@ def read(folder: Path, text: str, override: str = "") -> Compose:
     return found
 
 
+@pytest.mark.parametrize(
+    ("value", "source"),
+    [
+        ("${APP_SECRET}", "APP_SECRET"),
+        ("$APP_SECRET", "APP_SECRET"),
+        ("${APP_SECRET:?set it}", "APP_SECRET"),
+        ("${APP_SECRET:-none}", ""),
+        ("a-${APP_SECRET}", ""),
+        ("$$APP_SECRET", ""),
+    ],
+)
+def test_the_variable_whose_value_a_service_gets_as_it_is(value: str, source: str, tmp_path: Path) -> None:
+    """$$ is a dollar sign."""
+    text = f"services:\n  app:\n    image: a\n    environment:\n      SIGNING: {value}\n"
+    assert read(tmp_path, text).services[0].environment[0].source == source
+
+
 def settings(compose: Compose, service: str) -> dict[str, Masked | str | None]:
     found = compose.find(service)
     assert found, service
