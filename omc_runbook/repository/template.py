@@ -31,7 +31,7 @@ NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.ex
 
 _OTHER_NAME = re.compile(
     r"\.?env\.(?:[\w.-]+\.(?:example|sample|template|dist|tpl)|tpl|defaults?)"
-    r"|\.?(?:example|sample|template|default)\.env"
+    r"|\.?env[-_](?:example|sample|template|dist)|\.?(?:example|sample|template|default)\.env"
 )
 _URL = re.compile(r"https?://[^\s<>\"'`]+")
 _IN_BRACKETS = re.compile(r"\((optional|required)\b")
@@ -111,7 +111,8 @@ def advise_folder(repository: Path) -> str:
     names = [path.relative_to(repository).as_posix() for path in named_files(repository, NAMES)]
     found = listed(names, FILES_NAMED)
     below = f" Below it there is {found}: set repository to the application's folder." if found else ""
-    others = ", ".join(sorted(path.name for path in repository.glob("*env*") if _OTHER_NAME.fullmatch(path.name)))
+    similar = (path for path in repository.glob("*env*") if _OTHER_NAME.fullmatch(path.name) and path.is_file())
+    others = ", ".join(sorted(path.name for path in similar))
     other = f" It has {others}: copy the one for developers to {NAMES[1]}." if others else ""
     return below or other or advise_sparse(repository)
 

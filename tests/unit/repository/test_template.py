@@ -256,11 +256,11 @@ def test_where_the_template_is(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(UsageError, match=r" It has \.env\.local\.example, env\.dev\.sample: copy the one for devel"):
         read_template(tmp_path)
-    for name in (".example.env", "template.env", ".env.defaults", "my.env"):
+    for name in (".example.env", "template.env", ".env.defaults", ".env-example", "my.env"):
         (tmp_path / name).touch()
-    with pytest.raises(
-        UsageError, match=r" It has \.env\.defaults, \.env\.local\.example, \.example\.env, env.*, template\."
-    ):
+    (tmp_path / "sample.env").mkdir()
+    names = [".env-example", ".env.defaults", ".env.local.example", ".example.env", "env.dev.sample", "template.env"]
+    with pytest.raises(UsageError, match=re.escape(f" It has {', '.join(names)}: copy the one for developers")):
         read_template(tmp_path)
     (tmp_path / "api").mkdir()
     (tmp_path / "api/.env.example").touch()
