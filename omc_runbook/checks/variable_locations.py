@@ -435,10 +435,10 @@ class VariableLocations:
 
     def _is_set(self, variable: str) -> bool:
         """Whether a container gets a variable, or the template has it."""
-        return variable in self._given_variables or self.checkout.template_entry(variable) is not None
+        return variable in self._variables_of_containers or self.checkout.template_entry(variable) is not None
 
     @cached_property
-    def _given_variables(self) -> frozenset[str]:
+    def _variables_of_containers(self) -> frozenset[str]:
         variables = {variable for _, variable in (*self.defined, *self.declared)}
         return frozenset(variables.union(*(each.environment for each in self.containers)))
 
