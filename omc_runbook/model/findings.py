@@ -518,7 +518,8 @@ def roots_of(finding: Finding, findings: Iterable[Finding]) -> tuple[str, ...]:
         if any(by_check.keys().isdisjoint(each.because_of) for each in causes):
             roots.append(check)
         else:
-            checks += [next_ for each in causes for next_ in each.because_of if next_ not in checks]
+            further = dict.fromkeys(check for each in causes for check in each.because_of)
+            checks += [each for each in further if each not in checks]
     return tuple(roots)
 
 

@@ -248,6 +248,14 @@ def test_a_cause_whose_own_cause_was_not_looked_for_is_the_root() -> None:
     assert roots_of(stuck, (stops, stuck)) == ("pull-failed",) and roots_of(stops, (stops, stuck)) == ()
 
 
+def test_a_root_behind_several_findings_of_a_check_is_named_once() -> None:
+    """Else each of them is followed again, and each after it as many times as all before."""
+    root = finding("found", check="no-permission")
+    stops = [replace(finding("found", check="pull-failed"), because_of=("no-permission",)) for _ in range(3)]
+    stuck = replace(finding("found", check="rollout-stuck"), because_of=("pull-failed",))
+    assert roots_of(stuck, (root, *stops, stuck)) == ("no-permission",)
+
+
 def test_a_consequence_has_the_remedy_of_the_cause_that_is_its_own() -> None:
     """Of several findings of one check, that of its subject, or else of its services; else the first."""
 
