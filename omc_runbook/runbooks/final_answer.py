@@ -123,8 +123,9 @@ def links(answer: Answer) -> Iterator[Link]:
     outcome = answer.outcome
     if outcome is None:
         return
-    # What was wrong before the run and still is leads on, too: the answer says so.
-    remedies = [each.remedy for each in outcome.findings if each.is_unexplained or each.is_from_before]
+    new = [each.remedy for each in outcome.findings if each.is_unexplained]
+    # What was wrong before the run and still is leads on where nothing new is wrong.
+    remedies = new or [each.remedy for each in outcome.findings if each.is_from_before]
     others = {each.invocation: each for each in remedies if each.runbook not in ("", outcome.runbook)}
     yield from _openings([*others.values()][:SHOWN])
     command = _command(outcome, remedies)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock, call
 
 import pytest
 from support.outcomes import an_outcome
@@ -60,3 +61,15 @@ def test_what_was_wrong_before_leads_on() -> None:
     before = replace(as_before(stopped), because_of=("no-permission",))
     labels = [each.label for each in links(answer(replace(an_outcome(findings=(before, before)), runbook="rotate")))]
     assert labels == ["Open troubleshoot.ipynb, filled in", "Copy the command"]
+
+
+def test_what_is_new_leads_on_before_what_was_wrong_before() -> None:
+    """Else the button beside the answer's own remedy copies the command of another fault."""
+    finding = Finding(check="no-image", family="deployment", title="No image", status="found")
+    before = as_before(replace(finding, remedy=Remedy(runbook="troubleshoot", parameters={"environment": "staging"})))
+    new = replace(finding, check="empty", remedy=Remedy("aws do"))
+    found = links(answer(an_outcome(findings=(before, new))))
+    frontend = Mock()
+    for each in found:
+        each.act(frontend)
+    assert frontend.mock_calls == [call.copy("aws do")]
