@@ -39,8 +39,10 @@ Send = Callable[[Notice], None]
 """Delivers a message, or raises RunbookError."""
 
 _KINDS = {"resolved": "success", "warning": "warning", "failure": "failure"}
-_TOKEN, _HOST = 8, "address"
-"""From how many characters on a part of an address is masked, and the name of a host, which several may have."""
+_TOKEN = 8
+"""From how many characters on a part of an address is masked."""
+_HOST = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}|\d{1,3}(?:\.\d{1,3}){3}")
+"""What several addresses may share; a token may have dots, too, but hardly letters alone after the last."""
 
 
 def send(notices: Iterable[Notice], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
@@ -129,7 +131,7 @@ def _address(kind: str, name: str) -> str:
     registry.register(address, name)
     for part in re.split("[/?@:&=]", address):
         if len(part) >= _TOKEN:
-            registry.register(part, _HOST if "." in part else name)
+            registry.register(part, "address" if _HOST.fullmatch(part) else name)
     return address
 
 

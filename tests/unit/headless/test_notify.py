@@ -162,6 +162,14 @@ def test_a_host_of_two_receivers_is_masked_as_neither(monkeypatch: pytest.Monkey
     assert registry.mask(f"no route to {host} or {other}") == "no route to ‹address› or ‹address›"
 
 
+def test_a_token_with_dots_is_masked_as_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a mail service's API key: who reads that it is refused has to know which variable has it."""
+    token = f"SG.{secrets.token_hex(11)}.{secrets.token_hex(20)}1"
+    monkeypatch.setenv("MAIL_ADDRESS", f"sendgrid://{token}:ops@example.invalid/you@203.0.113.77")
+    notify.sender("env:MAIL_ADDRESS", "")
+    assert registry.mask(f"{token} is refused by 203.0.113.77") == "‹MAIL_ADDRESS› is refused by ‹address›"
+
+
 def test_an_address_of_short_parts_is_masked_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """None of them is masked alone: the path is what may be secret."""
     monkeypatch.setenv("OPS_WEBHOOK", address := "json://127.0.0.1:9/ab/cd/ef")
