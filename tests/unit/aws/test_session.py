@@ -1153,19 +1153,21 @@ def test_a_roles_credentials_are_renewed_before_they_expire(wire: Wire, count: i
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "sentence"),
+    ("code", "message", "external_id", "sentence"),
     [
-        ("AccessDenied", "", "or the role's trust policy does not allow that caller"),
-        ("AccessDenied", "", "and external_id in runbook.toml or OMC_EXTERNAL_ID the external id, if the policy asks"),
+        ("AccessDenied", "", "", "or the role's trust policy does not allow that caller"),
+        ("AccessDenied", "", "", "and external_id in runbook.toml or OMC_EXTERNAL_ID the external id, if the policy"),
+        ("AccessDenied", "", "contract-4711", "that external_id in runbook.toml or OMC_EXTERNAL_ID sets"),
         (
             "AccessDenied",
             "not authorized with an explicit deny in a service control policy",
+            "",
             "since an explicit deny in a service control policy forbids sts:AssumeRole. The caller is arn:",
         ),
-        ("Throttling", "", "Throttling outlasted the retries"),
+        ("Throttling", "", "", "Throttling outlasted the retries"),
     ],
 )
-def test_a_role_that_cannot_be_assumed_ends_the_look(code: str, message: str, sentence: str) -> None:
+def test_a_role_that_cannot_be_assumed_ends_the_look(code: str, message: str, external_id: str, sentence: str) -> None:
     """Nobody could look further: the role is named, and why."""
 
     class Refusing(Wire):
@@ -1176,7 +1178,7 @@ def test_a_role_that_cannot_be_assumed_ends_the_look(code: str, message: str, se
 
     role = "arn:aws:iam::210987654321:role/runbooks"
     with mock_aws(), between(Refusing()), pytest.raises(CouldNotLook) as caught:
-        identify(Clients(REGION, role_arn=role), load("staging"))
+        identify(Clients(REGION, role_arn=role, external_id=external_id), load("staging"))
     assert role in str(caught.value) and sentence in str(caught.value)
 
 
