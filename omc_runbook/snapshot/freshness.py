@@ -69,23 +69,24 @@ def _refers_otherwise(snapshot: Snapshot, task: Task, container: Container, inje
     # Service Connect's proxy is in no revision.
     if not (consumer and revision) or revision.arn == _arn_in_force(consumer, task) or container in consumer.proxy:
         return False
-    key, document = injection.reference.key, snapshot.document
-    # What no key gives, no new task would get either.
-    if key and document and _label(injection) == CURRENT and document.get(key) is None:
-        return False
-    own = _own_sources(snapshot, task.task_definition_arn, container.name).get(injection.variable, ())
+    own = _own_injections(snapshot, task.task_definition_arn, container.name).get(injection.variable, ())
+    (key, label, version_id), document = _source(injection), snapshot.document
+    if key and document and (label, version_id) == (CURRENT, "") and document.get(key) is None:
+        # No new task would get a value by it: what counts is whether this one has that of its own revision's reference.
+        return any(_of_variable(snapshot, task, container, each) != "fresh" for each in own)
+    sources = {*map(_source, own)}
     # What it takes by AWSCURRENT is the present value, whatever a revision that may be stuck refers to.
-    has_present = (injection.reference.key, CURRENT, "") in own and by_times(snapshot, task) == "fresh"
-    return not has_present and _source(injection) not in own
+    has_present = (key, CURRENT, "") in sources and by_times(snapshot, task) == "fresh"
+    return not has_present and (key, label, version_id) not in sources
 
 
 @once
-def _own_sources(snapshot: Snapshot, arn: str, container: str) -> Mapping[str, Sequence[tuple[str, str, str]]]:
+def _own_injections(snapshot: Snapshot, arn: str, container: str) -> Mapping[str, Sequence[Injection]]:
     """What a container of a revision takes from the secret, by its variables."""
     revision = snapshot.task_definitions[arn]
     # A container may have had another name.
     same = [each for each in revision.containers if each.name == container] or revision.containers
-    return grouped((each.variable, _source(each)) for other, each in snapshot.own_references(revision) if other in same)
+    return grouped((each.variable, each) for other, each in snapshot.own_references(revision) if other in same)
 
 
 def _of_variable(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> Freshness:

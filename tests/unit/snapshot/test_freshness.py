@@ -667,20 +667,28 @@ def test_a_task_of_another_revision_may_lack_a_variable(has_variable: str) -> No
     assert freshness.of_key(snapshot, one, "OPENAI_API_KEY") == "fresh"
 
 
-@pytest.mark.parametrize(("key", "answer"), [("SECRET_KEYS", "fresh"), ("OPENAI_API_KEY", "undecidable")])
-def test_a_task_is_fresh_beside_a_revision_that_refers_to_no_key(key: str, answer: str) -> None:
-    """No new task would get a value there: a deployment of that revision is stuck, for a reason of its own."""
-    snapshot = healthy()
+@pytest.mark.parametrize(
+    ("fields", "minutes", "answer"),
+    [
+        ("SECRET_KEYS::", 1, "fresh"),
+        ("SECRET_KEYS::", -1, "undecidable"),
+        (f"SECRET_KEYS::{PREVIOUS}", 1, "undecidable"),
+        ("OPENAI_API_KEY::", 1, "undecidable"),
+    ],
+)
+def test_a_task_is_fresh_beside_a_revision_that_refers_to_no_key(fields: str, minutes: int, answer: str) -> None:
+    """No new task would get a value there; one from before SECRET_KEY changed has that key's old value all the same."""
+    snapshot = own_key()
     old = snapshot.task_definitions[definition_arn("worker")]
     [container] = old.containers
     secret = tuple(
-        replace(each, reference=parse(f"{ARN}:{key}::")) if each.variable == "SECRET_KEY" else each
+        replace(each, reference=parse(f"{ARN}:{fields}")) if each.variable == "SECRET_KEY" else each
         for each in container.secrets
     )
     new = replace(old, arn=definition_arn("worker", 8), revision=8, containers=(replace(container, secrets=secret),))
     snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
     snapshot = with_service(snapshot, "worker", task_definition_arn=new.arn)
-    one = task("worker", created=NOW - timedelta(minutes=30), task_definition_arn=old.arn)
+    one = task("worker", created=LATELY + timedelta(minutes=minutes), task_definition_arn=old.arn)
     assert freshness.of(with_tasks(snapshot, one), one) == answer
 
 
