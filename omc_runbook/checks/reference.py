@@ -266,7 +266,7 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
     "previous-pinned",
     symptom="not-updating",
     looks_like=("not-found", "old-value"),
-    ruled_out_by="DescribeTaskDefinition: no valueFrom names a stage other than AWSCURRENT",
+    ruled_out_by="DescribeTaskDefinition: no valueFrom without a version id names a stage other than AWSCURRENT",
     fixed_by="troubleshoot",
 )
 def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:

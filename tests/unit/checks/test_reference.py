@@ -99,6 +99,7 @@ def test_a_pin_that_cannot_be_read_is_an_error(fields: str, severity: str, fact:
     snapshot = refers(f"{ARN}:SECRET_KEY:{fields}")(healthy())
     [found] = run_check(CHECKS["version-pinned"], snapshot)
     assert (found.severity, fact in found.evidence[1]) == (severity, True)
+    assert found_in(snapshot) == {"version-pinned"}, "once, by what pins it"
     refused = stuck(snapshot, "worker", "ResourceInitializationError: unable to pull secrets or registry auth: a")
     causes = [each.check for each in diagnose(refused) if each.is_root_cause]
     assert causes[0] == ("version-pinned" if severity == "error" else "pull-failed")
