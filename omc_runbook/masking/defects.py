@@ -77,6 +77,8 @@ _HASH = re.compile(
     r"[\w./+=,:$-]{12,}\Z|\Amd5[0-9a-f]{32}\Z"
 )
 """The hashes of passwords, as crypt, Django, Werkzeug and PostgreSQL write them."""
+_LOGIN = re.compile(r"""\A\{.*"password"\s*:""", re.DOTALL)
+"""RDS's JSON. Another object may be what the application reads, such as each user's password."""
 _TWICE = re.compile(r"\A(?P<half>\S{20,})(?P=half)\Z")
 _TOKEN = re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}")
 """The first two parts of a JWT."""
@@ -220,7 +222,7 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "is a reference to a secret, not its value"
     if has_reference_form and not _SAYS_ENCRYPTED.search(name) and CIPHERTEXT.search(text):
         yield "is encrypted, as a file of secrets keeps it: decrypt it first"
-    if is_password(name) and text.startswith("{") and _is_json(text):
+    if is_password(key.variable if key and key.variable else name) and _LOGIN.match(text) and _is_json(text):
         yield "is a JSON object, as RDS keeps a login, not the password in it"
     if key and is_password(name) and _HASH.search(text):
         yield "is the hash of a password, not the password"

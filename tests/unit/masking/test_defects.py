@@ -342,6 +342,14 @@ def test_the_shape_of_a_mail_password_is_no_defect() -> None:
     assert judge("SMTP_PASSWORD", "abcd efgh ijkl mnop") is None
 
 
+def test_json_that_the_application_reads_is_no_copy() -> None:
+    """It is another object than RDS's, or the name of its variable is not that of a password."""
+    assert judge("PROXY_PASSWORD", f'{{"reader": "{PASSWORD}", "writer": "{TOKEN}"}}') is None
+    login, key = f'{{"username": "app", "password": "{PASSWORD}"}}', Key(variable="PROXY_JSON")
+    assert find_defect(Masked(login, "PROXY_PASSWORD"), "PROXY_PASSWORD", key) is None
+    assert judge("PROXY_PASSWORD", login)
+
+
 HEALTHY = {
     "POSTGRES_PASSWORD": [f"hf_{secrets.token_urlsafe(size)[3:]}" for size in (24, 32, 64)],
     "SECRET_KEY": [
