@@ -31,7 +31,9 @@ _PART, _ALL = 199, sys.maxsize
 """From so many characters, a password may be a part of a longer one; what has no maximum is never a part."""
 _WORDS = re.compile(r"[-_]?(?:[A-Z]?[a-z]+|[A-Z]+)(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+))*")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_RESOURCE = re.compile(r"(?:acl|eni|igw|nat|rtb|sg|subnet|tgw|vpc|vpce)-(?:[0-9a-f]{8}|[0-9a-f]{17})\.?")
+_RESOURCE = re.compile(
+    r"(?:acl|eigw|eni|igw|lgw|nat|pcx|pl|rtb|sg|subnet|tgw|vgw|vpc|vpce)-(?:[0-9a-f]{8}|[0-9a-f]{17})\.?"
+)
 """The id of something in a network, perhaps at a sentence's end."""
 _QUOTE = r"""(?:\\*["']|&(?:quot|apos|\#x?\d{1,3});)"""
 _ASSIGNED = (

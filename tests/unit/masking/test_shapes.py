@@ -166,6 +166,7 @@ def test_what_is_no_secret_stays() -> None:
         "password = var.db_login, password=local.login, pwd=data.x.y, pwd=each.value, pwd=module.db.login",
         "pwd=self.login, pwd=settings.login, pwd=os.environ, pwd=secrets.login, pwd=get(x), pwd=a[1]",
         "keeps the execution role from the secret: vpce-85a3e7d4c1b29f06e. Fix that first, secret: sg-1f9e7d3a",
+        "secret: pl-85a3e7d4c1b29f06e, secret: pcx-1f9e7d3a85a3e7d4c; secret: eigw-06e85a3e7d4c1b29f",
         "keys SECRET_KEY, OPENAI_API_KEY; key-missing; the key `list-lacks`; https://eu.console.aws.amazon.com/ecs/v2",
     ):
         assert registry.mask(text) == text
