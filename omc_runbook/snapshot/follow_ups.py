@@ -103,7 +103,7 @@ def _with_versions(gatherer: Gatherer, snapshot: Snapshot, ids: set[str]) -> Sna
 def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
     """Read which organization the account belongs to, where a policy depends on it; None where none does.
 
-    Those of endpoints are known once the network was read: what was read before is not asked for again.
+    The policies of Secrets Manager's endpoints are known once the network was read. It is asked for once.
     """
     if snapshot.organization is not None:
         return snapshot.organization
@@ -112,7 +112,8 @@ def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
     policies += [each for role in permissions for each in (*(role.policies or ()), role.boundary)]
     policies += [each.role.trust for each in permissions if each.role]
     policies += [source.policy for source in snapshot.other_sources.values()]
-    policies += [endpoint.policy for endpoint in (snapshot.network.endpoints or () if snapshot.network else ())]
+    endpoints = snapshot.network.endpoints or () if snapshot.network else ()
+    policies += [endpoint.policy for endpoint in endpoints if endpoint.service.endswith(".secretsmanager")]
     if not request_keys.OF_AN_ORGANIZATION.search(json.dumps([policy.document for policy in policies if policy])):
         return None
     what, permission = "the account's organization", "organizations:DescribeOrganization"

@@ -7,10 +7,14 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
+import pytest
+from botocore.exceptions import ClientError
 from support.faults.content import overwritten
 from support.networks import by_endpoint, endpoint_policy
 from support.snapshots import healthy
 
+from omc_runbook.snapshot import networking
+from omc_runbook.snapshot.deep_read import look_deeper
 from omc_runbook.snapshot.follow_ups import read_organization, settle
 from omc_runbook.snapshot.gatherer import Gatherer
 
@@ -42,6 +46,13 @@ class Organizations:
         return {"Organization": {"Id": "o-example", "Arn": "", "MasterAccountId": "210987654321"}}
 
 
+class Denied:
+    """Another service, of which nothing may be read."""
+
+    def __getattr__(self, name: str) -> Any:
+        return Mock(side_effect=ClientError({"Error": {"Code": "AccessDeniedException"}}, name))
+
+
 def test_the_organization_is_read_where_the_policy_of_an_endpoint_depends_on_it() -> None:
     """Once: what the policies of roles had asked for is known when the network is."""
     condition = {"StringEquals": {"aws:PrincipalOrgID": "o-example"}}
@@ -51,7 +62,21 @@ def test_the_organization_is_read_where_the_policy_of_an_endpoint_depends_on_it(
     with ThreadPoolExecutor(1) as pool:
         gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
         assert read_organization(gatherer, replace(snapshot, network=by_endpoint(policy=endpoint_policy()))) is None
+        by_s3 = by_endpoint(policy=endpoint_policy(Condition=condition), service="com.amazonaws.ap-southeast-2.s3")
+        assert read_organization(gatherer, replace(snapshot, network=by_s3)) is None, "nothing judges that policy"
         dependent = replace(snapshot, network=by_endpoint(policy=endpoint_policy(Condition=condition)))
         found = read_organization(gatherer, dependent)
         assert read_organization(gatherer, replace(dependent, organization=found)) == found == "o-example"
     assert organizations.calls == 1
+
+
+def test_the_organization_is_read_after_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deep read alone has the policies of endpoints where no task fails."""
+    condition = {"StringEquals": {"aws:PrincipalOrgID": "o-example"}}
+    network = by_endpoint(policy=endpoint_policy(Condition=condition))
+    monkeypatch.setattr(networking, "read", lambda *_: network)
+    clients: Any = Mock(side_effect=lambda service: Organizations() if service == "organizations" else Denied())
+    snapshot = healthy()
+    with ThreadPoolExecutor(1) as pool:
+        found = look_deeper(Gatherer(pool, clients, snapshot.environment, snapshot.caller), snapshot)
+    assert (found.network, found.organization) == (network, "o-example")
