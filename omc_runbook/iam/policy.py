@@ -108,7 +108,7 @@ class RefusingCondition:
         """The Condition, and what the call has instead."""
         texts_of = {name: ", ".join(values).replace(UNKNOWN_END, "…") for name, values in self.values.items()}
         has = ", ".join(f"{name} {text or '(absent)'}" for name, text in texts_of.items())
-        refuses = f"{self.statement} would allow it, but for its Condition {json.dumps(self.condition)}"
+        refuses = _refuses(self.statement, f"Condition {json.dumps(self.condition)}")
         return f"{refuses}: the call has {has}." if has else f"{refuses}."
 
 
@@ -289,8 +289,14 @@ def refusing_resources(
             patterns = [each for each in texts(statement[name]) or () if f":{service}:" in each]
             if patterns:
                 more = f" and {len(patterns) - _NAMED} more" if len(patterns) > _NAMED else ""
-                sentences.append(f"{label} would allow it, but for its {name} {', '.join(patterns[:_NAMED])}{more}.")
+                sentences.append(f"{_refuses(label, name)} {', '.join(patterns[:_NAMED])}{more}.")
     return sentences
+
+
+def _refuses(label: str, element: str) -> str:
+    """The beginning of a sentence; a label begins with a policy's name, or with "the"."""
+    name = f"The {label[4:]}" if label.startswith("the ") else label
+    return f"{name} would allow it, but for its {element}"
 
 
 def extend(policy: PolicyDocument, **statement: object) -> str:

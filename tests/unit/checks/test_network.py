@@ -256,7 +256,7 @@ def test_the_accounts_organization_decides_an_endpoints_policy(organization: str
     [finding] = (f for f in diagnose(snapshot) if f.check == "endpoint-policy")
     assert finding.status == status
     assert ("organizations:DescribeOrganization" in " ".join(finding.evidence)) == (organization is None)
-    refusal = "would allow it, but for its Condition"
+    refusal = "The policy of vpce-1 statement 1 would allow it, but for its Condition"
     assert (refusal in " ".join(finding.evidence)) == (status == "found")
 
 
