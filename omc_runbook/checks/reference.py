@@ -458,7 +458,7 @@ def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remed
     )
     if (document and document.get(variable)) or (snapshot.secret and why_not_here(snapshot.secret)):
         return by_hand
-    needs = f"Take {variable} out of environment in the same change."
+    needs = remedies.out_of_environment(variable)
     return remedies.with_runbook("add_key", snapshot.environment, by_hand, needs, key=variable, containers=container)
 
 

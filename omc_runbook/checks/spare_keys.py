@@ -103,13 +103,9 @@ def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
         variable = variable_of(member.key, snapshot.environment.keys)
         remedy = source_of(snapshot).add(member.key, variable)
         if _plain_in(snapshot, variable):
-            remedy = remedy.needing(_out_of_environment(variable))
+            remedy = remedy.needing(remedies.out_of_environment(variable))
     facts = (fact, *filter(None, [remark, unread]))
     return Evidence(member.key or spelling, facts, remedy, severity="info" if remark else None)
-
-
-def _out_of_environment(variable: str) -> str:
-    return f"Take {variable} out of environment in the same change."
 
 
 def _why_harmless(snapshot: Snapshot, member: Member) -> str:
@@ -192,5 +188,5 @@ def _asked_for(snapshot: Snapshot) -> Iterator[Evidence]:
                     remedy = source_of(snapshot, [definition]).add(key, problem.variable)
                     if problem.variable in plain:
                         fact = f"{fact} Its plain variable {problem.variable} is empty, or another container's."
-                        remedy = remedy.needing(_out_of_environment(problem.variable))
+                        remedy = remedy.needing(remedies.out_of_environment(problem.variable))
                     yield Evidence(key, (fact, line, stop.sentence), remedy, frozenset({stop.service.name}), "error")
