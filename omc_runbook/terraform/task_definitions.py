@@ -42,6 +42,7 @@ _HOLDS_IN_HCL = re.compile(
 _INITIAL = re.compile(r'\s*(?:resource\s+"aws_secretsmanager_secret_version"|variable)\b')
 _VARIABLE, _LOOPED = re.compile(r'\s*variable\s+"([\w-]+)"'), re.compile(r"\bin\s+(?:\w+\()*var\.([\w-]+)")
 """A block that declares a variable, and a variable that a for expression runs over."""
+_INITIAL_VALUE = re.compile(r'^\s*resource\s+"aws_secretsmanager_secret_version"(?s:.*?)(?:^\}|\Z)', re.MULTILINE)
 _REPETITION = re.compile(r'^\s*"?(?:count|for_each)"?\s*[=:]', re.MULTILINE)
 _DEFINITION = re.compile(r'"containerDefinitions"\s*:')
 _PLAIN_NAME = re.compile(r"[\w-]+")
@@ -167,7 +168,8 @@ class TaskDefinitions:
             if ref.certain
         }
         word = re.compile(rf"(?<![\w-]){re.escape(variable)}(?![\w-])")
-        looped = {name for file in self.files for name in _LOOPED.findall(COMMENT.sub("", file.text))}
+        texts = (_INITIAL_VALUE.sub("", COMMENT.sub("", file.text)) for file in self.files)
+        looped = {name for text in texts for name in _LOOPED.findall(text)}
         for file in dict.fromkeys((*self.files, *self.other_files)):
             is_initial = False
             name_of = _column_of_names(file)

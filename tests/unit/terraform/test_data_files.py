@@ -168,8 +168,10 @@ def test_a_key_in_one_of_the_files_that_fileset_lists_counts(base: str, tmp_path
 
 @pytest.mark.parametrize("is_looped", [True, False])
 def test_a_key_in_the_default_that_a_loop_runs_over_counts(is_looped: bool, tmp_path: Path) -> None:
-    """One that makes the initial value alone names the key too, and gives no container the variable."""
-    more = f'variable "names" {{\n  default = [\n    "A",\n    "{KEY}",\n  ]\n}}\n'
+    """One that the initial value alone runs over names the key too, and gives no container the variable."""
+    value = 'jsonencode({ for name in var.names : name => "" })'
+    more = f'resource "aws_secretsmanager_secret_version" "a" {{\n  secret_string = {value}\n}}\n'
+    more += f'variable "names" {{\n  default = [\n    "A",\n    "{KEY}",\n  ]\n}}\n'
     text = definition(OF_KEYS.format("var.names" if is_looped else "var.others"), more)
     number = next((at for at, line in enumerate(text.split("\n"), 1) if KEY in line), 0)
     write_files(tmp_path, {"main.tf": text})
