@@ -28,7 +28,7 @@ NO_CHANGE = frozenset({"no-op", "read"})
 class ResourceChange:
     """A plan's change of one resource.
 
-    `belongs_to` is the secret's name, a version's secret_id, or a task definition's family, "" if unknown.
+    `belongs_to` is the secret's name, a version's secret_id, or a task definition's family before, "" if unknown.
     """
 
     address: str
@@ -179,6 +179,9 @@ def _change(entry: dict[str, Any]) -> ResourceChange:
     attributes = {SECRET: "name", VERSION: "secret_id", DEFINITION: "family"}
     change, attribute = entry["change"], attributes.get(entry["type"], "")
     sides = [side for side in (change.get("after"), change.get("before")) if isinstance(side, dict)]
+    if entry["type"] == DEFINITION:
+        # One that is renamed is the environment's by the name that runs.
+        sides.reverse()
     belongs_to = next((str(side[attribute]) for side in sides if side.get(attribute)), "")
     if entry["type"] == SECRET and not belongs_to:
         # Such a name gets a suffix when it is applied.

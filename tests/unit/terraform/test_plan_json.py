@@ -10,7 +10,8 @@ import pytest
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.aws.secretsmanager import Secret as Existing
 from omc_runbook.masking import registry
-from omc_runbook.terraform.plan_json import ResourceChange, find_harm, read_changes
+from omc_runbook.terraform.containers import DEFINITION
+from omc_runbook.terraform.plan_json import ResourceChange, families_instead, find_harm, read_changes
 from omc_runbook.terraform.secret_versions import SECRET, VERSION
 
 NAME = "ohmycoins-staging-app-secrets"
@@ -143,6 +144,26 @@ def test_what_keeps_a_version_is_what_terraform_can_do(
     (found,) = find_harm(changes, NAME, secret({"1": (CURRENT,)}), Path())
     assert found.check == "terraform-recreates" and found.remedy and remedy in found.remedy.command
     assert ("state rm" in found.remedy.command) == ("import x" in remedy)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "instead"),
+    [
+        ("staging", "staging-v2", ()),
+        ("production", "staging", ("production",)),
+        ("", "staging", ()),
+        ("", "production", ("production",)),
+        ("", "", ()),
+    ],
+)
+def test_whose_task_definition_changes_is_told_by_the_family_that_it_had(
+    before: str, after: str, instead: tuple[str, ...]
+) -> None:
+    """A rename is the environment's own; what makes another's definition this one's would take it from that one."""
+    sides = {"before": {"family": before} if before else None, "after": {"family": after} if after else {}}
+    entry = {"address": "x", "type": DEFINITION, "change": {"actions": ["delete", "create"], **sides}}
+    changes = read_changes(json.dumps({"format_version": "1.2", "resource_changes": [entry]}))
+    assert changes and families_instead(changes, {"staging"}) == instead
 
 
 @pytest.mark.parametrize("after", [{"name_prefix": PREFIX}, {"name": None, "name_prefix": PREFIX}])
