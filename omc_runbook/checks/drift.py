@@ -372,7 +372,8 @@ def _apply(snapshot: Snapshot, containers: Collection[str]) -> str:
     program, declared = checkout.program, checkout.task_definitions
     own = [each for each in locations_of(snapshot).containers if each.name in containers] if declared else []
     found = {declared.apply_of(each, environment.name, environment.others) for each in own if declared}
-    if len(found) == 1 and (apply := found.pop()) and (apply.workspace or apply.values):
+    apply = found.pop() if len(found) == 1 else None
+    if apply and not apply.is_in_module and (apply.workspace or apply.values):
         folder = f"-chdir={checkout.root / apply.folder}"
         select = [command(program, folder, "workspace", "select", apply.workspace)] if apply.workspace else []
         values = (f"-var-file={each}" for each in apply.values)

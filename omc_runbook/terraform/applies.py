@@ -35,6 +35,11 @@ class Apply:
     values: tuple[str, ...]
     """The files of values to name, from the folder; without those that Terraform reads by itself."""
 
+    @property
+    def is_in_module(self) -> bool:
+        """Whether the folder is a module's that nothing calls, so that what applies it is not read."""
+        return "modules" in self.folder.parts
+
 
 def read_root_folders(files: TerraformFiles, folders: Collection[Path]) -> dict[Path, RootFolder]:
     """Read these folders and those that call them and are applied themselves, by their paths within the checkout."""

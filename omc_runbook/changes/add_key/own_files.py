@@ -87,8 +87,8 @@ def _apply(
     program, apply = checkout.program, declared.apply_of(container, environment.name, environment.others)
     if apply is None:
         return ""
-    if "modules" in apply.folder.parts:
-        # What applies a module that nothing calls is not read: the guide's layout has a folder for it.
+    if apply.is_in_module:
+        # The guide's layout has a folder that calls it.
         return _guides_apply(environment, program) if apply.folder.is_relative_to(_TERRAFORM) else ""
     select = [command(program, "workspace", "select", apply.workspace)] if apply.workspace else []
     options = [f"-var-file={each}" for each in apply.values]

@@ -55,6 +55,7 @@ jobs:
 
 
 VERSION = "aws_secretsmanager_secret_version.app"
+TERRAFORM, WORKSPACE = "infrastructure/terraform", "${terraform.workspace}"
 
 
 @pytest.fixture
@@ -707,21 +708,23 @@ def test_an_apply_is_in_the_environment_s_own_folder(folder: str, is_own: bool, 
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "apply"),
+    ("path", "name", "values", "apply"),
     [
-        ("app", ("staging", "production"), "terraform -chdir={} apply -var-file=vars/staging.tfvars"),
-        ("${terraform.workspace}", (), "terraform -chdir={0} workspace select staging && terraform -chdir={0} apply"),
+        ("infra", "app", ("staging", "production"), "{0}/infra apply -var-file=vars/staging.tfvars"),
+        ("infra", WORKSPACE, (), "{0}/infra workspace select staging && terraform -chdir={0}/infra apply"),
+        (f"{TERRAFORM}/modules/ecs", WORKSPACE, (), f"{{}}/{TERRAFORM}/environments/staging apply"),
     ],
-    ids=["files of values", "workspaces"],
+    ids=["files of values", "workspaces", "a module that nothing calls"],
 )
 def test_an_apply_in_one_folder_of_several_environments_is_for_this_one(
-    name: str, values: tuple[str, ...], apply: str, tmp_path: Path
+    path: str, name: str, values: tuple[str, ...], apply: str, tmp_path: Path
 ) -> None:
-    """A bare one would ask for the variables, or change what another environment has."""
-    folder = tmp_path / "checkout/infra"
+    """A bare one would ask for the variables, or change what another environment has; a module has no state."""
+    checkout = tmp_path / "checkout"
+    folder = checkout / path
     (folder / "vars").mkdir(parents=True)
     settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
-    (folder.parent / "config.py").write_text(settings)
+    (checkout / "config.py").write_text(settings)
     secrets = f'[{{ name = "NEW", valueFrom = "{snapshots.ARN}:NEW::" }}]'
     containers = f'jsonencode([{{ name = "worker", secrets = {secrets} }}])'
     text = f'  family = "{name}"\n  container_definitions = {containers}\n'
@@ -729,8 +732,9 @@ def test_an_apply_in_one_folder_of_several_environments_is_for_this_one(
     (folder / "main.tf").write_text(text)
     for each in values:
         (folder / f"vars/{each}.tfvars").write_text("size = 1\n")
-    snapshot = replace(snapshots.healthy(), checkout=read_checkout(folder.parent))
-    assert apply.format(folder) in str(found(terraform_ahead, snapshot)["NEW"].remedy)
+    snapshot = replace(snapshots.healthy(), checkout=read_checkout(checkout))
+    command = f"; then terraform -chdir={apply.format(checkout)}."
+    assert command in found(terraform_ahead, snapshot)["NEW"].remedy.command
 
 
 def test_a_reference_is_corrected_as_its_file_has_the_secret_and_where_it_is(platform: Platform) -> None:
