@@ -20,7 +20,7 @@ import click
 from omc_runbook import __name__ as package
 from omc_runbook.masking import cell_threads, coredump
 from omc_runbook.model import ending, streams
-from omc_runbook.model.command_errors import hint_of, show_error, without_secrets
+from omc_runbook.model.command_errors import colored, hint_of, show_error, without_secrets
 from omc_runbook.model.commands import WORDS, StrictGroup
 from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.letters import on_one_line, printable
@@ -486,7 +486,7 @@ def records(
         reason = f"No record in {address} can be shown" if are_hidden else f"There is no record in {address}"
         raise UsageError(f"{reason}: name {'another folder' if are_hidden else 'its folder'} with --record.")
     for state in expected:
-        overdue = click.style("OVERDUE", "red", bold=True)
+        overdue = colored("OVERDUE", "red")
         click.echo(f"{overdue if state.is_overdue else 'on time'}  {on_one_line(state.sentence)}")
     if newest:
         click.echo(f"The newest: {newest}")
@@ -573,7 +573,7 @@ def _run(words: list[str]) -> int:
     except RunbookError as error:
         show_error(str(error), error.hint)
         for note in getattr(error, "__notes__", ()):
-            click.echo(f"{click.style('warning:', 'yellow', bold=True)} {printable(note)}", err=True)
+            click.echo(f"{colored('warning:', 'yellow')} {printable(note)}", err=True)
         return error.exit_code
     except MemoryError:
         show_error(OUT_OF_MEMORY)

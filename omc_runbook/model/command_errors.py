@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
@@ -37,8 +38,13 @@ def without_secrets(message: str, words: list[str]) -> str:
     return " ".join(message.split())
 
 
+def colored(text: str, color: str, is_bold: bool = True) -> str:
+    """A text in a color, unless the variable NO_COLOR is set: see https://no-color.org."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, color, bold=is_bold or None)
+
+
 def show_error(message: str, hint: str = "") -> None:
     """Print what is wrong in a line, and for a person at a terminal what helps."""
-    click.echo(f"{click.style('error:', 'red', bold=True)} {shorten(in_a_line(message))}", err=True)
+    click.echo(f"{colored('error:', 'red')} {shorten(in_a_line(message))}", err=True)
     if hint and sys.stderr.isatty():
-        click.echo(f"{click.style('hint:', 'cyan')} {printable(hint)}", err=True)
+        click.echo(f"{colored('hint:', 'cyan', is_bold=False)} {printable(hint)}", err=True)
