@@ -156,6 +156,11 @@ def refer_in_proxy(service: str, variable: str, value_from: str) -> Remedy:
     return Remedy(f"Set valueFrom of {option} in logConfiguration to {value}, in {service}'s Service Connect.")
 
 
+def out_of_environment(variable: str) -> str:
+    """What else a change does that injects a variable: ECS refuses one that a container has in plain text too."""
+    return f"Take {variable} out of environment in the same change."
+
+
 def base_of(container: TerraformContainer, keys: Collection[str]) -> str:
     """The expression of the secret's ARN in a container's references, malformed ones that name a key included."""
     heads = (_HEAD.match(each.value_from) for each in container.references)

@@ -10,7 +10,7 @@ from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family, Uncertain
-from omc_runbook.checks.definition_source import refer_in_proxy, source_of_demand
+from omc_runbook.checks.definition_source import out_of_environment, refer_in_proxy, source_of_demand
 from omc_runbook.checks.key_demand import (
     KeyDemand,
     all_demands,
@@ -458,7 +458,7 @@ def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remed
     )
     if (document and document.get(variable)) or (snapshot.secret and why_not_here(snapshot.secret)):
         return by_hand
-    needs = remedies.out_of_environment(variable)
+    needs = out_of_environment(variable)
     return remedies.with_runbook("add_key", snapshot.environment, by_hand, needs, key=variable, containers=container)
 
 

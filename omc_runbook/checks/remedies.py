@@ -316,11 +316,6 @@ def let_execute(role: str) -> Remedy:
     return _put_policy(role, "ecs-exec", _document(statement))
 
 
-def out_of_environment(variable: str) -> str:
-    """What else a change does that injects a variable: ECS refuses one that a container has in plain text too."""
-    return f"Take {variable} out of environment in the same change."
-
-
 def create_task_role(arn: str) -> Remedy:
     """Create a task role that does not exist, with what ECS Exec needs; the rest is the application's to say."""
     path, _, name = arn.partition(":role/")[2].rpartition("/")

@@ -10,7 +10,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family
 from omc_runbook.checks.content import KEY_NEEDS
-from omc_runbook.checks.definition_source import source_of
+from omc_runbook.checks.definition_source import out_of_environment, source_of
 from omc_runbook.checks.key_demand import (
     containers_in_force,
     in_words,
@@ -103,7 +103,7 @@ def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
         variable = variable_of(member.key, snapshot.environment.keys)
         remedy = source_of(snapshot).add(member.key, variable)
         if _plain_in(snapshot, variable):
-            remedy = remedy.needing(remedies.out_of_environment(variable))
+            remedy = remedy.needing(out_of_environment(variable))
     facts = (fact, *filter(None, [remark, unread]))
     return Evidence(member.key or spelling, facts, remedy, severity="info" if remark else None)
 
@@ -188,5 +188,5 @@ def _asked_for(snapshot: Snapshot) -> Iterator[Evidence]:
                     remedy = source_of(snapshot, [definition]).add(key, problem.variable)
                     if problem.variable in plain:
                         fact = f"{fact} Its plain variable {problem.variable} is empty, or another container's."
-                        remedy = remedy.needing(remedies.out_of_environment(problem.variable))
+                        remedy = remedy.needing(out_of_environment(problem.variable))
                     yield Evidence(key, (fact, line, stop.sentence), remedy, frozenset({stop.service.name}), "error")
