@@ -192,8 +192,7 @@ def preview(
                 f"{edit.file.name} is a link to a file outside {root}, so Terraform's plan cannot be shown before"
                 " it is edited: leave terraform_dir empty. Nothing was written."
             )
-    read = (*(folder / each for each in values), *(edit.file.path for edit in edited))
-    top = Path(os.path.commonpath([folder, *(path.resolve().parent for path in read)]))
+    top = Path(os.path.commonpath([folder, *(edit.file.path.resolve().parent for edit in edited)]))
     # Local modules are in folders beside the environments.
     top = top if top != folder else folder.parent.parent if folder.parent.parent.is_relative_to(root) else folder
     with temporary.folder("preview") as directory:
@@ -215,7 +214,9 @@ def preview(
         data = folder / os.environ.get("TF_DATA_DIR", ".terraform")
         if data.is_dir() and not (copied_folder / data.name).exists():
             (copied_folder / data.name).symlink_to(data)
-        saved = plan(copied_folder, profile, find_program(folder), values)
+        # The others are read where they are: a link may lead out of what is copied.
+        named = [each if (copied_folder / each).exists() else str(folder / each) for each in values]
+        saved = plan(copied_folder, profile, find_program(folder), named)
         saved.drop()
         return saved.changes
 

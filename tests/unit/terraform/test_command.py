@@ -1,5 +1,6 @@
 """Which of Terraform's programs runs in a folder."""
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -7,7 +8,7 @@ import pytest
 from support.files import write_files
 
 from omc_runbook.model.errors import CouldNotLook
-from omc_runbook.terraform.command import SavedPlan, apply, find_program
+from omc_runbook.terraform.command import SavedPlan, apply, find_program, preview
 from omc_runbook.terraform.program import name_of
 
 
@@ -45,6 +46,26 @@ def test_a_folder_with_tofu_files_is_for_tofu(
             find_program(folder)
     install(bin, "tofu")
     assert Path(find_program(folder)).name == program
+
+
+@pytest.mark.parametrize("name", ["vars/staging.tfvars", "link.tfvars", "../../../vars/staging.tfvars"])
+def test_a_preview_copies_no_more_for_its_files_of_values(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link may lead to a home directory, whose folders would be copied; each file is read all the same."""
+    root, program = tmp_path / "checkout", tmp_path / "bin"
+    folder = root / "live/eu/app"
+    names = ("main.tf", "vars/staging.tfvars", "../../../vars/staging.tfvars", "../../../../home.tfvars")
+    write_files(folder, dict.fromkeys(names, "size = 1\n"))
+    (folder / "link.tfvars").symlink_to("../../../../home.tfvars")
+    shown = json.dumps({"format_version": "1.2", "resource_changes": []})
+    script = f"for each; do case $each in -var-file=*) cat ${{each#-var-file=}} >> {tmp_path}/read; esac; done\n"
+    script += f"pwd >> {tmp_path}/folders\n[ $1 != show ] || echo '{shown}'\n"
+    install(program, "terraform", script)
+    monkeypatch.setenv("PATH", f"{program}:/usr/bin:/bin")
+    assert preview(root, folder, [], values=(name,)) == ()
+    assert (tmp_path / "read").read_text() == "size = 1\n"
+    assert all(line.endswith("/tree/eu/app") for line in (tmp_path / "folders").read_text().splitlines())
 
 
 @pytest.mark.parametrize(
