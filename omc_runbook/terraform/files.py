@@ -132,12 +132,18 @@ class TerraformFiles:
         return tuple(found[name] for name in sorted(found))
 
     def _like(self, path: Path) -> Iterable[Path]:
-        """The folders that a path may be, in which * stands for any name; none by a link that leads out of it."""
+        """The folders that a path may be, in which * stands for any name; none by a link that leads out of it.
+
+        ** stands for any number of names, as in fileset().
+        """
         if not path.is_relative_to(self.root):
             return ()
         folders = [self.root]
         for part in path.relative_to(self.root).parts:
-            if "*" in part:
+            if part == "**":
+                inside = (folder for folder in folders if self.contains(folder))
+                folders = [*dict.fromkeys(each for folder in inside for each in self.walk(folder.as_posix()))]
+            elif "*" in part:
                 folders = [each for folder in folders for each in self._inside(folder) if fnmatchcase(each.name, part)]
             else:
                 folders = [folder / part for folder in folders]

@@ -152,10 +152,18 @@ def test_a_refusal_names_what_the_list_is_made_from(
     assert read_task_definitions(tmp_path).mention(KEY) == ""
 
 
-@pytest.mark.parametrize("base", ["path.module", '"${path.module}"'])
-def test_a_key_in_one_of_the_files_that_fileset_lists_counts(base: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "listed",
+    [
+        'path.module, "services/*.yaml"',
+        '"${path.module}", "services/*.yaml"',
+        'path.module, "**/*.yaml"',
+        'path.module, "services/**/b*.yaml"',
+    ],
+)
+def test_a_key_in_one_of_the_files_that_fileset_lists_counts(listed: str, tmp_path: Path) -> None:
     """Whose path is an expression; it is a service's file, from which its for_each has the names."""
-    more = f'locals {{\n  services = {{ for f in fileset({base}, "services/*.yaml") : f => 1 }}\n}}\n'
+    more = f"locals {{\n  services = {{ for f in fileset({listed}) : f => 1 }}\n}}\n"
     data = 'yamldecode(file("${path.module}/${local.name}")).secrets'
     service = tmp_path / "services/backend.yaml"
     write_files(
