@@ -67,7 +67,8 @@ class DefinitionSource:
         if self.stack or not base:
             meant = arn or f"the ARN of {self.names.secret}"
             where = f", where SECRET_ARN is {meant}" if "SECRET_ARN" in instead else ""
-        return self._correct(f"set valueFrom{of} to {instead}{where}")
+        what = f"{variable} in the map of secrets" if variable and self.is_map else f"valueFrom{of}"
+        return self._correct(f"set {what} to {instead}{where}")
 
     def write(self, what: str, instead: str) -> Remedy:
         """Let what refers to another secret be this text or what it says, and register a new revision."""

@@ -37,8 +37,9 @@ class ContainerVariable:
 
     @property
     def is_member(self) -> bool:
-        """Whether it is in a map, as NAME = "ARN:KEY::", and not in a list of objects or of names."""
-        return self.element.kind == "member" and self.element.encloses(self.origin)
+        """Whether it is in a map, as NAME = "ARN:KEY::", and not in one of objects, or in a list."""
+        is_named = self.element.kind == "member" and self.element.name == self.variable
+        return is_named and self.element.value == self.origin
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -397,22 +397,28 @@ def test_a_variable_that_only_terraform_renames_is_one_cause(platform: Platform)
     assert finding.remedy.command.startswith(f'In {FILE} set name = "SMTP_USER" instead of {RENAMED} in secrets')
 
 
-@pytest.mark.parametrize("is_renamed", [True, False])
-def test_a_reference_in_a_map_is_corrected_as_one(is_renamed: bool, platform: Platform) -> None:
+@pytest.mark.parametrize("fault", ["renamed", "missing", "pinned"])
+def test_a_reference_in_a_map_is_corrected_as_one(fault: str, platform: Platform) -> None:
     """Its entries have no name and no valueFrom: these are written there as they are."""
     text = platform.main_tf.read_text()
     start = text.index("secrets = [\n")
     end = text.index("\n      ]\n", start) + len("\n      ]")
     pairs = re.findall(r'name *= ("\w+")\s+valueFrom = (".*")', text[start:end])
-    entries = [f"{name} = {arn}" for name, arn in pairs if is_renamed or name != '"SMTP_USER"']
-    entries = [each.replace('"SMTP_USER"', RENAMED) for each in entries]
+    entries = [f"{name} = {arn}" for name, arn in pairs if fault != "missing" or name != '"SMTP_USER"']
+    if fault == "renamed":
+        entries = [each.replace('"SMTP_USER"', RENAMED) for each in entries]
+    elif fault == "pinned":
+        entries = [each.replace(":SMTP_USER::", ":SMTP_USER:AWSPREVIOUS:") for each in entries]
     table = "\n".join(("secrets = [for name, arn in {", *entries, "} : { name = name, valueFrom = arn }]"))
     platform.main_tf.write_text(text[:start] + table + text[end:])
     (finding,) = problems(platform)
-    correction = f"In {FILE} write SMTP_USER instead of SMTP_USERNAME in the map of secrets, then"
     value = '"${var.secrets_arn}:SMTP_USER::"'
-    addition = f"Add SMTP_USER = {value} to the container's map of secrets in Terraform's files."
-    assert (correction if is_renamed else addition) in finding.remedy.command
+    remedies = {
+        "renamed": f"In {FILE} write SMTP_USER instead of SMTP_USERNAME in the map of secrets, then",
+        "missing": f"Add SMTP_USER = {value} to the container's map of secrets in Terraform's files.",
+        "pinned": f"In {FILE} set SMTP_USER in the map of secrets to {value}, then",
+    }
+    assert remedies[fault] in finding.remedy.command
 
 
 def test_a_variable_that_terraform_renames_in_another_service_is_named_back(platform: Platform) -> None:

@@ -186,6 +186,24 @@ def test_a_key_in_the_default_that_a_loop_runs_over_counts(is_looped: bool, tmp_
     assert read_task_definitions(tmp_path).mention(KEY) == (f"main.tf, line {number}" if is_looped else "")
 
 
+@pytest.mark.parametrize(
+    ("pairs", "entry", "is_member"),
+    [
+        ('A = "${var.arn}:B::"', "name = k, valueFrom = v", True),
+        ('A = { from = "${var.arn}:B::" }', "name = k, valueFrom = v.from", False),
+        ('"${var.arn}:B::" = "A"', "name = v, valueFrom = k", False),
+        ('A = "B"', 'name = k, valueFrom = "${var.arn}:${v}::"', False),
+    ],
+)
+def test_a_member_of_a_map_is_a_variable_s_name_with_its_reference(
+    pairs: str, entry: str, is_member: bool, tmp_path: Path
+) -> None:
+    """No other takes an entry as NAME = "ARN:KEY::"."""
+    declared = write(tmp_path, main_tf=definition(f"[for k, v in {{ {pairs} }} : {{ {entry} }}]"))
+    assert keys(declared) == [("A", "B")]
+    assert [ref.is_member for each in declared.containers for ref in each.references] == [is_member]
+
+
 def test_a_csv_s_other_column_names_no_variable(tmp_path: Path) -> None:
     """There the key is that of a variable of another name, so that no container gets it by its own."""
     rows = '[for row in csvdecode(file("${path.module}/keys.csv")) : row.name]'
