@@ -251,7 +251,8 @@ def may_have_container(file: SourceFile, container: str) -> bool:
         # A program may fill it in, or git have a conflict in it.
         return True
     listed = definition.get("containerDefinitions") if isinstance(definition, dict) else None
-    names = [str(each.get("name", "")) for each in listed or () if isinstance(each, dict)]
+    containers = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    names = [str(each.get("name") or "") for each in containers]
     return container in names or not names or not all(map(_PLAIN_NAME.fullmatch, names))
 
 

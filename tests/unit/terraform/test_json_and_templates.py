@@ -14,7 +14,13 @@ from omc_runbook.model.errors import CannotFollow
 from omc_runbook.terraform.environment_files import without_data_of_others
 from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.secret_versions import read_secret_versions
-from omc_runbook.terraform.task_definitions import TaskDefinitions, files_of, read_task_definitions, task_definitions_of
+from omc_runbook.terraform.task_definitions import (
+    TaskDefinitions,
+    files_of,
+    may_have_container,
+    read_task_definitions,
+    task_definitions_of,
+)
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import Edit, SourceFile
 
@@ -382,3 +388,19 @@ def test_data_of_another_environment_stands_beside_the_environment_s_own(own: st
     files = [SourceFile(Path("/app", name), name, b"") for name in (own, other)]
     kept = [each.name for each in without_data_of_others(files, "staging", ("staging", "production"))]
     assert kept == [own, *([other] if is_left else [])]
+
+
+@pytest.mark.parametrize(
+    ("listed", "may"),
+    [
+        ('[{"name": "api"}]', True),
+        ('[{"name": "worker"}]', False),
+        ('[{"name": "${NAME}"}]', True),
+        ('[{"name": null}]', True),
+        ("true", True),
+    ],
+)
+def test_only_plain_names_of_others_rule_a_container_out(listed: str, may: bool) -> None:
+    """What has no list, or no name that is known, may have it."""
+    text = f'{{"containerDefinitions": {listed}}}'
+    assert may_have_container(SourceFile(Path("a.json"), "a.json", text.encode()), "api") is may
