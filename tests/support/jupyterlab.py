@@ -48,9 +48,20 @@ READY = """() => {
 }"""
 CLOSE_ALL = """async isAnew => {
     for (const widget of [...jupyterapp.shell.widgets('main')]) widget.dispose();
+    delete window.isAsked;
     if (isAnew) await jupyterapp.serviceManager.sessions.shutdownAll();
 }"""
 SHOWS = "path => window.jupyterapp.shell.currentWidget?.context?.path === path"
+OPENS = """path => {
+    const button = document.querySelector('.jp-Dialog .jp-mod-accept');
+    button?.click();
+    if (button || !window.isAsked) {
+        window.isAsked = true;
+        void jupyterapp.commands.execute('docmanager:open', {path});
+    }
+    return jupyterapp.shell.currentWidget?.context?.path === path;
+}"""
+"""Asks for a notebook, and again once a dialog is closed, such as of a kernel that restarts: it takes the focus."""
 INDEX_OF = """text => jupyterapp.shell.currentWidget.content.widgets
     .findIndex(cell => cell.model.sharedModel.source.includes(text))"""
 HAS_RUN = """() => {
@@ -150,8 +161,7 @@ def show(page: Any, path: str, *, is_anew: bool = False) -> None:
     Its kernel is the one that it has, unless all is to be anew: then every kernel ends first.
     """
     page.evaluate(CLOSE_ALL, is_anew)
-    page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', {path})", path)
-    wait_until(page, SHOWS, path)
+    wait_until(page, OPENS, path)
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
     wait_until(page, READY)
 
