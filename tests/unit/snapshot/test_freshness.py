@@ -667,6 +667,20 @@ def test_a_task_of_another_revision_may_lack_a_variable(has_variable: str) -> No
     assert freshness.of_key(snapshot, one, "OPENAI_API_KEY") == "fresh"
 
 
+def beside_revision(fields: str) -> Snapshot:
+    """A world whose worker is to have a new revision, in which SECRET_KEY refers to these fields of the secret."""
+    snapshot = own_key()
+    old = snapshot.task_definitions[definition_arn("worker")]
+    [container] = old.containers
+    secrets = tuple(
+        replace(each, reference=parse(f"{ARN}:{fields}")) if each.variable == "SECRET_KEY" else each
+        for each in container.secrets
+    )
+    new = replace(old, arn=definition_arn("worker", 8), revision=8, containers=(replace(container, secrets=secrets),))
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
+    return with_service(snapshot, "worker", task_definition_arn=new.arn)
+
+
 @pytest.mark.parametrize(
     ("fields", "minutes", "answer"),
     [
@@ -678,17 +692,8 @@ def test_a_task_of_another_revision_may_lack_a_variable(has_variable: str) -> No
 )
 def test_a_task_is_fresh_beside_a_revision_that_refers_to_no_key(fields: str, minutes: int, answer: str) -> None:
     """No new task would get a value there; one from before SECRET_KEY changed has that key's old value all the same."""
-    snapshot = own_key()
-    old = snapshot.task_definitions[definition_arn("worker")]
-    [container] = old.containers
-    secret = tuple(
-        replace(each, reference=parse(f"{ARN}:{fields}")) if each.variable == "SECRET_KEY" else each
-        for each in container.secrets
-    )
-    new = replace(old, arn=definition_arn("worker", 8), revision=8, containers=(replace(container, secrets=secret),))
-    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
-    snapshot = with_service(snapshot, "worker", task_definition_arn=new.arn)
-    one = task("worker", created=LATELY + timedelta(minutes=minutes), task_definition_arn=old.arn)
+    snapshot = beside_revision(fields)
+    one = task("worker", created=LATELY + timedelta(minutes=minutes), task_definition_arn=definition_arn("worker"))
     assert freshness.of(with_tasks(snapshot, one), one) == answer
 
 
@@ -697,17 +702,10 @@ def test_a_task_is_fresh_beside_a_revision_that_refers_to_no_key(fields: str, mi
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_task_by_awscurrent_is_fresh_beside_a_revision_that_is_pinned(key: str, source: str, is_new: bool) -> None:
     """A deployment of that may be stuck, while the tasks of the one before have the present value."""
-    snapshot = own_key()
-    old = snapshot.task_definitions[definition_arn("worker")]
-    [container] = old.containers
-    pinned = tuple(
-        replace(each, reference=parse(f"{ARN}:{key}:{source}")) if each.variable == "SECRET_KEY" else each
-        for each in container.secrets
+    snapshot = beside_revision(f"{key}:{source}")
+    one = task(
+        "worker", created=LATELY + timedelta(minutes=1 if is_new else -1), task_definition_arn=definition_arn("worker")
     )
-    new = replace(old, arn=definition_arn("worker", 8), revision=8, containers=(replace(container, secrets=pinned),))
-    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, new.arn: new})
-    snapshot = with_service(snapshot, "worker", task_definition_arn=new.arn)
-    one = task("worker", created=LATELY + timedelta(minutes=1 if is_new else -1), task_definition_arn=old.arn)
     [variable] = [each for each in snapshot.references_of(snapshot.consumers[1]) if each[1].variable == "SECRET_KEY"]
     answer = freshness.of_variable(with_tasks(snapshot, one), one, *variable)
     assert (answer == "fresh") == (is_new and key == "SECRET_KEY")
