@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.terraform.files import TerraformFiles
@@ -41,16 +42,28 @@ class Apply:
         return "modules" in self.folder.parts
 
 
-def read_root_folders(files: TerraformFiles, folders: Collection[Path]) -> dict[Path, RootFolder]:
-    """Read these folders and those that call them and are applied themselves, by their paths within the checkout."""
-    tops = {Path(top) for folder in folders for top in files.roots_of((folder / "main.tf").as_posix())}
-    values = [file for folder in files.walk() for file in files.files_ending(folder, VALUES)] if tops else []
-    units = {unit.directory for unit in modules_of_units(files)} if tops else set[Path]()
-    found = dict[Path, RootFolder]()
-    for top in {*tops, *folders}:
-        folder = files.folder(files.root / top)
-        # What several folders share sets variables of others too.
-        common = [file for file in values if top.as_posix() in files.roots_of(file.name) and for_all({file.path})]
-        own = (file for file in values if file in common or fits(files, file.path, folder.path, folder))
-        found[top] = RootFolder(folder.files, tuple(own) if folder.files else (), files.root / top in units)
-    return found
+class RootFolders:
+    """The folders that Terraform may be applied in for some folders: those, and what calls them; read when asked."""
+
+    def __init__(self, files: TerraformFiles, folders: Collection[Path]) -> None:
+        self._files = files
+        self._folders = folders
+
+    def of(self, folder: Path) -> RootFolder | None:
+        """The one with this path within the checkout; None where it is not among them."""
+        return self._by_path.get(folder)
+
+    @cached_property
+    def _by_path(self) -> dict[Path, RootFolder]:
+        files = self._files
+        tops = {Path(top) for folder in self._folders for top in files.roots_of((folder / "main.tf").as_posix())}
+        values = [file for folder in files.walk() for file in files.files_ending(folder, VALUES)] if tops else []
+        units = {unit.directory for unit in modules_of_units(files)} if tops else set[Path]()
+        found = dict[Path, RootFolder]()
+        for top in {*tops, *self._folders}:
+            folder = files.folder(files.root / top)
+            # What several folders share sets variables of others too.
+            common = [file for file in values if top.as_posix() in files.roots_of(file.name) and for_all({file.path})]
+            own = (file for file in values if file in common or fits(files, file.path, folder.path, folder))
+            found[top] = RootFolder(folder.files, tuple(own) if folder.files else (), files.root / top in units)
+        return found

@@ -6,12 +6,12 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from omc_runbook.terraform.applies import Apply, RootFolder, read_root_folders
+from omc_runbook.terraform.applies import Apply, RootFolders
 from omc_runbook.terraform.container import TerraformContainer
 from omc_runbook.terraform.containers import DEFINITION, depends_on_callers, find_containers, loop_over_secret
 from omc_runbook.terraform.environment_files import Calls, FileOwners, named_after
@@ -66,8 +66,8 @@ class TaskDefinitions:
     """Whether they are in JSON alone that no Terraform reads, so that another program registers them."""
     calls: Calls = field(default_factory=dict, repr=False, hash=False)
     """Which folders each of the checkout's files calls as modules, so that Terraform is not applied there."""
-    roots: Mapping[Path, RootFolder] = field(default_factory=dict, repr=False, hash=False)
-    """The folders that Terraform may be applied in for the containers, and theirs, by path within the checkout."""
+    roots: RootFolders | None = field(default=None, repr=False, compare=False)
+    """The folders that Terraform may be applied in for the containers."""
 
     def _called(self, name: str) -> list[TerraformContainer]:
         """The containers that have this name, or may get it."""
@@ -127,8 +127,7 @@ class TaskDefinitions:
         called = _folder_of(container)
         folders = self.owners(environment, environments).applied_for(called)
         folder = next(iter(folders), called)
-        root = self.roots.get(folder)
-        own = self.roots.get(called)
+        root, own = (self.roots.of(each) if self.roots else None for each in (folder, called))
         if root is None or len(folders) != 1 or root.is_unit or (own and own.is_unit):
             return None
         owners = FileOwners((*self.files, *root.values), environment, environments, self.calls)
@@ -220,7 +219,7 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
     outputs = () if is_whole else tuple(_outputs(terraform, files))
     other_files, calls = (*others, *outputs), terraform.calls_by_file
     own = {path for each in task_definitions.containers for path in (_folder_of(each), Path(each.file).parent)}
-    roots = read_root_folders(terraform, own)
+    roots = RootFolders(terraform, own)
     return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, other_files, are_apart, calls, roots)
 
 

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from support.call_counts import count_calls
+from support.files import write_files
 
+from omc_runbook.terraform.applies import Apply
 from omc_runbook.terraform.containers import find_containers
 from omc_runbook.terraform.evaluation import Module, Stack
 from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.marks import reasons
+from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
 from omc_runbook.textfile.file import SourceFile
 
 MODULE = """
@@ -57,6 +60,22 @@ def test_a_checkout_of_many_stacks_takes_as_many_calls_a_stack_as_one_of_few() -
     assert (len(containers), unreadable) == (CALLS, ())
     small, large = (count_calls(partial(find_containers, checkout(stacks))) for stacks in (8, 24))
     assert large < 3.3 * small
+
+
+def test_a_checkout_of_many_environments_takes_as_many_calls_an_environment_as_one_of_few(tmp_path: Path) -> None:
+    """Which folders Terraform is applied in, with the files of values of each, is read when a command needs it."""
+    text = 'module "app" {\n  source = "../modules/app"\n  name = "x"\n  secret_arn = "y"\n  keys = ["A"]\n}\n'
+
+    def read(environments: int) -> TaskDefinitions:
+        files = {f"env-{number}/main.tf": text for number in range(environments)}
+        values = {f"env-{number}/terraform.tfvars": 'name = "x"\n' for number in range(environments)}
+        return read_task_definitions(write_files(tmp_path, files | values | {"modules/app/main.tf": MODULE}))
+
+    small, large = (count_calls(partial(read, environments)) for environments in (16, 48))
+    assert large < 2.5 * small
+    declared = read(24)
+    applies = [declared.apply_of(each, "env-3", {"env-2"}) for each in declared.containers]
+    assert Apply(Path("env-3"), "", ()) in applies
 
 
 def test_the_folders_of_a_checkout_are_listed_once(tmp_path: Path) -> None:
