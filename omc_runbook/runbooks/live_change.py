@@ -118,6 +118,9 @@ class LiveChange:
 
     def fail(self, error: RunbookError) -> None:
         """Note why it broke off; its file stays where something of it may be in force."""
+        if self.changes:
+            # An interrupt may have come while the last of them was noted.
+            self.on_change()
         if self.is_open(error):
             # What was done before it, and what is current, the state itself says.
             headline, mark, _ = str(error).partition(". ")

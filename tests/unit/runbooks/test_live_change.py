@@ -223,6 +223,27 @@ def test_what_broke_off_stays_on_disk_where_something_may_be_in_force(
     assert not state or (state.ended == str(error) and not state.is_alive)
 
 
+def test_a_change_is_handed_over_though_an_interrupt_comes_while_it_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome has all changes that the error names."""
+
+    def interrupt(self: StateFile, state: ChangeState) -> None:
+        raise KeyboardInterrupt
+
+    live, handed_over = live_at(tmp_path, "move", "redeploy"), list[tuple[Change, ...]]()
+    live.on_change = lambda: handed_over.append(live.changes)
+    live.tell(CHANGE)
+    redeployed = Change(service="worker", action="redeployed", deployment="ecs-svc/1")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(StateFile, "write", interrupt)
+        live.tell(redeployed)
+    live.fail(Interrupted("Interrupted."))
+    assert handed_over[-1] == (CHANGE, redeployed)
+    state = live.file.read() if live.file else None
+    assert state and state.changes == (str(CHANGE), str(redeployed))
+
+
 def test_a_deployment_that_waits_keeps_the_file(tmp_path: Path) -> None:
     """Another run has to look at it."""
     live = live_at(tmp_path, "watch")
