@@ -418,10 +418,15 @@ class SecretWriter:
                 f"{plan.secret_name} got version {plan.token}, and then another from somebody else{author}:"
                 f" version {value.version_id} differs from it in {keys}. Run again to see the current state."
             )
-        return (
+        theirs = (
             f"Somebody else changed {plan.secret_name} since this plan was made{author}: version {value.version_id}"
-            f" differs in {keys}. Theirs stays, yours was not written: run again to plan on top of it."
+            f" differs in {keys}. Theirs stays,"
         )
+        if plan.exists:
+            # The same parameters may mean another version now, and would take their change back.
+            version = plan.short(plan.token)
+            return f"{theirs} and {version} was not restored: restore with version={version} plans that on top of it."
+        return f"{theirs} yours was not written: run again to plan on top of it."
 
     def _author(self, version_id: str, names: tuple[str, ...] = WRITING_CALLS) -> str:
         since, trail = self._plan.read_at - CLOCK_SKEW, self._clients("cloudtrail")

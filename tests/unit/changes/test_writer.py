@@ -25,7 +25,7 @@ from omc_runbook.changes.secret.writer import STATE_UNKNOWN, SecretWriter
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.model.errors import ConflictError, CouldNotLook
 
 NEW, FORMER = Masked("a-new-password-of-the-database", "new"), Masked("the-former-password", "former")
 TURN = PasswordRotation(
@@ -148,6 +148,21 @@ def test_a_database_that_may_have_the_new_password_gets_the_former_one(
         run(writer_of(plan, turn), "stage", "database", "move")
     assert calls == ["locked", "restored", "unlocked"] and current(plan) == before
     assert str(error.value).endswith(" The database refuses. Run again to continue.") != restores
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_restore_that_comes_second_names_its_version(plan: SecretPlan, is_kept: bool) -> None:
+    """AWSPREVIOUS is another version by then: the same command would take the other change back."""
+    version, put = "0" * 32, client("secretsmanager").put_secret_value
+    put(SecretId=NAME, SecretString=reveal(plan.text), ClientRequestToken=version, VersionStages=["kept"])
+    document = json.loads(client("secretsmanager").get_secret_value(SecretId=NAME)["SecretString"])
+    put(SecretId=NAME, SecretString=json.dumps(document | {"SMTP_HOST": "smtp.other.example"}))
+    writer, before = writer_of(replace(plan, token=version, exists=True) if is_kept else plan), current(plan)
+    with between(Wire()), pytest.raises(ConflictError) as error:
+        run(writer, "stage", "move")
+    assert "differs in SMTP_HOST. Theirs stays, " in str(error.value)
+    assert ("00000000 was not restored: restore with version=00000000 " in str(error.value)) == is_kept
+    assert ("run again" in str(error.value)) != is_kept and current(plan) == before
 
 
 def test_a_kept_version_has_a_label_until_its_restore_has_ended_or_is_refused(plan: SecretPlan) -> None:
