@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omc_runbook.model import regular_file
-from omc_runbook.model.errors import ConflictError, CouldNotLook, RunbookError, UsageError, outdated_plan
+from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError, outdated_plan
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 from omc_runbook.textfile import private_file
@@ -92,13 +92,12 @@ def write(path: Path, before: bytes | None, after: bytes, git_dir: Path | None, 
             # A disk may have taken its time, and an editor have saved the file meanwhile.
             _refuse_changed(path, before)
             draft.replace(target)
-        except RunbookError:
-            draft.unlink(missing_ok=True)
-            raise
         except OSError as error:
-            draft.unlink(missing_ok=True)
             now = "There is still none" if before is None else "It is unchanged"
             raise CouldNotLook(f"{path} could not be written: {error.strerror}. {now}.") from None
+        finally:
+            # Nor does an interrupt leave values beside a file.
+            draft.unlink(missing_ok=True)
 
 
 def _refuse_changed(path: Path, before: bytes | None) -> None:

@@ -43,6 +43,20 @@ def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> 
     assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
 
 
+def test_an_interrupt_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a .env that is in no repository, it would have the values, and git may not ignore it."""
+
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / ".env"
+    path.write_bytes(before := b"SECRET_KEY=a\n")
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        files.write(path, before, b"SECRET_KEY=b\n", None)
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
+
+
 @pytest.mark.parametrize("before", [b"A=1\n", None])
 def test_what_an_editor_saves_while_the_new_text_is_written_stays(
     before: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
