@@ -71,8 +71,9 @@ class Watch:
         self._arns: dict[str, str] = {}
         self._unread: dict[str, str] = {}
         self._paused_since: dict[str, float] = {}
+        self._start = self._looked = clock.monotonic()
         # Within one read, one call may succeed while another keeps failing.
-        self._start = self._last_answer = clock.monotonic()
+        self._unanswered_since: float | None = None
         self._lacks_answer = False
 
     def until_over(self) -> tuple[Rollout, ...]:
@@ -86,7 +87,7 @@ class Watch:
                 self._look(pool)
                 if not self._is_over():
                     self._give_up()
-                    is_long = self._clock.monotonic() - self._start > ROLLOUT_SECONDS
+                    is_long = self._looked - self._start > ROLLOUT_SECONDS
                     self._clock.sleep(SLOW_INTERVAL if is_long else INTERVAL)
         return self._rollouts
 
@@ -98,10 +99,11 @@ class Watch:
     def _waits_in_vain(self, rollout: Rollout) -> bool:
         """Whether it has waited for a person for long enough."""
         since = self._paused_since.get(rollout.service)
-        return since is not None and self._clock.monotonic() - since > PAUSE_PATIENCE
+        return since is not None and self._looked - since > PAUSE_PATIENCE
 
     def _look(self, pool: ThreadPoolExecutor) -> None:
-        self._lacks_answer = False
+        # Where this process was stopped (Ctrl-Z) since, what it has read is too old to give anything up.
+        self._looked, self._lacks_answer = self._clock.monotonic(), False
         followed = [rollout for rollout in self._rollouts if rollout.state == "done" or not rollout.is_over]
         names = [*batches([rollout.service for rollout in followed], ecs.SERVICES_A_CALL)]
         stopped = pool.submit(self._read_tasks, "STOPPED")
@@ -131,7 +133,10 @@ class Watch:
         self._rollouts = tuple(map(_timed, self._rollouts))
         self._time_pauses()
         lines += self._stages(before)
-        self._last_answer = self._last_answer if self._lacks_answer else self._clock.monotonic()
+        if not self._lacks_answer:
+            self._unanswered_since = None
+        elif self._unanswered_since is None:
+            self._unanswered_since = self._clock.monotonic()
         self._show(self._rollouts, lines)
 
     def _end_certain(self, former: Rollout, rollout: Rollout) -> Rollout:
@@ -143,9 +148,8 @@ class Watch:
         return replace(rollout, state="failed") if is_open and self._is_certain(rollout) else rollout
 
     def _time_pauses(self) -> None:
-        now = self._clock.monotonic()
         paused = [rollout.service for rollout in self._rollouts if rollout.state == "paused"]
-        self._paused_since = {name: self._paused_since.get(name, now) for name in paused}
+        self._paused_since = {name: self._paused_since.get(name, self._looked) for name in paused}
 
     def _read_services(self, names: Sequence[str]) -> tuple[Service, ...] | None:
         read = partial(ecs.describe_services, self._client, self._cluster, names)
@@ -243,7 +247,7 @@ class Watch:
                 return answer
             reason = answer.sentence
         self._lacks_answer = True
-        if self._clock.monotonic() - self._last_answer > UNANSWERED_SECONDS:
+        if self._unanswered_since is not None and self._looked - self._unanswered_since > UNANSWERED_SECONDS:
             raise CouldNotLook(reason)
         return None
 
@@ -281,7 +285,7 @@ class Watch:
 
     def _give_up(self) -> None:
         """End roll-outs that have lasted too long: as failed, or as unknown where nothing is wrong with them."""
-        lasted = self._clock.monotonic() - self._start
+        lasted = self._looked - self._start
         rollouts = tuple(
             self._given_up(rollout)
             if rollout.state in ("waiting", "rolling") and lasted > ROLLOUT_SECONDS + rollout.bake.total_seconds()

@@ -306,6 +306,21 @@ def test_a_watch_outlasts_a_network_that_is_gone_for_a_while() -> None:
         watch(Ecs(gone_for=10_000))
 
 
+def test_a_watch_outlasts_one_failed_look_in_which_this_process_was_stopped() -> None:
+    """The connection has broken meanwhile, and the network may come back only now."""
+    clock = Still()
+
+    class Stopping(Ecs):
+        def describe_services(self, **parameters: Any) -> dict[str, Any]:
+            clock.sleep(0 if self.calls else 10 * UNANSWERED_SECONDS)
+            return super().describe_services(**parameters)
+
+    ecs = Stopping(gone_for=2)
+    clients = cast("Clients", lambda service: ecs)
+    (rollout,) = Watch(clients, "ohmycoins-staging", [ROLLING], lambda *_: None, clock).until_over()
+    assert (rollout.state, ecs.calls) == ("gone", 3)
+
+
 class Beginning:
     """An ECS that begins deployments, and answers once it is asked for all; the network to it fails for one service."""
 

@@ -249,6 +249,24 @@ def test_a_pause_waits_for_a_person_and_is_told_with_the_command(strategy: str) 
     assert (finding.check, finding.status) == ("deployment-paused", "unknown")
 
 
+@pytest.mark.parametrize("strategy", ["ROLLING", "BLUE_GREEN"])
+def test_a_process_that_was_stopped_gives_nothing_up_by_what_it_read_before(strategy: str) -> None:
+    """Such as by Ctrl-Z, within a look: the deployment has completed since, and would be taken back."""
+    clock = Still()
+
+    class Stopping(Ecs):
+        def describe_services(self, **parameters: Any) -> Answer:
+            answer = super().describe_services(**parameters)
+            if self.looks == 1:
+                clock.sleep(10 * ROLLOUT_SECONDS)
+            return answer
+
+    before = {"own": own(stage="SCALE_UP", tasks=1), "rollout": {"rolloutState": "IN_PROGRESS"}, "tasks": running(1, 2)}
+    ecs = Stopping(strategy, [before, {**DONE, "rollout": {"rolloutState": "COMPLETED"}}])
+    ended, _ = follow(ecs, clock=clock)
+    assert (ended.state, ended.reason, ecs.looks) == ("done", "", 2)
+
+
 def test_a_pause_that_somebody_ends_goes_on_to_the_proof() -> None:
     """The watch sees it."""
     ended, _ = follow(Ecs("BLUE_GREEN", [PAUSED, PAUSED, BAKING, DONE]))
