@@ -10,7 +10,7 @@ from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.rollout import NO_REVISIONS, Rollout, begin
 from omc_runbook.changes.deploy.watch import Watch
 from omc_runbook.changes.engine.context import ChangeContext
-from omc_runbook.changes.engine.step import RUN_AGAIN, Step
+from omc_runbook.changes.engine.step import RUN_AGAIN, Made, Step, at_once
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot.state import Snapshot
@@ -58,16 +58,22 @@ class Redeployment:
             Step(name=f"watch{suffix}", apply=self._watch, is_done=lambda: not self.rollouts, advice=advice),
         )
 
-    def _begin(self) -> Iterator[Change]:
-        context = self._context
+    def _begin(self) -> Iterator[Made]:
+        context, changes = self._context, list[Change]()
         started = begin(
             context.clients, context.cluster, self._services(), self._revisions, self._underway, self._undo()
         )
-        for rollout in map(self._mark, started):
-            self.rollouts = (*self.rollouts, rollout)
-            if rollout.deployment_id and not rollout.was_underway and (rollout.is_stopped or not rollout.undoes):
-                action = "stopped" if rollout.undoes else "redeployed"
-                yield Change(service=rollout.service, action=action, deployment=rollout.deployment_id)
+        try:
+            for rollout in map(self._mark, started):
+                self.rollouts = (*self.rollouts, rollout)
+                if rollout.deployment_id and not rollout.was_underway and (rollout.is_stopped or not rollout.undoes):
+                    action = "stopped" if rollout.undoes else "redeployed"
+                    changes.append(Change(service=rollout.service, action=action, deployment=rollout.deployment_id))
+        except (CouldNotLook, KeyboardInterrupt):
+            yield from at_once(changes)
+            raise
+        # All were begun at once: an interrupt while one is noted would leave the others untold.
+        yield from at_once(changes)
         context.show(self.rollouts, ())
 
     def _watch(self) -> None:

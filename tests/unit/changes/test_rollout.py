@@ -20,6 +20,7 @@ from omc_runbook.aws.deployments import ServiceDeployment, ServiceRevision
 from omc_runbook.aws.ecs import Service, ServiceEvent, Task
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import rollout
+from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.deploy.rollout import (
     GONE,
     Rollout,
@@ -31,7 +32,10 @@ from omc_runbook.changes.deploy.rollout import (
     start_sentences,
 )
 from omc_runbook.changes.deploy.watch import INTERVAL, UNANSWERED_SECONDS, Watch
-from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.changes.engine.context import ChangeContext
+from omc_runbook.changes.engine.step import Journal, execute
+from omc_runbook.model.change import Change
+from omc_runbook.model.errors import CouldNotLook, Interrupted
 
 ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rolling", desired=2, running=1)
 
@@ -357,6 +361,31 @@ def test_deployments_that_have_begun_are_told_where_somebody_interrupts() -> Non
     assert [begun.throw(KeyboardInterrupt).service, next(begun).service] == ["worker", "frontend"]
     with pytest.raises(KeyboardInterrupt):
         next(begun)
+
+
+def test_deployments_that_have_begun_are_told_where_an_interrupt_comes_while_they_are_noted() -> None:
+    """The error names all of them, and so does the record."""
+    told: list[Change] = []
+
+    def tell(*changes: Change) -> None:
+        told.extend(changes)
+        raise KeyboardInterrupt
+
+    ecs, names = Beginning(), ("backend", "worker", "frontend")
+    context = ChangeContext(
+        clients=cast("Clients", lambda name: ecs),
+        cluster="staging",
+        look=lambda: pytest.fail("Nothing is read."),
+        show=lambda rollouts, lines: None,
+        announce=lambda step: None,
+        clock=Still(),
+        tell=tell,
+    )
+    redeployment, journal = Redeployment(context, lambda: [service(name) for name in names]), Journal(tell)
+    with pytest.raises(Interrupted):
+        execute(redeployment.steps(), context.announce, journal)
+    assert [each.service for each in told] == [each.service for each in journal.changes] == [*names]
+    assert [each.service for each in redeployment.rollouts] == [*names]
 
 
 def test_a_deployment_that_has_begun_is_told_where_somebody_interrupts_before_the_last_is_asked_for() -> None:
