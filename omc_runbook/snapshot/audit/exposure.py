@@ -86,7 +86,7 @@ class ExposureRead:
             files=_search(files.result()) if files else None,
             history=_search(history_search.result()) if history_search else None,
             shared=_shared({print_: key for print_, (key, _) in current.items()}, read),
-            compared=(*read,),
+            compared=_compared(read),
             uncompared={name: reason for name, reason in answers.items() if isinstance(reason, str)},
         )
 
@@ -138,7 +138,7 @@ def _compare(snapshot: Snapshot, own: Mapping[str, str], others: Mapping[str, Ma
     exposure = replace(
         exposure,
         shared=(*exposure.shared, *_shared(own, read)),
-        compared=(*exposure.compared, *read),
+        compared=(*exposure.compared, *_compared(read)),
         uncompared={name: reason for name, reason in exposure.uncompared.items() if name not in read},
     )
     return replace(snapshot, audit=replace(snapshot.audit, exposure=exposure))
@@ -163,6 +163,11 @@ def _shared(current: Mapping[str, str], others: Mapping[str, Mapping[str, str]])
         for print_, other in keys.items()
         if print_ in current
     )
+
+
+def _compared(others: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """The environments with values to compare: one whose secret does not exist has none."""
+    return tuple(name for name, keys in others.items() if keys)
 
 
 def _log_groups(snapshot: Snapshot) -> Iterator[tuple[tuple[str, str], str]]:

@@ -280,6 +280,8 @@ def test_environments_of_several_accounts_are_compared_where_one_audit_reads_all
     assert compared(staging=staging, production=with_text(production, "{"))["staging"] == [("unknown", "production")]
     without = replace(production, secret=None, contents={})
     assert compared(staging=staging, production=without)["staging"] == [("clear", "")]
+    exposure = compare_among({"staging": staging, "production": without})["staging"].audit.exposure
+    assert exposure and exposure.compared == (), "nobody searched a secret that does not exist"
     denied = ReadFailure("it", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
     unread = replace(without, gaps={"secret": (denied,)})
     assert compared(staging=staging, production=unread)["staging"] == [("unknown", "production")]
