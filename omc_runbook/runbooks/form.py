@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.model.letters import in_a_line
 from omc_runbook.model.parameters import is_secret_in
 from omc_runbook.runbooks.frontend import (
     FULL_WIDTH,
@@ -30,6 +31,8 @@ OUTDATED = (
     " anything, and run all cells."
 )
 
+INTERRUPTED = "Interrupted. To begin again, run all cells."
+
 _BEFORE_CELL, _AFTER_CELL = "pre_run_cell", "post_run_cell"
 _PARAMETERS = re.compile(r"\s*environments?: str = ")
 """How the parameters cell of each notebook with a form begins."""
@@ -45,6 +48,14 @@ class Outdated:
     def __getattr__(self, name: str) -> Any:
         # Whoever lists variables, such as a debugger, asks for names that begin so.
         raise AttributeError(name) if name.startswith("_") else UsageError(OUTDATED)
+
+
+def show_interrupt(shell: Any, kind: type[BaseException], interrupt: BaseException, *_: object, **__: object) -> None:
+    """Show an interrupt in a sentence: its traceback, of threads and sockets, would be pages of other libraries' code.
+
+    IPython calls this as a method of its shell.
+    """
+    shell._showtraceback(kind, interrupt, [f"{kind.__name__}: {in_a_line(str(interrupt)) or INTERRUPTED}"])
 
 
 def form(action: str = "Plan again") -> Form:
@@ -94,10 +105,10 @@ class Form:
                 value.page.cells.is_outdated = True
 
     def _after_cell(self, result: Any) -> None:
-        if self._box is not None and isinstance(result.error_in_exec, RunbookError):
+        if self._box is not None and isinstance(result.error_in_exec, (RunbookError, KeyboardInterrupt)):
             self._frontend.repeat_error()
 
-    def _watch_cells(self) -> None:
+    def watch_cells(self) -> None:
         """Be told of each cell, also where no form can be shown: there, too, cells are run one by one."""
         from IPython import get_ipython
 
@@ -109,9 +120,11 @@ class Form:
                 if isinstance(getattr(callback, "__self__", None), Form):
                     shell.events.unregister(event, callback)
             shell.events.register(event, handler)
+        if is_available():
+            shell.set_custom_exc((KeyboardInterrupt,), show_interrupt)
 
     def _ipython_display_(self) -> None:
-        self._watch_cells()
+        self.watch_cells()
         if not is_available():
             return
         self._frontend = Frontend()

@@ -30,7 +30,7 @@ from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import button, fix
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.form import OUTDATED
+from omc_runbook.runbooks.form import INTERRUPTED, OUTDATED
 from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.sandbox.faults import break_
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -684,15 +684,21 @@ def test_a_page_that_was_reloaded_is_told_what_to_replace(lab: Lab) -> None:
 
 
 def test_an_error_of_ours_is_shown_in_the_last_cell_too(lab: Lab) -> None:
-    """The newest form's widget says so, also before the form has anything to show; for no other error."""
+    """The newest form's widget says so, also before the form has anything to show; for no other error.
+
+    An interrupt ends a run as well.
+    """
     lab.run(FORM)
     lab.run(FORM)
     states = [state for state in lab.states.values() if "has_stopped" in state][-2:]
     lab.run("1 / 0")
     assert lab.contents("error")[-1]["ename"] == "ZeroDivisionError"
     assert [state["has_stopped"] for state in states] == [False, False]
-    lab.run("raise UsageError('Nothing comes of it.')")
-    assert [state["has_stopped"] for state in states] == [False, True]
+    for stop in ("UsageError('Nothing comes of it.')", "KeyboardInterrupt"):
+        states[-1]["has_stopped"] = False
+        lab.run(f"raise {stop}")
+        assert [state["has_stopped"] for state in states] == [False, True]
+    assert lab.contents("error")[-1]["traceback"] == [f"KeyboardInterrupt: {INTERRUPTED}"]
 
 
 @pytest.mark.parametrize("name", ["a.ipynb", ""], ids=["widgets", "no widgets"])
