@@ -41,7 +41,7 @@ from omc_runbook.aws.calls import TookTooLong
 from omc_runbook.aws.credential_process import NoCredentialsInTime
 from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR
 from omc_runbook.model.errors import OUT_OF_FILES, CouldNotLook, Interrupted, UsageError
-from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
+from omc_runbook.model.handover import ENDPOINT_VARIABLE, NOTEBOOK_VARIABLE, SANDBOX_VARIABLES
 from omc_runbook.model.parameters import quoted
 from omc_runbook.model.refusal import refusals, refused_action
 from omc_runbook.model.shell import command, unset_commands
@@ -515,13 +515,19 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
 
 
 def _unreachable(permission: str, error: BotoCoreError) -> str:
-    """Why AWS was not reached; a sandbox that has ended leaves its variables in the shell."""
+    """Why AWS was not reached; a sandbox that has ended leaves its variables in the shell, or in JupyterLab."""
     endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
     if isinstance(error, EndpointConnectionError) and urlsplit(endpoint).hostname in ("127.0.0.1", "localhost"):
         unset, in_fish = unset_commands(*(name for name in SANDBOX_VARIABLES if name in os.environ))
+        remedy = f"run `{unset}`, in fish `{in_fish}`, or start another"
+        if NOTEBOOK_VARIABLE in os.environ:
+            # Its kernels get the variables that it was started with.
+            remedy = (
+                "end JupyterLab, and start it with a new one by `omc-runbook lab --sandbox`, or without the variables"
+            )
         return (
             f"AWS cannot be reached: nothing answers at {ENDPOINT_VARIABLE} ({endpoint}). If that was a sandbox, it no"
-            f" longer runs, and its variables are still set: run `{unset}`, in fish `{in_fish}`, or start another."
+            f" longer runs, and its variables are still set: {remedy}."
         )
     call = error.kwargs.get("operation") or permission
     return f"{NO_ANSWER} {call} has no answer. {_first_line(error)} {CHECK_NETWORK}"

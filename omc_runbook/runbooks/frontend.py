@@ -11,6 +11,7 @@ from typing import Any
 from omc_runbook.headless import lab
 from omc_runbook.masking import kernel
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.handover import NOTEBOOK_VARIABLE
 from omc_runbook.model.parameters import literal
 from omc_runbook.report.display.rich_display import relays
 from omc_runbook.report.index import ANSWER, Place
@@ -39,7 +40,7 @@ def shows_widgets() -> bool:
     """
     if not kernel.allows_input():
         return False
-    if "JPY_SESSION_NAME" in os.environ:
+    if NOTEBOOK_VARIABLE in os.environ:
         return True
     shell = kernel.find_ipython()
     return shell is not None and "__vsc_ipynb_file__" in shell.user_ns

@@ -774,8 +774,24 @@ def test_an_unknown_profile_is_corrected_where_it_is_set(
         Clients("eu-west-1", "night", role, profile_source=source)
 
 
-def test_an_unreachable_endpoint_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a network the sentence names the address that does not answer."""
+@pytest.mark.parametrize(
+    ("notebook", "remedy"),
+    [
+        (None, r"run `unset (AWS_ENDPOINT_URL .+)`, in fish `set -e \1`, or start another\."),
+        (
+            "verify.ipynb",
+            r"are still set: end JupyterLab, .* by `omc-runbook lab --sandbox`, or without the variables\.",
+        ),
+    ],
+)
+def test_an_unreachable_endpoint_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, notebook: str | None, remedy: str
+) -> None:
+    """It names the address that does not answer, and a command that helps: none changes a kernel's variables."""
+    if notebook:
+        monkeypatch.setenv("JPY_SESSION_NAME", notebook)
+    else:
+        monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex(20))
@@ -783,7 +799,7 @@ def test_an_unreachable_endpoint_is_one_sentence(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CouldNotLook, match=r"cannot be reached.*127\.0\.0\.1:1") as caught:
         identify(Clients(REGION), load("staging"))
     assert "\n" not in str(caught.value)
-    assert re.search(r"run `unset (AWS_ENDPOINT_URL .+)`, in fish `set -e \1`, or start another", str(caught.value))
+    assert re.search(remedy, str(caught.value))
 
 
 @pytest.mark.parametrize(
