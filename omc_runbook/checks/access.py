@@ -221,9 +221,8 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     stops = stops_saying(snapshot, "scp")
     for arn, services, access in _judged(snapshot):
         refused = [stop for stop in stops if stop.service.name in services]
-        unread = snapshot.permissions[arn].organization_unread
-        if access.cause == "organization" and unread and _has_read(snapshot, arn) and not refused:
-            # A policy with a condition on the organization denies a simulation without a value for it, and no task.
+        unread = _organization_in_doubt(snapshot, arn, access)
+        if unread and not refused:
             yield Uncertain(iam.role_name(arn), (*unread, *access.sentences))
         elif access.cause == "organization":
             yield _refused(snapshot, arn, services, access)
@@ -467,6 +466,15 @@ def _has_read(snapshot: Snapshot, arn: str) -> bool:
     )
 
 
+def _organization_in_doubt(snapshot: Snapshot, arn: str, access: RoleAccess) -> tuple[str, ...]:
+    """Why the organization is unknown that is said to deny a role what a task did as the role; () for another cause.
+
+    A policy with a condition on the organization denies a simulation without a value for it, and no task.
+    """
+    unread = snapshot.permissions[arn].organization_unread if access.cause == "organization" else ()
+    return unread if unread and _has_read(snapshot, arn) else ()
+
+
 def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAccess]]:
     for arn, services in _roles(snapshot):
         if snapshot.secret and snapshot.permissions[arn].exists:
@@ -570,9 +578,10 @@ def _key_uses(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], KmsKey,
     for arn, services in _roles(snapshot):
         access = judge_key(snapshot, arn, key) if snapshot.permissions[arn].exists else None
         if access and access.cause:
+            unread = _organization_in_doubt(snapshot, arn, access)
             # A grant that could not be read may be what lets the tasks decrypt.
-            if access.cause == "unknown" or (gaps and _has_read(snapshot, arn)):
-                facts = (*access.sentences, *gaps)
+            if access.cause == "unknown" or unread or (gaps and _has_read(snapshot, arn)):
+                facts = (*unread, *access.sentences, *gaps)
                 access = RoleAccess("unknown", facts[0], conditions=facts[1:])
             yield arn, services, key, access
 

@@ -360,11 +360,12 @@ def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
         return _unread(call)
     if allowed:
         return RoleAccess("", f"{source}: allowed.")
+    # Its denial is an explicit one, too.
+    if simulated and simulated.allowed_by_organization is False:
+        return RoleAccess("organization", f"{source}: AllowedByOrganizations is false for {what}.")
     if denied:
         sentence = f"{source}: {name} is denied {DECRYPT} by {_list(statements)}."
         return RoleAccess("identity-deny", sentence, statements, tuple(conditions_of(call.policies, statements)))
-    if simulated and simulated.allowed_by_organization is False:
-        return RoleAccess("organization", f"{source}: AllowedByOrganizations is false for {what}.")
     is_bounded = call.is_outside_boundary is True
     if is_bounded and call.may_allow:
         sentence = f"{source}: the permissions boundary of {name} does not allow {what}."

@@ -623,13 +623,34 @@ def test_a_customer_key_wants_a_grant(permissions: Permissions, key_policy: Poli
     assert found_in(keyed(permissions, key_policy)(healthy())) == ({expected} if expected else set())
 
 
-def test_the_organizations_no_to_a_key() -> None:
+@pytest.mark.parametrize("decision", ["implicitDeny", "explicitDeny"])
+def test_the_organizations_no_to_a_key(decision: str) -> None:
     """No policy of the account helps, and none is printed."""
-    refused = simulation(DECRYPT, KEY, "implicitDeny", allowed_by_organization=False)
+    refused = simulation(DECRYPT, KEY, decision, allowed_by_organization=False)
     permissions = replace(decrypting("allowed"), simulated=(*simulated("allowed").simulated, refused))
     [found] = run_check(CHECKS["kms-no-permission"], keyed(permissions)(healthy()))
     assert "AllowedByOrganizations is false for kms:Decrypt" in found.evidence[0]
     assert found.remedy.command.startswith("Ask the organization's administrator")
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "unread", "status"),
+    [
+        (healthy(), (UNREAD,), "unknown"),
+        (replace(healthy(), tasks=()), (UNREAD,), "found"),
+        (healthy(), (), "found"),
+    ],
+)
+def test_an_organization_that_was_not_read_denies_no_key_that_a_task_used(
+    snapshot: Snapshot, unread: tuple[ReadFailure, ...], status: str
+) -> None:
+    """The simulation of the call to KMS lacked the organization, too."""
+    refused = simulation(DECRYPT, KEY, "explicitDeny", allowed_by_organization=False)
+    simulations = (*simulated("allowed").simulated, refused)
+    permissions = replace(decrypting("allowed"), simulated=simulations, unread=unread)
+    [answer] = run_check(CHECKS["kms-no-permission"], keyed(permissions)(snapshot))
+    assert answer.status == status
+    assert status != "unknown" or "organizations:DescribeOrganization is missing" in answer.evidence[0]
 
 
 @pytest.mark.parametrize(
