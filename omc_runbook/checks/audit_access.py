@@ -155,23 +155,17 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A person may read the secret."""
     access, is_production = secret_access.of(snapshot), snapshot.environment.is_production
-    for each in access.readers:
+    usual: Severity = "warning" if is_production else "info"
+    for moment, each in (*((None, each) for each in access.readers), *secret_access.beginning(snapshot)):
         if secret_access.is_human(each.identity) and not secret_access.is_of_tasks(snapshot, each.identity):
+            when = f"{_from(moment)}," if moment else ""
             facts = (
-                f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it by {each.read_by}.",
+                f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it{when} by {each.read_by}.",
                 *_sentences(snapshot, [each.way]),
             )
             remedy = access_remedies.withdraw_read(snapshot, each)
-            yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
-    for moment, each in secret_access.beginning(snapshot):
-        if secret_access.is_human(each.identity) and not secret_access.is_of_tasks(snapshot, each.identity):
-            facts = (
-                f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it"
-                f"{_from(moment)}, by {each.read_by}.",
-                *_sentences(snapshot, [each.way]),
-            )
-            remedy = access_remedies.leave("that is meant", access_remedies.withdraw_read(snapshot, each))
-            yield Evidence(each.identity.name, facts, remedy, severity="info")
+            remedy = access_remedies.leave("that is meant", remedy) if moment else remedy
+            yield Evidence(each.identity.name, facts, remedy, severity="info" if moment else usual)
     for each in access.principals:
         if each.labels and secret_access.is_human(each.identity):
             verdicts = [each.by_label[label] for label in each.labels]
@@ -181,8 +175,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 "It may not read AWSCURRENT. A version with another label may have values that are still valid.",
                 *_sentences(snapshot, verdicts),
             )
-            remedy = access_remedies.withdraw_labels(snapshot, each)
-            yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
+            yield Evidence(each.identity.name, facts, access_remedies.withdraw_labels(snapshot, each), severity=usual)
         elif each.by_label and is_production and secret_access.is_human(each.identity) and not each.read.is_unjudged:
             doubts = conditions_of(snapshot, [*each.by_label.values()])
             by = f" by assuming {secret_access.roles_of(each.label_chain)}" if each.label_chain else ""

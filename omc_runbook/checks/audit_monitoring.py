@@ -51,22 +51,19 @@ def trail_not_logging(snapshot: Snapshot) -> Iterator[Answer]:
 def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail records one region only."""
     trails = _recording_reads(snapshot)
-    if not any(trail.is_multi_region for trail in trails):
-        for trail in trails:
-            fact = f"cloudtrail:DescribeTrails has IsMultiRegionTrail false of {trail.name} in {trail.home_region}."
-            remedy = audit_remedies.update_trail(snapshot, trail, "--is-multi-region-trail")
-            yield Evidence(trail.name, (fact,), remedy)
+    for trail in () if any(trail.is_multi_region for trail in trails) else trails:
+        fact = f"cloudtrail:DescribeTrails has IsMultiRegionTrail false of {trail.name} in {trail.home_region}."
+        yield Evidence(trail.name, (fact,), audit_remedies.update_trail(snapshot, trail, "--is-multi-region-trail"))
 
 
 @check("trail-not-validated", ruled_out_by="LogFileValidationEnabled true in cloudtrail:DescribeTrails")
 def trail_not_validated(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail's files can be changed without a trace: they have no digests."""
     trails = _recording_reads(snapshot)
-    if not any(trail.validates_files for trail in trails):
-        for trail in trails:
-            fact = f"cloudtrail:DescribeTrails has LogFileValidationEnabled false of {trail.name}."
-            remedy = audit_remedies.update_trail(snapshot, trail, "--enable-log-file-validation")
-            yield Evidence(trail.name, (fact,), remedy)
+    for trail in () if any(trail.validates_files for trail in trails) else trails:
+        fact = f"cloudtrail:DescribeTrails has LogFileValidationEnabled false of {trail.name}."
+        remedy = audit_remedies.update_trail(snapshot, trail, "--enable-log-file-validation")
+        yield Evidence(trail.name, (fact,), remedy)
 
 
 @check("trail-without-reads", ruled_out_by="read-only management events in cloudtrail:GetEventSelectors")

@@ -44,6 +44,11 @@ _POSTGRES = (
 )
 _MYSQL, _SQL_SERVER = ("Access denied for user",), ("login failed for user",)
 _NO_API_KEY = ("no API key provided", "didn't provide an API key")
+_LACKS: dict[str, tuple[str, ...]] = {
+    "the database no password": _NO_PASSWORD,
+    "Redis no password": _NO_REDIS_PASSWORD,
+    "the provider no API key": _NO_API_KEY,
+}
 DATABASE = LoginRefusal(
     rf"\A(?!.*(MONGO|PGADMIN)).*(POSTGRES|(?<![A-Z])(PG|RDS)|{_DB}|DATABASE|SQL).*(PASS|PWD|URL|URI|DSN)",
     (*(*_POSTGRES, *_MYSQL, *_SQL_SERVER, "database credentials for * are not valid"), *_NO_PASSWORD),
@@ -157,12 +162,7 @@ def is_undecrypted(line: str) -> bool:
 
 def find_lack(line: str) -> str:
     """Whom the application gave nothing, so that nothing was refused, and what it lacks; "" where it gave something."""
-    lacks: dict[str, tuple[str, ...]] = {
-        "the database no password": _NO_PASSWORD,
-        "Redis no password": _NO_REDIS_PASSWORD,
-    }
-    lacks |= {"the provider no API key": _NO_API_KEY}
-    return next((lack for lack, wordings in lacks.items() if plain(line).has(wordings)), "")
+    return next((lack for lack, wordings in _LACKS.items() if plain(line).has(wordings)), "")
 
 
 def is_for(line: str, key: str) -> bool:

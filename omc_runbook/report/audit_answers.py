@@ -54,27 +54,20 @@ def who_can_read(snapshot: Snapshot) -> str:
     perhaps = {each.principal for each, _ in entering} - outside - around
     but = f"Except for {counted(len(access.administrators), 'administrator')}, " if access.administrators else ""
     sentence = f"{but}{_people(people)} can read it; {counted(len(roles), 'role')} can{_used(snapshot, roles)}"
-    others = f", and so can {counted(len(outside), 'principal')} from outside the account" if outside else ""
-    other_ways = (
-        f"; {counted(len(around), 'principal')} from outside the account can get at it another way" if around else ""
-    )
     becoming = sum(each.lets_itself_in for each in access.principals)
-    themselves = "itself" if becoming == 1 else "themselves"
-    more = f"; {counted(becoming, 'more principal')} can let {themselves} in" if becoming else ""
     within = sum(bool(each.possible_sessions) and not each.reads_somehow for each in access.principals)
-    inside = f"; {counted(within, 'more principal')} can read it inside a task" if within else ""
-    older = sum(bool(each.labels) for each in access.principals)
-    former = f"; {counted(older, 'more principal')} can read another version" if older else ""
-    open_outside = (
-        f"; whether {counted(len(perhaps), 'principal')} from outside the account can read it is unknown"
-        if perhaps
-        else ""
+    themselves = "itself" if becoming == 1 else "themselves"
+    clauses = (
+        (len(outside), "principal", ", and so can {} from outside the account"),
+        (len(around), "principal", "; {} from outside the account can get at it another way"),
+        (becoming, "more principal", f"; {{}} can let {themselves} in"),
+        (within, "more principal", "; {} can read it inside a task"),
+        (sum(bool(each.labels) for each in access.principals), "more principal", "; {} can read another version"),
+        (len(perhaps), "principal", "; whether {} from outside the account can read it is unknown"),
+        (len(access.unjudged), "more principal", "; whether {} of the account can read it is unknown"),
     )
-    unjudged = len(access.unjudged)
-    unknown = (
-        f"; whether {counted(unjudged, 'more principal')} of the account can read it is unknown" if unjudged else ""
-    )
-    return f"{sentence[0].upper()}{sentence[1:]}{others}{other_ways}{more}{inside}{former}{open_outside}{unknown}."
+    more = "".join(clause.format(counted(count, noun)) for count, noun, clause in clauses if count)
+    return f"{sentence[0].upper()}{sentence[1:]}{more}."
 
 
 def _people(people: Sequence[PrincipalAccess]) -> str:

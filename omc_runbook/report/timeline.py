@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, Version
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import on_one_line
 from omc_runbook.report.display.drawing import (
     GREEN,
@@ -145,7 +146,7 @@ def lines_of(snapshot: Snapshot) -> Iterator[TimelineRow]:
     none = "tasks not read" if "tasks" in snapshot.gaps else "no task"
     for service in snapshot.consumers:
         lines = [*_running(snapshot, service), *_failed(snapshot, service)]
-        yield from lines or [TimelineRow(label=f"{service.name}: {none}", service=service.name, state="none")]
+        yield from lines or [_row(service, f": {none}", "none", (), "")]
 
 
 def _running(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:
@@ -153,36 +154,27 @@ def _running(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:
         (task.created or snapshot.taken, freshness.of(snapshot, task), task.id[:8])
         for task in snapshot.running(service)
     ]
+    running.sort()
     if len(running) <= MOST_TASKS:
-        for start, state, short in sorted(running):
+        for start, state, short in running:
             words = f"task {short} of {service.name}: {state}"
-            text = f"{service.name} {short}: {state}"
-            yield TimelineRow(label=text, service=service.name, state=state, moments=(start,), tasks=words)
+            yield _row(service, f" {short}: {state}", state, (start,), words)
         return
-    for state in dict.fromkeys(state for _, state, _ in sorted(running)):
-        starts = tuple(sorted(start for start, other, _ in running if other == state))
+    for state, starts in grouped((state, start) for start, state, _ in running).items():
         words = f"the first of {len(starts)} tasks of {service.name} that are {state}"
-        yield TimelineRow(
-            label=f"{service.name}: {len(starts)} {state}",
-            service=service.name,
-            state=state,
-            moments=starts,
-            tasks=words,
-        )
+        yield _row(service, f": {len(starts)} {state}", state, starts, words)
 
 
 def _failed(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:
-    stops = tuple(sorted(task.stopped for task in snapshot.stopped(service) if task.stopped))
+    stops = sorted(task.stopped for task in snapshot.stopped(service) if task.stopped)
     if stops:
-        count = f"{len(stops)} tasks" if len(stops) > 1 else "a task"
-        words = f"{'the first of ' if len(stops) > 1 else ''}{count} of {service.name} failed"
-        yield TimelineRow(
-            label=f"{service.name}: {len(stops)} failed",
-            service=service.name,
-            state="failed",
-            moments=stops,
-            tasks=words,
-        )
+        count = f"the first of {len(stops)} tasks" if len(stops) > 1 else "a task"
+        yield _row(service, f": {len(stops)} failed", "failed", stops, f"{count} of {service.name} failed")
+
+
+def _row(service: Service, label: str, state: TaskState, moments: Iterable[datetime], words: str) -> TimelineRow:
+    name = service.name
+    return TimelineRow(label=f"{name}{label}", service=name, state=state, moments=tuple(moments), tasks=words)
 
 
 def _moments(snapshot: Snapshot) -> Iterator[tuple[datetime, str]]:
