@@ -65,14 +65,14 @@ def filter_pattern(snapshot: Snapshot) -> str:
         '($.eventSource = "secretsmanager.amazonaws.com")',
         '($.eventName = "GetSecretValue")',
         f'($.requestParameters.secretId = "*{snapshot.secret_name}*")',
-        *(f'(({issuer} NOT EXISTS) || ({issuer} != "{role}"))' for role in execution_roles(snapshot)),
+        *(f'(({issuer} NOT EXISTS) || ({issuer} != "{role}"))' for role in snapshot.execution_roles),
     ]
     return f"{{ {' && '.join(conditions)} }}"
 
 
 def event_pattern(snapshot: Snapshot) -> str:
     """A rule's event pattern for the same calls."""
-    roles = execution_roles(snapshot)
+    roles = snapshot.execution_roles
     issuer = {"sessionContext": {"sessionIssuer": {"arn": [{"exists": False}, {"anything-but": [*roles]}]}}}
     detail = {
         "eventSource": ["secretsmanager.amazonaws.com"],
@@ -83,11 +83,6 @@ def event_pattern(snapshot: Snapshot) -> str:
     return json.dumps(
         {"source": ["aws.secretsmanager"], "detail-type": ["AWS API Call via CloudTrail"], "detail": detail}
     )
-
-
-def execution_roles(snapshot: Snapshot) -> tuple[str, ...]:
-    """The ARNs of the roles by which ECS reads the secret whenever a task starts."""
-    return tuple(sorted({each.execution_role_arn for each in snapshot.revisions_in_use} - {""}))
 
 
 def trail_bucket(snapshot: Snapshot) -> str:

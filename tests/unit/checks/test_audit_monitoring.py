@@ -524,9 +524,10 @@ def test_a_topic_under_the_managed_key_needs_another_one_too(
     assert ("has to be encrypted with a customer key whose policy lets" in answer.remedy.command) is names_key
 
 
-def test_the_alarm_that_is_offered_matches_a_read_by_others_than_ecs() -> None:
-    """Both patterns match a read of the secret, and none by the role with which tasks start."""
-    snapshot = monitored(healthy())
+@pytest.mark.parametrize("unread", [{}, {"task_definitions": {}}], ids=["all read", "no revision read"])
+def test_the_alarm_that_is_offered_matches_a_read_by_others_than_ecs(unread: dict[str, Any]) -> None:
+    """Both patterns match a read of the secret, and none by the role with which tasks start, by its name if need be."""
+    snapshot = replace(monitored(healthy()), **unread)
     event = read_event(snapshot)
     issuer = "userIdentity.sessionContext.sessionIssuer.arn"
     for role, answer in (("arn:aws:iam::123456789012:role/other", True), (next(iter(snapshot.permissions)), False)):
