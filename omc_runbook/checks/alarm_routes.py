@@ -149,18 +149,15 @@ def _has_subscriber(snapshot: Snapshot, route: AlarmRoute, monitoring: Monitorin
     if arn not in monitoring.topics:
         return None
     topic = monitoring.topics[arn]
-    return bool(topic and topic.confirmed) and _may_publish(snapshot, route, topic)
+    if topic is None or topic.is_closed or not topic.confirmed:
+        return False
+    return _policy_allows(snapshot, route, topic)
 
 
-def _may_publish(snapshot: Snapshot, route: AlarmRoute, topic: Topic | None) -> bool | None:
-    """Whether a topic's policy and key let a route publish; None where a Condition leaves that open."""
-    return not (topic and topic.is_closed) and _policy_allows(snapshot, route, topic)
-
-
-def _policy_allows(snapshot: Snapshot, route: AlarmRoute, topic: Topic | None) -> bool | None:
-    """The same by the topic's policy alone."""
-    if topic is None or topic.policy is None:
-        return topic is not None
+def _policy_allows(snapshot: Snapshot, route: AlarmRoute, topic: Topic) -> bool | None:
+    """Whether a topic's policy lets a route publish; None where a Condition leaves that open."""
+    if topic.policy is None:
+        return True
     decision = verdict_on(snapshot, route, topic.policy, topic.arn).decision
     return None if decision == "unknown" else decision == "allowed"
 

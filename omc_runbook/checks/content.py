@@ -562,13 +562,6 @@ def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Itera
             yield _evidence(snapshot, member, f"is a JSON {member.kind}; the application gets {becomes}.")
 
 
-def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
-    """What is wrong with a member's text, such as true or 5; other kinds of JSON have checks of their own."""
-    environment = snapshot.environment
-    entry = environment.keys.get(member.key)
-    return find_defect(member.injected, member.key, entry, environment.words) if _is_text(member) else None
-
-
 def _is_text(member: Member) -> bool:
     """Whether ECS injects a text as the secret has it."""
     return member.kind in ("string", "boolean", "number") and not _has_exponent(member)
@@ -586,8 +579,12 @@ def _defective(snapshot: Snapshot, check_id: CheckId) -> Iterator[tuple[Member, 
 
 @once
 def _defects(snapshot: Snapshot) -> tuple[tuple[Member, Defect | None], ...]:
-    """The members that matter, each with what is wrong with its text."""
-    return tuple((member, _defect(snapshot, member)) for member in _relevant_members(snapshot))
+    """The members that matter, each with what is wrong with its text; other JSON has checks of its own."""
+    keys, words = snapshot.environment.keys, snapshot.environment.words
+    return tuple(
+        (member, find_defect(member.injected, member.key, keys.get(member.key), words) if _is_text(member) else None)
+        for member in _relevant_members(snapshot)
+    )
 
 
 def _is_guessed(snapshot: Snapshot, member: Member) -> bool:

@@ -10,12 +10,11 @@ from datetime import timedelta
 from omc_runbook.aws.definitions import ACTIVE
 from omc_runbook.aws.deployments import ServiceDeployment
 from omc_runbook.aws.ecs import EXPRESS, Deployment, Service, ServiceEvent, Task
-from omc_runbook.checks import remedies
+from omc_runbook.checks import remedies, startup
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import ECS_FIELDS, Evidence, Family, Hinders, Uncertain
+from omc_runbook.checks.check import ECS_FIELDS, Check, Evidence, Family, Hinders, Uncertain
 from omc_runbook.checks.key_demand import services_of_others
 from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead, is_elsewhere, moved_names
-from omc_runbook.checks.startup import after_failure, log_hint
 from omc_runbook.checks.stopped_tasks import (
     Stop,
     fresh_stops,
@@ -37,33 +36,20 @@ from omc_runbook.snapshot.state import Snapshot, in_cluster
 
 check = Family("deployment", symptom="not-updating", looks_like=("old-value",))
 
-CAUSES: dict[Kind, tuple[Hinders, ...]] = {
-    "secrets": ("secret", "calls"),
-    "image": ("tasks", "calls"),
-    "log": ("tasks", "calls"),
-    "volume": ("tasks",),
-    "file": ("tasks", "calls"),
-    "start": ("tasks",),
-    "memory": ("tasks",),
-    "command": ("tasks",),
-    "exit": ("value", "tasks"),
-    "health-check": ("value", "tasks"),
-}
-"""What can be wrong where tasks fail in one way."""
 _NEVER_STARTED: tuple[Hinders, ...] = ("secret", "calls", "tasks")
-"""The same for tasks whose containers never ran: no value was read."""
+"""What can be wrong with tasks whose containers never ran: no value was read."""
 
-_CHECKS: dict[Kind, str] = {
-    "secrets": "pull-failed",
-    "image": "image-pull",
-    "log": "log-group",
-    "volume": "volume",
-    "file": "environment-file",
-    "start": "start-failed",
-    "memory": "out-of-memory",
-    "command": "command-fails",
-    "exit": "task-exits",
-    "health-check": "health-check",
+_CHECKS: dict[Kind, Check] = {
+    "secrets": startup.pull_failed,
+    "image": startup.image_pull,
+    "log": startup.log_group,
+    "volume": startup.volume,
+    "file": startup.environment_file,
+    "start": startup.start_failed,
+    "memory": startup.out_of_memory,
+    "command": startup.command_fails,
+    "exit": startup.task_exits,
+    "health-check": startup.health_check,
 }
 """The check of tasks that fail in one way."""
 _HAVE_RUN: frozenset[Kind] = frozenset({"memory", "command", "exit", "health-check"})
@@ -204,7 +190,7 @@ def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:
         elif primary and service.is_blocked:
             facts = (f"Deployment {primary.id} of {service.name} is IN_PROGRESS and cannot go on.", _no_room(service))
             remedy = remedies.start_tasks(names, service)
-            others = frozenset(_CHECKS.values())
+            others = frozenset(check.id for check in _CHECKS.values())
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), hindered_by=(), unrelated=others)
         elif _starts_nothing(snapshot, service) and not _was_at_rest(service):
             facts = (
@@ -462,12 +448,12 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
 def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[str, ...]) -> Evidence:
     """A rollout, by its deployment's id, whose tasks failed; how they did says which faults can be its cause."""
     stops = _stops_of(snapshot, service, id)
-    causes_of_stops = [_NEVER_STARTED if _is_unspecific(stop) else CAUSES.get(stop.kind) for stop in stops]
-    causes = tuple(dict.fromkeys(cause for kinds in causes_of_stops for cause in kinds or ()))
+    causes_of_stops = [_causes_of(stop) for stop in stops]
+    causes = tuple(dict.fromkeys(cause for of_stop in causes_of_stops for cause in of_stop))
     names, withdrawn = snapshot.environment.names, service.withdrawn
     stop = next(iter(stops), None)
     has_log = not (stop and _is_unspecific(stop))
-    remedy = after_failure(snapshot, service, stop) if has_log else remedies.show_service(names, service.name)
+    remedy = startup.after_failure(snapshot, service, stop) if has_log else remedies.show_service(names, service.name)
     halted = _stopped(service, id)
     ended = withdrawn or (halted if halted and "circuit breaker" not in halted.why.casefold() else None)
     if ended and not stops and not ended.failures:
@@ -505,7 +491,17 @@ def _ways_of_others(stops: Sequence[Stop]) -> frozenset[str]:
     for stop in stops:
         ways |= {*_CHECKS} - _HAVE_RUN if _is_unspecific(stop) else {stop.kind}
     is_known = bool(stops) and ways <= _CHECKS.keys()
-    return frozenset(check for kind, check in _CHECKS.items() if kind not in ways) if is_known else frozenset()
+    return frozenset(check.id for kind, check in _CHECKS.items() if kind not in ways) if is_known else frozenset()
+
+
+def _causes_of(stop: Stop) -> tuple[Hinders, ...]:
+    """What can be wrong where a task fails so: what its check finds, and what causes that; () where no check does."""
+    if _is_unspecific(stop):
+        return _NEVER_STARTED
+    check = _CHECKS.get(stop.kind)
+    # Beside tasks that exit, what keeps others from running counts too.
+    itself: Hinders = "tasks" if check is startup.task_exits else check.hinders if check else ""
+    return (*((itself,) if itself else ()), *(check.hindered_by if check else ()))
 
 
 def _is_unspecific(stop: Stop) -> bool:
@@ -566,7 +562,7 @@ def _why_failing(snapshot: Snapshot, service: Service, id: str) -> tuple[str, ..
     """How the newest failed task of a deployment ended, else why that says nothing any more."""
     stop = next(iter(_stops_of(snapshot, service, id)), None)
     if stop:
-        return (stop.sentence, *log_hint(snapshot, stop), *stop.log_lines)
+        return (stop.sentence, *startup.log_hint(snapshot, stop), *stop.log_lines)
     failed = snapshot.stopped(service)
     return stale_evidence(snapshot, service) or ((Stop(service, failed[0]).sentence,) if failed else ())
 

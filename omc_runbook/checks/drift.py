@@ -100,7 +100,7 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check("compose-lacks", ruled_out_by="the Compose file passes the .env, or each variable by name, to the application")
 def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Docker Compose does not pass the application a variable that it reads."""
-    compose, service = _checkout(snapshot).compose, locations_of(snapshot).service
+    compose, service = _checkout(snapshot).compose, _checkout(snapshot).application
     if compose is None or service is None:
         if compose and compose.includes:
             fact = (

@@ -64,7 +64,7 @@ AUDITED = (secret, *AUDIT)
 """Checks that an audit runs: its own, and those of the secret itself, which may be about to be deleted."""
 MACHINE = (dotenv, dotenv_quoting, local, workstation)
 """Checks of a developer's machine, run only where that was read."""
-_EVERY = checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE)
+EVERY_CHECK = checks_of(*ENVIRONMENT, *REPOSITORY, *AUDIT, *MACHINE)
 
 
 def find(id: str, family: str = "") -> Check | None:
@@ -91,7 +91,7 @@ def look_alikes(id: str, family: str) -> tuple[Check, ...]:
     if check is None:
         return ()
     looks = {*check.looks_like}
-    return tuple(other for other in _EVERY if other is not check and not looks.isdisjoint(other.looks_like))
+    return tuple(other for other in EVERY_CHECK if other is not check and not looks.isdisjoint(other.looks_like))
 
 
 def is_local(id: str) -> bool:

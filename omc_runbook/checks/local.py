@@ -176,12 +176,11 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
         # Browsers load it, so that it is public by design.
         if key is None and is_frontend(name):
             continue
-        if key and value.length < key.weak_below:
-            fact = f"{name} is shorter than {key.weak_below} characters."
-            yield Evidence(subject, (fact,), renew(workstation, name, _to_correct(workstation, path)))
-        elif is_too_guessable(value, key, words):
-            fact = f"{name} can be guessed too easily, from words, names, dates and patterns."
-            yield Evidence(subject, (fact,), renew(workstation, name, _to_correct(workstation, path)))
+        is_short = key is not None and value.length < key.weak_below
+        if is_short or is_too_guessable(value, key, words):
+            guessed = "can be guessed too easily, from words, names, dates and patterns"
+            what = f"is shorter than {key.weak_below} characters" if key and is_short else guessed
+            yield Evidence(subject, (f"{name} {what}.",), renew(workstation, name, _to_correct(workstation, path)))
 
 
 def is_too_guessable(value: Masked, key: Key | None, words: LikelyWords) -> bool:
@@ -313,9 +312,9 @@ def _by_setup_or_in(path: Path, snapshot: Snapshot, name: str, by_hand: str, val
     workstation = workstation_of(snapshot)
     if _to_correct(workstation, path) != path:
         by_hand = f"Give {name} a value in {workstation.path}, which overrides {path.name}."
-        # Nothing else gets a line beside what is set already.
-        return by_setup(snapshot, by_hand, values_from) if name in workstation.required else Remedy(by_hand)
-    return by_setup(snapshot, by_hand, values_from) if path == workstation.path else Remedy(by_hand)
+    # Beside what is set already, local_setup writes a line for nothing else.
+    is_written = path == workstation.path or (path != _to_correct(workstation, path) and name in workstation.required)
+    return by_setup(snapshot, by_hand, values_from) if is_written else Remedy(by_hand)
 
 
 def _correction(problem: StartProblem, path: Path) -> Remedy:

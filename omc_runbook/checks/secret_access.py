@@ -515,10 +515,8 @@ def _changes(snapshot: Snapshot, found: Identities, judge: Judge, identity: Iden
     ]
     if found.key:
         calls += [secret_calls.on_key(found.key, action) for action in secret_calls.KEY_POLICIES]
-    for call in calls:
-        verdict = judge.verdict(identity, call)
-        if verdict.decision != "denied":
-            yield verdict
+    verdicts = (judge.verdict(identity, call) for call in calls)
+    return (verdict for verdict in verdicts if verdict.decision != "denied")
 
 
 def _passes(

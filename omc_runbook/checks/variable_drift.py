@@ -213,7 +213,8 @@ def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
     yield from (name for name, has in row.secrets.items() if has is None)
     if not row.settings and locations.checkout.settings.ambiguities:
         yield SETTINGS
-    if locations.service and locations.service.extends and _is_for_compose(locations, row):
+    application = locations.checkout.application
+    if application and application.extends and _is_for_compose(locations, row):
         yield COMPOSE
     is_vague = bool(locations.unseen & locations.home) or bool(locations.unreadable)
     is_read = (
@@ -237,7 +238,7 @@ def _is_for_compose(locations: VariableLocations, row: VariableDrift) -> bool:
         row.is_injected and entry is not None and not entry.commented_out
     )
     is_read = row.settings not in ("", ELSEWHERE)
-    service = locations.service
+    service = locations.checkout.application
     is_lacking = service is not None and not row.compose and locations.may_read(service.name, row.variable)
     return is_lacking and is_read and is_expected
 

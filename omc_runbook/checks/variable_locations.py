@@ -15,7 +15,6 @@ from omc_runbook.model.grouping import grouped
 from omc_runbook.model.secretive import is_frontend, is_secret
 from omc_runbook.model.value_from import parse
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.compose import ComposeService
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.snapshot.once import once
@@ -271,18 +270,13 @@ class VariableLocations:
         is_taken = is_part or self.checkout.settings.takes(variable)
         return ELSEWHERE if is_taken or variable.upper() in self.checkout.application_reads else ""
 
-    @cached_property
-    def service(self) -> ComposeService | None:
-        """The application's service in Compose."""
-        return self.checkout.application
-
     def is_demanded(self, variable: str) -> bool:
         """Whether Docker Compose refuses to start without it."""
         return self.checkout.compose is not None and variable in self.checkout.compose.required
 
     def in_compose(self, variable: str) -> str:
         """How the application's service of compose gets it: "", "env_file", "environment" or "secrets"."""
-        service = self.service
+        service = self.checkout.application
         if self.checkout.is_mounted(variable):
             return "secrets"
         if service and any(setting.variable == variable for setting in service.environment):
@@ -308,7 +302,7 @@ class VariableLocations:
         """The lists in workflows and Compose files with secrets of Settings, but the application's own in Compose."""
         compose = self.checkout.compose
         files = [file.name for file in compose.files] if compose else []
-        own = self.service.name if self.service else ""
+        own = self.checkout.application.name if self.checkout.application else ""
         # compose-lacks reports the application's own service.
         return tuple(each for each in self.lists_of_all if each.owner != own or each.file not in files)
 

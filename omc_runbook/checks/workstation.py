@@ -504,9 +504,8 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
 def start_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """The application did not start, or its database refused it."""
     workstation = workstation_of(snapshot)
-    variables = (
-        {problem.variable for problem in workstation.settings_result.messages} if workstation.settings_result else set()
-    )
+    loaded = workstation.settings_result
+    variables = {problem.variable for problem in loaded.messages} if loaded else set[str]()
     pg = any(problem.check == "pg-volume" for problem in workstation.start_messages or ())
     for problem in dict.fromkeys(workstation.start_messages or ()):
         if (

@@ -20,10 +20,9 @@ from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = checks_of(*families.ENVIRONMENT)
 REPOSITORY_CHECKS = checks_of(*families.REPOSITORY)
-AUDIT_CHECKS = checks_of(*families.AUDIT)
 AUDITED_CHECKS = checks_of(*families.AUDITED)
 LOCAL_CHECKS = checks_of(*families.MACHINE)
-EVERY_CHECK = (*CHECKS, *REPOSITORY_CHECKS, *AUDIT_CHECKS, *LOCAL_CHECKS)
+EVERY_CHECK = families.EVERY_CHECK
 
 NOT_SECRETS = frozenset(check.id for check in CHECKS if check.hinders == "tasks")
 """Faults unrelated to secrets that keep tasks from running."""

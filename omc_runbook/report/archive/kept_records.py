@@ -273,7 +273,7 @@ def _read_mark(path: Path, page: Path, stem: Stem | None) -> KeptRecord | None:
 
 
 def _is_damaged(path: Path) -> bool:
-    """Whether this was a record's notebook; of what this user may not read, `_count_unreadable` knows."""
+    """Whether this was a record's notebook; of what this user may not read, `notes` says how many there are."""
     if os.path.lexists(path.with_suffix(".json")):
         return os.access(path, os.R_OK) or not os.path.lexists(path)
     try:
