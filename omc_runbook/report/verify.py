@@ -9,7 +9,7 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks import remedies
-from omc_runbook.checks.role_access import judge
+from omc_runbook.checks.access import access_of, organization_in_doubt
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.diagnosis.injection_matrix import Row
 from omc_runbook.model.environment import Environment
@@ -141,9 +141,10 @@ def permissions(snapshot: Snapshot) -> Listing:
         elif snapshot.secret is None:
             cause, reason = "unknown", " ".join(snapshot.unread("secret")) or "The secret does not exist."
         else:
-            judgement = judge(snapshot, arn)
-            cause = judgement.cause
-            reason = " ".join(judgement.sentences if cause == "unknown" else [judgement.sentence])
+            judgement = access_of(snapshot, arn, frozenset(users))
+            unread = organization_in_doubt(snapshot, arn, judgement)
+            cause = "unknown" if unread else judgement.cause
+            reason = " ".join((*unread, *judgement.sentences) if cause == "unknown" else [judgement.sentence])
         level, may = _MAY.get(cause, ("error", "may not read"))
         used = f"used by {', '.join(users) or nobody}"
         entries.append(Entry(iam.role_name(arn), used, level=level, label=may, lead=reason))

@@ -34,6 +34,7 @@ from omc_runbook.report.display.progress import Bars
 from omc_runbook.report.display.rich_display import Collapsible, RichDisplay
 from omc_runbook.report.display.table import WIDTH, Table
 from omc_runbook.report.timeline import MOST_TASKS, Timeline, lines_of
+from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 
@@ -522,6 +523,19 @@ def test_of_a_role_that_no_service_uses_that_is_said() -> None:
     """As of an environment that has no service yet."""
     text = verify.permissions(replace(snapshots.healthy(), services=())).to_text()
     assert "used by no service" in text and "used by\n" not in text
+
+
+def test_of_a_role_the_table_says_what_the_findings_say() -> None:
+    """An organization that was not read denies no task, and what AWS refused a task counts where nothing else does."""
+    unread = ReadFailure("the account's organization", "organizations:DescribeOrganization", "AccessDenied", "denied")
+    doubtful = replace(snapshots.simulated("explicitDeny", organization=False), unread=(unread,))
+    [entry] = verify.permissions(snapshots.with_permissions(snapshots.healthy(), doubtful)).entries
+    assert entry.label == "unknown" and "organizations:DescribeOrganization is missing" in entry.lead
+    reason = "is not authorized to perform: secretsmanager:GetSecretValue because no identity-based policy allows it"
+    undecided = Permissions(role=doubtful.role)
+    refused = snapshots.with_permissions(snapshots.stuck(snapshots.healthy(), "backend", reason), undecided)
+    [entry] = verify.permissions(refused).entries
+    assert entry.label == "may not read" and "no identity-based policy allows" in entry.lead
 
 
 def test_services_that_were_not_read_are_not_said_to_be_none() -> None:
