@@ -113,7 +113,7 @@ def _of_fix(plan: FixPlan) -> dict[str, str]:
         facts |= _of_secret(step.plan) if isinstance(step, RestoreVersion) else {}
         if isinstance(step, RestoreSecret) and step.secret.deleted:
             facts[f"the deletion of {plan.secret_name}"] = f"{step.secret.deleted:%Y-%m-%dT%H:%M:%S%z}"
-    return facts | _revisions(redeploy.service for redeploy in plan.redeploys if not redeploy.blocker)
+    return facts | _revisions(plan.redeployed)
 
 
 def _in_full(step: FixStep) -> str:

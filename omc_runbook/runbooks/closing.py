@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, repeat
 
+from omc_runbook.aws.ecs import Service
+from omc_runbook.changes.deploy.rollout import started_and_watched
 from omc_runbook.changes.engine.result import ChangeResult, Plan
 from omc_runbook.model.errors import Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import REFUSED
@@ -80,12 +82,14 @@ def end_label(result: ChangeResult | None, proved: str, unproved: str = "") -> s
     return unproved or ("✗ It failed" if result.rollback_note else "? Done, and not verified")
 
 
-def button_label(act: str, services: Sequence[str], environment: str, watched: Sequence[str] = ()) -> str:
+def button_label(act: str, environment: str, services: Iterable[Service] = (), underway: Collection[str] = ()) -> str:
     """What a button does, to what: "Write SECRET_KEY and redeploy backend, worker in staging".
 
-    `watched` are services whose present deployment it only watches.
+    `underway` are the names of services whose present deployment it only watches. One that gets no new task is not
+    named.
     """
-    redeploy = f"redeploy {listed(services)}" if services else ""
+    started, watched = started_and_watched(services, underway)
+    redeploy = f"redeploy {listed(started)}" if started else ""
     watch = f"watch the {'deployments' if watched[1:] else 'deployment'} of {listed(watched)}" if watched else ""
     acts = " and ".join(filter(None, (act, redeploy, watch))) or "apply the plan"
     return f"{acts[:1].upper()}{acts[1:]} in {environment}"

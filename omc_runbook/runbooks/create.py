@@ -147,7 +147,7 @@ def closing(
         yield "answer", ended.answer(remaining, after, result, plan)
         return "✓ Done and verified"
 
-    label = button_label(f"{plan.intent} the secret", (), run.environment.name)
+    label = button_label(f"{plan.intent} the secret", run.environment.name)
     return Closing(run, plan, label, displays, may_apply, confirm, plan.intent == "nothing")
 
 

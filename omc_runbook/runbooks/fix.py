@@ -6,7 +6,6 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from omc_runbook.changes.deploy.rollout import started_and_watched
 from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix import plan as fix_plan
 from omc_runbook.changes.fix.advice import follow
@@ -84,31 +83,23 @@ def closing(
         yield "answer", run.answer(remaining, after, result, plan)
         return end_label(result, "✓ Fixed and verified")
 
-    services = [redeploy.service.name for redeploy in plan.redeploys if not redeploy.blocker]
-    label = label_of(plan, run.environment.name)
-    state = run.state(
-        undo=plan.undos(run.environment.name), services=tuple(services), go_back="\n".join(plan.undo_commands)
-    )
+    label, services = label_of(plan, run.environment.name), tuple(service.name for service in plan.redeployed)
+    state = run.state(undo=plan.undos(run.environment.name), services=services, go_back="\n".join(plan.undo_commands))
     after = partial(offers, run)
     return Closing(run, plan, label, displays, may_apply, confirm, plan.is_empty, state, after)
 
 
 def label_of(plan: FixPlan, environment: str) -> str:
-    """What the button says that it does; a service that gets no new task is not named."""
+    """What the button says that it does, as `button_label`."""
     act = f"take {len(plan.steps)} steps" if plan.steps[1:] else "".join(step.act for step in plan.steps)
-    redeployed = [redeploy.service for redeploy in plan.redeploys if not redeploy.blocker]
-    started, watched = started_and_watched(redeployed, plan.underway)
-    return button_label(act, started, environment, watched)
+    return button_label(act, environment, plan.redeployed, plan.underway)
 
 
 def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the plan anew, and apply of it what was begun and no more."""
     parameters = own_parameters.all_parameters(RUNBOOK, state.parameters)
-    service, repository, allow_code = (
-        str(parameters["service"]),
-        str(parameters["repository"]),
-        bool(parameters["allow_code"]),
-    )
+    service, repository = str(parameters["service"]), str(parameters["repository"])
+    allow_code = bool(parameters["allow_code"])
     complaint = read_complaint(str(parameters["symptom"]), service, str(parameters["task"]))
     new_run = runbooks_run.begin(RUNBOOK, state.environment, str(parameters["runbook_toml"]), service)
     run = take_back.go_on(run, new_run, state)

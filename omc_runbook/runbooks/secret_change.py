@@ -11,7 +11,6 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor, failure, not_redeployed, readiness
 from omc_runbook.changes.deploy.executor import SecretResult
-from omc_runbook.changes.deploy.rollout import started_and_watched
 from omc_runbook.changes.secret import new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, document_of, is_database_password, plan_update
@@ -301,11 +300,10 @@ def closing(
 
 
 def label_of(plan: SecretPlan, environment: str, is_restore: bool = False) -> str:
-    """What the button says that it does; a service that gets no new task is not named."""
+    """What the button says that it does, as `button_label`."""
     keys = listed([change.key for change in plan.changed])
     act = f"{'put back' if is_restore else 'write'} {keys}" if keys else ""
-    started, watched = started_and_watched(plan.consumers, plan.underway)
-    return button_label(act, started, environment, watched)
+    return button_label(act, environment, plan.consumers, plan.underway)
 
 
 def _end_label(result: SecretResult | None, tried: Sequence[Finding], is_restore: bool) -> str:

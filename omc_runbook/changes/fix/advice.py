@@ -54,8 +54,7 @@ def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:
         back = Remedy(steps[0].by_hand(plan.names))
         demands = [demand for demand in secret_demands(snapshot) if demand.reference.key == finding.subject]
         revisions = rolled_back_revisions(snapshot, ((demand.service, demand.definition) for demand in demands))
-        services = [entry.service for entry in plan.redeploys if not entry.blocker]
-        own = remedies.then_start_tasks(plan.names, back, services, revisions)
+        own = remedies.then_start_tasks(plan.names, back, plan.redeployed, revisions)
         own = remedies.if_registered(own, snapshot.task_definitions.values())
     return _by_fix(snapshot.environment, own)
 

@@ -129,9 +129,8 @@ class _Fix:
 
     def _services(self) -> tuple[Service, ...]:
         """The services to redeploy: those without a blocker, and those with a new revision."""
-        redeploys = self._plan.redeploys
-        unblocked = tuple(entry.service for entry in redeploys if not entry.blocker)
-        return (*unblocked, *(e.service for e in redeploys if e.blocker and e.service.name in self._revisions))
+        blocked = (entry.service for entry in self._plan.redeploys if entry.blocker)
+        return (*self._plan.redeployed, *(service for service in blocked if service.name in self._revisions))
 
     def _look(self) -> None:
         """Read and diagnose the environment; raises StepFailed where tasks failed."""
@@ -168,7 +167,7 @@ class _Fix:
 
     def _insist_on_deployments(self) -> None:
         """Verify that nobody has deployed the services since the plan was made."""
-        planned = {entry.service.name: entry.service for entry in self._plan.redeploys if not entry.blocker}
+        planned = {service.name: service for service in self._plan.redeployed}
         for service in self._describe([*planned]):
             primary, before = service.primary, planned[service.name].primary
             if primary and before and primary.id != before.id and service.name not in self._plan.underway:

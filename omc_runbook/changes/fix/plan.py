@@ -94,13 +94,17 @@ class FixPlan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not self.steps and all(redeploy.blocker for redeploy in self.redeploys)
+        return not self.steps and not self.redeployed
+
+    @property
+    def redeployed(self) -> tuple[Service, ...]:
+        """The services whose new tasks nothing forbids."""
+        return tuple(redeploy.service for redeploy in self.redeploys if not redeploy.blocker)
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each step, and the services that get new tasks."""
-        redeployed = [redeploy.service for redeploy in self.redeploys if not redeploy.blocker]
-        tasks = start_sentences(redeployed, self.underway)
+        tasks = start_sentences(self.redeployed, self.underway)
         return (*(as_sentence(step.title) for step in self.steps), *tasks, *self.deployments_by_hand)
 
     @property
