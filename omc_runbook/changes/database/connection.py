@@ -44,6 +44,10 @@ class Refusal:
     password_checked: bool = False
 
 
+NOT_ASKED = Refusal("it did not ask for a password")
+"""Stands for a login that verifies nothing."""
+
+
 @dataclass(frozen=True)
 class Login:
     """The user, the host and the port of a URL."""
@@ -124,36 +128,30 @@ def lock(url: Masked, passwords: Sequence[Masked], name: str) -> Connection | Re
     return connection
 
 
-def log_in(url: Masked, role: str, password: Masked, host: str, port: str, owner: str) -> Refusal | None:
-    """Log in at the URL's database as another role; None where that proves the role's password.
+def log_in(url: Masked, role: str, password: Masked, server: str, owner: str = "") -> Refusal | None:
+    """Log in at the URL's database as another role, at host:port; None where that proves the role's password.
 
-    `password_checked` of a refusal is False where the server let the role in without a password. A role that is not its
-    own owner must have its owner as current_user.
+    NOT_ASKED where the server let the role in without a password. A role with another `owner` must have that as
+    current_user.
     """
     import psycopg
 
-    connection = _open(url, password, user=role, host=host, hostaddr="", port=port)
+    host, _, port = server.rpartition(":")
+    connection = _open(url, password, user=role, host=host.strip("[]"), hostaddr="", port=port)
     if isinstance(connection, Refusal):
-        return Refusal(connection.reason, password_checked=True)
+        return connection
     try:
         with connection:
             if not connection.pgconn.used_password:
-                return Refusal("it did not ask for a password")
+                return NOT_ASKED
+            if owner in ("", role):
+                return None
             current_user = connection.execute("SELECT current_user::text").fetchone()
-            if role != owner and current_user == (role,):
+            if current_user == (role,):
                 return Refusal(f"it does not act as {owner}", password_checked=True)
             return None
     except psycopg.Error as error:
         return Refusal(_reason(error), password_checked=True)
-
-
-def try_password(url: Masked, role: str, password: Masked, host: str, port: str) -> Refusal | None:
-    """Log in at the URL's database as a role and out again; None where its password was asked for and accepted."""
-    connection = _open(url, password, user=role, host=host, hostaddr="", port=port)
-    if isinstance(connection, Refusal):
-        return connection
-    with connection:
-        return None if connection.pgconn.used_password else Refusal("it did not ask for a password")
 
 
 def _lock_everywhere(connection: Connection, name: str, deadline: float) -> bool:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from omc_runbook.changes.database import connection as database_connection
 from omc_runbook.changes.database import login_roles
-from omc_runbook.changes.database.connection import Connection, Refusal
+from omc_runbook.changes.database.connection import NOT_ASKED, Connection, Refusal
 from omc_runbook.changes.database.login_roles import ServerState
 from omc_runbook.changes.values import source_file
 from omc_runbook.masking import registry
@@ -230,16 +230,14 @@ def log_in(rotation: PasswordRotation, password: Masked) -> None:
     Raises CouldNotLook where the login fails, or succeeds without a password.
     """
     _refuse_unfit(password)
-    host, _, port = rotation.server.rpartition(":")
-    refusal = database_connection.log_in(rotation.url, rotation.role, password, host.strip("[]"), port, rotation.owner)
-    if refusal is None:
-        return
-    if refusal.password_checked:
+    refusal = database_connection.log_in(rotation.url, rotation.role, password, rotation.server, rotation.owner)
+    if refusal == NOT_ASKED:
+        raise CouldNotLook(
+            f"{rotation.server} let {rotation.role} in without a password, which verifies nothing:"
+            " require scram-sha-256 in its pg_hba.conf."
+        )
+    if refusal:
         raise CouldNotLook(f"{rotation.server} refused {rotation.role} with the new password: {refusal.reason}.")
-    raise CouldNotLook(
-        f"{rotation.server} let {rotation.role} in without a password, which verifies nothing:"
-        " require scram-sha-256 in its pg_hba.conf."
-    )
 
 
 def restore_password(

@@ -120,9 +120,7 @@ def _judge_former(name: str, key: Key, document: Document, history: VersionHisto
     for before, created in _former(name, document, history):
         trial = _trial(name, key, before, document)
         if trial:
-            verdict = live_check.attempt(before, key, trial.former)
-            current = partial(live_check.attempt, document, key, trial.current)
-            verdicts.append((f"{created:%Y-%m-%d}", _confirmed(verdict, current)))
+            verdicts.append((f"{created:%Y-%m-%d}", _try(trial)))
     if not verdicts:
         return None
     of = partial(_of, check=FORMER_ALIVE, family="audit", title="A former value still works", subject=name)
@@ -191,10 +189,7 @@ def _judge(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
     if is_database_password(environment.keys, trial.name):
         return _judge_database(snapshot, trial, new)
     server = live_check.server_of(trial.before, trial.key)
-    verdict = _confirmed(
-        live_check.attempt(trial.before, trial.key, trial.former),
-        lambda: live_check.attempt(trial.document, trial.key, trial.current),
-    )
+    verdict = _try(trial)
     where = trial.key.obtain_from or server
     command = rotate_command(environment, keys=trial.name, values_from=KEEP)
     advice = f"Revoke the former {trial.name} at {where}. To check that it no longer works: {command}."
@@ -248,12 +243,16 @@ def _logins(snapshot: Snapshot, trial: Trial, new: NewValues) -> Logins | None:
 def _log_in(logins: Logins, role: str, password: Masked) -> Verdict:
     if password.matches(UNFIT):
         return "refused", "it cannot be a password in PostgreSQL"
-    host, _, port = logins.server.rpartition(":")
-    refusal = database_connection.try_password(logins.url, role, password, host.strip("[]"), port)
+    refusal = database_connection.log_in(logins.url, role, password, logins.server)
     if refusal is None:
         return "accepted", ""
     is_refused = refusal.password_checked and not CONNECTION_LIMIT.search(refusal.reason)
     return ("refused" if is_refused else "unknown"), refusal.reason
+
+
+def _try(trial: Trial) -> Verdict:
+    former = live_check.attempt(trial.before, trial.key, trial.former)
+    return _confirmed(former, partial(live_check.attempt, trial.document, trial.key, trial.current))
 
 
 def _confirmed(former: Verdict, attempt_current: Callable[[], Verdict]) -> Verdict:
