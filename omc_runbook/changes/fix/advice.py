@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from omc_runbook.changes.fix.plan import SINGLE_KEY, FixPlan
-from omc_runbook.changes.fix.steps import FIX, RestoreVersion, UnfixedCause
+from omc_runbook.changes.fix.steps import FIX, RestoreVersion
 from omc_runbook.checks import remedies
 from omc_runbook.checks.key_demand import rolled_back_revisions, secret_demands
-from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.snapshot.state import Snapshot
 
@@ -18,14 +17,15 @@ def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tu
     """The findings, in which the plan is the remedy of what it fixes, and of nothing else."""
     fixed = {(finding.check, finding.subject) for finding in plan.because}
     unfixed = {(entry.finding.check, entry.finding.subject): entry for entry in plan.unfixed}
-    return tuple(
-        replace(finding, remedy=_planned(finding, plan, snapshot))
-        if (finding.check, finding.subject) in fixed
-        else replace(finding, remedy=_unplanned(finding, unfixed[finding.check, finding.subject]))
-        if (finding.check, finding.subject) in unfixed
-        else finding
-        for finding in findings
-    )
+
+    def remedy_of(finding: Finding) -> Remedy:
+        if (finding.check, finding.subject) in fixed:
+            return _planned(finding, plan, snapshot)
+        entry = unfixed.get((finding.check, finding.subject))
+        # What was to be fixed before may be fixed by now.
+        return replace(entry.remedy, order=entry.remedy.order and finding.remedy.order) if entry else finding.remedy
+
+    return tuple(replace(finding, remedy=remedy_of(finding)) for finding in findings)
 
 
 def refer(findings: Sequence[Finding], snapshot: Snapshot) -> tuple[Finding, ...]:
@@ -34,7 +34,7 @@ def refer(findings: Sequence[Finding], snapshot: Snapshot) -> tuple[Finding, ...
     Only with the contents of former versions can be said whether one of them is the way back.
     """
     return tuple(
-        replace(finding, remedy=_by_fix(snapshot.environment, finding.remedy.by_hand))
+        replace(finding, remedy=remedies.with_runbook(FIX, snapshot.environment, finding.remedy.by_hand))
         if snapshot.previous_id and _may_go_back(finding) and finding.remedy.runbook != FIX
         else finding
         for finding in findings
@@ -56,13 +56,4 @@ def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:
         revisions = rolled_back_revisions(snapshot, ((demand.service, demand.definition) for demand in demands))
         own = remedies.then_start_tasks(plan.names, back, plan.redeployed, revisions)
         own = remedies.if_registered(own, snapshot.task_definitions.values())
-    return _by_fix(snapshot.environment, own)
-
-
-def _unplanned(finding: Finding, entry: UnfixedCause) -> Remedy:
-    # What was to be fixed before may be fixed by now.
-    return replace(entry.remedy, order=entry.remedy.order and finding.remedy.order)
-
-
-def _by_fix(environment: Environment, by_hand: Remedy) -> Remedy:
-    return remedies.with_runbook(FIX, environment, by_hand)
+    return remedies.with_runbook(FIX, snapshot.environment, own)
