@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -17,11 +17,13 @@ from omc_runbook.runbooks.run import Target, find_settings, new_reading_time, re
 T = TypeVar("T")
 
 
-def reach_each(runbook: str, environments: Sequence[str], runbook_toml: str) -> tuple[Target, ...]:
-    """`reach` each environment, `name_environment` it; raises as `reach` does."""
+def reach_each(
+    runbook: str, environments: Sequence[str], runbook_toml: str, beside: Collection[str] = ()
+) -> tuple[Target, ...]:
+    """`reach` each environment, `name_environment` it, also `beside` others of the run; raises as `reach` does."""
     targets = []
     for name in environments:
-        with name_environment(name, environments):
+        with name_environment(name, (*environments, *beside)):
             targets.append(reach(runbook, name, runbook_toml))
     return tuple(targets)
 

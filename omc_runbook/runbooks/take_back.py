@@ -15,8 +15,8 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays
 from omc_runbook.runbooks.live_change import LiveChange
-from omc_runbook.runbooks.run import Run, reach
-from omc_runbook.runbooks.several_environments import name_environment
+from omc_runbook.runbooks.run import Run
+from omc_runbook.runbooks.several_environments import reach_each
 
 AGAIN = "Run this notebook again from its first cell to see the current state."
 
@@ -78,9 +78,5 @@ def _with_others(run: Run, state: ChangeState) -> Run:
     """
     names = {target.environment.name for target in run.targets}
     others = sorted({undo.environment for undo in state.undo if undo.environment} - names)
-    runbook_toml = state.parameters.get("runbook_toml", "")
-    targets = [*run.targets]
-    for name in others:
-        with name_environment(name, (*names, *others)):
-            targets.append(reach(state.runbook, name, runbook_toml))
-    return replace(run, targets=tuple(targets))
+    targets = reach_each(state.runbook, others, state.parameters.get("runbook_toml", ""), beside=names)
+    return replace(run, targets=(*run.targets, *targets))
