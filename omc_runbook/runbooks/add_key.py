@@ -66,7 +66,7 @@ def pickers(
         Picker("type", type, {name: name for name in ("str", "int", "float", "bool")}),
         Picker("required", required),
         choices.new_values_from(values_from),
-        choices.environment_of(own),
+        choices.environment(own),
         choices.environments(own, environments),
     )
 

@@ -81,7 +81,7 @@ begin = partial(unfinished.begin, "create")
 
 def pickers(run: Run) -> tuple[Picker, ...]:
     """What the form offers: environments."""
-    return (choices.environment(run),)
+    return (choices.environment(run.environment),)
 
 
 def plan(run: Run, snapshot: Snapshot, terraform_dir: str = "") -> CreatePlan:

@@ -56,7 +56,7 @@ begin = partial(unfinished.begin, "index", offers=nothing_to_offer)
 
 def pickers(run: Run) -> tuple[Picker, ...]:
     """What the form offers: environments."""
-    return (choices.environment(run),)
+    return (choices.environment(run.environment),)
 
 
 def verdict(run: Run, snapshot: Snapshot) -> FinalAnswer:

@@ -9,7 +9,6 @@ from omc_runbook.changes.values.sources import GENERATE, KEEP, PROMPT
 from omc_runbook.checks import age
 from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.report import history as report
-from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionHistory
 
@@ -52,12 +51,7 @@ class Picker:
         return {**self.labels, **{value: value or "—" for value in self.chosen if value not in self.labels}}
 
 
-def environment(run: Run) -> Picker:
-    """The environments in AWS."""
-    return environment_of(run.target.environment)
-
-
-def environment_of(own: Environment) -> Picker:
+def environment(own: Environment) -> Picker:
     """The environments in AWS, of which one is chosen."""
     return Picker("environment", own.name, _others(own))
 

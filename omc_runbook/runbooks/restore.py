@@ -60,7 +60,7 @@ begin = partial(unfinished.begin, "restore")
 
 def pickers(run: Run, snapshot: Snapshot, history: VersionHistory, version: str) -> tuple[Picker, ...]:
     """What the form offers: the former versions."""
-    return choices.environment(run), choices.version(snapshot, history, version)
+    return choices.environment(run.environment), choices.version(snapshot, history, version)
 
 
 def review(run: Run, snapshot: Snapshot, plan: SecretPlan, parameters: Parameters) -> Review:

@@ -66,7 +66,7 @@ def pickers(
 ) -> tuple[Picker, ...]:
     """What the form offers: keys with their ages, sources of values, what to do on failure."""
     return (
-        choices.environment(run),
+        choices.environment(run.environment),
         choices.keys_by_age(snapshot, history, keys),
         choices.values_from(values_from, renew="generated, or typed where a provider issues it"),
         choices.on_failure(on_failure),

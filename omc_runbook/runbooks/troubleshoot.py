@@ -99,7 +99,7 @@ begin = partial(unfinished.begin, "troubleshoot")
 
 def pickers(run: Run, snapshot: Snapshot, symptom: str, service: str) -> tuple[Picker, ...]:
     """What the form offers: symptoms and services."""
-    return choices.environment(run), choices.symptom(symptom), choices.service(snapshot, service)
+    return choices.environment(run.environment), choices.symptom(symptom), choices.service(snapshot, service)
 
 
 def by_hand(run: Run) -> Listing:

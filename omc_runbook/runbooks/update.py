@@ -56,7 +56,7 @@ begin = partial(unfinished.begin, "update")
 def pickers(run: Run, snapshot: Snapshot, keys: str, values_from: str) -> tuple[Picker, ...]:
     """What the form offers: keys and sources of values."""
     sources = choices.values_from(values_from, **{"": "not known yet"})
-    return choices.environment(run), choices.keys(snapshot, keys), sources
+    return choices.environment(run.environment), choices.keys(snapshot, keys), sources
 
 
 def precautions(values_from: str) -> Listing:

@@ -63,7 +63,7 @@ def look(run: Run, repository: str = "", look_inside: bool = False) -> Snapshot:
 @takes_parameters
 def pickers(run: Run, snapshot: Snapshot, service: str) -> tuple[Picker, ...]:
     """What the form offers: services."""
-    return choices.environment(run), choices.service(snapshot, service)
+    return choices.environment(run.environment), choices.service(snapshot, service)
 
 
 def diagnose(snapshot: Snapshot) -> tuple[Finding, ...]:

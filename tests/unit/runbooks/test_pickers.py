@@ -54,7 +54,7 @@ def test_symptoms_are_those_that_troubleshoot_knows() -> None:
 
 def test_environments_are_those_in_aws(run: Run) -> None:
     """Not this machine."""
-    assert [*pickers.environment(run).options] == ["production", "staging"]
+    assert [*pickers.environment(run.environment).options] == ["production", "staging"]
 
 
 def test_each_form_has_parameters_of_its_notebook(run: Run) -> None:
