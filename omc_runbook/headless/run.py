@@ -368,32 +368,29 @@ class _Keeper:
 
     def _not_uploaded(self, outcome: Outcome, record: Record, error: Exception) -> RunResult:
         """Report a run whose record stays on this machine."""
-        failure = Line(f"The record could not be uploaded: {_reason(error)}", "warning", "warning")
-        outcome = self._published_without_record(outcome, failure.text)
-        lines = (*summary.summarise(outcome, str(record.page), self.command), failure)
-        lines = summary.mask(lines)
-        code, why = RunbookError.exit_code, lines[-1].text
-        return RunResult(code, lines, record.page, is_recorded=False, failure=why, outcome=outcome)
+        return self._unrecorded(outcome, f"The record could not be uploaded: {_reason(error)}", record.page)
 
     def report_unrecorded(self, outcome: Outcome, error: Exception) -> RunResult:
         """Report a run whose record cannot be kept."""
         _remove_older_outcome(self.record)
         folder = self.bucket.address if self.bucket else self.record.folder
         path = f"none in {folder}, though the run took place: {_reason(error)}"
-        failure = f"No record was kept in {folder}: {_reason(error).rstrip('.')}."
-        outcome = self._published_without_record(outcome, failure)
-        lines = summary.mask(summary.summarise(outcome, path, self.command))
-        (line,) = summary.mask((Line(failure, "warning", "warning"),))
-        return RunResult(RunbookError.exit_code, lines, is_recorded=False, failure=line.text, outcome=outcome)
+        return self._unrecorded(outcome, f"No record was kept in {folder}: {_reason(error).rstrip('.')}.", path)
 
-    def _published_without_record(self, outcome: Outcome, failure: str) -> Outcome:
+    def _unrecorded(self, outcome: Outcome, failure: str, where: Path | str) -> RunResult:
         """Publish that a run has no record: receivers of messages and exports were only told how it ended.
 
-        Returns the outcome as the run had it, with what could not be delivered.
+        `where` is its page on this machine, or says why there is none. The result has the outcome as the run had it,
+        with what could not be delivered.
         """
         reasons = "\n".join(filter(None, (outcome.failure, failure)))
         published = self.publish(records.mask(replace(outcome, failure=reasons)))
-        return replace(outcome, notifications=tuple(dict.fromkeys((*outcome.notifications, *published.notifications))))
+        notifications = tuple(dict.fromkeys((*outcome.notifications, *published.notifications)))
+        outcome, page = replace(outcome, notifications=notifications), where if isinstance(where, Path) else None
+        lines = summary.summarise(outcome, str(where), self.command)
+        lines = summary.mask((*lines, Line(failure, "warning", "warning")))
+        code, shown = RunbookError.exit_code, lines if page else lines[:-1]
+        return RunResult(code, shown, page, is_recorded=False, failure=lines[-1].text, outcome=outcome)
 
 
 def _remove_older_outcome(record: Record) -> None:
