@@ -244,12 +244,9 @@ class SecretWriter:
         """
         for label, version in self._taken_back:
             mark = f"{WITHDRAWN_LABEL}{version}"
-            if (mark, version) not in self._plan.labels:
-                add = partial(secretsmanager.add_label, self._client, self._arn, mark, version)
-                if isinstance(attempt(f"secret {self._plan.secret_name}", UPDATE_STAGE, add), ReadFailure):
-                    continue
-            self._withdrawn[mark] = version
-            self._drop(label, version)
+            if (mark, version) in self._plan.labels or not self._add(mark, version):
+                self._withdrawn[mark] = version
+                self._drop(label, version)
 
     def _stage(self) -> None:
         """Write the version under a label of ours, which no task reads, or label one that is kept; idempotent."""
@@ -271,9 +268,8 @@ class SecretWriter:
         """
         label, token, secret = self._label, self._plan.token, self._describe()
         if secret and not {label, CURRENT} & {*secret.stages.get(token, ())}:
-            add = partial(secretsmanager.add_label, self._client, self._arn, label, token)
-            answer = attempt(f"secret {self._plan.secret_name}", UPDATE_STAGE, add)
-            if isinstance(answer, ReadFailure) and not answer.may_have_happened:
+            refusal = self._add(label, token)
+            if refusal and not refusal.may_have_happened:
                 self._label = ""
 
     def _set_password(self) -> None:
@@ -399,6 +395,12 @@ class SecretWriter:
 
     def _make_current(self, version: str, instead_of: str) -> bool:
         return current_version.move(self._client, self._arn, self._plan.secret_name, version, instead_of)
+
+    def _add(self, label: str, version: str) -> ReadFailure | None:
+        """Give a version a label; why AWS refuses that, None where it does not."""
+        add = partial(secretsmanager.add_label, self._client, self._arn, label, version)
+        answer = attempt(f"secret {self._plan.secret_name}", UPDATE_STAGE, add)
+        return answer if isinstance(answer, ReadFailure) else None
 
     def _drop(self, label: str, version: str) -> None:
         drop = partial(secretsmanager.drop_label, self._client, self._arn, label, version)
