@@ -137,7 +137,8 @@ def combine(
         missing=tuple(missing),
         keys=_keys(declared, aws.discovery),
         key_source=_key_source(declared, aws.discovery),
-        accepted=tuple(_accepted(declared, today).values()) if declared else (),
+        # Two regions may have the same service.
+        accepted=tuple({(each.check, each.subject): each for each in _accepted(declared, today)}.values()),
         remarks=tuple(_remarks(declared, aws)),
     )
 
@@ -264,12 +265,10 @@ def _key_source(declared: DeclaredEnvironment | None, found: Discovery | None) -
     return f"Terraform's task definitions of {names}" if names else ""
 
 
-def _accepted(declared: DeclaredEnvironment, today: date) -> dict[tuple[str, str], Accepted]:
-    """What Terraform's files mean, and a check would report: once, also where two regions have the same service."""
-    return {(each.check, each.subject): each for each in _all_accepted(declared, today)}
-
-
-def _all_accepted(declared: DeclaredEnvironment, today: date) -> Iterator[Accepted]:
+def _accepted(declared: DeclaredEnvironment | None, today: date) -> Iterator[Accepted]:
+    """What Terraform's files mean, and a check would report."""
+    if declared is None:
+        return
     until = today + timedelta(days=ACCEPTED_DAYS)
     accepted = partial(Accepted, until=until, environment=declared.environment)
     main = declared.find(declared.names["service"].value) if "service" in declared.names else None

@@ -409,13 +409,10 @@ def _is_former(task: Task, began: datetime | None, returned: datetime | None) ->
 
 def _judge_return(rollout: Rollout, service: Service, unread: str) -> Rollout:
     """The new state of a roll-out that undoes ours."""
-    own, deployment, primary = (
-        own_service_deployment(rollout, service),
-        _own_deployment(rollout, service),
-        service.primary,
-    )
+    own = own_service_deployment(rollout, service)
     if own is None:
         return replace(rollout, state="unknown", reason=unread) if unread else rollout
+    deployment, primary = _own_deployment(rollout, service), service.primary
     label = name_in(primary.task_definition_arn) if primary else rollout.revision
     rollout = replace(rollout, desired=service.desired, running=service.running, progress=own.progress)
     if own.status == "ROLLBACK_FAILED":

@@ -268,17 +268,9 @@ class Watch:
             is_paused = now.state == "paused" and former.state != "paused"
             return is_paused or now.failures > former.failures or now.progress not in ("", former.progress)
 
+        time = f"{datetime.now(UTC):%H:%M:%S} UTC"
         return [
-            " ".join(
-                filter(
-                    None,
-                    (
-                        f"{datetime.now(UTC):%H:%M:%S} UTC {now.service}:",
-                        now.progress and f"{now.progress}.",
-                        now.reason,
-                    ),
-                )
-            )
+            " ".join(filter(None, (f"{time} {now.service}:", now.progress and f"{now.progress}.", now.reason)))
             for former, now in zip(before, self._rollouts, strict=True)
             if has_news(former, now) and not now.has_failed
         ]
