@@ -119,10 +119,11 @@ class Reversal:
 
     def steps(self) -> tuple[Step, ...]:
         """The steps, in their order."""
-        rest = [undo for kind in ("patch", "policy", "version") for undo in self._undos_of(kind)]
+        acts = {"patch": self._reverse, "policy": self.revoke, "version": self._withdraw}
+        rest = (partial(act, undo) for kind, act in acts.items() for undo in self._undos_of(kind))
         return (
             *(step for redeployment in self._redeployments.values() for step in redeployment.steps()),
-            *(Step(name="withdraw", apply=partial(self._take_back, undo)) for undo in rest),
+            *(Step(name="withdraw", apply=each) for each in rest),
         )
 
     @property
@@ -185,15 +186,6 @@ class Reversal:
         """Whether a service that this run has deployed is still described without that deployment."""
         own = ((environment, each.id) for each in service.deployments)
         return (environment, service.name) in self._changed and self._changed.isdisjoint(own)
-
-    def _take_back(self, undo: Undo) -> Iterator[Change]:
-        match undo.kind:
-            case "patch":
-                return self._reverse(undo)
-            case "policy":
-                return self.revoke(undo)
-            case _:
-                return self._withdraw(undo)
 
     def _reverse(self, undo: Undo) -> Iterator[Change]:
         root, patch = Path(undo.former), Path(undo.new)
