@@ -9,7 +9,6 @@ from datetime import date
 from typing import Any
 
 from omc_runbook.changes.configuration.names import EnvironmentNames
-from omc_runbook.model.catalogue import Key
 
 HEADER = "# The names of this platform's environments, found by omc-runbook init."
 
@@ -39,7 +38,7 @@ def merge(table: Mapping[str, Any], found: Sequence[EnvironmentNames]) -> tuple[
             own[found_name.field] = found_name.value
             comments["environments", each.environment, found_name.field] = "; ".join(found_name.sources)
         for key, entry in each.keys.items():
-            keys[key] = {**_key_table(entry), **keys.get(key, {}), "variable": entry.variable}
+            keys[key] = {**entry.model_dump(exclude_defaults=True), **keys.get(key, {}), "variable": entry.variable}
         identities = [(entry.get("check"), entry.get("subject"), entry.get("environment", "")) for entry in accepted]
         accepted += [
             {name: value for name, value in entry if value not in ("", None)}
@@ -103,9 +102,3 @@ def _value(value: Any) -> str:
 
 def _one_line(text: str) -> str:
     return "".join(character for character in text if character.isprintable())
-
-
-def _key_table(key: Key) -> dict[str, Any]:
-    """What a table says of a key: the fields that differ from an unknown key's."""
-    empty = Key()
-    return {name: value for name, value in key if value != getattr(empty, name)}
