@@ -133,11 +133,11 @@ def run(
                     room_beside(draft.outcome).write_bytes(bytes(KEPT_ROOM))
                 state = Record(folder, record.stem).state
                 keeper = _Keeper(draft, record, state, command, published, bucket)
-                with _removed(keeper.spare), _ended(keeper):
+                with _ended(keeper):
                     return _execute(notebook, typed, keeper, engine, progress)
     except RunbookError as error:
         if bucket is None and not isinstance(error, UsageError):
-            _remove_older_outcome(Record(folder, ""))
+            _remove(Record(folder, "").outcome)
         failed = published(records.mask(Outcome.of_failure(name, environment, started, str(error))))
         for line in summary.undelivered_notifications(failed):
             error.add_note(line.text)
@@ -165,7 +165,10 @@ class _Once:
 
 @contextmanager
 def _ended(keeper: _Keeper) -> Iterator[None]:
-    """Say in S3 that a run without a record has ended, so that it is not taken for one under way."""
+    """Say in S3 that a run without a record has ended, so that it is not taken for one under way.
+
+    At the end of any run, remove its outcome beside the state.
+    """
     try:
         yield
     except RunbookError as error:
@@ -175,6 +178,8 @@ def _ended(keeper: _Keeper) -> Iterator[None]:
             except RunbookError as unwritten:
                 error.add_note(str(unwritten))
         raise
+    finally:
+        _remove(keeper.spare)
 
 
 @contextmanager
@@ -372,7 +377,7 @@ class _Keeper:
 
     def report_unrecorded(self, outcome: Outcome, error: Exception) -> RunResult:
         """Report a run whose record cannot be kept."""
-        _remove_older_outcome(self.record)
+        _remove(self.record.outcome)
         folder = self.bucket.address if self.bucket else self.record.folder
         path = f"none in {folder}, though the run took place: {_reason(error)}"
         return self._unrecorded(outcome, f"No record was kept in {folder}: {_reason(error).rstrip('.')}.", path)
@@ -393,10 +398,10 @@ class _Keeper:
         return RunResult(code, shown, page, is_recorded=False, failure=lines[-1].text, outcome=outcome)
 
 
-def _remove_older_outcome(record: Record) -> None:
-    """Remove the outcome.json of an older run, so that it is not taken for that of a run without a record."""
+def _remove(outcome: Path) -> None:
+    """Remove an outcome, such as an older run's, which would be taken for that of a run without a record."""
     with suppress(OSError):
-        record.outcome.unlink(missing_ok=True)
+        outcome.unlink(missing_ok=True)
 
 
 def _reason(error: Exception) -> str:
@@ -438,16 +443,6 @@ def _prepare_page(outcome: Path, ended: threading.Event) -> None:
         if outcome.exists():
             notebook_page.converter()
             return
-
-
-@contextmanager
-def _removed(path: Path) -> Iterator[None]:
-    """Remove a file at the end of the context, if there is one by then."""
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 @contextmanager
