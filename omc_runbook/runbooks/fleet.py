@@ -19,6 +19,7 @@ from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import FLEET, NO_OUTCOME, Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, PLACE_VARIABLE, STATE_VARIABLE, is_on_this_machine
+from omc_runbook.model.letters import as_sentence
 from omc_runbook.report import fleet as report
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.display import reading
@@ -213,4 +214,4 @@ def _endpoint_warnings(environment: Environment) -> tuple[str, ...]:
 
 
 def _run_of(end: WorkerEnd[EnvironmentRun]) -> EnvironmentRun:
-    return end.value or EnvironmentRun(failure=f"{end.failure[:1].upper()}{end.failure[1:]}.")
+    return end.value or EnvironmentRun(failure=as_sentence(end.failure))

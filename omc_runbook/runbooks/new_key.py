@@ -30,6 +30,7 @@ from omc_runbook.checks.reference import own_secret_names, secrets_of_others
 from omc_runbook.model import shell
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.letters import as_sentence
 from omc_runbook.model.parameters import split_names
 from omc_runbook.model.suggestions import expand, is_folder
 from omc_runbook.repository import git
@@ -222,13 +223,11 @@ def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -
     for edit in edits:
         if why := add_key_plan.why_no_patch(root, edit):
             notes.append(f"{edit.file.name} {why}: there will be no patch of it.")
-    if any(edit.file.name == checkout.settings.path for edit in edits):
-        notes += (
-            f"{why[0].upper()}{why[1:]}: check that {new.name} is read accordingly."
-            for why in checkout.settings.ambiguities
-        )
     settings = checkout.settings
-    if settings.equal_classes and any(edit.file.name == settings.path for edit in edits):
+    is_edited = any(edit.file.name == settings.path for edit in edits)
+    if is_edited:
+        notes += (as_sentence(f"{why}: check that {new.name} is read accordingly") for why in settings.ambiguities)
+    if is_edited and settings.equal_classes:
         notes.append(
             f"Of several classes of settings in one folder, class {settings.name} in {settings.path} gets the field,"
             f" not {', '.join(settings.equal_classes)}: move it if the code needs {new.name} there."
