@@ -57,11 +57,14 @@ def check(plan: SecretPlan, environment: Environment) -> None:
 
 
 def destinations(plan: SecretPlan, environment: Environment) -> tuple[str, ...]:
-    """A sentence for each changed key with a `check`: which server gets its values, and which file says so."""
+    """A sentence for each changed key with a `check`: which server gets which of its values, and which file says so."""
     document, keys = parse(plan.text), environment.keys
+    new = "the new value before it is written"
+    gets = {"added": new, "changed": f"{new} and then the former one"}
     return tuple(
-        f"{change.key} would be tried at {server_of(document, keys[change.key])}, which gets the new value before it is"
-        f" written and then the former one: {_setting(environment, change.key)} says so."
+        f"{change.key} would be tried at {server_of(document, keys[change.key])}, which gets"
+        f" {'the restored value once that is current' if plan.exists else gets[change.action]}:"
+        f" {_setting(environment, change.key)} says so."
         for change in plan.changed
         if change.key in keys and keys[change.key].check and change.action != "removed"
     )

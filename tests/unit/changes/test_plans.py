@@ -65,7 +65,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model.catalogue import default_keys
+from omc_runbook.model.catalogue import Key, default_keys
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import CannotEdit, CannotFollow, ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
@@ -846,6 +846,25 @@ def test_a_plan_names_the_variable_that_has_a_value_tried() -> None:
     plan = planned(replace(snapshot, environment=own), OPENAI_API_KEY=f"sk-{secrets.token_hex(24)}")
     [sentence] = live_check.destinations(plan, own)
     assert "check in [keys.OPENAI_API_KEY] of OMC_KEYS says so" in sentence
+
+
+def test_a_plan_says_which_values_leave_this_machine_and_when() -> None:
+    """A restored value is tried once it is in force, the one before it never, and a new key has none before it."""
+    address = "https://a.test/"
+    snapshot = with_keys(with_keys(healthy(), PREVIOUS, OPENAI_API_KEY="sk-b"), OPENAI_API_KEY="sk-a")
+    keys = {**snapshot.environment.keys, "NEW": Key(check=address)}
+    keys["OPENAI_API_KEY"] = keys["OPENAI_API_KEY"].model_copy(update={"check": address})
+    snapshot = replace(snapshot, environment=replace(snapshot.environment, keys=keys))
+    entries = [
+        VersionEntry(version=each, content=snapshot.contents.get(each.id), promoted=True) for each in snapshot.versions
+    ]
+    new = planned(snapshot, OPENAI_API_KEY=f"sk-{secrets.token_hex(24)}", NEW=secrets.token_hex(24))
+    restored = plan_restore(snapshot, VersionHistory(tuple(reversed(entries))), PREVIOUS)
+    changed, added = live_check.destinations(new, snapshot.environment)
+    assert "which gets the new value before it is written and then the former one: check in" in changed
+    assert "which gets the new value before it is written: check in" in added
+    (sentence,) = live_check.destinations(restored, snapshot.environment)
+    assert "which gets the restored value once that is current: check in" in sentence
 
 
 def test_a_restore_warns_of_the_values_that_it_brings_back() -> None:
