@@ -34,9 +34,7 @@ class Link:
 
 def open_link(runbook: str, parameters: Mapping[str, str], label: str, leads_to: Place = LAST) -> Link:
     """A button that opens a notebook with its parameters set, and leads to a place in it."""
-    return Link(
-        label or f"Open {runbook}.ipynb, filled in", lambda frontend: frontend.open(runbook, parameters, leads_to)
-    )
+    return Link(label, lambda frontend: frontend.open(runbook, parameters, leads_to))
 
 
 def copy_link(text: str, what: str) -> Link:

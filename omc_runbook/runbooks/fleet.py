@@ -33,6 +33,7 @@ from omc_runbook.report.fleet import EnvironmentRun, Runs, ages, keys, revisions
 from omc_runbook.report.fleet import problems as findings
 from omc_runbook.runbooks import conclude as run_end
 from omc_runbook.runbooks import fleet_worker, own_record
+from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks.actions import BY_DISCOVERY, MORE_TO_READ, READ_WITH_ACCESS, Actions
 from omc_runbook.runbooks.final_answer import FinalAnswer
 from omc_runbook.runbooks.fleet_worker import Job
@@ -170,9 +171,7 @@ def look(fleet: Fleet) -> Runs:
 @takes_parameters
 def pickers(fleet: Fleet, environments: str) -> tuple[Picker, ...]:
     """What the form offers: environments."""
-    first = fleet.environments[0]
-    names = sorted({first.name, *first.others})
-    return (Picker("environments", environments, {name: name for name in names}, is_list=True),)
+    return (choices.environments(fleet.environments[0], environments),)
 
 
 def matrix(runs: Runs) -> Table:

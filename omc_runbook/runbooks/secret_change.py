@@ -338,9 +338,7 @@ def left_by_restore(run: Run, snapshot: Snapshot, plan: SecretPlan) -> NewValues
 
 
 def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
-    """Buttons that finish a change of the secret, or take it back; none for other changes, which are begun anew."""
-    if not state.secret:
-        return ()
+    """Buttons that finish a change of the secret, or take it back."""
     live = LiveChange()
     finish = Choice("Finish it", partial(_finish, run, live), live)
     back = Choice("Take it back", partial(_take_back, run, live, state), live)
