@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from omc_runbook.changes.deploy.rollout import Rollout, Show
+from omc_runbook.changes.deploy.rollout import OPEN, Rollout, Show
 from omc_runbook.changes.engine.step import Cancelled
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError, UsageError
@@ -29,8 +29,6 @@ UNSURE = frozenset({"database", "move"})
 """The steps that may have taken effect without an answer that says so."""
 CALLS = frozenset({"create", "restore", "undelete", "grant", "register", "terraform", "withdraw"})
 """The steps of calls that may have taken effect where their answer is lost, or somebody interrupts."""
-OPEN = frozenset({"paused", "unknown"})
-"""The states of a deployment that another run should look at."""
 
 
 class LiveChange:

@@ -28,6 +28,8 @@ State = Literal[
 
 PROVED: frozenset[State] = frozenset({"done", "gone"})
 FAILURES: frozenset[State] = frozenset({"failed", "rolled-back"})
+OPEN: frozenset[State] = frozenset({"paused", "unknown"})
+"""The states of a deployment that another run should look at."""
 GONE = "It was deleted meanwhile."
 
 PARALLEL = 8
