@@ -170,6 +170,11 @@ class Finding:
         return f"{self.check}: {subject}"
 
     @property
+    def sentence(self) -> str:
+        """What is wrong with what, as a sentence."""
+        return f"{self.title}: {self.subject}." if self.subject else f"{self.title}."
+
+    @property
     def is_from_before(self) -> bool:
         """Whether it is a remark only because it existed before the run: see as_before."""
         return self.status == "found" and not self.accepted and _BEFORE in self.evidence

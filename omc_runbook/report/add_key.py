@@ -262,7 +262,7 @@ def _deployment(part: EnvironmentPlan) -> Entry:
     if part.terraform_dir is not None:
         lines += [f"Terraform: {address} ({action})." for address, action in part.terraform or ()]
         lines += [] if part.terraform else ["Terraform would change nothing."]
-        lines += [f"Terraform will not be applied: {finding.title}: {finding.subject}." for finding in part.harm]
+        lines += [f"Terraform will not be applied: {finding.sentence}" for finding in part.harm]
     lines += [line for correction in part.corrections for line in (as_sentence(correction.title), *correction.lines)]
     services = f"{', '.join(part.services)}: watched until verified" if part.services else "no service has such a task"
     return Entry(name, services, level="error" if part.harm else "warning", label="deploy", lines=tuple(lines))

@@ -57,7 +57,7 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
         steps = _plan(outcome, command, ()) or _unseen(snapshot, outcome.findings)
         return Answer(ended, steps, outcome, policy, read)
     first = causes[0]
-    headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
+    headline = first.sentence
     # A change that a person stopped is no fault of its own: what it was to mend is as it was.
     also = "Still wrong" if first.check == CANCELLED else "Also wrong"
     others = tuple(f"{also}: {sentences}" for _, sentences in like_findings.merge(causes[1:]))

@@ -75,7 +75,7 @@ def _refuse(plan: AddKeyPlan) -> None:
     """Refuse a plan that cannot be executed, before any change."""
     for part in plan.environments:
         for finding in part.harm[:1]:
-            raise UsageError(f"{finding.title}: {finding.subject}. Nothing was done. {finding.remedy.command}")
+            raise UsageError(f"{finding.sentence} Nothing was done. {finding.remedy.command}")
     if plan.blockers:
         raise UsageError(f"{' '.join(plan.blockers)} Nothing was done.")
     for edit in plan.edits:

@@ -158,7 +158,7 @@ class AddKeyPlan:
     @property
     def blockers(self) -> tuple[str, ...]:
         """Why Terraform plans must not be applied, and why new tasks would fail, one sentence each."""
-        harm = (f"{each.title}: {each.subject}." for part in self.environments for each in part.harm)
+        harm = (each.sentence for part in self.environments for each in part.harm)
         is_one = len(self.environments) == 1
         tasks = (
             each if is_one else f"In {part.environment}: {each} Or leave {part.environment} out of environments."

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from omc_runbook.changes.deploy.rollout import Rollout, State
+from omc_runbook.changes.deploy.rollout import OPEN, Rollout, State
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.checks import remedies
 from omc_runbook.checks.families import find
@@ -79,7 +79,7 @@ class Failure:
             subject=", ".join(rollout.service for rollout in failed),
             evidence=(
                 *(f"{rollout.service}: {rollout.reason}" for rollout in failed),
-                *(f"{cause.title}: {cause.subject}." for cause in self.refused),
+                *(cause.sentence for cause in self.refused),
                 *self.log_lines,
                 rollback_note,
             ),
@@ -156,7 +156,7 @@ def explain(context: ChangeContext, snapshot: Snapshot, rollouts: Sequence[Rollo
     )
     findings = causes(snapshot, frozenset(rollout.service for rollout in failed))
     with_keys = f"With the new {keys}: " if keys else ""
-    reasons = [f"Root cause: {cause.title}: {cause.subject}." for cause in findings] or [
+    reasons = [f"Root cause: {cause.sentence}" for cause in findings] or [
         f"{with_keys if rollout.deployment_id else ''}{rollout.reason}" for rollout in failed
     ]
     lines = (*reasons, *log_lines)
@@ -195,7 +195,7 @@ def _keeps_secrets(cause: Finding) -> bool:
 
 def is_open(rollouts: Sequence[Rollout]) -> bool:
     """Whether a roll-out has not ended, or its end was not seen, so that another run should look at it."""
-    return any(rollout.state in ("paused", "unknown") for rollout in rollouts)
+    return any(rollout.state in OPEN for rollout in rollouts)
 
 
 def find_unproved(rollouts: Sequence[Rollout], former: str = "") -> tuple[Finding, ...]:

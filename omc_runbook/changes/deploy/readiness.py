@@ -176,7 +176,7 @@ def _certainty(snapshot: Snapshot, stop: Stop) -> str:
     """Why a task stopped, where no value can be the reason; "" where one can."""
     if stop.lacks_secrets or is_unreached(stop.reason):
         causes = failure.causes(snapshot, frozenset({stop.service.name}))
-        return next((f"{cause.title}: {cause.subject}." for cause in causes if outlasts(cause)), "")
+        return next((cause.sentence for cause in causes if outlasts(cause)), "")
     if stop.kind == "start" and keys_with_nul(snapshot, stop.service):
         return ""
     if stop.kind in CERTAIN:

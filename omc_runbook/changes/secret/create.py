@@ -115,7 +115,7 @@ def _apply_draft(clients: Clients, plan: CreatePlan) -> _Made:
     if plan.harm:
         draft.drop()
         first = plan.harm[0]
-        raise UsageError(f"{draft.name}'s plan was not applied. {first.title}: {first.subject}. {first.remedy.command}")
+        raise UsageError(f"{draft.name}'s plan was not applied. {first.sentence} {first.remedy.command}")
     outputs = [output for output in command.apply(draft) if _names_secret(output, plan.name)]
     return bool(outputs), partial(_verify_draft, clients, plan, draft, outputs)
 

@@ -81,7 +81,7 @@ class CreatePlan:
     @property
     def blockers(self) -> tuple[str, ...]:
         """The same, one sentence each."""
-        return tuple(f"{each.title}: {each.subject}." for each in self.harm)
+        return tuple(each.sentence for each in self.harm)
 
     @property
     def text(self) -> str:
