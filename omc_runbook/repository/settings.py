@@ -350,6 +350,7 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
     is_exact = options.get("case_sensitive") is True
     splits, delimiter = options.get("env_nested_max_split"), str(options.get("env_nested_delimiter") or "")
     given_parts = {delimiter.join(path).casefold() for path, has_value in given.items() if has_value}
+    calls = classes.arguments(owner)
     for name, (declaration, node) in declared.items():
         statement, file = declaration.statement, classes.file_of(node)
         is_conditional = id(statement) not in certain
@@ -362,6 +363,8 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
         names = declaration.names
         allows_none = any(is_value(each, None) for each in union_members(statement.annotation))
         is_given = any(given.get((each,), False) or (allows_none and (each,) in given) for each in names)
+        # As in Settings(database=DatabaseSettings()).
+        is_passed = bool(calls) and all(any(each in arguments for each in names) for arguments in calls)
         for part in nested:
             in_file = (f"{own}{part.removeprefix(variable)}".casefold() for own in names for variable in variables)
             is_in_file = not given_parts.isdisjoint(in_file)
@@ -372,7 +375,9 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             variables=tuple(dict.fromkeys(cased.values())),
             nested={cased[each]: part for each, part in nested.items()},
             annotation=classes.source(statement.annotation, file),
-            required=declaration.is_required and (not is_given or any(each.required for each in nested.values())),
+            required=declaration.is_required
+            and not is_passed
+            and (not is_given or any(each.required for each in nested.values())),
             owner=owner,
             line=statement.lineno,
             file=file.name,

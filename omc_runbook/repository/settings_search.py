@@ -99,7 +99,10 @@ def find_settings_outside(repository: Path, folder: str) -> tuple[SettingsClass,
 
 
 def _read(repository: Path) -> _Classes:
-    files = code_files(repository)
+    files = [*code_files(repository)]
+    # A link to another of them is that file once more.
+    own = {each.resolve() for each in files if not each.is_symlink()} if any(map(Path.is_symlink, files)) else set()
+    files = [each for each in files if not (each.is_symlink() and each.resolve() in own)]
     trees = [(file.relative_to(repository).as_posix(), parse_python(read_text(file))) for file in files]
     nodes = [(file, node) for file, tree in trees for node in ast.walk(tree)]
     imports = [alias for _, node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]

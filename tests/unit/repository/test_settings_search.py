@@ -322,3 +322,31 @@ def test_a_class_settings_whose_fields_the_code_does_not_ask_for_stays(tmp_path:
     text = f"import os\n\n\nclass Settings({bases}):\n    A: str\n\n\nsettings = {call}\n"
     settings = read(tmp_path, app__config=text)
     assert (settings.path, list(variables(settings))) == ("app/config.py", ["A"])
+
+
+def test_a_link_to_a_module_has_no_other_class(tmp_path: Path) -> None:
+    """Neither the file nor the link alone is one of several classes."""
+    write_files(tmp_path, {"shared/config.py": f"{BASE}class Settings(BaseSettings):\n    A: str\n"})
+    for service in ("api", "worker"):
+        (tmp_path / service / "src").mkdir(parents=True)
+        (tmp_path / service / "src/config.py").symlink_to("../../shared/config.py")
+    found = read_settings(tmp_path)
+    assert (found.path, found.name, found.are_several) == ("shared/config.py", "Settings", False)
+
+
+@pytest.mark.parametrize(
+    ("calls", "required"),
+    [
+        ("Main(db=Db(), token=Token())", set()),
+        ("Main(db=Db())", {"TOKEN"}),
+        ("[Main(db=Db(), token=Token()), Main(token=Token())]", {"DB"}),
+        ("Main(**parts)", {"DB", "TOKEN"}),
+        ("Main", {"DB", "TOKEN"}),
+    ],
+)
+def test_what_each_call_of_a_class_passes_to_it_is_not_required(tmp_path: Path, calls: str, required: set[str]) -> None:
+    """The environment need not have it; what fills the parts is as required as before."""
+    body = "class Main(BaseSettings):\n    db: Db\n    token: Token\n\n\n"
+    token = "class Token(BaseSettings):\n    B: str\n\n\n"
+    found = read(tmp_path, svc__conf=f"{DATABASE}{token}{body}settings = {calls}\n")
+    assert {each.variables[0] for each in found.fields if each.required} == {"A", "B"} | required
