@@ -34,6 +34,7 @@ from omc_runbook.repository.environment_reads import (
 from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.repository.settings import read_settings
 from omc_runbook.repository.settings_source import SettingsSource
+from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.repository.template import Template, TemplateEntry, find_template_of, parse_template
 from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.repository.variable_lists import VariableList, read_compose_lists
@@ -103,7 +104,7 @@ class Checkout:
     def without_terraform(self) -> str:
         """That no task definition is in Terraform's files, and where it may be; "" where one is."""
         sentence = f"The repository has no Terraform with a task definition: {self.root} and its folders were searched."
-        sentences = (sentence, *self.other_tools)
+        sentences = (f"{sentence}{advise_sparse(self.root)}", *self.other_tools)
         return "" if self.task_definitions and not self.other_tools else " ".join(sentences)
 
     def reads_as(self, name: str, due: str) -> bool:

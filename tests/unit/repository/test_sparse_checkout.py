@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from omc_runbook.changes.add_key.surroundings import note_other_definition
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.repository.template import read_template
@@ -52,3 +53,13 @@ def test_what_git_left_out_is_not_called_missing_alone(sparse: Path) -> None:
         with pytest.raises(UsageError) as refused:
             read(sparse)
         assert "sparse" not in str(refused.value)
+
+
+def test_terraform_that_git_left_out_is_not_called_missing_alone(sparse: Path) -> None:
+    """Neither where its task definition is looked for, nor where a key's reference would be added."""
+    subprocess.run(["git", "-C", str(sparse), "sparse-checkout", "set", "backend"], check=True, capture_output=True)
+    checkout = read_checkout(sparse)
+    for text in (checkout.without_terraform, note_other_definition(checkout, "NEWS_API_KEY")):
+        assert " It is a sparse checkout: git -C " in text
+    subprocess.run(["git", "-C", str(sparse), "sparse-checkout", "disable"], check=True, capture_output=True)
+    assert "sparse" not in read_checkout(sparse).without_terraform
