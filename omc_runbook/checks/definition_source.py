@@ -118,7 +118,8 @@ def source_of(
     task_definitions, families = snapshot.checkout.task_definitions, {each.family for each in revisions}
     declared = task_definitions.containers if task_definitions else ()
     is_elsewhere = not any(may_be_family(each.family, family) for each in declared for family in families)
-    if is_elsewhere and families and (declared or snapshot.checkout.other_tools):
+    is_read = bool(declared) or task_definitions is None
+    if is_elsewhere and families and (is_read or snapshot.checkout.other_tools):
         return DefinitionSource(names=names, family=" and ".join(sorted(families)), base="")
     own = {container} if container else {each.name for revision in revisions for each in revision.containers}
     own |= {of_family(name, revision.family) for name in own for revision in revisions}

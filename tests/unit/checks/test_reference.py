@@ -499,9 +499,11 @@ def test_the_file_that_a_checkout_has_is_named(tmp_path: Path) -> None:
     assert "infra" not in finding.remedy.command and "apply" not in finding.remedy.command
 
 
-@pytest.mark.parametrize("name", ["copilot/.workspace", "ecspresso/staging/ecspresso.jsonnet", ".aws/worker.json"])
+@pytest.mark.parametrize(
+    "name", ["copilot/.workspace", "ecspresso/staging/ecspresso.jsonnet", ".aws/worker.json", "notes.txt"]
+)
 def test_without_terraform_nobody_is_sent_to_its_files(name: str, tmp_path: Path) -> None:
-    """Where another tool may register the task definition, no apply corrects it."""
+    """Where another tool may register the task definition, known or not, no apply corrects it."""
     settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
     write_files(tmp_path, {"config.py": settings, name: '{"containerDefinitions": [{"name": "worker"}]}\n'})
     snapshot = replace(with_reference(healthy(), "worker", "SECRET_KEY", NAME), checkout=read_checkout(tmp_path))
