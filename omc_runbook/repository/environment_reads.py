@@ -17,6 +17,7 @@ from omc_runbook.repository.code_files import (
     application_roots,
     code_files,
     main_modules,
+    named_files,
     read_text,
     search_files,
     start_scripts,
@@ -35,6 +36,7 @@ _LIBRARY = re.compile(r"^(?:from|import)[ \t]+(?:starlette\.config|decouple|envi
 _DECOUPLE = re.compile(r"^(?:from|import)[ \t]+decouple\b", re.MULTILINE)
 _QUART = re.compile(r"^(?:from|import)[ \t]+quart\b", re.MULTILINE)
 _DJANGO = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
+_MANAGE = "manage.py"
 _OPEN_PREFIX = re.compile(r"""\.from_prefixed_env\(\s*(?:prefix\s*=\s*)?(?:["'](\w+)["']\s*)?[,)]""")
 _FIELD = re.compile(r"^[ \t]+([A-Za-z]\w{0,63})[ \t]*:[ \t]*\S", re.MULTILINE | re.ASCII)
 _SET = re.compile(r"^[ \t]*(?:(?:export|ENV|ARG)[ \t]+)?([A-Z][A-Z0-9_]{0,63})=", re.MULTILINE | re.ASCII)
@@ -140,7 +142,7 @@ def _left_out_by_django(texts: Mapping[str, str]) -> frozenset[str]:
     """The modules of Django's settings beside the one that manage.py names, which that one does not import."""
     left_out: set[str] = set()
     for file, text in texts.items():
-        match = _DJANGO.search(text) if Path(file).name == "manage.py" else None
+        match = _DJANGO.search(text) if Path(file).name == _MANAGE else None
         main = (Path(file).parent / f"{match[1].replace('.', '/')}.py").as_posix() if match else ""
         if main not in texts:
             continue
@@ -530,6 +532,13 @@ def find_open_prefixes(repository: Path) -> tuple[str, ...]:
     texts = (read_text(path) for path in code_files(repository))
     found = ((text, prefix) for text in texts for prefix in _OPEN_PREFIX.findall(text))
     return (*dict.fromkeys(f"{prefix or ('QUART' if _QUART.search(text) else 'FLASK')}_" for text, prefix in found),)
+
+
+def find_django_settings(repository: Path) -> str:
+    """The module of Django's settings that manage.py names; "" without one, and for several."""
+    matches = (_DJANGO.search(read_text(path)) for path in named_files(repository, (_MANAGE,)))
+    modules = {match[1] for match in matches if match}
+    return modules.pop() if len(modules) == 1 else ""
 
 
 def find_other_reads(repository: Path) -> frozenset[str]:

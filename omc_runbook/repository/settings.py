@@ -13,7 +13,11 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
-from omc_runbook.repository.environment_reads import find_environment_reads, find_open_prefixes
+from omc_runbook.repository.environment_reads import (
+    find_django_settings,
+    find_environment_reads,
+    find_open_prefixes,
+)
 from omc_runbook.repository.python_syntax import (
     assigned,
     is_value,
@@ -213,7 +217,8 @@ def _without_class(repository: Path) -> SettingsSource:
         fields.setdefault(each.variable, variable)
     if dynaconf:
         return replace(dynaconf, fields=(*dynaconf.fields, *fields.values()))
-    return SettingsSource(fields=(*fields.values(),), open_prefixes=open_prefixes)
+    django_settings = "" if all(each.is_local for each in reads) else find_django_settings(repository)
+    return SettingsSource(fields=(*fields.values(),), open_prefixes=open_prefixes, django_settings=django_settings)
 
 
 def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:

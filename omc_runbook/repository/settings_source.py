@@ -58,7 +58,7 @@ class Field:
     doubt: str = ""
     """Why it is uncertain that the field is required where it has no default, as a clause; "" where it is certain."""
     is_local: bool = True
-    """Whether what reads it may run on a developer's machine, unless DJANGO_SETTINGS_MODULE is set there."""
+    """Whether what reads it may run on a developer's machine; False for what manage.py's settings leave out."""
     default: str = field(default="", repr=False)
     """Its default, where that is a text in the source."""
     has_default: bool = False
@@ -121,6 +121,8 @@ class SettingsSource:
     """The library that makes the settings without a class of their own."""
     open_prefixes: tuple[str, ...] = ()
     """What variables begin with that the code takes without naming them, as Flask's from_prefixed_env() does."""
+    django_settings: str = ""
+    """The module of Django's settings that manage.py names, where it leaves others out beside it."""
     conditions: tuple[Condition, ...] = ()
     """Variables that validators require where another one has one of some values."""
     apart_folders: tuple[str, ...] = ()

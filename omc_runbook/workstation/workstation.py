@@ -398,9 +398,13 @@ class Workstation:
 
     def _is_left_out(self, field: Field) -> bool:
         """Whether what reads a field does not run here: another module of Django's settings than manage.py's does."""
-        service = self.checkout.application
-        chosen = {each.variable for each in service.environment} if service else set()
-        return not field.is_local and _DJANGO not in chosen and self.binding(_DJANGO) is None
+        if field.is_local:
+            return False
+        service, own = self.checkout.application, self.checkout.settings.django_settings
+        chosen = [each for each in (service.environment if service else ()) if each.variable == _DJANGO]
+        value = self.value(_DJANGO)
+        is_own = value.same_as(own) if value is not None else self.binding(_DJANGO) is None
+        return is_own and all(each.has_text(own) for each in chosen)
 
     def _is_optional(self, name: str, field: Field) -> bool:
         """Whether Settings was loaded with this .env, which lacks the variable of a field of it."""

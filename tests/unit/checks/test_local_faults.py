@@ -949,7 +949,7 @@ def test_a_dotenv_that_the_code_does_not_load_is_linked(tmp_path: Path) -> None:
 
 
 def test_what_djangos_settings_of_production_require_is_not_missing_here(tmp_path: Path) -> None:
-    """Unless the .env names them: manage.py runs those of a developer."""
+    """Unless the .env or Compose names them: manage.py runs those of a developer, whoever names these."""
     files = {
         "manage.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'conf.local')\n",
         "conf/local.py": "import os\nA = os.environ['BROKER']\n",
@@ -965,6 +965,15 @@ def test_what_djangos_settings_of_production_require_is_not_missing_here(tmp_pat
     (tmp_path / ".env").write_text("BROKER=redis\nDJANGO_SETTINGS_MODULE=conf.production\n")
     missing = {each.subject for each in diagnosed(tmp_path, False) if each.status == "found"}
     assert missing == {"ADMIN_PATH", "SECRET_KEY"}
+    (tmp_path / ".env").write_text("BROKER=redis\nDJANGO_SETTINGS_MODULE=conf.local\n")
+    assert causes(diagnosed(tmp_path, False)) == []
+    for module, found in (("local", []), ("production", ["required-empty"])):
+        compose = (
+            f"services: {{app: {{build: ., env_file: .env, environment: [DJANGO_SETTINGS_MODULE=conf.{module}]}}}}\n"
+        )
+        (tmp_path / "compose.yaml").write_text(compose)
+        (tmp_path / ".env").write_text("BROKER=redis\n")
+        assert causes(diagnosed(tmp_path, False)) == found
 
 
 def test_what_a_later_file_of_settings_sets_is_not_missing(tmp_path: Path) -> None:
