@@ -164,6 +164,7 @@ def _choose(
         problem = (
             f"Terraform's task definitions have no container {name}; their containers: {', '.join(names) or 'none'}"
         )
+        problem = "No file of Terraform has a task definition" if task_definitions.are_apart else problem
         raise (CannotFollow if advice == BY_HAND else CannotEdit)(f"{problem}.{gaps}{advice}")
     candidates = matches if len(matches) == 1 else [each for each in matches if any(ref.key for ref in each.references)]
     # Those of other folders in which Terraform is applied are another environment's, or another stack's.

@@ -771,6 +771,9 @@ def test_what_another_program_registers_is_not_terraform_s(
     sentence = ".aws/task-definition.json belongs to a deployment without Terraform: only Terraform's files are read."
     assert checkout.without_terraform.endswith(sentence) == are_apart == bool(checkout.without_terraform)
     assert checkout.task_definitions and checkout.task_definitions.unreadable
+    with pytest.raises(CannotFollow) as refused:
+        add_reference(checkout.task_definitions, "backend", KEY, KEY)
+    assert str(refused.value).startswith("No file of Terraform has a task definition.") == are_apart
 
 
 def test_a_module_of_a_cluster_alone_holds_no_containers(tmp_path: Path) -> None:
