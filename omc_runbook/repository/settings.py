@@ -368,8 +368,10 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
         names = declaration.names
         allows_none = any(is_value(each, None) for each in union_members(statement.annotation))
         is_given = any(given.get((each,), False) or (allows_none and (each,) in given) for each in names)
-        # As in Settings(database=DatabaseSettings()).
+        annotation = classes.source(statement.annotation, file)
+        # As in Settings(database=DatabaseSettings()): what fills the parts is in variables of their own.
         is_passed = bool(calls) and all(any(each in arguments for each in names) for arguments in calls)
+        is_passed = is_passed and any(map(classes.is_settings, _models(classes, annotation)))
         for part in nested:
             in_file = (f"{own}{part.removeprefix(variable)}".casefold() for own in names for variable in variables)
             is_in_file = not given_parts.isdisjoint(in_file)
@@ -379,7 +381,7 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             name=name,
             variables=tuple(dict.fromkeys(cased.values())),
             nested={cased[each]: part for each, part in nested.items()},
-            annotation=classes.source(statement.annotation, file),
+            annotation=annotation,
             required=declaration.is_required
             and not is_passed
             and (not is_given or any(each.required for each in nested.values())),

@@ -344,7 +344,9 @@ def test_a_link_to_a_module_has_no_other_class(tmp_path: Path) -> None:
         ("Main", {"DB", "TOKEN"}),
     ],
 )
-def test_what_each_call_of_a_class_passes_to_it_is_not_required(tmp_path: Path, calls: str, required: set[str]) -> None:
+def test_settings_that_each_call_of_a_class_passes_to_it_are_not_required(
+    tmp_path: Path, calls: str, required: set[str]
+) -> None:
     """The environment need not have it; what fills the parts is as required as before."""
     body = "class Main(BaseSettings):\n    db: Db\n    token: Token\n\n\n"
     token = "class Token(BaseSettings):\n    B: str\n\n\n"
