@@ -48,7 +48,7 @@ _HOST = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}|\d{1,3}(?:\.\d{1,3}){3}")
 def send(notices: Iterable[Notice], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
     """Send each message to its receivers, side by side, for `notify.timeout` seconds in all."""
     prepared = [
-        (each.topic, to, _delivery(each, to, profile))
+        (each.topic, to, _delivery(each, to, profile, notify.timeout))
         for each in notices
         for to in notify.receivers(each.topic)
         if to == (each.only_to or to)
@@ -82,10 +82,10 @@ class _TimedCall:
         self._failure = call()
 
 
-def _delivery(notice: Notice, receiver: str, profile: str) -> Callable[[], str]:
+def _delivery(notice: Notice, receiver: str, profile: str, timeout: int) -> Callable[[], str]:
     """What delivers a message to one receiver, and returns why that failed."""
     try:
-        deliver = sender(receiver, profile)
+        deliver = sender(receiver, profile, timeout)
     except RunbookError as error:
         failure = str(error)
         return lambda: failure
@@ -100,12 +100,15 @@ def _delivery(notice: Notice, receiver: str, profile: str) -> Callable[[], str]:
     return call
 
 
-def sender(receiver: str, profile: str) -> Send:
-    """What delivers messages to a receiver, as runbook.toml spells it; raises UsageError where that cannot work."""
+def sender(receiver: str, profile: str, timeout: int) -> Send:
+    """What delivers messages to a receiver, as runbook.toml spells it, and waits for an answer so many seconds.
+
+    Raises UsageError where that cannot work.
+    """
     kind, _, rest = receiver.partition(":")
     if kind == "sns":
         return lambda notice: _publish(rest, profile, notice)
-    return _apprise(_address(kind, rest))
+    return _apprise(_address(kind, rest), timeout)
 
 
 def _publish(arn: str, profile: str, notice: Notice) -> None:
@@ -135,7 +138,7 @@ def _address(kind: str, name: str) -> str:
     return address
 
 
-def _apprise(address: str) -> Send:
+def _apprise(address: str, timeout: int) -> Send:
     try:
         import apprise
     except ImportError:
@@ -160,6 +163,10 @@ def _apprise(address: str) -> Send:
         if each.overflow_mode == apprise.OverflowMode.UPSTREAM:
             # What is too long is mostly refused. This also shortens the title, or what an escaped body has more.
             each.overflow_mode = apprise.OverflowMode.TRUNCATE
+        # apprise itself gives up after 4 s, and takes for undelivered what a slow receiver has got; what an address
+        # says with rto or cto is an attribute of its own.
+        for name in {"socket_connect_timeout", "socket_read_timeout"} - vars(each).keys():
+            setattr(each, name, float(timeout))
 
     def deliver(notice: Notice) -> None:
         # Some services have the title in the body.
