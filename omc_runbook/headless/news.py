@@ -85,6 +85,13 @@ class Notice:
     urgency: Urgency
     only_to: str = ""
     """Which receiver of its topic alone gets it; "" for all."""
+    tail: int = 0
+    """How many of the last lines say what to do and where the record is: those that a shortened message keeps."""
+
+    def with_record(self, address: str) -> Notice:
+        """The same, and where the run's record is, if there is one."""
+        line = printable(f"Record: {address}")
+        return replace(self, lines=(*self.lines, line), tail=self.tail + 1) if address else self
 
 
 @dataclass(frozen=True)
@@ -201,7 +208,7 @@ def _compare(
     days = max(((now - since[name]).days for name in due), default=0)
     headline = _headline(topic, new, ended, current if new or ended else due, state.accepted, days)
     lines = tuple(map(printable, _lines(new, ended, state, since, now)))
-    return Notice(topic, on_one_line(f"{title}: {headline}"), lines, urgency), open_now
+    return Notice(topic, on_one_line(f"{title}: {headline}"), lines, urgency, tail=len(state.ways)), open_now
 
 
 def _headline(

@@ -170,7 +170,7 @@ def _apprise(address: str, timeout: int) -> Send:
 
     def deliver(notice: Notice) -> None:
         # Some services have the title in the body.
-        body = _fit("\n".join(notice.lines) or notice.title, longest - len(notice.title) - len(sns.CUT))
+        body = _fit(notice, longest - len(notice.title) - len(sns.CUT)) or notice.title
         with _warnings() as reasons:
             is_sent = service.notify(
                 body=body, title=notice.title, notify_type=_KINDS[notice.urgency], body_format=apprise.NotifyFormat.TEXT
@@ -200,28 +200,42 @@ def _warnings() -> Iterator[Sequence[str]]:
         log.removeHandler(collector)
 
 
-def _fit(text: str, length: int) -> str:
-    """A text of so many characters at most, and a sentence where it was longer; it ends with a whole line."""
+def _fit(notice: Notice, length: int) -> str:
+    """A message's lines in so many characters at most, and a sentence where it was longer.
+
+    The lines before that sentence are whole, and what to do follows it where that leaves room for half of the rest.
+    """
+    text = "\n".join(notice.lines)
     if len(text) <= length:
         return text
-    head = text[: max(length, 0)]
-    return (head.rpartition("\n")[0] or head) + sns.CUT
+    end = "".join(f"\n{line}" for line in notice.lines[len(notice.lines) - notice.tail :])
+    end = end if len(end) <= length // 2 else ""
+    head = text[: max(length - len(end), 0)]
+    return (head.rpartition("\n")[0] or head) + sns.CUT + end
 
 
 def report(
-    outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: str = "", project: str = PROJECT
+    outcome: Outcome,
+    folder: Path | S3Folder,
+    notify: Notify,
+    profile: str = "",
+    project: str = PROJECT,
+    record: str = "",
 ) -> Outcome:
     """Send what a run's outcome is worth telling, and remember the run beside the records, in a folder or in S3.
 
-    Of two runs at once, the second compares itself with the first. Returns the outcome with its notifications; where
-    that cannot be read or written, one of them says so.
+    `record` is where a reader of a message finds the run's record; "" where there is none. Of two runs at once, the
+    second compares itself with the first. Returns the outcome with its notifications; where what is remembered cannot
+    be read or written, one of them says so.
     """
     # The first may need its time-out for the messages, and some seconds around it.
     with last_run.exclusive_access(folder, 2 * notify.timeout):
-        return _report(outcome, folder, notify, profile, project)
+        return _report(outcome, folder, notify, profile, project, record)
 
 
-def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: str, project: str) -> Outcome:
+def _report(
+    outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: str, project: str, record: str
+) -> Outcome:
     environment = last_run.environments_of(outcome)
     last = last_run.read(folder, outcome.runbook, environment, outcome.endpoint, project)
     former, unread = (last.standing, "") if isinstance(last, LastRun) else ({}, last)
@@ -232,7 +246,9 @@ def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: 
         receiver: {topic: each.heard_by(receiver) for topic, each in former.items()} for receiver in notify.everybody
     }
     own = {receiver: compare_with(own_former) for receiver, own_former in last_sent.items()}
-    notices = (replace(notice, only_to=receiver) for receiver, (each, _) in own.items() for notice in each)
+    notices = (
+        replace(notice.with_record(record), only_to=receiver) for receiver, (each, _) in own.items() for notice in each
+    )
     notifications = send(notices, notify, profile)
     for topic in standing:
         delivered = {each.receiver: not each.failure for each in notifications if each.topic == topic}

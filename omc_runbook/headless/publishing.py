@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from omc_runbook.model.environment import Environment
     from omc_runbook.report.archive.bucket import S3Folder
 
-Publish = Callable[[Outcome], Outcome]
-"""Publishes an outcome, and returns it with its notifications."""
+Publish = Callable[[Outcome, str], Outcome]
+"""Publishes an outcome, and where its record is ("" for none); returns it with its notifications."""
 
 
 HEAD_START = 1.0
@@ -41,7 +41,7 @@ def exported_failures(runbook: str, environment: str, targets: Sequence[Export])
         raise
 
 
-def publish_nothing(outcome: Outcome) -> Outcome:
+def publish_nothing(outcome: Outcome, _record: str) -> Outcome:
     """Publish nothing."""
     return outcome
 
@@ -65,13 +65,13 @@ def publisher(
         settings = environment.load(name, parameters.get("runbook_toml", ""), may_be_new=True)
 
     if settings is None or not remembers(runbook, settings):
-        return lambda outcome: replace(outcome, notifications=_export(outcome, targets, own_umask))
+        return lambda outcome, _record: replace(outcome, notifications=_export(outcome, targets, own_umask))
     from omc_runbook.headless import notify
 
     who, profile, project = settings.notify, settings.names.profile, settings.project
     start_ping = notify.Ping(who, "/start") if who.ping else None
 
-    def publish(outcome: Outcome) -> Outcome:
+    def publish(outcome: Outcome, record: str) -> Outcome:
         suffix = "/fail" if outcome.status in ("unknown", "failed") else ""
         if start_ping:
             start_ping.wait(HEAD_START)
@@ -80,7 +80,7 @@ def publisher(
         if end_ping:
             # Mostly it has been answered by then; one that hangs holds up no message.
             end_ping.wait(HEAD_START)
-        outcome = notify.report(outcome, folder, who, profile, project)
+        outcome = notify.report(outcome, folder, who, profile, project, record)
         failures = (start_ping.result() if start_ping else ()) or (end_ping.result() if end_ping else ())
         return replace(outcome, notifications=(*outcome.notifications, *failures))
 

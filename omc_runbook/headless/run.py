@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import socket
 import sys
 import tempfile
 import threading
@@ -156,11 +157,11 @@ class _Once:
     def __init__(self, publish: Publish) -> None:
         self._publish, self.has_begun = publish, False
 
-    def __call__(self, outcome: Outcome) -> Outcome:
-        """Publish an outcome, which no signal changes any more."""
+    def __call__(self, outcome: Outcome, record: str = "") -> Outcome:
+        """Publish an outcome, which no signal changes any more, and where its record is, if it has one."""
         self.has_begun = True
         ending.decide()
-        return self._publish(outcome)
+        return self._publish(outcome, record)
 
 
 @contextmanager
@@ -338,6 +339,11 @@ class _Keeper:
         """Where the outcome is if there was no room for it beside the draft."""
         return spare_outcome(self.state)
 
+    @property
+    def page_address(self) -> str:
+        """Where a reader elsewhere finds the record's page once it is kept."""
+        return self.bucket.page_of(self.record) if self.bucket else _address(self.record.page)
+
     def read(self, failure: str) -> Outcome:
         """The outcome that the notebook handed over."""
         return records.read_outcome(self.draft, failure, self.spare)
@@ -354,7 +360,7 @@ class _Keeper:
         import nbformat
 
         try:
-            outcome = self.publish(outcome)
+            outcome = self.publish(outcome, self.page_address)
             notebook = nbformat.read(self.draft.notebook, as_version=4)
             record = kept_records.save(notebook, outcome, self.draft, self.record)
         except (OSError, ValueError, CouldNotLook, MemoryError) as error:
@@ -389,9 +395,10 @@ class _Keeper:
         with what could not be delivered.
         """
         reasons = "\n".join(filter(None, (outcome.failure, failure)))
-        published = self.publish(records.mask(replace(outcome, failure=reasons)))
+        page = where if isinstance(where, Path) else None
+        published = self.publish(records.mask(replace(outcome, failure=reasons)), _address(page) if page else "")
         notifications = tuple(dict.fromkeys((*outcome.notifications, *published.notifications)))
-        outcome, page = replace(outcome, notifications=notifications), where if isinstance(where, Path) else None
+        outcome = replace(outcome, notifications=notifications)
         lines = summary.summarise(outcome, str(where), self.command)
         lines = summary.mask((*lines, Line(failure, "warning", "warning")))
         code, shown = RunbookError.exit_code, lines if page else lines[:-1]
@@ -402,6 +409,11 @@ def _remove(outcome: Path) -> None:
     """Remove an outcome, such as an older run's, which would be taken for that of a run without a record."""
     with suppress(OSError):
         outcome.unlink(missing_ok=True)
+
+
+def _address(page: Path) -> str:
+    """A path on this machine, as scp takes it."""
+    return f"{socket.gethostname()}:{page.absolute()}"
 
 
 def _reason(error: Exception) -> str:

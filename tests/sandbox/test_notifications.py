@@ -69,6 +69,10 @@ def test_each_change_of_the_outcome_is_told_once(desk: Desk) -> None:
             process = desk.run("environment=staging", OPS_WEBHOOK=address, **variables)
             titles_sent = [body["title"].partition(": ")[2] for body in bodies[before:]]
             assert (process.returncode, titles_sent) == (code, titles), (step, process.stdout, process.stderr)
+            for body in bodies[before:]:
+                last = body["message"].splitlines()[-1]
+                page = Path(last.removeprefix(f"Record: {socket.gethostname()}:"))
+                assert (page.is_absolute() and page.exists()) is (code != 2), last
     assert_nothing_leaked(desk, [*secret_values, TOKEN], *map(json.dumps, bodies))
 
 

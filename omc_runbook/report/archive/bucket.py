@@ -99,6 +99,10 @@ class S3Folder:
         for path in (record.page, record.notebook, *record.table_files, record.outcome):
             if not self._put(record.stem, path.name, path.read_bytes()):
                 raise CouldNotLook(f"{self._url(record.stem, path.name)} is there already, and is not overwritten.")
+        return self.page_of(record)
+
+    def page_of(self, record: Record) -> str:
+        """The address of a record's page."""
         return self._url(record.stem, record.page.name)
 
     def lines(self) -> list[S3Line]:

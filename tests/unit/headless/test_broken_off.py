@@ -33,7 +33,7 @@ def test_a_run_that_is_ended_before_its_notebook_begins_is_published(tmp_path: P
     """As after a time-out on a machine that is busy."""
     outcomes: list[Outcome] = []
     with pytest.raises(SystemExit):
-        headless_run.run("verify", (), tmp_path, sandbox=ended(), publish=lambda each: outcomes.append(each) or each)
+        headless_run.run("verify", (), tmp_path, sandbox=ended(), publish=lambda each, _: outcomes.append(each) or each)
     assert [(each.status, each.failure) for each in outcomes] == [("failed", "Interrupted: run it again.")]
 
 
@@ -49,7 +49,7 @@ def test_a_run_that_runs_out_of_memory_is_published(tmp_path: Path) -> None:
     outcomes: list[Outcome] = []
     with pytest.raises(MemoryError):
         headless_run.run(
-            "verify", (), tmp_path, sandbox=out_of_memory(), publish=lambda each: outcomes.append(each) or each
+            "verify", (), tmp_path, sandbox=out_of_memory(), publish=lambda each, _: outcomes.append(each) or each
         )
     assert [(each.status, each.failure) for each in outcomes] == [("failed", OUT_OF_MEMORY)]
 
@@ -58,7 +58,7 @@ def test_a_run_that_is_ended_while_it_is_published_is_not_published_again(tmp_pa
     """A message that may have been sent must not be followed by another one that says the opposite."""
     calls: list[Outcome] = []
 
-    def publish(outcome: Outcome) -> Outcome:
+    def publish(outcome: Outcome, _record: str) -> Outcome:
         calls.append(outcome)
         raise SystemExit(2)
 
@@ -72,7 +72,7 @@ def test_a_run_with_a_wrong_parameter_is_published(tmp_path: Path) -> None:
     outcomes: list[Outcome] = []
     with pytest.raises(UsageError):
         headless_run.run(
-            "verify", [("environmen", "staging")], tmp_path, publish=lambda each: outcomes.append(each) or each
+            "verify", [("environmen", "staging")], tmp_path, publish=lambda each, _: outcomes.append(each) or each
         )
     (outcome,) = outcomes
     assert outcome.failure.startswith('verify has no parameter "environmen"')
@@ -136,7 +136,7 @@ def test_a_run_without_room_for_its_temporary_files_has_done_nothing(
     monkeypatch.setattr(temporary, "folder", refuse)
     sentence = r"^The folder for temporary files \S+ cannot be used: No space left on device\. .* Nothing was done\.$"
     with pytest.raises(CouldNotLook, match=sentence):
-        headless_run.run("verify", (), tmp_path, publish=lambda each: outcomes.append(each) or each)
+        headless_run.run("verify", (), tmp_path, publish=lambda each, _: outcomes.append(each) or each)
     assert [each.failure.endswith("Nothing was done.") for each in outcomes] == [True]
     assert not list(tmp_path.iterdir())
 

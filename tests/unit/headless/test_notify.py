@@ -27,6 +27,7 @@ from support.outcomes import NOW, an_outcome
 from support.paths import ROOT
 from support.webhook import webhook
 
+from omc_runbook.aws import sns
 from omc_runbook.headless import last_run, notify
 from omc_runbook.headless.news import Notice
 from omc_runbook.masking import registry
@@ -111,6 +112,19 @@ def test_a_message_that_is_too_long_for_its_service_is_shortened(monkeypatch: py
     assert sent.failure == "" and len(body["message"]) <= longest and len(body["title"]) <= 250
     assert tuple(sent_lines) == lines[: len(sent_lines)] and len(sent_lines) > 600
     assert last == "… and more, which is in the run's record."
+
+
+def test_a_message_ends_with_what_to_do_and_the_record_also_where_it_is_shortened() -> None:
+    """A chat may take a few hundred characters, and what is new may fill them; a tail that is too long goes first."""
+    way, record = "→ omc-runbook run troubleshoot -p environment staging", "s3://records/verify-staging.html"
+    lines = (*(f"New: a problem of backend-{number}" for number in range(99)), way)
+    message = replace(MESSAGE, lines=lines, tail=1).with_record(record)
+    assert message.lines == (*lines, f"Record: {record}") and message.with_record("") == message
+    first, *others = notify._fit(message, 300).splitlines()
+    assert first == lines[0] and others[-3:] == [sns.CUT.strip(), way, f"Record: {record}"]
+    assert len(notify._fit(message, 300)) <= 300 + len(sns.CUT)
+    assert notify._fit(message, 9999).splitlines() == [*message.lines]
+    assert notify._fit(message, 150).splitlines()[-1] == sns.CUT.strip()
 
 
 def test_each_topic_has_its_receivers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
