@@ -14,7 +14,7 @@ from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.letters import FILES_NAMED, listed
 from omc_runbook.model.secretive import is_password
 from omc_runbook.model.suggestions import expand, is_folder
-from omc_runbook.repository.code_files import find_words, named_files
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.compose import (
     NAMES,
     SECRETS,
@@ -40,6 +40,7 @@ from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.repository.variable_lists import VariableList, read_compose_lists
 from omc_runbook.repository.variable_lists_edit import add_variable
 from omc_runbook.repository.workflows import Workflows, read_workflows
+from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.program import TERRAFORM, name_of
 from omc_runbook.terraform.secret_versions import SecretVersion, read_secret_versions
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
@@ -247,37 +248,39 @@ def find_root(repository: str) -> Path:
 
 def read_checkout(root: Path) -> Checkout:
     """Read a checkout; raises UsageError as `read_settings` does, or for a file that cannot be parsed."""
-    settings = read_settings(root)
-    compose, task_definitions = read_compose(root, settings.path_or_folder), read_task_definitions(root)
+    files = CheckoutFiles(root)
+    terraform = TerraformFiles(root, files.folders)
+    settings = read_settings(root, files)
+    compose, task_definitions = read_compose(root, settings.path_or_folder), read_task_definitions(root, terraform)
     # In a container Compose sets the variables.
     loads_itself = settings.env_files == () and not (compose and compose.application())
     file = find_template_of(root, settings.path)
     template = parse_template(file) if file else None
     is_declared = bool(task_definitions.containers or task_definitions.unreadable)
-    environment_reads, environment_sets = find_environment_reads(root, settings.path, settings.folder)
+    environment_reads, environment_sets = find_environment_reads(files, settings.path, settings.folder)
     return Checkout(
         root=root,
         settings=settings,
         template=template,
         compose=compose,
         task_definitions=task_definitions if is_declared else None,
-        is_compose_missing=not compose and names_missing_file(root),
-        compose_below=() if compose else tuple(str(each.relative_to(root)) for each in named_files(root, NAMES)),
-        other_tools=() if is_declared and not task_definitions.are_apart else other_tools(root),
-        application_reads=find_application_reads(root, settings.path, settings.folder),
-        other_reads=find_other_reads(root),
+        is_compose_missing=not compose and names_missing_file(files),
+        compose_below=() if compose else tuple(str(each.relative_to(root)) for each in files.with_names(NAMES)),
+        other_tools=() if is_declared and not task_definitions.are_apart else other_tools(files),
+        application_reads=find_application_reads(files, settings.path, settings.folder),
+        other_reads=find_other_reads(files),
         program=name_of(*dict.fromkeys(file.path.parent for file in task_definitions.files)),
-        words_by_service=_words_by_service(root, compose) if compose and settings.file is None else {},
-        raw_url_parts=find_raw_parts(root, settings, template, compose),
+        words_by_service=_words_by_service(files, compose) if compose and settings.file is None else {},
+        raw_url_parts=find_raw_parts(files, settings, template, compose),
         environment_reads=environment_reads,
         environment_sets=environment_sets,
         workflows=read_workflows(root),
         compose_lists=read_compose_lists(root, compose),
-        initial_values=read_secret_versions(root),
-        loaded_files=find_loaded_files(root, settings.path) if loads_itself else (),
+        initial_values=read_secret_versions(root, terraform),
+        loaded_files=find_loaded_files(files, settings.path) if loads_itself else (),
     )
 
 
-def _words_by_service(root: Path, compose: Compose) -> dict[str, frozenset[str]]:
-    found = {each.name: find_words(root, each.code) for each in compose.services if each.code}
+def _words_by_service(files: CheckoutFiles, compose: Compose) -> dict[str, frozenset[str]]:
+    found = {each.name: files.words(each.code) for each in compose.services if each.code}
     return {name: words for name, words in found.items() if words is not None}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterator
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from omc_runbook.model import regular_file
 from omc_runbook.textfile.file import is_inside
+from omc_runbook.textfile.folders import FolderListing, FolderListings
 
 SCRIPTS = "scripts"
 ROOTS = ("backend", SCRIPTS)
@@ -19,6 +21,8 @@ SKIPPED |= {"dist", "build", ".next", ".terraform"}
 CODE = (".py", ".sh")
 LARGEST, MOST, MOST_FOLDERS = 262_144, 1500, 5000
 """How much of each file is read, in bytes, how many files are, and how many folders are searched for them."""
+_KEPT = 67_108_864
+"""How many characters of texts are kept."""
 
 _STARTS = re.compile(r"(?:(?:docker[-_])?entry[-_]?point|(?:pre)?start)(?:[-_][\w-]+|(?:[-_.][\w.-]+)?\.sh)?")
 """The names of the scripts that containers begin with, which need no ending."""
@@ -33,76 +37,83 @@ def application_roots(settings: str) -> tuple[str, ...]:
     return (folder,) if separator else (ROOTS[0], ".")
 
 
-def application_files(repository: Path, settings: str) -> Iterator[Path]:
-    """Yield the Python files of the application with these Settings, without its tests."""
-    roots = (*application_roots(settings), SCRIPTS)
-    return (path for path in search_files(repository, roots, CODE) if path.suffix == ".py")
+class CheckoutFiles:
+    """The files of a checkout as one look finds them: a later look needs an object of its own.
 
+    Each folder is listed once, and each text read once, as long as all texts together are not too large to be kept.
+    """
 
-def code_files(repository: Path) -> Iterator[Path]:
-    """Yield the Python files of a checkout, in order, without its tests and what is installed."""
-    return (path for path in search_files(repository, (*ROOTS, "."), CODE) if path.suffix == ".py")
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folders = FolderListings()
+        self._texts: dict[Path, str] = {}
+        self._room = _KEPT
 
+    def text(self, path: Path) -> str:
+        """The first `LARGEST` bytes of a file as text; "" for one that cannot be read."""
+        if path in self._texts:
+            return self._texts[path]
+        text = read_text(path)
+        if len(text) <= self._room:
+            self._texts[path] = text
+            self._room -= len(text)
+        return text
 
-def files_ending(repository: Path, endings: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the files of a checkout whose names end so, in order."""
-    return (path for path in search_files(repository, (*ROOTS, "."), endings) if path.name.endswith(endings))
+    @cached_property
+    def code(self) -> tuple[Path, ...]:
+        """The Python files of the checkout, in order, without its tests and what is installed."""
+        return tuple(path for path in self.search((*ROOTS, "."), CODE) if path.suffix == ".py")
 
+    def of_application(self, settings: str) -> Iterator[Path]:
+        """Yield the Python files of the application with these Settings, without its tests."""
+        roots = (*application_roots(settings), SCRIPTS)
+        return (path for path in self.search(roots, CODE) if path.suffix == ".py")
 
-def named_files(repository: Path, names: Collection[str]) -> Iterator[Path]:
-    """Yield the files of a checkout that have one of some names, in order."""
-    for folder, _, files in _walk(repository):
-        yield from (folder / name for name in sorted(set(files).intersection(names)))
+    def ending(self, endings: tuple[str, ...]) -> Iterator[Path]:
+        """Yield the files whose names end so, in order."""
+        return (path for path in self.search((*ROOTS, "."), endings) if path.name.endswith(endings))
 
+    def with_names(self, names: Collection[str]) -> Iterator[Path]:
+        """Yield the files that have one of some names, in order."""
+        return (each.path / name for each in self._walk() for name in each.files if name in names)
 
-def main_modules(repository: Path, folder: str) -> Iterator[Path]:
-    """Yield the modules right in a folder of a checkout that an application begins with, as their names say."""
-    paths = sorted((repository / folder).glob("*.py"))
-    return (path for path in paths if _MAINS.fullmatch(path.name) and path.is_file())
+    def main_modules(self, folder: str) -> Iterator[Path]:
+        """Yield the modules right in a folder that an application begins with, as their names say."""
+        path = self.root / folder
+        listing = self.folders.listing(path)
+        return (path / name for name in (listing.files if listing else ()) if _MAINS.fullmatch(name))
 
+    def start_scripts(self) -> Iterator[Path]:
+        """Yield the scripts that containers begin with, as their names say, in order."""
+        return (each.path / name for each in self._walk() for name in each.files if _STARTS.fullmatch(name))
 
-def start_scripts(repository: Path) -> Iterator[Path]:
-    """Yield the scripts of a checkout that containers begin with, as their names say, in order."""
-    for folder, _, files in _walk(repository):
-        yield from (path for name in sorted(files) if _STARTS.fullmatch(name) and (path := folder / name).is_file())
+    def words(self, folders: tuple[str, ...]) -> frozenset[str] | None:
+        """The words in capitals in all files of some folders, as variables' names; None where those are too many."""
+        files = [*self.search(tuple(filter(is_inside, folders)), ("",))]
+        if len(files) == MOST:
+            return None
+        return frozenset(word for each in files for word in _WORD.findall(self.text(each)))
 
+    def search(self, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:
+        """Yield files with these endings, Dockerfiles and Makefiles, in order; in the top not those below `ROOTS`."""
+        without = [self.root / each for each in ROOTS]
+        found = (
+            listing.path / name
+            for root in roots
+            for listing in self._walk(root, without)
+            for name in listing.files
+            if name.endswith(endings) or name.startswith(("Dockerfile", "Makefile"))
+        )
+        return islice(found, MOST)
 
-def find_words(repository: Path, folders: tuple[str, ...]) -> frozenset[str] | None:
-    """The words in capitals in all files of some folders, such as variables' names; None where those are too many."""
-    files = [*search_files(repository, tuple(filter(is_inside, folders)), ("",))]
-    if len(files) == MOST:
-        return None
-    return frozenset(word for each in files for word in _WORD.findall(read_text(each)))
-
-
-def search_files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:
-    """Yield files with these endings, Dockerfiles and Makefiles, in order; from the top without those in `ROOTS`."""
-    count = 0
-    for root in roots:
-        for folder, inner, names in _walk(repository / root):
-            if folder == repository:
-                inner[:] = [each for each in inner if each not in ROOTS]
-            for name in sorted(names):
-                path = folder / name
-                if (name.endswith(endings) or name.startswith(("Dockerfile", "Makefile"))) and path.is_file():
-                    count += 1
-                    if count > MOST:
-                        return
-                    yield path
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield a folder and those below it as os.walk does, in order, without those in `SKIPPED`, up to a limit."""
-    for count, (folder, inner, names) in enumerate(os.walk(root), 1):
-        inner[:] = sorted(set(inner) - SKIPPED)
-        yield Path(folder), inner, names
-        if count == MOST_FOLDERS:
-            return
+    def _walk(self, root: str = "", without: Collection[Path] = ()) -> Iterator[FolderListing]:
+        """Yield a folder and those below it as `FolderListings` does, without those in `SKIPPED`, up to a limit."""
+        return islice(self.folders.walk(self.root / root, SKIPPED, without), MOST_FOLDERS)
 
 
 def read_text(path: Path) -> str:
     """The first `LARGEST` bytes of a file as text; "" for one that cannot be read."""
     try:
-        return regular_file.read(path)[:LARGEST].decode("utf-8", "replace")
+        return regular_file.read(path, LARGEST)[:LARGEST].decode("utf-8", "replace")
     except OSError:
         return ""

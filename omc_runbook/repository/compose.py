@@ -19,7 +19,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
-from omc_runbook.repository.code_files import named_files
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.compose_tree import (
     all_texts,
     find_includes,
@@ -281,16 +281,16 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
     )
 
 
-def names_missing_file(repository: Path) -> bool:
+def names_missing_file(files: CheckoutFiles) -> bool:
     """Whether COMPOSE_FILE names a path that does not exist, with which Compose does nothing.
 
     What the shell names counts where there are compose files at all: it may name another project's. With a variable
     that only Compose expands, it may exist.
     """
-    if "COMPOSE_FILE" in os.environ and not any(named_files(repository, NAMES)):
+    if "COMPOSE_FILE" in os.environ and not any(files.with_names(NAMES)):
         return False
-    paths = _named_paths(repository)
-    return not any("$" in each for each in paths) and not all((repository / each).exists() for each in paths)
+    paths = _named_paths(files.root)
+    return not any("$" in each for each in paths) and not all((files.root / each).exists() for each in paths)
 
 
 def _secrets_from_environment(tree: Mapping[str, Any]) -> Iterator[str]:

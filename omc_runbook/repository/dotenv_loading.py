@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from omc_runbook.repository.code_files import SCRIPTS, application_files, read_text
+from omc_runbook.repository.code_files import SCRIPTS, CheckoutFiles
 from omc_runbook.repository.python_syntax import assigned, last_name, parse_python
 
 _LOADS = ("load_dotenv", "read_env")
@@ -20,23 +20,23 @@ _LONGEST = 4096
 """The characters that a path has at most on Linux."""
 
 
-def find_loaded_files(repository: Path, settings: str) -> tuple[Path, ...]:
+def find_loaded_files(files: CheckoutFiles, settings: str) -> tuple[Path, ...]:
     """The files that the application's code loads variables from; () for none, and where one of them is unknown.
 
     `settings` is the path of Settings within the checkout. A relative path counts as seen from the top, and a script
     of a developer as no application.
     """
-    files: list[Path] = []
-    for path in application_files(repository, settings):
-        text = read_text(path)
-        is_other = path.name.startswith(("test_", "conftest")) or path.is_relative_to(repository / SCRIPTS)
+    loaded: list[Path] = []
+    for path in files.of_application(settings):
+        text = files.text(path)
+        is_other = path.name.startswith(("test_", "conftest")) or path.is_relative_to(files.root / SCRIPTS)
         if is_other or not any(name in text for name in _LOADS):
             continue
-        for found in _loaded_by(path, text, repository):
+        for found in _loaded_by(path, text, files.root):
             if found is None:
                 return ()
-            files.append(found)
-    return tuple(dict.fromkeys(files))
+            loaded.append(found)
+    return tuple(dict.fromkeys(loaded))
 
 
 def _loaded_by(path: Path, text: str, repository: Path) -> Iterator[Path | None]:

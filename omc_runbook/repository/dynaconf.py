@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.repository.code_files import code_files, read_text
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.python_syntax import is_value, last_name, parse_python, texts_of
 from omc_runbook.repository.settings_files import ENDINGS, is_left_out, read_tables
 from omc_runbook.repository.settings_source import Field, SettingsSource
@@ -28,33 +28,33 @@ _FILES = tuple(f"{name}{ending}" for name in ("settings", ".secrets") for ending
 _SECRETS = re.compile(r"(?:^|/)\.?secrets\.")
 
 
-def read_dynaconf(repository: Path) -> SettingsSource | None:
+def read_dynaconf(files: CheckoutFiles) -> SettingsSource | None:
     """The settings of a checkout that dynaconf makes; None without any.
 
     A variable is required where a validator demands it and no file of settings has it, other than one of secrets.
     Raises UsageError for a file of settings that cannot be read.
     """
-    for path in code_files(repository):
-        text = read_text(path)
+    for path in files.code:
+        text = files.text(path)
         tree = parse_python(text if _IMPORT.search(text) else "")
         calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
         call = next((node for node in calls if last_name(node.func) in _PREFIXES), None)
-        file = read_source(repository, path.relative_to(repository).as_posix()) if call else None
+        file = read_source(files.root, path.relative_to(files.root).as_posix()) if call else None
         if call and file:
-            return _settings(repository, file, call, tree)
+            return _settings(files, file, call, tree)
     return None
 
 
-def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Module) -> SettingsSource:
+def _settings(checkout: CheckoutFiles, file: SourceFile, call: ast.Call, tree: ast.Module) -> SettingsSource:
     options = {each.arg: each.value for each in call.keywords}
     prefix, is_known = _prefix(options.get("envvar_prefix"), _PREFIXES[last_name(call.func)])
     texts = [text for name in ("settings_files", "settings_file") for text in _texts(options.get(name))] or [*_FILES]
-    files = [*_files(repository, file, texts)]
+    files = [*_files(checkout.root, file, texts)]
     other = next((f"{each}, which is not read," for each in texts if "*" in each or not each.endswith(ENDINGS)), "")
-    ignored = {each.name for each in files if is_left_out(repository, each.name)}
+    ignored = {each.name for each in files if is_left_out(checkout.root, each.name)}
     file_names = [(each.name, name) for each in files for name in _names(_tables(each, options), "")]
     names = {name for _, name in file_names}
-    names |= {name for path in code_files(repository) for name in _READ.findall(read_text(path))}
+    names |= {name for path in checkout.code for name in _READ.findall(checkout.text(path))}
     shared = [(path, name) for path, name in file_names if not _SECRETS.search(path)]
     has_default = {name for path, name in shared if path not in ignored}
     may_have = {name: f"{path}, which git or Docker ignores," for path, name in shared if path in ignored}

@@ -14,13 +14,8 @@ from omc_runbook.repository.code_files import (
     CODE,
     ROOTS,
     SCRIPTS,
+    CheckoutFiles,
     application_roots,
-    code_files,
-    main_modules,
-    named_files,
-    read_text,
-    search_files,
-    start_scripts,
 )
 from omc_runbook.repository.python_syntax import assigned, last_name, negated, operands, parse_python, text_of, texts_of
 from omc_runbook.repository.settings_files import is_left_out, read_tables
@@ -70,7 +65,7 @@ class EnvironmentRead:
 
 
 def find_environment_reads(
-    repository: Path, settings: str = f"{ROOTS[0]}/", folder: str = ROOTS[0]
+    files: CheckoutFiles, settings: str = f"{ROOTS[0]}/", folder: str = ROOTS[0]
 ) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
     """Where the application's Python code asks os.environ or os.getenv for a variable, and the variables that it sets.
 
@@ -82,13 +77,13 @@ def find_environment_reads(
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
     texts: dict[str, str] = {}
-    searched = search_files(repository, application_roots(settings), CODE)
-    for path in dict.fromkeys((*searched, *main_modules(repository, folder), *start_scripts(repository))):
-        text = read_text(path)
+    searched = files.search(application_roots(settings), CODE)
+    for path in dict.fromkeys((*searched, *files.main_modules(folder), *files.start_scripts())):
+        text = files.text(path)
         if path.suffix != ".py":
             sets.update(_SET.findall(text))
         elif not path.name.startswith(("test_", "conftest")):
-            texts[path.relative_to(repository).as_posix()] = text
+            texts[path.relative_to(files.root).as_posix()] = text
     left_out = _left_out_by_django(texts)
     libraries = {_module(file): text for file, text in texts.items() if _LIBRARY.search(text)}
     asking = (text for text in texts.values() if "environ" in text or "getenv" in text)
@@ -98,7 +93,7 @@ def find_environment_reads(
         imported = tuple(each for each in shared if each.name in text)
         if library or imported or "environ" in text or "getenv" in text:
             has_search = _DECOUPLE.search(library) and "RepositoryEnv" not in library
-            given = _given_by_decouple(repository, file) if has_search else frozenset[str]()
+            given = _given_by_decouple(files.root, file) if has_search else frozenset[str]()
             found, names = _environment_reads(text, library, imported, given)
             reads += (replace(read, file=file, is_local=file not in left_out) for read in found)
             sets |= names
@@ -505,7 +500,7 @@ def _constant(node: ast.expr, constants: Mapping[str, str]) -> str:
     return constants.get(node.id, "") if isinstance(node, ast.Name) else text_of(node)
 
 
-def find_application_reads(repository: Path, settings: str, folder: str) -> frozenset[str]:
+def find_application_reads(files: CheckoutFiles, settings: str, folder: str) -> frozenset[str]:
     """The variables, upper case, that the application's files and containers' scripts read, or declare as settings.
 
     Found by regular expressions, with false positives rather than false negatives: they suppress findings. Of
@@ -513,42 +508,42 @@ def find_application_reads(repository: Path, settings: str, folder: str) -> froz
     one that the application is imported from, "" for the top, with all that is beside it. Unreadable files are skipped.
     """
     variables: set[str] = set()
-    searched = search_files(repository, (*application_roots(settings if folder else ""), SCRIPTS), CODE)
-    for path in dict.fromkeys((*searched, *start_scripts(repository))):
-        text = read_text(path)
+    searched = files.search((*application_roots(settings if folder else ""), SCRIPTS), CODE)
+    for path in dict.fromkeys((*searched, *files.start_scripts())):
+        text = files.text(path)
         if path.suffix != ".py":
             variables.update(_EXPANDED.findall(text))
             continue
         variables.update(_CALL.findall(text))
-        if "BaseSettings" in text and path != repository / settings:
+        if "BaseSettings" in text and path != files.root / settings:
             prefixes = ["", *_PREFIX.findall(text)]
             variables.update(f"{prefix}{name}" for prefix in prefixes for name in _FIELD.findall(text))
             variables.update(_ALIAS.findall(text))
     return frozenset(name.upper() for name in variables)
 
 
-def find_open_prefixes(repository: Path) -> tuple[str, ...]:
+def find_open_prefixes(files: CheckoutFiles) -> tuple[str, ...]:
     """What variables begin with that Flask's or Quart's from_prefixed_env() takes, whatever their names are."""
-    texts = (read_text(path) for path in code_files(repository))
+    texts = map(files.text, files.code)
     found = ((text, prefix) for text in texts for prefix in _OPEN_PREFIX.findall(text))
     return (*dict.fromkeys(f"{prefix or ('QUART' if _QUART.search(text) else 'FLASK')}_" for text, prefix in found),)
 
 
-def find_django_settings(repository: Path) -> str:
+def find_django_settings(files: CheckoutFiles) -> str:
     """The module of Django's settings that manage.py names; "" without one, and for several."""
-    matches = (_DJANGO.search(read_text(path)) for path in named_files(repository, (_MANAGE,)))
+    matches = (_DJANGO.search(files.text(path)) for path in files.with_names((_MANAGE,)))
     modules = {match[1] for match in matches if match}
     return modules.pop() if len(modules) == 1 else ""
 
 
-def find_other_reads(repository: Path) -> frozenset[str]:
+def find_other_reads(files: CheckoutFiles) -> frozenset[str]:
     """The variables, upper case, that the rest of a checkout reads: frontend, Makefile, other compose files.
 
     Found like those of `find_application_reads`. A developer's .env may have them; tasks do not read them.
     """
     variables: set[str] = set()
-    for path in search_files(repository, (".",), REST):
-        text = read_text(path)
+    for path in files.search((".",), REST):
+        text = files.text(path)
         variables.update(
             name for pattern in (_CALL, _EXPANDED, _MEMBER, _MAKE_VARIABLE) for name in pattern.findall(text)
         )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from omc_runbook.repository.code_files import files_ending, named_files, read_text
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.terraform.task_definitions import is_definition
 
 TOOLS = {
@@ -25,20 +25,20 @@ BY_ITSELF = "a deployment without Terraform"
 _ENDINGS = (".yaml", ".yml", ".json", ".template")
 
 
-def other_tools(repository: Path) -> tuple[str, ...]:
+def other_tools(files: CheckoutFiles) -> tuple[str, ...]:
     """A sentence on each tool other than Terraform that has a file in a checkout, which names the first one."""
     first: dict[str, str] = {}
-    for path, tool in _files(repository):
-        first.setdefault(tool, path.relative_to(repository).as_posix())
+    for path, tool in _files(files):
+        first.setdefault(tool, path.relative_to(files.root).as_posix())
     return tuple(f"{path} belongs to {tool}: only Terraform's files are read." for tool, path in first.items())
 
 
-def _files(repository: Path) -> Iterator[tuple[Path, str]]:
-    for path in named_files(repository, TOOLS):
+def _files(files: CheckoutFiles) -> Iterator[tuple[Path, str]]:
+    for path in files.with_names(TOOLS):
         if path.name != ".workspace" or path.parent.name == "copilot":
             yield path, TOOLS[path.name]
-    for path in files_ending(repository, _ENDINGS):
-        text = read_text(path)
+    for path in files.ending(_ENDINGS):
+        text = files.text(path)
         if _TEMPLATE.search(text):
             yield path, CLOUDFORMATION
         elif is_definition(path.name, text):

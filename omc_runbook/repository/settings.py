@@ -11,6 +11,7 @@ from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.letters import FILES_NAMED, listed
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
 from omc_runbook.repository.environment_reads import (
@@ -68,53 +69,55 @@ _WITHOUT_SOURCES = frozenset({"BaseModel", "TypedDict", "NamedTuple", "Struct"})
 """Bases of a class that takes no variable from the environment by itself."""
 
 
-def read_settings(repository: Path) -> SettingsSource:
+def read_settings(repository: Path, files: CheckoutFiles | None = None) -> SettingsSource:
     """Parse the Settings of a checkout: the platform's file, else the class in another one that is its Settings.
 
     Without such a class, the variables that the code asks the environment for are its fields. Raises UsageError if
-    there are none, for several such classes, and for a file that is not valid Python.
+    there are none, for several such classes, and for a file that is not valid Python. `files` are the checkout's, where
+    other questions are asked of them too.
     """
-    usual = _usual_file(repository)
+    files = files or CheckoutFiles(repository)
+    usual = _usual_file(files)
     folder = import_folder(repository, usual.name) if usual else ""
     if usual and (usual.name == CONFIG or not folder):
-        return parse_settings(usual)
-    if conflict := find_conflict_in_code(repository, LIKE_SETTINGS):
+        return parse_settings(usual, files=files)
+    if conflict := find_conflict_in_code(files, LIKE_SETTINGS):
         raise UsageError(conflict)
-    found = find_settings_classes(repository)
+    found = find_settings_classes(files)
     if usual and all(each.folder.is_relative_to(folder) for each in found):
-        return parse_settings(usual)
+        return parse_settings(usual, files=files)
     if found and not is_main(found):
         # Those with a template of their own have another .env.
         sharing = tuple(each for each in found if _has_template_of_top(repository, each.file))
         if len(sharing) > 1:
-            return _of_several(_parsed(repository, sharing))
+            return _of_several(_parsed(files, sharing))
         raise UsageError(
             f"{repository} has several classes of settings:"
             f" {listed([each.label for each in found], FILES_NAMED, '; ')}."
             " Set repository to the folder of the application that is meant."
         )
-    main, *others = _parsed(repository, found) or [_without_class(repository)]
+    main, *others = _parsed(files, found) or [_without_class(files)]
     if found and is_base(found):
         return _with_derived(main, others)
     equal = tuple(each.label for each in found[1:] if each.folder == found[0].folder)
     return replace(_with_others(main, others), equal_classes=equal)
 
 
-def _parsed(repository: Path, found: Sequence[SettingsClass]) -> list[SettingsSource]:
-    files = [(read_source(repository, each.file), each.name) for each in found]
-    return [parse_settings(file, name) for file, name in files if file]
+def _parsed(files: CheckoutFiles, found: Sequence[SettingsClass]) -> list[SettingsSource]:
+    sources = [(read_source(files.root, each.file), each.name) for each in found]
+    return [parse_settings(file, name, files) for file, name in sources if file]
 
 
-def _usual_file(repository: Path) -> SourceFile | None:
+def _usual_file(files: CheckoutFiles) -> SourceFile | None:
     """The first file with Settings where most applications have them; None for none."""
     names = [name for module in MODULES for folder in FOLDERS if (name := f"{folder}/{module}".lstrip("/"))]
-    files = (read_source(repository, name) for name in (CONFIG, *names))
+    found = (read_source(files.root, name) for name in (CONFIG, *names))
     return next(
-        (file for file in files if file and _CLASS.search(file.text) and not _is_filled_by_code(repository, file)), None
+        (file for file in found if file and _CLASS.search(file.text) and not _is_filled_by_code(files, file)), None
     )
 
 
-def _is_filled_by_code(repository: Path, file: SourceFile) -> bool:
+def _is_filled_by_code(files: CheckoutFiles, file: SourceFile) -> bool:
     """Whether a file's class Settings is no class of settings: the code itself asks the environment for its fields."""
     nodes = (node for node in parse_python(file.text).body if isinstance(node, ast.ClassDef))
     node = next((node for node in nodes if node.name == MAIN_CLASS), None)
@@ -122,9 +125,9 @@ def _is_filled_by_code(repository: Path, file: SourceFile) -> bool:
     # A metaclass may ask for them as well.
     if node is None or node.keywords or not bases <= {"object", *_WITHOUT_SOURCES}:
         return False
-    reads, _ = find_environment_reads(repository, "")
+    reads, _ = find_environment_reads(files, "")
     names = {each.variable.casefold() for each in reads if each.file == file.name}
-    fields = parse_settings(file).fields if bases & _WITHOUT_SOURCES else ()
+    fields = parse_settings(file, files=files).fields if bases & _WITHOUT_SOURCES else ()
     return bool(names) and all(names.intersection(map(str.casefold, each.variables)) for each in fields)
 
 
@@ -188,18 +191,18 @@ def _declaration(field: Field) -> tuple[str, int, tuple[str, ...]]:
     return field.file, field.line, field.variables
 
 
-def _without_class(repository: Path) -> SettingsSource:
-    if conflict := find_conflict_in_code(repository, LIKE_READS):
+def _without_class(files: CheckoutFiles) -> SettingsSource:
+    if conflict := find_conflict_in_code(files, LIKE_READS):
         raise UsageError(conflict)
-    reads, _ = find_environment_reads(repository, "")
-    dynaconf, open_prefixes = read_dynaconf(repository), find_open_prefixes(repository)
-    if not (reads or dynaconf or open_prefixes) and (file := read_source(repository, CONFIG)):
-        return parse_settings(file)
+    reads, _ = find_environment_reads(files, "")
+    dynaconf, open_prefixes = read_dynaconf(files), find_open_prefixes(files)
+    if not (reads or dynaconf or open_prefixes) and (file := read_source(files.root, CONFIG)):
+        return parse_settings(file, files=files)
     if not (reads or dynaconf or open_prefixes):
         raise UsageError(
-            f"{repository} has no {CONFIG}, no class that derives from BaseSettings, and no code that reads os.environ,"
+            f"{files.root} has no {CONFIG}, no class that derives from BaseSettings, and no code that reads os.environ,"
             " also by starlette, decouple, environs or dynaconf: name a checkout of the platform."
-            f"{advise_sparse(repository)}"
+            f"{advise_sparse(files.root)}"
         )
     fields: dict[str, Field] = {}
     with_default = {each.variable for each in reads if each.has_default}
@@ -217,16 +220,16 @@ def _without_class(repository: Path) -> SettingsSource:
         fields.setdefault(each.variable, variable)
     if dynaconf:
         return replace(dynaconf, fields=(*dynaconf.fields, *fields.values()))
-    django_settings = "" if all(each.is_local for each in reads) else find_django_settings(repository)
+    django_settings = "" if all(each.is_local for each in reads) else find_django_settings(files)
     return SettingsSource(fields=(*fields.values(),), open_prefixes=open_prefixes, django_settings=django_settings)
 
 
-def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
+def parse_settings(file: SourceFile, name: str = MAIN_CLASS, files: CheckoutFiles | None = None) -> SettingsSource:
     """Parse the settings of a main class in a file, with the classes of other files that it uses.
 
     Raises UsageError if the file is not valid Python or has no such class.
     """
-    return settings_of(Classes(file, name))
+    return settings_of(Classes(file, name, files))
 
 
 def settings_of(classes: Classes) -> SettingsSource:

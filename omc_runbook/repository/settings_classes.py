@@ -13,7 +13,7 @@ from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import at_home
-from omc_runbook.repository.code_files import code_files, named_files, read_text
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.dotenv_loading import path_of
 from omc_runbook.repository.python_syntax import (
     constant_name,
@@ -150,9 +150,10 @@ def has_default(call: ast.Call) -> bool:
 class Classes:
     """The top-level classes of a file, those of other files that they use, and the aliases in their imports."""
 
-    def __init__(self, file: SourceFile, main: str = MAIN_CLASS) -> None:
+    def __init__(self, file: SourceFile, main: str = MAIN_CLASS, files: CheckoutFiles | None = None) -> None:
         """Parse a file; raises UsageError if it is not valid Python or has no class of the name `main`."""
         self.file, self.main = file, main
+        self._files = files or CheckoutFiles(repository_of(file))
         with python_errors(file):
             self.tree = ast.parse(file.text)
         self.lines: list[str] = LINE.findall(file.text)
@@ -491,7 +492,7 @@ class Classes:
         """Whether the checkout's code has the name of a class outside of annotations, as where it is called."""
         if has_as_value(self.tree, name, self.name):
             return True
-        texts = (read_text(path) for path in code_files(repository_of(self.file)) if path != self.file.path)
+        texts = (self._files.text(path) for path in self._files.code if path != self.file.path)
         return any(has_as_value(parse_python(text), name, last_name) for text in texts if name in text)
 
     def source(self, node: ast.expr, file: SourceFile) -> str:
@@ -538,9 +539,9 @@ class Classes:
     @cached_property
     def _packages(self) -> tuple[Path, ...]:
         """The folders within the checkout that the packages of its other projects are imported from."""
-        repository = repository_of(self.file)
-        projects = dict.fromkeys(path.parent for path in named_files(repository, ("pyproject.toml", "setup.py")))
-        return tuple(folder.relative_to(repository) for project in projects for folder in (project / "src", project))
+        files = self._files
+        projects = dict.fromkeys(path.parent for path in files.with_names(("pyproject.toml", "setup.py")))
+        return tuple(folder.relative_to(files.root) for project in projects for folder in (project / "src", project))
 
 
 def _used_names(node: ast.ClassDef) -> Iterator[str]:

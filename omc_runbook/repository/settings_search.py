@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from omc_runbook.repository.code_files import code_files, read_text
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.python_syntax import last_name, parse_python
 from omc_runbook.textfile.conflict import find_conflict
 
@@ -63,7 +63,7 @@ class _Classes:
         return not self.called.isdisjoint(self.names[each])
 
 
-def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
+def find_settings_classes(files: CheckoutFiles) -> tuple[SettingsClass, ...]:
     """The classes that are the application's Settings, the main one first; () for none.
 
     It derives from BaseSettings, or where none does, from a class of another package that is called like settings, and
@@ -71,7 +71,7 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
     several remain, the base of all of them is the first, else the one nearest to the top: `is_main` says whether the
     others belong to it.
     """
-    read = _read(repository)
+    read = _read(files)
     names, outer = read.names, read.outer
     found = [each for each in outer if MAIN_CLASS in names[each]] or [*filter(read.is_instantiated, outer)] or outer
     shared = [base for base in names if len(found) > 1 and all(names[base] & each.bases for each in found)]
@@ -79,10 +79,10 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
     return (*shared[:1], *ordered)
 
 
-def find_conflict_in_code(repository: Path, pattern: re.Pattern[str]) -> str:
+def find_conflict_in_code(files: CheckoutFiles, pattern: re.Pattern[str]) -> str:
     """A sentence on a file with a pattern that git could not merge, so that it is not parsed; "" for none."""
-    for path in code_files(repository):
-        conflict = find_conflict(path.relative_to(repository).as_posix(), text := read_text(path))
+    for path in files.code:
+        conflict = find_conflict(path.relative_to(files.root).as_posix(), text := files.text(path))
         if conflict and pattern.search(text) and not parse_python(text).body:
             return conflict
     return ""
@@ -90,20 +90,21 @@ def find_conflict_in_code(repository: Path, pattern: re.Pattern[str]) -> str:
 
 def find_settings_outside(repository: Path, folder: str) -> tuple[SettingsClass, ...]:
     """The classes of settings that are instantiated, and whose files are not in a folder of the checkout."""
-    files = (file for file in code_files(repository) if not file.is_relative_to(repository / folder))
+    files = CheckoutFiles(repository)
+    outside = (file for file in files.code if not file.is_relative_to(repository / folder))
     # To parse the code of a large checkout takes seconds.
-    if not any(_LIKE_ROOT in read_text(file) for file in files):
+    if not any(_LIKE_ROOT in files.text(file) for file in outside):
         return ()
-    read = _read(repository)
+    read = _read(files)
     return tuple(each for each in read.outer if read.is_instantiated(each) and not each.folder.is_relative_to(folder))
 
 
-def _read(repository: Path) -> _Classes:
-    files = [*code_files(repository)]
+def _read(files: CheckoutFiles) -> _Classes:
+    code = [*files.code]
     # A link to another of them is that file once more.
-    own = {each.resolve() for each in files if not each.is_symlink()} if any(map(Path.is_symlink, files)) else set()
-    files = [each for each in files if not (each.is_symlink() and each.resolve() in own)]
-    trees = [(file.relative_to(repository).as_posix(), parse_python(read_text(file))) for file in files]
+    own = {each.resolve() for each in code if not each.is_symlink()} if any(map(Path.is_symlink, code)) else set()
+    code = [each for each in code if not (each.is_symlink() and each.resolve() in own)]
+    trees = [(path.relative_to(files.root).as_posix(), parse_python(files.text(path))) for path in code]
     nodes = [(file, node) for file, tree in trees for node in ast.walk(tree)]
     imports = [alias for _, node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
     renamed = [(alias.name, alias.asname) for alias in imports if alias.asname]

@@ -12,7 +12,7 @@ from dotenv.parser import parse_stream
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.letters import FILES_NAMED, listed
-from omc_runbook.repository.code_files import named_files
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.layout import (
     Statement,
     assignment_of,
@@ -108,7 +108,7 @@ def read_template(repository: Path) -> Template:
 
 def advise_folder(repository: Path) -> str:
     """A sentence, after a blank, on where the template is: below the top, by another name, or left out; "" for none."""
-    names = [path.relative_to(repository).as_posix() for path in named_files(repository, NAMES)]
+    names = [path.relative_to(repository).as_posix() for path in CheckoutFiles(repository).with_names(NAMES)]
     found = listed(names, FILES_NAMED)
     below = f" Below it there is {found}: set repository to the application's folder." if found else ""
     similar = (path for path in repository.glob("*env*") if _OTHER_NAME.fullmatch(path.name) and path.is_file())

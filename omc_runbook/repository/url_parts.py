@@ -6,10 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 
-from omc_runbook.model import regular_file
-from omc_runbook.repository.code_files import application_files
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.compose import Compose, find_references
 from omc_runbook.repository.python_syntax import last_name, parse_python, text_of
 from omc_runbook.repository.settings_source import SettingsSource
@@ -23,12 +21,11 @@ _LOOKUPS = frozenset({"getenv", "get", "get_secret_value"})
 
 
 def find_raw_parts(
-    repository: Path, settings: SettingsSource, template: Template | None, compose: Compose | None
+    files: CheckoutFiles, settings: SettingsSource, template: Template | None, compose: Compose | None
 ) -> dict[str, str]:
     """By variable, where it stands in the user or the password of a URL without being escaped: file and line."""
     parts: dict[str, str] = {}
-    files = [*(compose.files if compose else ()), *([template.file] if template else ())]
-    for file in files:
+    for file in (*(compose.files if compose else ()), *([template.file] if template else ())):
         for number, line in enumerate(file.text.splitlines(), 1):
             if not line.lstrip().startswith("#"):
                 for name in _interpolated(line):
@@ -36,10 +33,11 @@ def find_raw_parts(
     variables = {field.name: field.variables[0] for field in settings.fields}
     variables |= {name: name for name in (each for field in settings.fields for each in field.variables)}
     variables |= {entry.name: entry.name for entry in (template.entries if template else ())} | variables
-    for path in application_files(repository, settings.path):
-        for name, number in _formatted(path):
+    for path in files.of_application(settings.path):
+        text = files.text(path)
+        for name, number in _formatted_names(text) if "://" in text else ():
             if name in variables:
-                parts.setdefault(variables[name], f"{path.relative_to(repository)}, line {number}")
+                parts.setdefault(variables[name], f"{path.relative_to(files.root)}, line {number}")
     return parts
 
 
@@ -48,17 +46,9 @@ def _interpolated(line: str) -> Iterator[str]:
         yield from (name for name, _ in find_references(login[1]))
 
 
-def _formatted(path: Path) -> Iterator[tuple[str, int]]:
-    """The names in the logins of URLs that a Python file formats, each with its line; none for an invalid file."""
-    try:
-        text = regular_file.read_text(path)
-    except (OSError, ValueError):
-        return
-    yield from _formatted_names(text) if "://" in text else ()
-
-
 @lru_cache(maxsize=256)
 def _formatted_names(text: str) -> tuple[tuple[str, int], ...]:
+    """The names in the logins of URLs that a Python file formats, each with its line; none for an invalid file."""
     found: list[tuple[str, int]] = []
     for node in ast.walk(parse_python(text)):
         if isinstance(node, ast.JoinedStr):

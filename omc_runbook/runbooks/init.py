@@ -21,6 +21,7 @@ from omc_runbook.model.suggestions import did_you_mean, expand
 from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.report import init as report
 from omc_runbook.repository.checkout import find_root
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.snapshot.discovery import Discovery, configured, discover, find_policy
 from omc_runbook.snapshot.reading import identify
@@ -48,7 +49,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     root = find_root(path) if path else None
     declared = {each.environment: each for each in read_environments(root, name)} if root else {}
     unreadable = (*unreadable_files(root), *unknown_units(root)) if root else ()
-    unreadable += (*_other_names(root, name), *other_tools(root)) if root and not declared else ()
+    unreadable += (*_other_names(root, name), *other_tools(CheckoutFiles(root))) if root and not declared else ()
     environment_names = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
     answers: dict[tuple[str, ...], AwsAnswer] = {}
     all_names = [_find(each, declared.get(each), toml, answers) for each in environment_names]

@@ -12,6 +12,7 @@ from pathlib import Path
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl_folder import OWN_PATH, SOURCES, VALUES, Folder
 from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.textfile.folders import FolderListing, FolderListings
 
 SKIPPED = {".git", ".terraform", ".terragrunt-cache", "node_modules", ".venv"}
 
@@ -38,10 +39,14 @@ _COMMENTS = re.compile(rf"{COMMENT.pattern}|^[ \t]*/\*(?s:.*?)(?:\*/|\Z)", re.MU
 
 
 class TerraformFiles:
-    """The Terraform files of a checkout; outside of it nothing is read but what links of its own lead to."""
+    """The Terraform files of a checkout; outside of it nothing is read but what links of its own lead to.
 
-    def __init__(self, root: Path) -> None:
+    `folders` are the checkout's, where other questions are asked of them too.
+    """
+
+    def __init__(self, root: Path, folders: FolderListings | None = None) -> None:
         self.root = root.resolve()
+        self._listings = folders or FolderListings()
         self.base = ""
         """The folder that the names of files are relative to, within the checkout."""
         self.errors: dict[Path, str] = {}
@@ -51,7 +56,7 @@ class TerraformFiles:
     @cached_property
     def folders(self) -> tuple[Path, ...]:
         """The folders with Terraform's files, in order."""
-        return tuple(folder for folder, names in self._walk() if any(name.endswith(SOURCES) for name in names))
+        return tuple(each.path for each in self._walk() if any(name.endswith(SOURCES) for name in each.names))
 
     @cached_property
     def calls(self) -> Mapping[Path, set[Path]]:
@@ -80,12 +85,15 @@ class TerraformFiles:
 
     def walk(self, below: str = "") -> Iterator[Path]:
         """Yield a folder of the checkout and those below it, in order."""
-        return (folder for folder, _ in self._walk(below))
+        return (each.path for each in self._walk(below))
 
-    def _walk(self, below: str = "") -> Iterator[tuple[Path, list[str]]]:
-        for folder, inner, names in os.walk(self.root / below):
-            inner[:] = sorted(set(inner) - SKIPPED)
-            yield Path(folder), [*inner, *names]
+    def _walk(self, below: str = "") -> Iterator[FolderListing]:
+        return self._listings.walk(self.root / below, SKIPPED)
+
+    def paths_in(self, folder: Path) -> list[Path]:
+        """The paths of what is in a folder, in order; none where it cannot be listed."""
+        listing = self._listings.listing(folder)
+        return [folder / name for name in listing.names] if listing else []
 
     def folder(self, directory: Path) -> Folder:
         """The files of a folder that Terraform reads as one module, those that can be read."""
@@ -97,15 +105,12 @@ class TerraformFiles:
 
     def files_ending(self, directory: Path, endings: Collection[str]) -> tuple[SourceFile, ...]:
         """The files of a folder whose names end so, by their ending, those that can be read."""
-        try:
-            paths = sorted(directory.iterdir())
-        except OSError:
-            return ()
+        paths = self.paths_in(directory)
         return self._readable(path for end in endings for path in paths if path.name.endswith(end))
 
     def find(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
         """The files of a folder whose names match a pattern, those that can be read."""
-        return self._readable(sorted(directory.glob(pattern)))
+        return self._readable(path for path in self.paths_in(directory) if fnmatchcase(path.name, pattern))
 
     def _readable(self, paths: Iterable[Path]) -> tuple[SourceFile, ...]:
         return tuple(file for path in paths if (file := self._read(path)))
@@ -151,8 +156,8 @@ class TerraformFiles:
 
     def _inside(self, folder: Path) -> list[Path]:
         """The folders in a folder of the checkout, in order, but those that are skipped; none where it has none."""
+        found = self.paths_in(folder) if self.contains(folder) else []
         try:
-            found = sorted(folder.iterdir()) if self.contains(folder) else []
             return [each for each in found if each.name not in SKIPPED and each.is_dir()]
         except OSError:
             return []

@@ -53,9 +53,12 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"terraform_dir {folder} has no *.tf file: name the folder with the configuration.")
 
 
-def read_secret_versions(repository: Path) -> tuple[SecretVersion, ...]:
-    """Read the versions of all secrets in a checkout's Terraform; files that are not valid are skipped."""
-    folders = TerraformFiles(repository).folders_with(_VERSION)
+def read_secret_versions(repository: Path, terraform: TerraformFiles | None = None) -> tuple[SecretVersion, ...]:
+    """Read the versions of all secrets in a checkout's Terraform; files that are not valid are skipped.
+
+    `terraform` are the checkout's files, where other questions are asked of them too.
+    """
+    folders = (terraform or TerraformFiles(repository)).folders_with(_VERSION)
     return tuple(version for folder in folders for version in _versions(folder))
 
 

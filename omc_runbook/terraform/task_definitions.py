@@ -189,14 +189,14 @@ class TaskDefinitions:
         return f"{loops[0].file.name}, line {loops[0].line}" if loops and len(loops) == len(own) else ""
 
 
-def read_task_definitions(repository: Path) -> TaskDefinitions:
+def read_task_definitions(repository: Path, terraform: TerraformFiles | None = None) -> TaskDefinitions:
     """Read the task definitions of a checkout: those in `MODULE`, else below the first of `ROOTS` that has any.
 
     Where a part of them is a variable, the folders that call theirs and .tfvars files are read too. Calls of modules of
     other repositories count as task definitions if they take secrets. Raises nothing for files that cannot be read:
-    `unreadable` names them.
+    `unreadable` names them. `terraform` are the checkout's files, where other questions are asked of them too.
     """
-    terraform = TerraformFiles(repository)
+    terraform = terraform or TerraformFiles(repository)
     for folders in ([terraform.root / MODULE], *(tuple(terraform.walk(root)) for root in ROOTS)):
         files = tuple(file for folder in folders for file in _own_files(terraform, folder))
         unreadable = [error for path, error in terraform.errors.items() if path.parent in folders]

@@ -21,6 +21,7 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.model.letters import as_sentence
 from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template import NAMES, advise_folder
@@ -418,7 +419,7 @@ class KeyEdits:
                 raise
             except CannotEdit as error:
                 is_missing = all(each.name != container for each in now.containers)
-                if not (tools := other_tools(self.checkout.root) if is_missing else ()):
+                if not (tools := other_tools(CheckoutFiles(self.checkout.root)) if is_missing else ()):
                     raise
                 by_hand = f"Where container {container} is made there, add the key and its reference by hand."
                 raise CannotEdit(" ".join((str(error), *tools, by_hand))) from None

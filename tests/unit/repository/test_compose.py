@@ -18,6 +18,7 @@ from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.compose import Compose, find_references, names_missing_file, read_compose
 from omc_runbook.repository.compose_tree import OptionalPath, read_tree
 from omc_runbook.repository.yaml_nodes import read_mapping
@@ -449,7 +450,7 @@ def test_the_files_that_a_variable_names_are_taken(name: str, tmp_path: Path, mo
 def test_a_variable_that_only_compose_expands_names_no_missing_file(name: str, tmp_path: Path) -> None:
     """The file that it leads to may exist."""
     write_files(tmp_path, {"compose.yml": "services: {s: {}}", ".env": f"OTHER=$KIND\nCOMPOSE_FILE={name}\n"})
-    assert not names_missing_file(tmp_path)
+    assert not names_missing_file(CheckoutFiles(tmp_path))
 
 
 def test_a_folder_that_a_variable_names_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.dotenv_loading import find_loaded_files
 
 PATHS = "import os\nfrom pathlib import Path\n\nBASE = Path(__file__).resolve().parent.parent\n"
@@ -43,7 +44,7 @@ def test_the_files_of_each_call(text: str, names: list[str], tmp_path: Path) -> 
     path = tmp_path / "app" / "config.py"
     path.parent.mkdir()
     path.write_text(text)
-    assert find_loaded_files(tmp_path, "") == tuple(tmp_path / name for name in names)
+    assert find_loaded_files(CheckoutFiles(tmp_path), "") == tuple(tmp_path / name for name in names)
 
 
 @pytest.mark.parametrize("first", ["BASE / '.env'", "Path('a' * 2000)", "P0 / P0"])
@@ -54,7 +55,7 @@ def test_paths_that_multiply_are_not_followed_for_ever(first: str, tmp_path: Pat
     more = "".join(f"P{at + 1} = P{at}.joinpath(P{at}, P{at}, P{at}, P{at})\n" for at in range(10))
     path.write_text(f"{PATHS}{LOAD}P0 = {first}\n{more}load_dotenv(P10)\n")
     started = time.process_time()
-    assert find_loaded_files(tmp_path, "") == ((tmp_path / ".env",) if "BASE" in first else ())
+    assert find_loaded_files(CheckoutFiles(tmp_path), "") == ((tmp_path / ".env",) if "BASE" in first else ())
     assert time.process_time() - started < 1
 
 
@@ -64,11 +65,11 @@ def test_a_search_ends_at_the_nearest(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_text(f"{LOAD}load_dotenv()\n")
     (tmp_path / "app" / ".env").write_text("")
-    assert find_loaded_files(tmp_path, "") == (tmp_path / "app" / ".env",)
+    assert find_loaded_files(CheckoutFiles(tmp_path), "") == (tmp_path / "app" / ".env",)
 
 
 def test_a_script_is_no_application(tmp_path: Path) -> None:
     """What a developer's own tool loads is no .env of the application."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "seed.py").write_text(f"{PATHS}{LOAD}load_dotenv(Path(__file__).parent / '.env')\n")
-    assert find_loaded_files(tmp_path, "") == ()
+    assert find_loaded_files(CheckoutFiles(tmp_path), "") == ()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.files import start_git, write_files
 
-from omc_runbook.repository.code_files import start_scripts
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.environment_reads import (
     EnvironmentRead,
     find_application_reads,
@@ -42,7 +42,7 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         "backend/Dockerfile": "FROM python\nENV IMAGE_KEY=1\n",
     }
     write_files(tmp_path, files)
-    reads, sets = find_environment_reads(tmp_path)
+    reads, sets = find_environment_reads(CheckoutFiles(tmp_path))
 
     def read(variable: str, line: int, has_default: bool = False, is_required: bool = False) -> EnvironmentRead:
         return EnvironmentRead(
@@ -117,7 +117,7 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
 def test_what_fails_without_a_variable(tmp_path: Path, code: str, required: set[str], optional: set[str]) -> None:
     """Prefixes and defaults of libraries count; what is asked for first, or whose error is caught, is not required."""
     (tmp_path / "conf.py").write_text(f"import os\nfrom environs import Env\n\n{code}")
-    reads, _ = find_environment_reads(tmp_path, "")
+    reads, _ = find_environment_reads(CheckoutFiles(tmp_path), "")
     assert {each.variable for each in reads if each.is_required} == required
     assert {each.variable for each in reads} == required | optional
 
@@ -127,7 +127,7 @@ def test_a_function_that_another_module_has(tmp_path: Path) -> None:
     (tmp_path / "env.py").write_text("import os\n\n\ndef need(name):\n    return os.environ[name]\n")
     (tmp_path / "conf.py").write_text("from env import need\n\nA = need('A')\nB = needless('B')\n")
     (tmp_path / "other.py").write_text("def need(name):\n    return name\n\n\nC = need('C')\n")
-    reads, _ = find_environment_reads(tmp_path, "")
+    reads, _ = find_environment_reads(CheckoutFiles(tmp_path), "")
     assert [(each.variable, each.file, each.line, each.is_required) for each in reads] == [("A", "conf.py", 3, True)]
 
 
@@ -158,8 +158,8 @@ def test_a_script_that_a_container_begins_with_reads_and_sets_variables(
     """Wherever it is, and with no ending too: a URL of the password is often made there."""
     text = "#!/bin/bash\nexport DATABASE_URL=postgres://app:${POSTGRES_PASSWORD}@db/app\n"
     write_files(tmp_path, {"app/config.py": "", script: text})
-    assert ("POSTGRES_PASSWORD" in find_application_reads(tmp_path, "app/config.py", "app")) == is_start
-    assert ("DATABASE_URL" in find_environment_reads(tmp_path, "app/config.py")[1]) == is_start
+    assert ("POSTGRES_PASSWORD" in find_application_reads(CheckoutFiles(tmp_path), "app/config.py", "app")) == is_start
+    assert ("DATABASE_URL" in find_environment_reads(CheckoutFiles(tmp_path), "app/config.py")[1]) == is_start
 
 
 def test_a_default_of_any_read_is_one_that_an_empty_text_would_override(tmp_path: Path) -> None:
@@ -174,7 +174,9 @@ def test_a_long_name_is_no_script_at_once(tmp_path: Path) -> None:
     names = {f"start{'_a' * 26}.sql": False, f"start{'_a' * 26}": True, "entrypoint_a-b.c.sh": True}
     write_files(tmp_path, dict.fromkeys((*names, "startup", "start.sql", "start.sh.md"), ""))
     began = time.process_time()
-    assert {each.name for each in start_scripts(tmp_path)} == {name for name, is_start in names.items() if is_start}
+    assert {each.name for each in CheckoutFiles(tmp_path).start_scripts()} == {
+        name for name, is_start in names.items() if is_start
+    }
     assert time.process_time() - began < 1
 
 
@@ -183,8 +185,8 @@ def test_code_beside_the_package_of_settings_is_the_applications(tmp_path: Path)
     code = 'import os\n\nkey = os.environ["{}"]\n'
     names = {"main.py": "A", "worker/tasks.py": "B", "backend/app/jobs.py": "C", "app/jobs.py": "D"}
     write_files(tmp_path, {file: code.format(name) for file, name in names.items()})
-    assert find_application_reads(tmp_path, "app/config.py", "") == {*"ABCD"}
-    assert find_application_reads(tmp_path, "backend/app/config.py", "backend") == {"C"}
+    assert find_application_reads(CheckoutFiles(tmp_path), "app/config.py", "") == {*"ABCD"}
+    assert find_application_reads(CheckoutFiles(tmp_path), "backend/app/config.py", "backend") == {"C"}
 
 
 def test_a_module_that_the_application_begins_with_asks_beside_its_package(tmp_path: Path) -> None:
@@ -192,14 +194,14 @@ def test_a_module_that_the_application_begins_with_asks_beside_its_package(tmp_p
     code = 'import os\n\nkey = os.environ["{}"]\n'
     names = {"main.py": "A", "celery_app.py": "B", "noxfile.py": "C", "lambda/main.py": "D", "app/jobs.py": "E"}
     write_files(tmp_path, {file: code.format(name) for file, name in names.items()})
-    reads, _ = find_environment_reads(tmp_path, "app/config.py", "")
+    reads, _ = find_environment_reads(CheckoutFiles(tmp_path), "app/config.py", "")
     assert {each.file: each.variable for each in reads} == {"app/jobs.py": "E", "celery_app.py": "B", "main.py": "A"}
 
 
 def test_the_modules_of_djangos_settings(tmp_path: Path) -> None:
     """Each asks by the object of the module that it imports; one that manage.py leaves out does not run here."""
     write_files(tmp_path, DJANGO)
-    reads, _ = find_environment_reads(tmp_path, "")
+    reads, _ = find_environment_reads(CheckoutFiles(tmp_path), "")
     assert {each.variable: each.is_local for each in reads if each.is_required} == {
         **dict.fromkeys(("IN_BASE", "IN_LOCAL", "IN_CODE"), True),
         "IN_PRODUCTION": False,
@@ -229,7 +231,7 @@ def test_what_decouple_finds_in_its_settings_file(tmp_path: Path, name: str, tex
     """It searches settings.ini from the module's folder upwards, and there names in any case."""
     code = 'import os\n\nfrom decouple import config\n\nKEY = config("KEY")\nOWN = os.environ["OWN"]\n'
     write_files(tmp_path, {"app/config.py": code, name: text})
-    reads, _ = find_environment_reads(tmp_path, "")
+    reads, _ = find_environment_reads(CheckoutFiles(tmp_path), "")
     assert {each.variable for each in reads if each.is_required} == {*required, "OWN"}
 
 
@@ -244,5 +246,5 @@ def test_decouple_may_have_no_settings_file(tmp_path: Path, head: str, ignored: 
     """Where git ignores it, or the code names a .env instead."""
     code = f'{head}\n\nKEY = config("KEY")\n'
     write_files(tmp_path, {"c.py": code, "settings.ini": "[settings]\nKEY=1\n", ".gitignore": f"{ignored}\n"})
-    ((read,), _) = find_environment_reads(start_git(tmp_path), "")
+    ((read,), _) = find_environment_reads(CheckoutFiles(start_git(tmp_path)), "")
     assert read.is_required

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support.files import write_files
 
+from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.compose import read_compose
 from omc_runbook.repository.settings import read_settings
 from omc_runbook.repository.settings_source import CONFIG
@@ -28,7 +29,7 @@ def raw(folder: Path, **files: str) -> dict[str, str]:
     write_files(folder, {CONFIG: SETTINGS, **{names[each]: text for each, text in files.items()}})
     template = find_template(folder)
     parsed = parse_template(template) if template else None
-    return find_raw_parts(folder, read_settings(folder), parsed, read_compose(folder))
+    return find_raw_parts(CheckoutFiles(folder), read_settings(folder), parsed, read_compose(folder))
 
 
 @pytest.mark.parametrize(
