@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.changes import files
@@ -349,7 +350,20 @@ class KeyEdits:
         return found
 
     def _own(self, environment: str, container: str) -> TaskDefinitions:
-        """The task definitions with the files alone in which a reference may be an environment's, for a container."""
+        """The task definitions with the files alone in which a reference may be an environment's, for a container.
+
+        Found once for each container.
+        """
+        known, key = self._own_by_container, (environment, container)
+        if key not in known:
+            known[key] = self._find_own(environment, container)
+        return known[key]
+
+    @cached_property
+    def _own_by_container(self) -> dict[tuple[str, str], TaskDefinitions]:
+        return {}
+
+    def _find_own(self, environment: str, container: str) -> TaskDefinitions:
         declared = self.checkout.task_definitions
         assert declared is not None, "its callers have some"
         owners = declared.owners(environment, self.environments)

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.call_counts import count_calls
 from support.files import write_files
 from support.snapshots import (
     ARN,
@@ -1989,6 +1990,29 @@ def test_where_each_key_of_the_secret_gets_a_reference_terraform_needs_none(
     planned, (note,) = edits.plan_with_notes({"staging": ("api",)})
     assert [edit.file.name for edit in planned] == ["config.py", ".env.example"]
     assert note.startswith(f"main.tf, line {line} refers to each key of a secret. Terraform is not followed there")
+
+
+def test_which_files_may_be_an_environments_is_found_once_for_each_container(tmp_path: Path) -> None:
+    """Each reference asks for it that Terraform's files may hide, and what stands beside it again."""
+    names = ("api", "worker", "mailer")
+    definitions = "".join(
+        f'resource "aws_ecs_task_definition" "{name}" {{\n  container_definitions = jsonencode([{{ name = "{name}",'
+        ' secrets = [for k in var.keys : { name = k, valueFrom = "${var.arn}:${k}::" }] }])\n}\n'
+        for name in names
+    )
+    variables = 'variable "keys" {\n  default = ["SECRET_KEY", "NEWS_API_KEY"]\n}\n'
+    other = 'resource "aws_ecs_task_definition" "other" {\n  container_definitions = var.definitions\n}\n'
+    files = {"main.tf": definitions, "variables.tf": variables, "other.tf": other}
+    root = write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, **files})
+    checkout, key = read_checkout(root), NewKey("NEWS_API_KEY", "News", "", False, "str", ())
+    assert checkout.task_definitions and checkout.task_definitions.unreadable
+    edits = KeyEdits(checkout, key, ("staging", "production"), ("SECRET_KEY",))
+
+    def plan() -> None:
+        edits.plan_with_notes({"staging": names, "production": names})
+
+    # Each of the six is found with the files that are read, and with the others.
+    assert count_calls(plan, "without_data_of_others") == 12
 
 
 @pytest.mark.parametrize(("container", "is_named"), [("api", True), ("web", False)])
