@@ -96,6 +96,29 @@ def test_a_path_is_one_word_in_each_schedule(tmp_path: Path) -> None:
     assert "in double quotes, and `%` is `%%`; its `WorkingDirectory` takes the blank without quotes" in advice
 
 
+@pytest.mark.parametrize(
+    ("script", "mailed"),
+    [
+        ("exit 0", ""),
+        ("echo 'warning  Not delivered to env:CHAT.' >&2", "warning  Not delivered to env:CHAT.\n"),
+        ("printf '%s\\n' 'C:\\config\\new' two; exit 2", "Exit code 2. C:\\config\\new\ntwo\n"),
+        ("kill -9 $$", "Exit code 137. \n"),
+    ],
+    ids=["nothing", "warning", "problem", "killed"],
+)
+def test_cron_mails_all_that_a_run_prints(tmp_path: Path, script: str, mailed: str) -> None:
+    """A message that was not delivered, too, though nothing is wrong; and as UTF-8, as which cron sends no mail."""
+    program = tmp_path / "run"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    table = (SCHEDULES / "verify.cron").read_text()
+    for line in re.findall(r"^\d.*", table, re.MULTILINE):
+        variables = {"RUNBOOK": str(program), "RECORDS": str(tmp_path)} | PATHS
+        command = ["/bin/sh", "-c", line.split(maxsplit=6)[6]]
+        assert subprocess.run(command, stdout=subprocess.PIPE, text=True, env=variables).stdout == mailed
+    assert '\nCONTENT_TYPE="text/plain; charset=UTF-8"\n' in table
+
+
 @pytest.mark.parametrize(("old", "new", "is_right"), [("", "", True), ("17 * * * *", "17 24 * * *", False)])
 def test_cron_accepts_its_table(tmp_path: Path, old: str, new: str, is_right: bool) -> None:
     """And it refuses one with an hour that does not exist."""
