@@ -46,16 +46,16 @@ class CheckoutFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.folders = FolderListings()
-        self._texts: dict[Path, str] = {}
+        self._kept: dict[Path, str] = {}
         self._room = _KEPT
 
     def text(self, path: Path) -> str:
         """The first `LARGEST` bytes of a file as text; "" for one that cannot be read."""
-        if path in self._texts:
-            return self._texts[path]
+        if path in self._kept:
+            return self._kept[path]
         text = read_text(path)
         if len(text) <= self._room:
-            self._texts[path] = text
+            self._kept[path] = text
             self._room -= len(text)
         return text
 

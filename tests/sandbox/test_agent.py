@@ -97,6 +97,22 @@ def test_an_end_is_told_at_once() -> None:
     assert started.exit_code() == 128 + signal.SIGKILL
 
 
+def test_an_exit_code_is_there_once_the_last_lines_are_logged() -> None:
+    """Who sees that a task has stopped finds its log whole."""
+    may_log, has_ended, lines = threading.Event(), threading.Event(), list[str]()
+
+    def log(new: list[str]) -> None:
+        may_log.wait(20)
+        lines.extend(new)
+
+    started = Application({"OMC_APP_ROLE": "worker"}, [], log, has_ended.set)
+    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+    assert started.exit_code() is None and not lines
+    may_log.set()
+    assert has_ended.wait(20)
+    assert started.exit_code() and lines
+
+
 def test_put_and_force_brings_the_new_value(stage: Stage) -> None:
     """PutSecretValue alone changes no process; a forced deployment replaces all, the old ones last."""
     stage.build("rolls", desired=2)

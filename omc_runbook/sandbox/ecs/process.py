@@ -28,6 +28,8 @@ INTERVAL = 2.0
 _FAILURES = 3
 STOP_SECONDS = 3.0
 """How long a container without a stopTimeout may take to stop."""
+_LOG_SECONDS = 2.0
+"""How long after its end a process's last lines are waited for."""
 
 
 _program = application.__file__
@@ -62,6 +64,8 @@ class Application:
         self._failures = 0
         self._started = self._probed = time.monotonic()
         self._deadline: float | None = None
+        self._ended: float | None = None
+        self._is_logged = threading.Event()
         with socket.socket() as bound:
             # It is handed over bound, since a free port that is only named may be another's by the time it is used.
             bound.bind(("127.0.0.1", 0))
@@ -89,9 +93,18 @@ class Application:
         return bool(self.health) and not self._failures
 
     def exit_code(self) -> int | None:
-        """The exit code as a container's runtime gives it (128 + signal), or None while it runs."""
+        """The exit code as a container's runtime gives it (128 + signal).
+
+        None while it runs, and for a moment after that where its last lines are not logged yet.
+        """
         code = self._process.poll()
-        return 128 - code if code is not None and code < 0 else code
+        if code is None:
+            return None
+        self._ended = self._ended or time.monotonic()
+        # What it has started itself may keep its output open.
+        if not self._is_logged.is_set() and time.monotonic() - self._ended < _LOG_SECONDS:
+            return None
+        return 128 - code if code < 0 else code
 
     def is_stopping(self) -> bool:
         """Whether it was asked to stop."""
@@ -147,4 +160,5 @@ class Application:
         for line in self._process.stdout:
             log([line.decode("utf-8", "replace").rstrip("\r\n")])
         self._process.wait()
+        self._is_logged.set()
         tell_end()
