@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -252,14 +253,30 @@ def test_a_pause_waits_for_a_person_and_is_told_with_the_command(strategy: str) 
 @pytest.mark.parametrize("strategy", ["ROLLING", "BLUE_GREEN"])
 def test_a_process_that_was_stopped_gives_nothing_up_by_what_it_read_before(strategy: str) -> None:
     """Such as by Ctrl-Z, within a look: the deployment has completed since, and would be taken back."""
-    clock = Still()
+    clock, has_own, is_second = Still(), threading.Event(), threading.Event()
 
     class Stopping(Ecs):
+        """An ECS whose calls of one look are of one moment: its own deployment first, at the second look last."""
+
         def describe_services(self, **parameters: Any) -> Answer:
             answer = super().describe_services(**parameters)
             if self.looks == 1:
+                assert has_own.wait(20)
                 clock.sleep(10 * ROLLOUT_SECONDS)
+            else:
+                is_second.set()
             return answer
+
+        def _own(self) -> Answer:
+            if clock.now:
+                assert is_second.wait(20)
+            return super()._own()
+
+        def list_service_deployments(self, **parameters: Any) -> Answer:
+            try:
+                return super().list_service_deployments(**parameters)
+            finally:
+                has_own.set()
 
     before = {"own": own(stage="SCALE_UP", tasks=1), "rollout": {"rolloutState": "IN_PROGRESS"}, "tasks": running(1, 2)}
     ecs = Stopping(strategy, [before, {**DONE, "rollout": {"rolloutState": "COMPLETED"}}])
