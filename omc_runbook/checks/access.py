@@ -221,7 +221,7 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     stops = stops_saying(snapshot, "scp")
     for arn, services, access in _judged(snapshot):
         refused = [stop for stop in stops if stop.service.name in services]
-        unread = organization_in_doubt(snapshot, arn, access)
+        unread = _organization_in_doubt(snapshot, arn, access)
         if unread and not refused:
             yield Uncertain(iam.role_name(arn), (*unread, *access.sentences))
         elif access.cause == "organization":
@@ -466,7 +466,7 @@ def _has_read(snapshot: Snapshot, arn: str) -> bool:
     )
 
 
-def organization_in_doubt(snapshot: Snapshot, arn: str, access: RoleAccess) -> tuple[str, ...]:
+def _organization_in_doubt(snapshot: Snapshot, arn: str, access: RoleAccess) -> tuple[str, ...]:
     """Why the organization is unknown that is said to deny a role what a task did as the role; () for another cause.
 
     A policy with a condition on the organization denies a simulation without a value for it, and no task.
@@ -478,20 +478,15 @@ def organization_in_doubt(snapshot: Snapshot, arn: str, access: RoleAccess) -> t
 def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAccess]]:
     for arn, services in _roles(snapshot):
         if snapshot.secret and snapshot.permissions[arn].exists:
-            yield arn, services, access_of(snapshot, arn, services)
-
-
-def access_of(snapshot: Snapshot, arn: str, services: frozenset[str]) -> RoleAccess:
-    """Whether an existing role may read the secret; where that is not decided, by what AWS refused of its services."""
-    access = judge(snapshot, arn)
-    refused = refused_access(snapshot, services) if access.cause in ("", "unknown") else None
-    # The undecided result names the statement by which AWS may have refused the task.
-    denies = undecided_denies(snapshot, arn) if refused and refused.cause == "identity-deny" else ()
-    if not refused or not (access.cause or denies):
-        return access
-    conditions = conditions_of(snapshot.permissions[arn].policies or (), denies)
-    doubts = access.sentences if access.cause else tuple(conditions)
-    return replace(refused, statements=(" or ".join(denies),), conditions=doubts)
+            access = judge(snapshot, arn)
+            refused = refused_access(snapshot, services) if access.cause in ("", "unknown") else None
+            # The undecided result names the statement by which AWS may have refused the task.
+            denies = undecided_denies(snapshot, arn) if refused and refused.cause == "identity-deny" else ()
+            if refused and (access.cause or denies):
+                conditions = conditions_of(snapshot.permissions[arn].policies or (), denies)
+                doubts = access.sentences if access.cause else tuple(conditions)
+                access = replace(refused, statements=(" or ".join(denies),), conditions=doubts)
+            yield arn, services, access
 
 
 def _context_of_ecs(snapshot: Snapshot) -> Keys:
@@ -583,7 +578,7 @@ def _key_uses(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], KmsKey,
     for arn, services in _roles(snapshot):
         access = judge_key(snapshot, arn, key) if snapshot.permissions[arn].exists else None
         if access and access.cause:
-            unread = organization_in_doubt(snapshot, arn, access)
+            unread = _organization_in_doubt(snapshot, arn, access)
             # A grant that could not be read may be what lets the tasks decrypt.
             if access.cause == "unknown" or unread or (gaps and _has_read(snapshot, arn)):
                 facts = (*unread, *access.sentences, *gaps)

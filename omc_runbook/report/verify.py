@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy.failure import CANCELLED
-from omc_runbook.checks import remedies
-from omc_runbook.checks.access import access_of, organization_in_doubt
+from omc_runbook.checks import access, remedies
+from omc_runbook.checks.check import checks_of, run_check
+from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.diagnosis.injection_matrix import Row
 from omc_runbook.model.environment import Environment
@@ -33,7 +34,8 @@ STATES: dict[str, Level] = {
     "unknown": "unknown",
 }
 ROLLOUTS: dict[str, Level] = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FAILED": "error"}
-_MAY: dict[str, tuple[Level, str]] = {"": ("good", "may read"), "unknown": ("unknown", "unknown")}
+_OF_ROLES = tuple(check for check in checks_of(access) if check is not access.throttled)
+"""The checks of what keeps a role from reading the secret."""
 
 MOST_ROWS = 100
 """How many rows the matrix has before those that are alike share a line."""
@@ -134,22 +136,30 @@ def _cells(snapshot: Snapshot, row: Row) -> list[str]:
 def permissions(snapshot: Snapshot) -> Listing:
     """For each execution role: which services use it, whether it may read the secret, and why."""
     entries, nobody = [], "services that could not be read" if unread_services(snapshot) else "no service"
-    for arn, role in snapshot.permissions.items():
+    findings = [finding for check in _OF_ROLES for finding in run_check(check, snapshot)]
+    for arn in snapshot.permissions:
         users = [service.name for service in snapshot.consumers if _role(snapshot, service) == arn]
-        if not role.exists:
-            cause, reason = "missing", "The role does not exist."
-        elif snapshot.secret is None:
-            cause, reason = "unknown", " ".join(snapshot.unread("secret")) or "The secret does not exist."
-        else:
-            judgement = access_of(snapshot, arn, frozenset(users))
-            unread = organization_in_doubt(snapshot, arn, judgement)
-            cause = "unknown" if unread else judgement.cause
-            reason = " ".join((*unread, *judgement.sentences) if cause == "unknown" else [judgement.sentence])
-        level, may = _MAY.get(cause, ("error", "may not read"))
+        level, may, reason = _answer(snapshot, arn, users, findings)
         used = f"used by {', '.join(users) or nobody}"
         entries.append(Entry(iam.role_name(arn), used, level=level, label=may, lead=reason))
     empty = unread_services(snapshot) or "No task definition that references the secret has a role."
     return Listing("May ECS read the secret?", entries, empty)
+
+
+def _answer(
+    snapshot: Snapshot, arn: str, users: Collection[str], findings: Sequence[Finding]
+) -> tuple[Level, str, str]:
+    """Whether an execution role may read the secret, and why, as the findings of access say it."""
+    name, others = iam.role_name(arn), {iam.role_name(other) for other in snapshot.permissions if other != arn}
+    own = [each for each in findings if each.subject == name or each.subject not in others]
+    for finding in own:
+        if finding.is_problem and (finding.subject == name or not finding.services.isdisjoint(users)):
+            return "error", "may not read", finding.evidence[0]
+    if snapshot.secret is None:
+        return "unknown", "unknown", " ".join(snapshot.unread("secret")) or "The secret does not exist."
+    if unknown := next((each for each in own if each.status == "unknown"), None):
+        return "unknown", "unknown", " ".join(unknown.evidence)
+    return "good", "may read", judge(snapshot, arn).sentence
 
 
 def deployments(snapshot: Snapshot) -> Table:

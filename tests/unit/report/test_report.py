@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from support import snapshots
+from support.faults.access import DELEGATES, SCP_STOP, THROTTLED_STOP, decrypting, keyed, own_policy, role, statement
 from support.faults.deployment import service_deployment
 from support.large_world import large
 from support.outcomes import an_outcome
@@ -536,6 +537,49 @@ def test_of_a_role_the_table_says_what_the_findings_say() -> None:
     refused = snapshots.with_permissions(snapshots.stuck(snapshots.healthy(), "backend", reason), undecided)
     [entry] = verify.permissions(refused).entries
     assert entry.label == "may not read" and "no identity-based policy allows" in entry.lead
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "label", "reason"),
+    [
+        (snapshots.healthy(), "may read", "SimulatePrincipalPolicy: allowed"),
+        (
+            snapshots.stuck(snapshots.healthy(), "worker", SCP_STOP),
+            "may not read",
+            "explicit deny in a service control policy",
+        ),
+        (own_policy(statement("Deny", "*"))(snapshots.healthy()), "may not read", "resource policy statement 1 denies"),
+        (
+            keyed(decrypting("implicitDeny"), DELEGATES)(snapshots.healthy()),
+            "may not read",
+            "is not granted kms:Decrypt",
+        ),
+        (
+            role(replace(snapshots.simulated("allowed"), role=None, exists=False))(snapshots.healthy()),
+            "may not read",
+            "there is no role",
+        ),
+        (replace(snapshots.healthy(), secret=None), "unknown", "The secret does not exist."),
+        (
+            snapshots.stuck(snapshots.healthy(), "worker", THROTTLED_STOP),
+            "may read",
+            "SimulatePrincipalPolicy: allowed",
+        ),
+    ],
+)
+def test_whatever_keeps_a_role_from_the_secret_is_in_the_table(snapshot: Snapshot, label: str, reason: str) -> None:
+    """An organization's policy, the secret's own and its key's count beside those of the role."""
+    [entry] = verify.permissions(snapshot).entries
+    assert entry.label == label and reason in entry.lead
+
+
+def test_the_table_blames_no_role_for_another() -> None:
+    """A service may have revisions with either."""
+    other = f"{snapshots.ROLE}-former"
+    denied = {other: replace(snapshots.simulated("explicitDeny"), role=None)}
+    both = replace(snapshots.healthy(), permissions={snapshots.ROLE: snapshots.simulated("allowed"), **denied})
+    labels = {entry.name: entry.label for entry in verify.permissions(both).entries}
+    assert labels == {snapshots.ROLE_NAME: "may read", f"{snapshots.ROLE_NAME}-former": "may not read"}
 
 
 def test_services_that_were_not_read_are_not_said_to_be_none() -> None:
