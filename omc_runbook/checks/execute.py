@@ -189,7 +189,7 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         access = judge_action(permissions, arn, DECRYPT, key.arn, keys)
         direct = evaluate_resource(key.policy, {arn}, DECRYPT, key.arn, keys).decision if key.policy else ""
         is_denied = direct == "explicit-deny"
-        if direct == "allowed" and access.cause != "identity-deny":
+        if direct == "allowed" and not access.is_denied:
             continue
         if not (access.cause or is_denied):
             # A role's own policies count for a key only where the key's policy lets the account's do so.

@@ -411,7 +411,7 @@ def _judge(snapshot: Snapshot, role_arn: str, source: OtherSource) -> RoleAccess
     access = judge_action(permissions, role_arn, source.action, source.arn, keys)
     if source.policy_unread and access.cause == "nothing-allows":
         return RoleAccess("unknown", source.policy_unread)
-    if source.policy is None or access.cause in ("unknown", "identity-deny", "organization"):
+    if source.policy is None or access.cause == "unknown" or access.is_denied:
         return access
 
     def evaluate(principals: Collection[str]) -> Verdict:

@@ -75,6 +75,12 @@ class RoleAccess:
     """Whether the role's permissions boundary does not allow it either, so that a grant alone has no effect."""
 
     @property
+    def is_denied(self) -> bool:
+        """Whether a Deny of the role's, its boundary's or the organization's refuses it, which no grant outdoes."""
+        is_of_boundary = self.cause == "boundary" and bool(self.statements)
+        return is_of_boundary or self.cause in ("identity-deny", "organization")
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """All that is said of it."""
         bounded = "The role's permissions boundary does not allow it either."
@@ -136,6 +142,11 @@ class _Call:
         return self.permissions.policies is None or self.by(self.policies).decision == "explicit-deny"
 
     @property
+    def cause_of_deny(self) -> Cause:
+        """Whose an explicit denial is: the boundary's only where the role's own policies were read and do not deny."""
+        return "boundary" if self.is_outside_boundary and not self.denies else "identity-deny"
+
+    @property
     def doubt_of_deny(self) -> str:
         """Why a Deny of the role's policies may apply, whatever allows; "" where none may, or they were not read."""
         verdict = self.by([*self.policies, *self.boundary, _EVERYTHING])
@@ -171,11 +182,14 @@ class _Call:
         return None if is_of_boundary and is_doubtful else simulated
 
     def deny_statements(self, simulated: Simulation) -> tuple[str, ...]:
-        """What denies it by a simulation: each statement of the policies that were read, and the names of others."""
+        """What denies it by a simulation: each statement of the policies that were read, and the names of others.
+
+        "" stands for one that AWS does not name.
+        """
         verdict = self.verdict
         own = verdict.statements if verdict.decision == "explicit-deny" else ()
         named = {label.rpartition(" statement ")[0] for label in own}
-        return (*own, *dict.fromkeys(each for each in simulated.statements if each not in named))
+        return (*own, *dict.fromkeys(each for each in simulated.statements if each not in named)) or ("",)
 
     @cached_property
     def is_outside_boundary(self) -> Truth:
@@ -315,7 +329,7 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     keys = _key_context(snapshot, role_arn, key)
     call = _Call(role_arn, snapshot.permissions[role_arn], DECRYPT, key.arn, keys)
     by_role = _judge_decrypt(snapshot, call)
-    if by_role.cause in ("identity-deny", "organization") or key.policy is None:
+    if by_role.is_denied or key.policy is None:
         return by_role
     names = _principals(role_arn)
     account = {account_in(role_arn), _root(role_arn)}
@@ -323,6 +337,15 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     if direct.decision == "explicit-deny":
         conditions = tuple(conditions_of((key.policy,), direct.statements))
         return RoleAccess("key-policy", f"GetKeyPolicy: {direct.reason}.", direct.statements, conditions)
+    key_policy = key.policy
+
+    def grants_to(names: Collection[str]) -> Truth:
+        return evaluate_resource(key_policy, names, DECRYPT, key.arn, keys).decision == "allowed"
+
+    if direct.decision == "allowed" and call.is_outside_boundary and is_grant_limited(role_arn, grants_to):
+        reason = "the key's policy names the role, but its permissions boundary does not allow"
+        sentence = f"{BY_SIMULATION if call.simulation else BY_POLICIES}: {reason} {DECRYPT} on {key.arn}."
+        return RoleAccess("boundary", sentence, conditions=call.refusals(call.boundary))
     if direct.decision == "allowed":
         doubt = call.doubt_of_deny if by_role.cause else ""
         return RoleAccess("unknown", doubt) if doubt else RoleAccess("", direct.reason)
@@ -348,7 +371,9 @@ def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
     """Judge whether a role's own policies let it decrypt with a key."""
     simulated, name, what = call.simulation, call.role, f"{DECRYPT} on {call.resource}"
     if simulated:
-        allowed, denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
+        allowed = simulated.decision == "allowed"
+        # Of a boundary's Deny it may say that nothing allows.
+        denied = simulated.decision == "explicitDeny" or call.by(call.boundary).decision == "explicit-deny"
         source, statements = BY_SIMULATION, call.deny_statements(simulated)
     elif call.permissions.policies is not None:
         verdict = call.verdict
@@ -365,7 +390,8 @@ def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
         return RoleAccess("organization", f"{source}: AllowedByOrganizations is false for {what}.")
     if denied:
         sentence = f"{source}: {name} is denied {DECRYPT} by {_list(statements)}."
-        return RoleAccess("identity-deny", sentence, statements, tuple(conditions_of(call.policies, statements)))
+        conditions = tuple(conditions_of((*call.policies, *call.boundary), statements))
+        return RoleAccess(call.cause_of_deny, sentence, statements, conditions)
     is_bounded = call.is_outside_boundary is True
     if is_bounded and call.may_allow:
         sentence = f"{source}: the permissions boundary of {name} does not allow {what}."
@@ -410,7 +436,7 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
     is_outside = call.is_outside_boundary is True
     # Where its own policies were not read, the deny may be one of theirs.
     if is_outside and call.may_allow and not (is_denied and permissions.policies is None):
-        denying = statements if is_denied else ()
+        denying = statements if is_denied or call.by(call.boundary).decision == "explicit-deny" else ()
         return RoleAccess("boundary", f"{fact}: its permissions boundary does not allow it.", denying)
     if is_denied:
         return RoleAccess("identity-deny", f"{fact}{f', by {_list(statements)}' if simulated else ''}.", statements)
@@ -424,10 +450,8 @@ def _by_simulation(call: _Call, simulated: Simulation, granted: Truth) -> RoleAc
     if simulated.allowed_by_organization is False:
         return RoleAccess("organization", f"{what}; AllowedByOrganizations is false.", simulated.statements)
     if simulated.decision == "explicitDeny":
-        is_identity = simulated.allowed_by_boundary is not False or call.denies
-        cause: Cause = "identity-deny" if is_identity else "boundary"
         statements = call.deny_statements(simulated)
-        return RoleAccess(cause, f"{what}, by {_list(statements)}.", statements)
+        return RoleAccess(call.cause_of_deny, f"{what}, by {_list(statements)}.", statements)
     if granted is False and simulated.allowed_by_boundary is False and call.may_allow:
         limit = call.by(call.boundary)
         denying = limit.statements if limit.decision == "explicit-deny" else ()
@@ -449,8 +473,7 @@ def _by_policies(call: _Call, granted: Truth) -> RoleAccess:
     if verdict.decision == "allowed":
         return RoleAccess("", what)
     if verdict.decision == "explicit-deny":
-        cause: Cause = "identity-deny" if call.denies else "boundary"
-        return RoleAccess(cause, what, verdict.statements)
+        return RoleAccess(call.cause_of_deny, what, verdict.statements)
     if granted is False and verdict.decision == "implicit-deny" and call.allows:
         return RoleAccess("boundary", what)
     if granted and doubt:

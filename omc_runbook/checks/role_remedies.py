@@ -75,17 +75,17 @@ def put_without(what: str, labels: Sequence[str], policy: PolicyDocument | None,
 
 def remove_deny(access: RoleAccess) -> str:
     """What to do about a deny; with a Condition it may be there on purpose, for calls from elsewhere."""
-    where = ", ".join(filter(None, access.statements)) or "its policies"
-    whose = ", the role's permissions boundary" if access.cause == "boundary" else ""
+    boundary = "the role's permissions boundary" if access.cause == "boundary" else ""
+    where = ", ".join(filter(None, (*access.statements, boundary))) or "its policies"
     spare = ", or let its Condition leave the tasks' calls out" if access.conditions else ""
-    return f"Remove the deny from {where}{whose}{spare}"
+    return f"Remove the deny from {where}{spare}"
 
 
 def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> Remedy:
     """What gives a role back what it lacks: a grant where nothing allows it, since no grant outdoes a Deny."""
     if access.cause == "organization":
         return ASK_ORGANIZATION
-    if access.cause == "identity-deny" or (access.cause == "boundary" and any(access.statements)):
+    if access.is_denied:
         return Remedy(f"{remove_deny(access)}.")
     if access.cause == "boundary":
         return Remedy(f"Allow {action} on {resource} in the role's permissions boundary.")

@@ -714,6 +714,62 @@ def test_a_boundary_without_the_key_is_named() -> None:
     assert f"GetRole: PermissionsBoundary of {found.subject} is {bounded.boundary.name}." in found.evidence
 
 
+KEY_DENIED = replace(policy(action="*", kind="boundary"), name="fence").with_statements(
+    [{"Effect": "Allow", "Action": "*", "Resource": "*"}, {"Effect": "Deny", "Action": "kms:*", "Resource": "*"}]
+)
+
+
+def on_key(decision: str, boundary: PolicyDocument | None, *statements: str) -> Permissions:
+    """A role whose own policies allow all, and of which AWS says that its boundary does not allow it the key."""
+    simulated_on_key = simulation(DECRYPT, KEY, decision, statements=statements, allowed_by_boundary=False)
+    allowed = simulated("allowed", policies=(policy(action="*"),))
+    return replace(allowed, simulated=(*allowed.simulated, simulated_on_key), boundary=boundary)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "name"),
+    [
+        (by_policies(policy(action="*"), boundary=KEY_DENIED), "fence statement 2, "),
+        (on_key("explicitDeny", KEY_DENIED, "fence"), "fence statement 2, "),
+        (on_key("implicitDeny", KEY_DENIED), "fence statement 2, "),
+        (on_key("explicitDeny", None, "fence"), "fence, "),
+        (on_key("explicitDeny", None), ""),
+    ],
+)
+@pytest.mark.parametrize("key_policy", [DELEGATES, policy(action=DECRYPT, kind="resource", Principal="*")])
+def test_a_boundary_that_denies_the_key_is_to_lose_its_deny(
+    permissions: Permissions, name: str, key_policy: PolicyDocument
+) -> None:
+    """It is no policy of the role's own, and neither a grant nor the key's policy outdoes it."""
+    [found] = run_check(CHECKS["kms-no-permission"], keyed(permissions, key_policy)(healthy()))
+    assert (found.status, found.remedy.runbook) == ("found", "")
+    assert found.remedy.command == f"Remove the deny from {name}the role's permissions boundary."
+
+
+def test_a_deny_of_the_key_that_both_may_have_made_is_the_roles_own() -> None:
+    """Its boundary's alone is to be changed only where the role's policies were read, and do not deny."""
+    both = by_policies(policy(action="*"), policy("Deny", action="kms:*"), boundary=KEY_DENIED)
+    unread = replace(on_key("explicitDeny", None, "fence"), policies=None)
+    for permissions, labels in ((both, "secrets-policy statement 1, fence statement 2"), (unread, "fence")):
+        [found] = run_check(CHECKS["kms-no-permission"], keyed(permissions)(healthy()))
+        assert found.remedy.command == f"Remove the deny from {labels}."
+
+
+@pytest.mark.parametrize(
+    "permissions", [on_key("implicitDeny", None), by_policies(policy(), boundary=policy(kind="boundary"))]
+)
+@pytest.mark.parametrize(("principal", "decrypts"), [(ROLE, False), ("*", True)])
+def test_a_boundary_limits_what_the_keys_policy_grants_to_the_role(
+    permissions: Permissions, principal: str, decrypts: bool
+) -> None:
+    """As it does what the secret's policy grants to it."""
+    grant = policy(action=DECRYPT, kind="resource", Principal={"AWS": principal})
+    answers = run_check(CHECKS["kms-no-permission"], keyed(permissions, grant)(healthy()))
+    assert [answer.status for answer in answers] == ["clear" if decrypts else "found"]
+    way = f"Allow {DECRYPT} on {KEY} in the role's permissions boundary."
+    assert decrypts or answers[0].remedy.command == way
+
+
 VIA_ANOTHER = {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}}
 CONTEXT = {"StringEquals": {"kms:EncryptionContext:SecretARN": BASE}}
 BOUNDED = policy(kind="boundary", Condition={"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})

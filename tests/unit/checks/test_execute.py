@@ -385,6 +385,11 @@ def test_a_task_role_that_may_use_the_sessions_key() -> None:
         [answer] = run_check(CHECKS["exec-kms"], replace(allowed, session_key=replace(allowed.session_key, policy=own)))
         assert answer.status == status and "GetKeyPolicy: " in " ".join(answer.evidence)
         assert (answer.remedy.command == "Correct the key's policy: aws kms put-key-policy.") == (status == "found")
+    fence = policy("Deny", action="kms:Decrypt", kind="boundary")
+    fenced = {arn: replace(each, boundary=fence) for arn, each in allowed.session_roles.items()}
+    granted = replace(allowed.session_key, policy=direct)
+    [found] = run_check(CHECKS["exec-kms"], replace(allowed, session_roles=fenced, session_key=granted))
+    assert found.remedy.command == "Remove the deny from secrets-policy statement 1, the role's permissions boundary."
     on_condition = policy(action="kms:Decrypt", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
     doubtful = encrypted(healthy(), on_condition)
     read = {arn: replace(permissions, unread=()) for arn, permissions in doubtful.session_roles.items()}

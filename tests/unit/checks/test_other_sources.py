@@ -281,6 +281,14 @@ def test_a_boundary_limits_what_another_secrets_policy_grants(
     assert reads or any(words in fact for fact in answers[0].evidence for words in named)
 
 
+def test_another_secrets_policy_outdoes_no_deny_of_a_boundary() -> None:
+    """Whomever it names."""
+    grant, fence = policy(kind="resource", Principal="*"), policy("Deny", kind="boundary")
+    snapshot = with_permissions(refer(healthy(), policy=grant), by_policies(policy(), boundary=fence))
+    [found] = run_check(CHECKS["other-secret-denied"], snapshot)
+    assert found.remedy.command == "Remove the deny from secrets-policy statement 1, the role's permissions boundary."
+
+
 @pytest.mark.parametrize(
     ("decision", "effect", "status"),
     [
