@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omc_runbook.aws.definitions import TaskDefinition
@@ -58,7 +58,6 @@ class DefinitionSource:
 
     def register(self, instead: str, variable: str = "", arn: str = "") -> Remedy:
         """Correct a reference and register a new revision; `arn` is what the secret's ARN in it has to be."""
-        of = f" of {variable}" if variable else ""
         base, where = self.base, ""
         if arn and base:
             name = base[2:-1] if base.startswith("${") else base
@@ -67,12 +66,17 @@ class DefinitionSource:
         if self.stack or not base:
             meant = arn or f"the ARN of {self.names.secret}"
             where = f", where SECRET_ARN is {meant}" if "SECRET_ARN" in instead else ""
-        what = f"{variable} in the map of secrets" if variable and self.is_map else f"valueFrom{of}"
-        return self._correct(f"set {what} to {instead}{where}")
+        return self._correct(f"set {self.value_of(variable)} to {instead}{where}")
 
     def write(self, what: str, instead: str) -> Remedy:
         """Let what refers to another secret be this text or what it says, and register a new revision."""
         return self._correct(f"set {what} to {instead}")
+
+    def value_of(self, variable: str) -> str:
+        """What holds the reference of a variable, or all references where none is named."""
+        if variable and self.is_map:
+            return f"{variable} in the map of secrets"
+        return f"valueFrom of {variable}" if variable else "valueFrom"
 
     def rename(self, variable: str, instead: str) -> Remedy:
         """Correct a variable's name beside its reference, and register a new revision."""
@@ -141,8 +145,9 @@ def source_of(
 
 
 def source_of_demand(snapshot: Snapshot, demand: KeyDemand) -> DefinitionSource:
-    """The source of one reference."""
-    return source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
+    """The source of one reference; what no variable gets is in no map of variables."""
+    source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
+    return replace(source, is_map=source.is_map and demand.is_variable)
 
 
 def source_for(snapshot: Snapshot, services: Collection[str]) -> DefinitionSource:

@@ -82,10 +82,10 @@ def _whole_arn(snapshot: Snapshot, demand: KeyDemand) -> Remedy:
         meant = "the whole ARN of its secret" + ("" if is_whole else ", with :KEY:: after it for one key")
     else:
         meant = f'"{meant}"'
-    what = demand.variable if is_whole else f"valueFrom of {demand.variable}"
     if demand.is_of_proxy:
-        return Remedy(f"Set {what} to {meant}, in {demand.service.name}'s Service Connect.")
-    return source_of_demand(snapshot, demand).write(what, meant)
+        return Remedy(f"Set valueFrom of {demand.variable} to {meant}, in {demand.service.name}'s Service Connect.")
+    source = source_of_demand(snapshot, demand)
+    return source.write(demand.variable if is_whole else source.value_of(demand.variable), meant)
 
 
 @check(

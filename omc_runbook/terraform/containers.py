@@ -382,7 +382,7 @@ def _read_variables(node: Node, folder: Folder) -> _VariableList:
                         element=element,
                         list=part.node,
                         certain=part.certain,
-                        origin=origin_of(split_value_from(value_from)[0], part.node, element, folder),
+                        origin=origin_of(split_value_from(value_from)[0] or value_from, part.node, element, folder),
                     )
                 )
             else:

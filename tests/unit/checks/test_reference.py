@@ -477,6 +477,29 @@ def test_a_malformed_reference_is_advised_to_name_a_key_of_the_secret(end: str) 
         assert 'of SECRET_KEY to "${var.secrets_arn}:SECRET_KEY::"' in found.remedy.command
 
 
+def test_a_malformed_reference_to_another_secret_is_corrected_in_the_map_that_has_it(tmp_path: Path) -> None:
+    """What a log driver or a registry gets is in no map of variables."""
+    short = SHARED.removeprefix("arn:").replace("secretsmanager:", "secretsmanager::")
+    table = f'{{ SECRET_KEY = "{short}:password::", API_KEY = "{SHARED}:api::" }}'
+    secrets_of = f"secrets = [for name, from in {table} : {{ name = name, valueFrom = from }}]"
+    container = f'container_definitions = jsonencode([{{ name = "worker", {secrets_of} }}])'
+    (tmp_path / "main.tf").write_text(f'resource "aws_ecs_task_definition" "worker" {{\n  {container}\n}}\n')
+    (tmp_path / "config.py").write_text(
+        "from pydantic_settings import BaseSettings\n\n\nclass S(BaseSettings):\n    A: str\n"
+    )
+    checkout = read_checkout(tmp_path)
+    (found,) = run_check(CHECKS["arn-malformed"], replace(refers(f"{short}:password::")(healthy()), checkout=checkout))
+    assert found.remedy.command.startswith("In main.tf set SECRET_KEY in the map of secrets to the whole ARN")
+    for field, name, set_ in (
+        ("log_secrets", "logConfiguration token", "valueFrom of logConfiguration token"),
+        ("registry_secrets", "repositoryCredentials", "repositoryCredentials"),
+    ):
+        other = {field: (Injection(name, parse(short)),)}
+        snapshot = with_container(healthy(), "worker", lambda old, other=other: replace(old, **other))
+        (found,) = run_check(CHECKS["arn-malformed"], replace(snapshot, checkout=checkout))
+        assert found.remedy.command.startswith(f"In main.tf set {set_} to the whole ARN")
+
+
 def test_the_file_that_a_checkout_has_is_named(tmp_path: Path) -> None:
     """The guide's is named where none was read; OpenTofu's users are not sent to terraform.
 
