@@ -221,7 +221,8 @@ def _remedy(snapshot: Snapshot, troubles: Sequence[_Trouble]) -> Remedy:
     # A rule that both ways need is added once: a second time is an error.
     ways = (way_of(snapshot, trouble.service, trouble.obstacle) for trouble in chosen)
     steps = dict.fromkeys(step for way in ways for step in way.split(" && "))
-    return Remedy(" && ".join(_numbered_apart(steps)))
+    needs = dict.fromkeys(trouble.obstacle.needs for trouble in chosen)
+    return Remedy(" && ".join(_numbered_apart(steps))).needing(*needs)
 
 
 def _numbered_apart(steps: Iterable[str]) -> Iterator[str]:

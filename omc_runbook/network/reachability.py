@@ -228,6 +228,7 @@ class _Call:
             subject=obstacle.subject,
             facts=(*obstacle.facts, endpoint_fact),
             command=obstacle.command or create,
+            needs="" if obstacle.command else obstacle.needs,
         )
 
     def _no_https_egress(self) -> Iterator[Obstacle]:

@@ -18,6 +18,10 @@ _OF_ADDRESSES = (_OF_ALL, "block-ingress")
 """Those in which what has a public address of its own gets nothing through an internet gateway."""
 _WIDE = 8
 """The longest prefix of a route that is taken to cover AWS's addresses."""
+_ENDPOINT_ALONE = (
+    "An endpoint serves one AWS service alone: all else that took this route, such as image pulls and logs, stays cut"
+    " off until the route leads out again, as by a new NAT gateway."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,8 @@ class Obstacle:
     facts: tuple[str, ...]
     command: str = field(default="", compare=False)
     certain: bool = True
+    needs: str = field(default="", compare=False)
+    """What to know of a command that creates an endpoint in the place of a route."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ def _no_route(network: Network, subnet: Subnet, table: RouteTable) -> Egress:
     if other_targets:
         # The other network may have a shared endpoint, resolved by a private hosted zone that EC2 does not show.
         return _unknown("", table.id, f"{sentence}, but one to another network by {other_targets[0]}.")
-    return _blocked(table, f"{sentence}.", _to_nat(network, table, "create-route"))
+    return _blocked(table, f"{sentence}.", _to_nat(network, table, "create-route"), needs="")
 
 
 def _follow(
@@ -209,8 +215,8 @@ def _by_nat(network: Network, subnet: Subnet, table: RouteTable, id: str, path: 
     return replace(through_gateway, via=via, nat_subnet=nat_subnet.id)
 
 
-def _blocked(table: RouteTable, fact: str, fix: str) -> Egress:
-    return Egress("", (Obstacle(check="no-egress", subject=table.id, facts=(fact,), command=fix),))
+def _blocked(table: RouteTable, fact: str, fix: str, needs: str = _ENDPOINT_ALONE) -> Egress:
+    return Egress("", (Obstacle(check="no-egress", subject=table.id, facts=(fact,), command=fix, needs=needs),))
 
 
 def _unknown(by: str, subject: str, sentence: str) -> Egress:

@@ -386,6 +386,22 @@ def test_a_nat_gateway_that_is_not_ready_is_told_by_its_state() -> None:
 
 
 @pytest.mark.parametrize(
+    ("network", "is_told"),
+    [
+        (with_nat(by_nat(), state="deleted"), True),
+        (with_routes(by_nat(), Route(EVERYWHERE, NAT, "blackhole")), False),
+        (with_routes(replace(by_nat(), nat_gateways={}), Route(EVERYWHERE, NAT, "blackhole")), True),
+        (with_routes(replace(by_nat(), nat_gateways={})), False),
+    ],
+)
+def test_of_a_route_that_is_gone_an_endpoint_replaces_a_part_alone(network: Network, is_told: bool) -> None:
+    """Another NAT gateway would replace all of it, and where there was no route, nothing else took it."""
+    remedy = found(placed(network))["no-egress"].remedy
+    assert ("create-vpc-endpoint" in remedy.command) is (is_told or "replace-route" not in remedy.command)
+    assert ("such as image pulls and logs, stays cut off" in remedy.needs) is is_told
+
+
+@pytest.mark.parametrize(
     ("way", "endpoint", "status"),
     [
         (by_endpoint(), ENDPOINT, "clear"),
