@@ -499,7 +499,7 @@ def _beyond_boundary(identity: Identity, call: ResourceCall, request: PolicyRequ
 
 
 def _names_session(identity: Identity, policies: Iterable[PolicyDocument], action: str) -> bool:
-    """Whether a statement compares aws:userid with one session of the role, so that the decision is the session's."""
+    """Whether a statement compares aws:userid with some sessions of the role, so that the decision is the session's."""
     patterns = (
         pattern
         for policy in policies
@@ -511,9 +511,19 @@ def _names_session(identity: Identity, policies: Iterable[PolicyDocument], actio
         if key.lower() == "aws:userid"
         for pattern in texts(values) or ()
     )
-    for pattern in patterns:
-        id, colon, session = pattern.partition(":")
-        if colon and session != "*" and matches(id, identity.id, ConditionKeys({})) is not False:
+    return any(_is_of_session(pattern, identity.id) for pattern in patterns)
+
+
+def _is_of_session(pattern: str, id: str) -> bool:
+    """Whether a pattern of aws:userid, which is ID:SESSION, matches some sessions of the role with this id alone."""
+    for place, sign in enumerate(pattern):
+        head, session = pattern[:place], pattern[place + 1 :]
+        if sign == "*" and ":" not in session:
+            # It may stand for the colon, and for what is around it.
+            head += "*"
+        elif sign not in ":?":
+            continue
+        if session.strip("*") and matches(head, id, ConditionKeys({})) is not False:
             return True
     return False
 

@@ -160,7 +160,18 @@ def test_a_caller_chooses_the_resource_where_it_is_new() -> None:
 
 @pytest.mark.parametrize(
     ("condition", "decision"),
-    [("AROAa:*", "allowed"), ("AROAb:*", "denied"), ("AROAa:nightly", "unknown"), ("*:nightly", "unknown")],
+    [
+        ("AROAa:*", "allowed"),
+        ("AROAa*", "allowed"),
+        ("*:*", "allowed"),
+        ("AROAb:*", "denied"),
+        ("AROAb*nightly", "denied"),
+        ("AROAa:nightly", "unknown"),
+        ("AROAa?night*", "unknown"),
+        ("AROAa*nightly", "unknown"),
+        ("*:nightly", "unknown"),
+        ("*nightly", "unknown"),
+    ],
 )
 def test_a_sessions_name_is_not_guessed(condition: str, decision: str) -> None:
     """A pattern for every session of a role is decided, one for a certain session is not."""
