@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Literal
 
 from omc_runbook.iam import request_keys
@@ -28,6 +30,8 @@ _AS_SERVICE: Context = {"aws:PrincipalAccount": (), "aws:PrincipalIsAWSService":
 """The condition keys of a call that an AWS service makes for itself."""
 _ANY_ADDRESSES = ("24.48.0.1", "186.28.0.1", "2a02:8100::1")
 """Public addresses of nobody in particular, of each half of IPv4 and of IPv6: a network that has one is open."""
+_LARGEST_OF_ONE = {4: 8, 6: 16}
+"""The prefix of the largest networks that one company has, of IPv4 and of IPv6."""
 _WITH_MFA: Context = {"aws:MultiFactorAuthPresent": "true", "aws:MultiFactorAuthAge": "60"}
 """What anybody's call can have."""
 _SESSION = re.compile(r"arn:[\w-]+:sts::[^:]*:assumed-role/([^/]+)/")
@@ -172,7 +176,9 @@ def _let_in(
         account = account_of(name)
         if name != "*" and account not in ("", own):
             calls += [(name, name, account, context) for context in _as_named(name, account, texts)]
-    calls += [*_by_choice(calls, {key.lower() for each in _conditions(policy, action) for key in keys_in(each)})]
+    compared = {key.lower() for each in _conditions(policy, action) for key in keys_in(each)}
+    addresses = (*_ANY_ADDRESSES, *_addresses_in(texts)) if "aws:sourceip" in compared else ()
+    calls += [*_by_choice(calls, addresses, not compared.isdisjoint(map(str.lower, _WITH_MFA)))]
     calls += [(name, name, "", _AS_SERVICE) for name in services]
     of_resource = {} if organization is None else request_keys.of_organization(organization, "Resource")
     of_call = {**keys_of_resource, **of_resource, **request_keys.of_time(snapshot.taken)}
@@ -256,12 +262,21 @@ def _by_patterns(texts: Sequence[str], own: str) -> Iterator[tuple[str, ...]]:
             yield (_example(text, _STRANGER),)
 
 
+def _addresses_in(texts: Iterable[str]) -> Iterator[str]:
+    """An address of each network that is larger than any that one company has."""
+    for text in texts:
+        with suppress(ValueError):
+            network = ip_network(text, strict=False)
+            # Special addresses are at the edges of such a network.
+            address = network[network.num_addresses // 4]
+            if network.prefixlen < _LARGEST_OF_ONE[network.version] and address.is_global:
+                yield str(address)
+
+
 def _by_choice(
-    calls: Sequence[tuple[str, str, str, Context]], keys: Set[str]
+    calls: Sequence[tuple[str, str, str, Context]], addresses: Sequence[str], has_mfa: bool
 ) -> Iterator[tuple[str, str, str, Context]]:
-    """The same calls from some address, and with MFA, where conditions compare these keys, in lower case."""
-    addresses = _ANY_ADDRESSES if "aws:sourceip" in keys else ()
-    has_mfa = not keys.isdisjoint(map(str.lower, _WITH_MFA))
+    """The same calls from each of some addresses, and with MFA where a condition asks for it."""
     choices = [{"aws:SourceIp": each} for each in addresses] or [{}] * has_mfa
     for principal, name, account, context in calls:
         # Whether another account asks for MFA, its owner decides.

@@ -310,6 +310,9 @@ def test_everybody_from_some_addresses_is_a_warning() -> None:
         {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}},
         {"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "::/0"]}},
         {"IpAddress": {"aws:sourceIp": ["0.0.0.0/1", "128.0.0.0/1"]}},
+        {"IpAddress": {"aws:SourceIp": "64.0.0.0/2"}},
+        {"IpAddress": {"aws:SourceIp": ["192.0.0.0/2", "10.0.0.0/8"]}},
+        {"IpAddress": {"aws:SourceIp": "2c00::/8"}},
         {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
         {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
         {"NumericLessThan": {"aws:MultiFactorAuthAge": "3600"}, "IpAddress": {"aws:SourceIp": "0.0.0.0/0"}},
@@ -328,6 +331,7 @@ def test_another_account_from_any_address_is_let_in() -> None:
     for condition, doubt in (
         ({"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}, ""),
         ({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, "aws:SourceIp"),
+        ({"IpAddress": {"aws:SourceIp": ["17.0.0.0/8", "fc00::/7", "not a network"]}}, "aws:SourceIp"),
         ({"Bool": {"aws:MultiFactorAuthPresent": "true"}}, "aws:MultiFactorAuthPresent"),
     ):
         own = own_policy(healthy(), {"AWS": STRANGER}, Condition=condition)
