@@ -174,7 +174,8 @@ def begins_in(condition: Any, effect: str) -> Iterator[datetime]:
     """The moments in a Condition from which on its statement allows a call, or no longer denies it."""
     order = "LessThan" if effect == "Deny" else "GreaterThan"
     for name, tests in condition.items() if isinstance(condition, Mapping) else ():
-        is_about_time = name.startswith((f"Date{order}", f"Numeric{order}")) and isinstance(tests, Mapping)
+        operator = name.rpartition(":")[2]
+        is_about_time = operator.startswith((f"Date{order}", f"Numeric{order}")) and isinstance(tests, Mapping)
         for key, values in tests.items() if is_about_time else ():
             for text in texts(values) or () if key.lower() in TIMES else ():
                 with suppress(InvalidOperation, ValueError, OverflowError, OSError):

@@ -711,9 +711,10 @@ def test_a_person_who_may_assume_a_reader_reads() -> None:
     [
         ({"DateGreaterThan": {"aws:CurrentTime": "2026-03-02T08:00:00Z"}}, None),
         ({"DateGreaterThanEquals": {"aws:EpochTime": "1772438400"}}, None),
+        ({"ForAnyValue:DateGreaterThan": {"aws:CurrentTime": "2026-03-02T08:00:00Z"}}, None),
         (None, {"DateLessThan": {"aws:CurrentTime": "2026-03-02T08:00:00Z"}}),
     ],
-    ids=["after a date", "in seconds", "no longer denied"],
+    ids=["after a date", "in seconds", "by a set operator", "no longer denied"],
 )
 def test_who_reads_from_a_date_on_is_a_remark_before(statement: Any, denial: Any) -> None:
     """With the date; whom something else keeps out then, too, is not named, and nobody twice."""
