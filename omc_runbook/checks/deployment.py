@@ -68,7 +68,13 @@ UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", 
 """Faults of the secret's whole text, with which no new task can start: the text has to be right before a deployment."""
 
 PATIENCE = timedelta(minutes=30)
-"""How long a deployment may go on without a new task that runs while stale ones do, before that is an error."""
+"""How long a deployment may go on without a new task that runs while stale ones do, before that is an error.
+
+ECS waits for up to 27 minutes before it tries again to start tasks that have failed.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-throttle-logic.html
+"""
+_FIRST_TASK = timedelta(minutes=5)
+"""How long ECS may take to create the first task, or to say why it does not; it is a matter of seconds."""
 
 
 @check(
@@ -194,8 +200,8 @@ def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), hindered_by=(), unrelated=others)
         elif _starts_nothing(snapshot, service) and not _was_at_rest(service):
             facts = (
-                f"{service.name} runs 0 of {service.desired} desired tasks, and for {PATIENCE.seconds // 60} minutes"
-                " ECS has neither created nor stopped one.",
+                f"{service.name} runs 0 of {service.desired} desired tasks, and for"
+                f" {_patience(snapshot, service).seconds // 60} minutes ECS has neither created nor stopped one.",
                 *(f"ECS says at {each.time:%H:%M:%S} UTC: {each.message}" for each in _last_words(service)),
             )
             yield Evidence(service.name, facts, remedies.show_service(names, service.name), frozenset({service.name}))
@@ -511,7 +517,7 @@ def _is_unspecific(stop: Stop) -> bool:
 
 def _starts_nothing(snapshot: Snapshot, service: Service) -> bool:
     """Whether none of a service's tasks runs, and for a while ECS has neither created nor stopped any."""
-    began, primary = snapshot.taken - PATIENCE, service.primary
+    began, primary = snapshot.taken - _patience(snapshot, service), service.primary
     if primary is None:
         return False
     tasks = [task for task in snapshot.tasks if task.service == service.name]
@@ -520,6 +526,14 @@ def _starts_nothing(snapshot: Snapshot, service: Service) -> bool:
     is_idle = service.running == 0 < service.desired and not any(task.is_running for task in tasks)
     # Other strategies than rolling updates wait for hooks.
     return is_idle and max(moments) < began and (service.underway is None or service.has_rollout_state)
+
+
+def _patience(snapshot: Snapshot, service: Service) -> timedelta:
+    """How long ECS may start none of a service's tasks: less where it has tried none, and has nothing to say of it."""
+    has_tasks = any(task.service == service.name for task in snapshot.tasks)
+    has_failed = any(deployment.failed for deployment in service.deployments)
+    is_silent = not _last_words(service) or _was_at_rest(service)
+    return _FIRST_TASK if is_silent and not (has_tasks or has_failed) else PATIENCE
 
 
 def _was_at_rest(service: Service) -> bool:

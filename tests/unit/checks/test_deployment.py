@@ -4,6 +4,7 @@ import secrets
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, by_id, found_by, unknown_by
@@ -217,6 +218,32 @@ def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pend
         before = replace(refusal, time=moment - timedelta(seconds=1))
         [found] = run_check(CHECKS["rollout-stuck"], with_service(snapshot, "worker", events=(before,)))
         assert "inactive" not in " ".join(found.evidence)
+
+
+@pytest.mark.parametrize(
+    ("ago", "changes", "status"),
+    [
+        (6, {}, "found"),
+        (4, {}, "clear"),
+        (6, {"words": "failed to launch a task with (error TaskDefinition is inactive)."}, "clear"),
+        (6, {"words": "has reached a steady state."}, "unknown"),
+        (6, {"failed_before": 2}, "clear"),
+        (6, {"task": True}, "clear"),
+    ],
+)
+def test_a_deployment_of_which_ecs_says_nothing_is_soon_stuck(ago: int, changes: dict[str, Any], status: str) -> None:
+    """ECS creates a first task within seconds; it waits for longer only after tasks have failed."""
+    moment = NOW - timedelta(minutes=ago)
+    words = changes.get("words", "")
+    events = (ServiceEvent(moment, f"(service worker) {words}"),) if words else ()
+    new = deployment("worker", moment, rollout="IN_PROGRESS", running=0)
+    former = deployment("worker", status="ACTIVE", running=0, failed=changes.get("failed_before", 0))
+    ended = stopped("worker", "Essential container in task exited", moment - timedelta(minutes=9))
+    tasks = tuple(each for each in healthy().tasks if each.service != "worker") + (ended,) * ("task" in changes)
+    deployed = {"deployments": (new, former), "events": events, "running": 0}
+    [answer] = run_check(CHECKS["rollout-stuck"], with_service(replace(healthy(), tasks=tasks), "worker", **deployed))
+    assert answer.status == status
+    assert status != "found" or "for 5 minutes ECS has neither created" in answer.evidence[0]
 
 
 @pytest.mark.parametrize(
