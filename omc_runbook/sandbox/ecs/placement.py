@@ -6,9 +6,27 @@ from omc_runbook.sandbox.ecs import tasks
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, add_event
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
+_NO_INSTANCES = (
+    "was unable to place a task because no container instance met all of its requirements."
+    " Reason: No Container Instances were found in your cluster."
+)
+
+
+def needs_instances(service: EcsService) -> bool:
+    """Whether a service's tasks run on container instances, which the sandbox's clusters do not have."""
+    return service.launch_type in ("EC2", "EXTERNAL")
+
 
 def start(service: EcsService, deployment: EcsDeployment, count: int) -> None:
-    """Start tasks of a deployment; one at a time while they fail, to see whether they still do."""
+    """Start tasks of a deployment; one at a time while they fail, to see whether they still do.
+
+    What needs an instance waits for somebody to add one, and ECS says so once.
+    """
+    if count > 0 and needs_instances(service):
+        if not deployment.is_blocked:
+            add_event(service, _NO_INSTANCES)
+        deployment.is_blocked = True
+        return
     count = min(count, 1) if deployment.failures else count
     new = [
         tasks.accept(

@@ -26,10 +26,6 @@ from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 _LONG_SECONDS = 10.0
 _LONG_BAKE_MINUTES = 60
-_NO_INSTANCES = (
-    "was unable to place a task because no container instance met all of its requirements."
-    " Reason: No Container Instances were found in your cluster."
-)
 
 
 def reconcile(service: EcsService) -> None:
@@ -63,18 +59,13 @@ def rests(service: EcsService) -> bool:
     current = primary(service)
     if service.status != "ACTIVE":
         return service.status == "INACTIVE"
+    if current is not None and current.is_blocked and placement.needs_instances(service):
+        return True
     if current is not None and current.rollout_state == "IN_PROGRESS":
-        if current.is_blocked and _needs_instances(service):
-            return True
         return current.failed_tasks > 0 and not service.breaker.enabled
     if current is not None and (current.rollout_state == "FAILED" or _pauses(service)):
         return True
     return len(service.deployments) <= 1 and service.running_count == service.desired_count
-
-
-def _needs_instances(service: EcsService) -> bool:
-    """Whether a service's tasks run on container instances, which the sandbox's clusters do not have."""
-    return service.launch_type in ("EC2", "EXTERNAL")
 
 
 def _pauses(service: EcsService) -> bool:
@@ -123,10 +114,8 @@ def _start(service: EcsService, current: EcsDeployment, new: list[EcsTask], live
         return
     lowest, highest = task_limits(service)
     missing = service.desired_count - len(new)
-    if missing > 0 and _needs_instances(service):
-        if not current.is_blocked:
-            add_event(service, _NO_INSTANCES)
-        current.is_blocked = True
+    if placement.needs_instances(service):
+        placement.start(service, current, missing)
         return
     room = highest - len(live)
     is_blocked = missing > 0 and room <= 0 and len(live) <= lowest and len(live) > len(new)
