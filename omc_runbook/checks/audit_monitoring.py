@@ -51,7 +51,9 @@ def trail_not_logging(snapshot: Snapshot) -> Iterator[Answer]:
 def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail records one region only."""
     trails = _recording_reads(snapshot)
-    for trail in () if any(trail.is_multi_region for trail in trails) else trails:
+    if any(trail.is_multi_region for trail in trails):
+        return
+    for trail in trails:
         fact = f"cloudtrail:DescribeTrails has IsMultiRegionTrail false of {trail.name} in {trail.home_region}."
         yield Evidence(trail.name, (fact,), audit_remedies.update_trail(snapshot, trail, "--is-multi-region-trail"))
 
@@ -60,7 +62,9 @@ def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
 def trail_not_validated(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail's files can be changed without a trace: they have no digests."""
     trails = _recording_reads(snapshot)
-    for trail in () if any(trail.validates_files for trail in trails) else trails:
+    if any(trail.validates_files for trail in trails):
+        return
+    for trail in trails:
         fact = f"cloudtrail:DescribeTrails has LogFileValidationEnabled false of {trail.name}."
         remedy = audit_remedies.update_trail(snapshot, trail, "--enable-log-file-validation")
         yield Evidence(trail.name, (fact,), remedy)
