@@ -42,6 +42,13 @@ def finding(status: Status, severity: Severity = "error", check: str = "empty") 
     )
 
 
+def test_a_finding_without_a_subject_is_a_sentence_too() -> None:
+    """Such as one of the whole environment."""
+    found = finding("found")
+    assert found.sentence == "A required key is empty: SECRET_KEY."
+    assert replace(found, subject="").sentence == "A required key is empty."
+
+
 def outcome(*findings: Finding, failure: str = "") -> Outcome:
     return Outcome(
         runbook="verify",
