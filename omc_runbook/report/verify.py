@@ -34,6 +34,7 @@ STATES: dict[str, Level] = {
     "unknown": "unknown",
 }
 ROLLOUTS: dict[str, Level] = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FAILED": "error"}
+_MAY: dict[str, tuple[Level, str]] = {"": ("good", "may read"), "unknown": ("unknown", "unknown")}
 _OF_ROLES = tuple(check for check in checks_of(access) if check is not access.throttled)
 """The checks of what keeps a role from reading the secret."""
 
@@ -157,9 +158,14 @@ def _answer(
             return "error", "may not read", finding.evidence[0]
     if snapshot.secret is None:
         return "unknown", "unknown", " ".join(snapshot.unread("secret")) or "The secret does not exist."
-    if unknown := next((each for each in own if each.status == "unknown"), None):
-        return "unknown", "unknown", " ".join(unknown.evidence)
-    return "good", "may read", judge(snapshot, arn).sentence
+    # That services could not be read leaves open who uses a role, not what it may.
+    services = {*snapshot.unread("services", "task_definitions", "tasks")}
+    doubts = [each.evidence for each in own if each.status == "unknown" and not services.issuperset(each.evidence)]
+    if doubts:
+        return "unknown", "unknown", " ".join(doubts[0])
+    access = judge(snapshot, arn)
+    level, may = _MAY.get(access.cause, ("error", "may not read"))
+    return level, may, " ".join(access.sentences if access.cause == "unknown" else [access.sentence])
 
 
 def deployments(snapshot: Snapshot) -> Table:

@@ -573,6 +573,19 @@ def test_whatever_keeps_a_role_from_the_secret_is_in_the_table(snapshot: Snapsho
     assert entry.label == label and reason in entry.lead
 
 
+@pytest.mark.parametrize(("decision", "label"), [("allowed", "may read"), ("implicitDeny", "may not read")])
+def test_services_that_were_not_read_leave_open_who_uses_a_role_alone(decision: str, label: str) -> None:
+    """What the role may, IAM tells; what the secret's policy says may be unknown beside."""
+    gap = ReadFailure("the services", "ecs:ListServices", "AccessDeniedException", "denied")
+    without = replace(snapshots.healthy(), services=(), task_definitions={}, tasks=(), gaps={"services": (gap,)})
+    judged = snapshots.with_permissions(without, snapshots.simulated(decision))
+    assert [entry.label for entry in verify.permissions(judged).entries] == [label]
+    of_policy = ReadFailure("its policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
+    unread = replace(snapshots.healthy(), gaps={"resource_policy": (of_policy,)})
+    [entry] = verify.permissions(unread).entries
+    assert entry.label == "unknown" and "GetResourcePolicy is missing" in entry.lead
+
+
 def test_the_table_blames_no_role_for_another() -> None:
     """A service may have revisions with either."""
     other = f"{snapshots.ROLE}-former"
