@@ -22,6 +22,7 @@ Way = Literal["resource policy", "key grant", "trust policy", "replica"]
 
 _STRANGER = "000000000000"
 """An account that is nobody's, to ask whether a policy lets everybody in."""
+_NO_ID = "AROA00000000000000000"
 _NO_ORGANIZATION = "o-0000000000"
 _ANY_OF = "organization "
 """What the name of an organization begins with, as a principal."""
@@ -176,6 +177,11 @@ def _let_in(
         account = account_of(name)
         if name != "*" and account not in ("", own):
             calls += [(name, name, account, context) for context in _as_named(name, account, texts)]
+    ids = {each.partition(":")[0] for each in _user_ids(policy, action)}
+    if ids and ids <= {own, *(each.id for each in identities.identities)} - {""}:
+        # Those of our own principals alone: nobody from outside has one.
+        with_id = {"aws:userid": _NO_ID}
+        calls = [(who, name, account, {**context, **with_id}) for who, name, account, context in calls]
     compared = {key.lower() for each in _conditions(policy, action) for key in keys_in(each)}
     addresses = (*_ANY_ADDRESSES, *_addresses_in(texts)) if "aws:sourceip" in compared else ()
     calls += [*_by_choice(calls, addresses, not compared.isdisjoint(map(str.lower, _WITH_MFA)))]
@@ -260,6 +266,15 @@ def _by_patterns(texts: Sequence[str], own: str) -> Iterator[tuple[str, ...]]:
             yield (_example(text, some),)
         elif not account and "*" in text:
             yield (_example(text, _STRANGER),)
+
+
+def _user_ids(policy: PolicyDocument, action: str) -> Iterator[str]:
+    """What the Conditions of a policy's statements on an action compare aws:userid with."""
+    for condition in _conditions(policy, action):
+        for tests in condition.values() if isinstance(condition, Mapping) else ():
+            for key, values in tests.items() if isinstance(tests, Mapping) else ():
+                if key.lower() == "aws:userid":
+                    yield from _texts_in(values)
 
 
 def _addresses_in(texts: Iterable[str]) -> Iterator[str]:

@@ -297,6 +297,28 @@ def test_a_condition_on_another_account_s_callers_leaves_open_who_reads() -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("operator", "ids", "severities"),
+    [
+        ("StringLike", ["AROAreports:*", "AIDAalice", ACCOUNT], []),
+        ("StringLike", ["AROAreports:*", "AROASOMEBODY:*"], ["warning"]),
+        ("StringLike", "*:nightly", ["warning"]),
+        ("StringNotLike", "AROAreports:*", ["error"]),
+    ],
+)
+@pytest.mark.parametrize("principal", ["*", {"AWS": OTHER}])
+def test_nobody_from_outside_has_an_id_of_our_own(
+    operator: str, ids: Any, severities: list[str], principal: Any
+) -> None:
+    """One that is not of the account may be of anybody, and whose session has a name, too."""
+    guarded = own_policy(healthy(), principal, Condition={operator: {"aws:userid": ids}})
+    identities = (replace(role("reports"), id="AROAreports"), replace(user("alice"), id="AIDAalice"))
+    found = found_in(audited(guarded, *identities))
+    id = "readable-by-all" if principal == "*" else "other-account-reads"
+    usual = severities if principal == "*" else ["warning"] * len(severities)
+    assert [each.severity for each in found.get(id, ())] == usual
+
+
 def test_everybody_from_some_addresses_is_a_warning() -> None:
     """What the caller chooses, such as its address, limits no account, and is not taken for no access."""
     condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
