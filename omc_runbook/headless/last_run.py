@@ -123,6 +123,11 @@ def environments_of(outcome: Outcome) -> str:
     return (outcome.runbook == AUDIT and outcome.where) or outcome.environment
 
 
+def name_of(outcome: Outcome, project: str = PROJECT) -> str:
+    """The name of the file that remembers a run, the same for each run of its kind."""
+    return _name(outcome.runbook, environments_of(outcome), outcome.endpoint, project)
+
+
 def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project: str = PROJECT) -> None:
     """Remember a run; raises OSError where the folder cannot be written.
 
@@ -139,7 +144,7 @@ def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project
             body = _body(outcome.finished, status, standing_before)
             _write(folder, _name(outcome.runbook, name, endpoint, project), body)
     body = _body(outcome.finished, outcome.status, standing) | _environments(folder, outcome, project)
-    _write(folder, _name(outcome.runbook, own, outcome.endpoint, project), body)
+    _write(folder, name_of(outcome, project), body)
 
 
 def _environments(folder: Path | S3Folder, outcome: Outcome, project: str) -> dict[str, object]:

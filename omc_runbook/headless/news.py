@@ -85,6 +85,8 @@ class Notice:
     urgency: Urgency
     only_to: str = ""
     """Which receiver of its topic alone gets it; "" for all."""
+    incident: str = ""
+    """What all messages on this topic, of this runbook's runs on an environment, have in common; "" where unknown."""
     tail: int = 0
     """How many of the last lines say what to do and where the record is: those that a shortened message keeps."""
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http.client import HTTPException, InvalidURL
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -43,6 +43,8 @@ _TOKEN = 8
 """From how many characters on a part of an address is masked."""
 _HOST = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}|\d{1,3}(?:\.\d{1,3}){3}")
 """What several addresses may share; a token may have dots, too, but hardly letters alone after the last."""
+_INCIDENT_KEYS = frozenset({"dedup", "entity_id", "external_id", "thirdparty"})
+"""Where apprise's services have what an incident is found again by."""
 
 
 def send(notices: Iterable[Notice], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
@@ -169,6 +171,8 @@ def _apprise(address: str, timeout: int) -> Send:
             setattr(each, name, float(timeout))
 
     def deliver(notice: Notice) -> None:
+        for each in service:
+            _keep_to_incident(each, notice.incident)
         # Some services have the title in the body.
         body = _fit(notice, longest - len(notice.title) - len(sns.CUT)) or notice.title
         with _warnings() as reasons:
@@ -179,6 +183,23 @@ def _apprise(address: str, timeout: int) -> Send:
             raise CouldNotLook(next(filter(None, reasons), "apprise could not deliver it."))
 
     return deliver
+
+
+def _keep_to_incident(service: Any, incident: str) -> None:
+    """Let a message that all is resolved close the incident that others of its kind opened, and no other.
+
+    Of an address that maps messages to incidents (`action=map`), apprise makes the incident's key of the title, which
+    says what is new, or gives all messages of an address one key. A key in the address stays.
+    """
+    if getattr(service, "action", "") != "map":
+        return
+    if "new" in getattr(service, "mapping", {}).values():
+        # It closes only alerts that it made itself in this process; of others it sends nothing, and calls that success.
+        service.action = "new"
+    own_keys = (None, "", f"{service.app_id}/{getattr(service, 'routing_key', '')}")
+    for name in _INCIDENT_KEYS & vars(service).keys():
+        if incident and getattr(service, name) in own_keys:
+            setattr(service, name, incident)
 
 
 @contextmanager
@@ -246,8 +267,11 @@ def _report(
         receiver: {topic: each.heard_by(receiver) for topic, each in former.items()} for receiver in notify.everybody
     }
     own = {receiver: compare_with(own_former) for receiver, own_former in last_sent.items()}
+    kind = last_run.name_of(outcome, project).removesuffix(last_run.SUFFIX).lstrip(".")
     notices = (
-        replace(notice.with_record(record), only_to=receiver) for receiver, (each, _) in own.items() for notice in each
+        replace(notice.with_record(record), only_to=receiver, incident=f"omc-runbook/{kind}/{notice.topic}")
+        for receiver, (each, _) in own.items()
+        for notice in each
     )
     notifications = send(notices, notify, profile)
     for topic in standing:

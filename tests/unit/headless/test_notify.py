@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from string import ascii_lowercase
+from typing import Any
 from unittest.mock import Mock
 from urllib.error import URLError
 
@@ -298,6 +299,72 @@ def test_runs_after_each_other_remember_what_is_open(monkeypatch: pytest.MonkeyP
     assert [each["title"] for each in bodies] == ["verify on staging: no-permission", "verify on staging: resolved"]
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     assert type(FOUND).from_json(outcomes[0].to_json()).notifications == outcomes[0].notifications
+
+
+@pytest.fixture
+def posted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The bodies of what apprise posts, to whatever host: each is accepted."""
+    import requests
+
+    answer = requests.Response()
+    answer.status_code, answer._content = 200, b'{"requestId": "1", "data": {}}'
+    bodies: list[Any] = []
+
+    def post(*_args: object, data: str, **_more: object) -> requests.Response:
+        bodies.append(json.loads(data))
+        return answer
+
+    monkeypatch.setattr(requests, "post", post)
+    return bodies
+
+
+@pytest.mark.parametrize(
+    ("address", "names", "values"),
+    [
+        ("pagerduty://KEY0123456789@API0123456789?action=map", ("event_action", "dedup_key"), ("trigger", "resolve")),
+        ("splunk://ROUTE0123456789@API0123456789", ("message_type", "entity_id"), ("CRITICAL", "RECOVERY")),
+    ],
+)
+def test_an_incident_is_closed_by_what_opened_it(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    posted: list[Any],
+    address: str,
+    names: tuple[str, str],
+    values: tuple[str, str],
+) -> None:
+    """And by no other environment, project or topic: one address serves them all."""
+    monkeypatch.setenv("PAGER", address)
+    receivers = Notify(findings=("env:PAGER",), unknown=("env:PAGER",), timeout=60)
+    cut_off = an_outcome(failure="AWS cannot be reached.")
+    for outcome, project in (
+        *((FOUND, "ohmycoins"), (replace(FOUND, environment="production"), "ohmycoins"), (FOUND, "shop")),
+        *((cut_off, "ohmycoins"), (an_outcome(), "ohmycoins")),
+    ):
+        notify.report(outcome, tmp_path, receivers, project=project)
+    actions, keys = zip(*((body[names[0]], body[names[1]]) for body in posted), strict=True)
+    assert actions == (*(values[0],) * 4, *(values[1],) * 2)
+    assert keys[4] == keys[0] and keys[5] == keys[3] and len(set(keys)) == 4
+
+
+def test_a_key_in_the_address_stays_and_a_pager_without_map_gets_each_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, posted: list[Any]
+) -> None:
+    """Who wrote one wants it; without `action=map` each message is an incident of its own."""
+    for query in ("?action=map&dedup=ours", ""):
+        monkeypatch.setenv("PAGER", f"pagerduty://KEY0123456789@API0123456789{query}")
+        notify.report(FOUND, tmp_path / query, Notify(findings=("env:PAGER",), timeout=60))
+    assert [body.get("dedup_key") for body in posted] == ["ours", None]
+
+
+def test_what_is_resolved_is_told_where_its_alert_cannot_be_closed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, posted: list[Any]
+) -> None:
+    """apprise would send nothing, and call that success: it closes only what it opened in the same process."""
+    monkeypatch.setenv("PAGER", "opsgenie://KEY0123456789")
+    for outcome in (FOUND, an_outcome()):
+        notify.report(outcome, tmp_path, Notify(findings=("env:PAGER",), timeout=60))
+    assert [body["message"] for body in posted] == ["verify on staging: no-permission", "verify on staging: resolved"]
 
 
 def test_what_nobody_heard_is_sent_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
