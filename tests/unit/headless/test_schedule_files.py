@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,24 @@ def test_systemd_accepts_the_units(tmp_path: Path, old: str, new: str, is_right:
         unit.chmod(0o644)
     code, output = _run(analyze, "verify", *sorted(tmp_path.glob("omc-runbook-verify*")))
     assert ((code, output) == (0, "")) is is_right, output
+
+
+def test_systemd_mails_a_log_that_is_not_ascii_alone(tmp_path: Path) -> None:
+    """A mail program in the C locale sends nothing of it, or says that it is ASCII; systemd may know no other."""
+    for name, script in {"journalctl": "echo ‹KEY›", "mail": "cat; locale charmap"}.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    settings = [
+        line.split("=", 1)
+        for line in (SCHEDULES / "omc-runbook-mail@.service").read_text().splitlines()
+        if line.startswith(("Environment=", "ExecStart="))
+    ]
+    variables = dict(value.split("=", 1) for name, value in settings if name == "Environment")
+    (command,) = (shlex.split(value) for name, value in settings if name == "ExecStart")
+    path = f"{tmp_path}{os.pathsep}{os.defpath}"
+    mailed = subprocess.run(command, env={**variables, "PATH": path}, capture_output=True, check=True)
+    assert mailed.stdout.decode() == "‹KEY›\nUTF-8\n"
 
 
 def test_systemd_starts_where_the_configuration_is() -> None:
