@@ -43,6 +43,12 @@ _TOKEN = 8
 """From how many characters on a part of an address is masked."""
 _HOST = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}|\d{1,3}(?:\.\d{1,3}){3}")
 """What several addresses may share; a token may have dots, too, but hardly letters alone after the last."""
+_CAUSE = re.compile(
+    r"""\[Errno\ -?\d+\]\ (?P<system>[A-Za-z\ ]+) | \[SSL:\ (?P<tls>[A-Z_]+)\] | \((?P<code>[45]\d\d),\ b['"]
+    | (?P<mail>STARTTLS|SMTP\ AUTH)\ extension\ not\ supported""",
+    re.VERBOSE,
+)
+"""Why something could not be sent, in what apprise logs of an exception: all else there may be of the address."""
 _INCIDENT_KEYS = frozenset({"dedup", "entity_id", "external_id", "thirdparty"})
 """Where apprise's services have what an incident is found again by."""
 
@@ -175,7 +181,7 @@ def _apprise(address: str, timeout: int) -> Send:
             _keep_to_incident(each, notice.incident)
         # Some services have the title in the body.
         body = _fit(notice, longest - len(notice.title) - len(sns.CUT)) or notice.title
-        with _warnings() as reasons:
+        with _warnings(service) as reasons:
             is_sent = service.notify(
                 body=body, title=notice.title, notify_type=_KINDS[notice.urgency], body_format=apprise.NotifyFormat.TEXT
             )
@@ -203,22 +209,41 @@ def _keep_to_incident(service: Any, incident: str) -> None:
 
 
 @contextmanager
-def _warnings() -> Iterator[Sequence[str]]:
-    """What apprise warns of in this thread while the context lasts: other threads send meanwhile, to the same log."""
+def _warnings(services: Iterable[Any]) -> Iterator[Sequence[str]]:
+    """What apprise warns of in this thread while the context lasts, each with its cause.
+
+    Other threads send meanwhile, to the same log. The cause is in a line for debugging, which has the address, too: the
+    services write to a log of their own, which goes nowhere else.
+    """
     lines = list[str]()
     thread = threading.get_ident()
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread:
+            if record.thread != thread:
+                return
+            if record.levelno >= logging.WARNING:
                 lines.extend(record.getMessage().split("\n"))
+            elif lines and (cause := _CAUSE.search(record.getMessage())):
+                lines[-1] = f"{lines[-1].rstrip('.')}: {_in_words(cause)}."
 
-    collector, log = Collector(logging.WARNING), logging.getLogger("apprise")
+    collector, log, own_log = Collector(), logging.getLogger("apprise"), logging.Logger("apprise")
+    own_log.addHandler(collector)
+    for each in services:
+        each.logger = own_log
     log.addHandler(collector)
     try:
         yield lines
     finally:
         log.removeHandler(collector)
+
+
+def _in_words(cause: re.Match[str]) -> str:
+    if tls := cause["tls"]:
+        return f"TLS failed ({tls})"
+    if code := cause["code"]:
+        return f"the server answered {code}"
+    return f"the server offers no {cause['mail']}" if cause["mail"] else cause["system"].strip()
 
 
 def _fit(notice: Notice, length: int) -> str:

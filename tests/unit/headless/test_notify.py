@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import smtplib
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -190,6 +192,32 @@ def test_an_address_of_short_parts_is_masked_as_a_whole(monkeypatch: pytest.Monk
     monkeypatch.setenv("OPS_WEBHOOK", address := "json://127.0.0.1:9/ab/cd/ef")
     notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",)))
     assert registry.mask(f"sent to {address}") == "sent to ‹OPS_WEBHOOK›"
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), ": Connection refused."),
+        (socket.gaierror(-2, "Name or service not known"), ": Name or service not known."),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1029)"), "_VERSION_NUMBER)."),
+        (smtplib.SMTPAuthenticationError(535, f"5.7.8 {TOKEN}".encode()), ": the server answered 535."),
+        (
+            smtplib.SMTPNotSupportedError("STARTTLS extension not supported by server."),
+            ": the server offers no STARTTLS.",
+        ),
+        (smtplib.SMTPServerDisconnected(f"{TOKEN} is not known"), '"'),
+    ],
+)
+def test_a_mail_that_could_not_be_sent_is_reported_with_the_cause(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wrong password, a wrong port and a wrong host are mended differently; what else a server says is not shown."""
+    monkeypatch.setenv("OPS_MAIL", "mailto://mail.example.com?from=ops@example.com&to=oncall@example.com")
+    monkeypatch.setattr(smtplib, "SMTP", Mock(side_effect=error))
+    with caplog.at_level("DEBUG"):
+        (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_MAIL",), timeout=60))
+    assert sent.failure.startswith("Connection error while submitting email to ") and sent.failure.endswith(why)
+    assert TOKEN not in sent.failure and "Socket Exception" not in caplog.text
 
 
 def test_a_webhook_that_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
