@@ -46,8 +46,8 @@ class Notify(BaseModel):
         return tuple(dict.fromkeys((*self.findings, *self.unknown)))
 
     def receivers(self, topic: Topic) -> tuple[str, ...]:
-        """Who hears of a topic."""
-        return self.findings if topic == "findings" else self.unknown
+        """Who hears of a topic, each once."""
+        return tuple(dict.fromkeys(self.findings if topic == "findings" else self.unknown))
 
 
 def sns_topics(receivers: Iterable[str]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from omc_runbook.headless import last_run, notify
 from omc_runbook.headless.news import Notice
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import CouldNotLook
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, Topic
 from omc_runbook.model.notify import Notify
 from omc_runbook.report.archive import summary
 
@@ -100,6 +100,15 @@ def test_who_hears_of_one_thing_hears_of_something(name: str) -> None:
     """Also who hears only of runs that could not look."""
     who = {"findings": ("env:A",), "unknown": ("env:A",), "ping": "env:A"}
     assert Notify.model_validate({name: who[name]} if name else {}).is_empty is not bool(name)
+
+
+@pytest.mark.parametrize("topic", ["findings", "unknown"])
+def test_a_receiver_that_is_named_twice_gets_a_message_once(monkeypatch: pytest.MonkeyPatch, topic: Topic) -> None:
+    """Its name stands twice in a list; nothing is sent here, as neither has an address."""
+    monkeypatch.delenv("OPS_WEBHOOK", raising=False)
+    named = {topic: ("env:OPS_WEBHOOK", "file:x", "env:OPS_WEBHOOK")}
+    sent = notify.send([replace(MESSAGE, topic=topic)], Notify.model_validate(named))
+    assert [each.receiver for each in sent] == ["env:OPS_WEBHOOK", "file:x"]
 
 
 def test_a_message_that_is_too_long_for_its_service_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
