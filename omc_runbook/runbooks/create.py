@@ -133,7 +133,7 @@ def closing(
     Without a change, `before`, from which the plan was made, is what is judged, as `Run.look_after` says; without it,
     the environment is read again.
     """
-    run, plan = review.attach(run), create_plan.of_its_own(plan) if review.applies_file else plan
+    run, plan = review.attach(run), create_plan.of_its_own(plan)
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         result = apply(run, plan, may_apply, confirm, live)

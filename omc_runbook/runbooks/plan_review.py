@@ -52,11 +52,6 @@ class Review(Banner):
         super().__init__("plain", headline, lines)
         self._filed, self._notes = filed, notes
 
-    @property
-    def applies_file(self) -> bool:
-        """Whether the plan is that of a file, of which there may be copies."""
-        return self._filed is not None and self._filed.is_read
-
     def attach(self, run: Run) -> Run:
         """The run, with the plan's file in its outcome, or that none was written though one was asked for."""
         return replace(run, filed_plan=self._filed, notes=self._notes)

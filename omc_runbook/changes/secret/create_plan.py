@@ -30,7 +30,8 @@ Intent = Literal["create", "restore", "nothing"]
 class CreatePlan:
     """How an environment's secret will be created or restored.
 
-    `token` is the id of the first version: the same plan always has the same token, so that a rerun continues it.
+    `token` is the id of the first version: the same for the same plan, so that two people compare it, until
+    `of_its_own` gives a run another one.
     """
 
     intent: Intent
@@ -170,7 +171,7 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
 def of_its_own(plan: CreatePlan) -> CreatePlan:
     """The same plan with a token of its own, by which of two runs at once the second sees that it was not the first.
 
-    It does not finish what a killed run of the same plan began.
+    Secrets Manager takes a second CreateSecret with the same token for a retry of the first.
     """
     return replace(plan, token=str(uuid.uuid4())) if plan.token else plan
 

@@ -9,12 +9,15 @@ import pytest
 from support import snapshots
 
 from omc_runbook.aws.failures import ReadFailure
+from omc_runbook.aws.session import Clients
 from omc_runbook.changes.secret import create_plan
+from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import status_of
 from omc_runbook.report import create as report
 from omc_runbook.repository.checkout import find_root
 from omc_runbook.runbooks import create
+from omc_runbook.runbooks.run import Run, Target
 
 
 def test_a_secret_with_a_placeholder_is_not_one_in_which_nothing_is_wrong() -> None:
@@ -88,3 +91,18 @@ def test_a_folder_that_may_not_be_looked_at_is_refused_like_none() -> None:
         create_plan.plan_create(snapshots.healthy(), unknown)
     with pytest.raises(UsageError, match=r"^repository x+ is not a folder"):
         find_root(str(unknown))
+
+
+def test_of_two_runs_at_once_each_has_a_token_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one token, Secrets Manager takes the second for a retry of the first, and both would say they created it."""
+    missing = replace(snapshots.healthy(), secret=None, versions=(), contents={})
+    plan = create_plan.plan_create(missing)
+    assert plan.token == create_plan.plan_create(missing).token != ""
+    applied = list[CreatePlan]()
+    monkeypatch.setattr(create, "apply", lambda run, plan, *_: applied.append(plan))
+    target = Target(missing.environment, Clients("ap-southeast-2"), missing.caller)
+    for _ in range(2):
+        run = Run(runbook="create", started=missing.taken, targets=(target,))
+        create.closing(run, plan, True, "", before=missing).show("result")
+    assert len({plan.token, *(each.token for each in applied)}) == 3
+    assert [replace(each, token=plan.token) for each in applied] == [plan, plan]
