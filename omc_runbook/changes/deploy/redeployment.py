@@ -69,11 +69,9 @@ class Redeployment:
                 if rollout.deployment_id and not rollout.was_underway and (rollout.is_stopped or not rollout.undoes):
                     action = "stopped" if rollout.undoes else "redeployed"
                     changes.append(Change(service=rollout.service, action=action, deployment=rollout.deployment_id))
-        except (CouldNotLook, KeyboardInterrupt):
+        finally:
+            # All were begun at once: an interrupt while one is noted would leave the others untold.
             yield from at_once(changes)
-            raise
-        # All were begun at once: an interrupt while one is noted would leave the others untold.
-        yield from at_once(changes)
         context.show(self.rollouts, ())
 
     def _watch(self) -> None:
