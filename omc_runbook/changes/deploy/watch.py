@@ -37,6 +37,8 @@ INTERVAL = 0.5
 """Seconds between two reads, of four calls each."""
 SLOW_INTERVAL = 5.0
 """Seconds between two reads after ROLLOUT_SECONDS: deployments that bake last for hours."""
+REMINDER_SECONDS = 300.0
+"""Seconds between two lines about roll-outs that lack tasks: ECS may say nothing for long, as without capacity."""
 PAUSE_PATIENCE = 120.0
 """Seconds to wait for a person who continues a paused deployment."""
 UNANSWERED_SECONDS = 60.0
@@ -71,7 +73,7 @@ class Watch:
         self._arns: dict[str, str] = {}
         self._unread: dict[str, str] = {}
         self._paused_since: dict[str, float] = {}
-        self._start = self._looked = clock.monotonic()
+        self._start = self._looked = self._reminded = clock.monotonic()
         # Within one read, one call may succeed while another keeps failing.
         self._unanswered_since: float | None = None
         self._lacks_answer = False
@@ -132,7 +134,7 @@ class Watch:
         self._rollouts = tuple(self._end_certain(*pair) for pair in zip(before, self._rollouts, strict=True))
         self._rollouts = tuple(map(_timed, self._rollouts))
         self._time_pauses()
-        lines += self._stages(before)
+        lines += [*self._stages(before), *self._reminders()]
         if not self._lacks_answer:
             self._unanswered_since = None
         elif self._unanswered_since is None:
@@ -275,6 +277,19 @@ class Watch:
             if has_news(former, now) and not now.has_failed
         ]
 
+    def _reminders(self) -> list[str]:
+        """After each REMINDER_SECONDS, a line for each roll-out that lacks tasks, and how long it is waited for."""
+        if self._looked - self._reminded < REMINDER_SECONDS:
+            return []
+        self._reminded = self._looked
+        lasted = f"{(self._looked - self._start) / 60:.0f} min"
+        return [
+            f"{datetime.now(UTC):%H:%M:%S} UTC {each.service}: {each.running} of {each.desired} new tasks running after"
+            f" {lasted}; this run waits {_patience(each)} at most."
+            for each in self._rollouts
+            if each.state == "rolling" and each.running < each.desired
+        ]
+
     def _give_up(self) -> None:
         """End roll-outs that have lasted too long: as failed, or as unknown where nothing is wrong with them."""
         lasted = self._looked - self._start
@@ -291,7 +306,7 @@ class Watch:
     def _given_up(self, rollout: Rollout) -> Rollout:
         service = self._services.get(rollout.service)
         own = own_service_deployment(rollout, service) if service else None
-        patience = in_words(timedelta(seconds=ROLLOUT_SECONDS) + rollout.bake)
+        patience = _patience(rollout)
         if own and own.is_well:
             reason = (
                 f"It is still in progress after {patience} ({own.progress}); none of its tasks has failed, so nothing"
@@ -306,6 +321,10 @@ class Watch:
             return replace(rollout, state="unknown", reason=reason)
         reason = f"It neither completed nor failed within {patience}: see its events in the console."
         return replace(rollout, state="failed", reason=reason)
+
+
+def _patience(rollout: Rollout) -> str:
+    return in_words(timedelta(seconds=ROLLOUT_SECONDS) + rollout.bake)
 
 
 def _first_event(rollout: Rollout, service: Service) -> datetime | None:

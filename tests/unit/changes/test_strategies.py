@@ -284,6 +284,23 @@ def test_a_process_that_was_stopped_gives_nothing_up_by_what_it_read_before(stra
     assert (ended.state, ended.reason, ecs.looks) == ("done", "", 2)
 
 
+def test_a_service_without_capacity_is_waited_for_with_a_line_every_five_minutes() -> None:
+    """ECS tells once that it could not place a task, and then nothing until the watch gives up."""
+    rollout, tasks = {"rolloutState": "IN_PROGRESS"}, running(1, 1)
+    waiting = {
+        "own": own(stage="SCALE_UP", tasks=0),
+        "rollout": rollout,
+        "tasks": tasks,
+        "deployments": [(2, "PRIMARY", 0)],
+    }
+    _, lines = follow(Ecs("ROLLING", [waiting]))
+    reminders = [line.partition(" UTC ")[2] for line in lines if "new tasks running" in line]
+    assert reminders == [
+        f"backend: 0 of 2 new tasks running after {minutes} min; this run waits 15 min at most."
+        for minutes in (5, 10, 15)
+    ]
+
+
 def test_a_pause_that_somebody_ends_goes_on_to_the_proof() -> None:
     """The watch sees it."""
     ended, _ = follow(Ecs("BLUE_GREEN", [PAUSED, PAUSED, BAKING, DONE]))
