@@ -32,9 +32,8 @@ class Change:
         """What was changed and where to find it, as the end of a sentence."""
         names = (self.key, self.service, self.role, self.task_definition, self.file, self.origin)
         locations = {"in version": self.version, "by deployment": self.deployment, "by policy": self.policy}
-        return ", ".join(
-            (next(filter(None, names), "the secret"), *(f"{words} {id}" for words, id in locations.items() if id))
-        )
+        name = next(filter(None, names), "the secret") + (f" in {self.environment}" if self.environment else "")
+        return ", ".join((name, *(f"{words} {id}" for words, id in locations.items() if id)))
 
     def map_texts(self, change: Callable[[str], str], change_name: Callable[[str], str]) -> Change:
         """A copy with `change` applied to its free texts, and `change_name` to its key; the other fields are ids."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from omc_runbook.changes.add_key.environment_plan import find_started_revisions
 from omc_runbook.changes.add_key.plan import PATCH, AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.changes.engine.step import Cancelled, Journal, Made, Step, at_once, execute
+from omc_runbook.changes.engine.step import RUN_AGAIN, Cancelled, Journal, Made, Step, at_once, execute
 from omc_runbook.changes.fix import executor as fix_executor
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
@@ -149,7 +149,8 @@ class _KeyAddition:
         write = SecretWriter(context.clients, plan, environment=part.environment)
         with write.cleaning_up():
             execute(write.steps(), context.announce, self._journal)
-        execute([write.release()], context.announce, self._journal)
+        # Other secrets, files and tasks come after it, so that not all else is done.
+        execute([replace(write.release(), advice=RUN_AGAIN)], context.announce, self._journal)
 
     def _edit(self, edit: Edit) -> Iterator[Change]:
         """Save the patch of an edit, then edit the file."""

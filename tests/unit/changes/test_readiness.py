@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from support.faults.deployment import EXIT, HEALTH, IMAGE, LOG, RUNNING, START, VOLUME, deployed, rolled_back
@@ -37,12 +38,15 @@ from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.engine.context import ChangeContext
+from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.secret.plan import plan_update
+from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks import startup
 from omc_runbook.checks.stopped_tasks import of_kind
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.change import Change
+from omc_runbook.model.errors import CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
@@ -212,6 +216,24 @@ def test_a_key_whose_first_call_has_no_answer_stays_in_doubt(monkeypatch: pytest
     with pytest.raises(CouldNotLook, match=r"took effect\. Nothing was done before\.$") as lost:
         executor.apply(AddKeyPlan(key, Path("/x"), (), ()), {"staging": context})
     assert lost.value.kind == "in-doubt"
+
+
+def test_an_interrupt_between_two_secrets_does_not_say_that_all_else_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second secret, the files and the tasks come after the first one's staging label."""
+
+    class Writer(SecretWriter):
+        def steps(self, undo: tuple[Step, ...] = ()) -> tuple[Step, ...]:
+            return (Step(name="move", apply=lambda: [Change(key="A", action="added", environment=self._environment)]),)
+
+        def _release(self, has_failed: bool) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(executor, "SecretWriter", Writer)
+    part, key = EnvironmentPlan("staging", "", Mock(), healthy().taken), NewKey("A", "", "", False, "str", ())
+    context = cast("ChangeContext", SimpleNamespace(clients=Mock(), announce=Mock(), tell=Mock()))
+    with pytest.raises(Interrupted) as interrupted:
+        executor.apply(AddKeyPlan(key, Path("/x"), (), (part,)), {"staging": context})
+    assert str(interrupted.value) == "Interrupted. Done before: added A in staging. Run again to finish."
 
 
 def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:
