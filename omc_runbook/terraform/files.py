@@ -163,8 +163,8 @@ class TerraformFiles:
             return []
 
     def contains(self, path: Path) -> bool:
-        """Whether a path is in the checkout."""
-        return path.resolve().is_relative_to(self.root)
+        """Whether a path is in the checkout; none with a null character is."""
+        return "\0" not in str(path) and path.resolve().is_relative_to(self.root)
 
     def file(self, path: Path) -> SourceFile | None:
         """A text file by its path; None for one that is not there, not in the checkout or cannot be read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 
@@ -51,13 +52,13 @@ def _list(folder: Path) -> FolderListing | None:
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
-    except OSError:
+    except (OSError, ValueError):  # The latter for a path with a null character, as an escape in YAML gives it.
         return None
     return FolderListing(
         path=folder,
         names=tuple(each.name for each in entries),
         files=tuple(each.name for each in entries if _is(each.is_file)),
-        folders=tuple(folder / each.name for each in entries if not each.is_symlink() and _is(each.is_dir)),
+        folders=tuple(folder / each.name for each in entries if _is(partial(each.is_dir, follow_symlinks=False))),
     )
 
 

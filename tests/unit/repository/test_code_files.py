@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.call_counts import count_calls
@@ -13,6 +15,8 @@ from support.files import write_files
 from omc_runbook.repository import code_files
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.repository.code_files import CheckoutFiles
+from omc_runbook.textfile import folders
+from omc_runbook.textfile.folders import FolderListing, FolderListings
 
 SETTINGS = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
 CODE = 'import os\n\nURL = f"postgres://{A}@x"\nB = os.environ["B"]\n'
@@ -63,6 +67,28 @@ def test_links_to_folders_what_is_installed_and_what_is_no_file_are_left_out(tmp
     assert found == ["backend/c.py", "scripts/d.py", "z.py", "a/b.py", "a/link.py"]
     assert [each.name for each in CheckoutFiles(root).search(("g",), (".py",))] == ["Makefile"]
     assert [*CheckoutFiles(root).search(("nothing",), ("",))] == []
+
+
+def test_a_folder_whose_entries_cannot_be_examined_has_their_names_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems list names without kinds, and whoever may not enter the folder cannot ask for these."""
+
+    def refuse(**_: object) -> bool:
+        raise PermissionError
+
+    entry = SimpleNamespace(name="a", is_file=refuse, is_dir=refuse, is_symlink=refuse)
+    monkeypatch.setattr(folders.os, "scandir", lambda _: nullcontext([entry]))
+    assert FolderListings().listing(tmp_path) == FolderListing(tmp_path, names=("a",), files=(), folders=())
+
+
+def test_a_path_with_a_null_character_leads_nowhere(tmp_path: Path) -> None:
+    """YAML may give one as an escape, and a file of Terraform has what it has."""
+    task = 'resource "aws_ecs_task_definition" "api" {\n  container_definitions = templatefile("\0/t.json", {})\n}\n'
+    compose = 'services: {api: {build: "a\\0b", environment: [B]}}\n'
+    checkout = read_checkout(write_files(tmp_path, {"main.py": CODE, "compose.yml": compose, "main.tf": task}))
+    assert checkout.words_by_service == {"api": frozenset()}
+    assert checkout.task_definitions
 
 
 def test_what_is_too_large_to_be_kept_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
