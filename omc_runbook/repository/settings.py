@@ -445,9 +445,8 @@ class _Declaration:
     @property
     def has_value(self) -> bool:
         """Whether it has a default other than None, an empty text, and one of these in a call, as in SecretStr("")."""
-        defaults = self._defaults("default", "default_factory")
-        inner = [[*each.args] if isinstance(each, ast.Call) and each.args else [each] for each in defaults[-1:]]
-        constants = (each.value if isinstance(each, ast.Constant) else each for nodes in inner for each in nodes)
+        inner = [part for each in self._defaults("default", "default_factory")[-1:] for part in _made_of(each)]
+        constants = (each.value if isinstance(each, ast.Constant) else each for each in inner)
         return any(each not in (None, "", b"", ...) for each in constants)
 
     def _defaults(self, *keywords: str) -> list[ast.expr]:
@@ -524,6 +523,14 @@ class _Declaration:
                         name: FieldPart(each.annotation, is_required and each.required) for name, each in inner.items()
                     }
         return nested
+
+
+def _made_of(node: ast.expr) -> list[ast.expr]:
+    """The expressions that a default is made of: what a call passes on, by a keyword or not, or a lambda gives."""
+    if isinstance(node, ast.Lambda):
+        return _made_of(node.body)
+    parts = [*node.args, *(each.value for each in node.keywords)] if isinstance(node, ast.Call) else []
+    return [inner for each in parts for inner in _made_of(each)] or [node]
 
 
 def _takes_empty(pattern: str) -> bool:
