@@ -131,22 +131,27 @@ def read_complaint(symptom: str = "", service: str = "", task: str = "", error_t
 
 def _of_a_machine(texts: Sequence[KnownMessage], log: Sequence[StartProblem]) -> tuple[KnownMessage, ...]:
     """What a text from a developer's machine means, with the checks of that machine."""
-    matching = [
-        KnownMessage(
-            (_ON_A_MACHINE.get(problem.check, problem.check),),
-            f"{problem.service or 'The start'} says{f' of {problem.variable}' if problem.variable else ''}:"
-            f" {problem.reason}.",
-            (("variable", problem.variable),) if problem.variable else (),
-            "This machine's present state is below.",
-        )
-        for problem in log
-    ]
+    matching = [_start_message(problem) for problem in log]
     checks = {check for text in matching for check in text.checks}
     for text in texts:
         local = tuple(check for check in text.checks if families.is_local(check))
         if not checks.intersection(local):
             matching.append(replace(text, checks=local or text.checks))
     return tuple(matching)
+
+
+def _start_message(problem: StartProblem) -> KnownMessage:
+    name, names = problem.variable, [("variable", problem.variable)]
+    if problem.path:
+        variable = problem.path.replace(".", "__").upper()
+        where = 'where Settings have env_nested_delimiter = "__" and no env_prefix'
+        name, names = problem.path, [("field", problem.path), ("variable", f"{variable}, {where}")]
+    return KnownMessage(
+        (_ON_A_MACHINE.get(problem.check, problem.check),),
+        f"{problem.service or 'The start'} says{f' of {name}' if name else ''}: {problem.reason}.",
+        tuple(names) if name else (),
+        "This machine's present state is below.",
+    )
 
 
 def _without_plugin(finding: Finding) -> Finding:

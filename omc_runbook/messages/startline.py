@@ -29,6 +29,8 @@ class StartProblem:
     """What wrote it: the name before compose's bar, without the replica's number; "" where there is none."""
     is_of_several: bool = field(default=False, compare=False)
     """Whether a check of the whole class says so, which compares the variable with others."""
+    path: str = ""
+    """The field of a model within Settings that is missing, as db.password, where no variable is known for it."""
 
 
 class KnownVariables:

@@ -103,6 +103,7 @@ def _problem_of(error: FieldError, names: KnownVariables) -> StartProblem:
     if default:
         return default
     # A field of a model within Settings is filled by a variable that has both names.
-    variable = names.of(error.location.replace(".", "__")) or names.of(error.variable)
-    variable = variable or ("" if error.is_foreign else error.variable or names.within(error.message))
-    return StartProblem(error.check, variable, error.reason, is_of_several=not error.location)
+    known = names.of("__".join(error.names)) or names.of(error.variable)
+    variable = known or ("" if error.is_foreign else error.variable or names.within(error.message))
+    path = "" if known else error.path
+    return StartProblem(error.check, variable, error.reason, is_of_several=not error.location, path=path)

@@ -15,6 +15,7 @@ _CLOSED = re.compile(r"(?:\[type=[\w.]{1,80}|, input_type=[\w.]{1,200})\]$")
 _KIND = re.compile(r"[\[(]type=(\w[\w.]{0,80})")
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}(?=\.| -> |$)", re.ASCII)
 _REQUIRED_NAME = re.compile(r"Value error, ([A-Z][A-Z0-9_]{0,63}): field required", re.IGNORECASE)
+_MISSING = ("missing", "value_error.missing")
 _LONGEST_ERROR = 60
 _FURTHEST = 12
 
@@ -95,6 +96,17 @@ class FieldError:
         return name or (required[1] if required else "")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names in the location, from the outside in; pydantic 1 writes an arrow between them."""
+        return tuple(re.split(r"\.| -> ", self.location))
+
+    @property
+    def path(self) -> str:
+        """The field of a model that is missing, as db.password; "" where a name in it may be a piece of a value."""
+        is_field = self.kind in _MISSING and len(self.names) == 2 and all(map(_NAME.fullmatch, self.names))
+        return ".".join(self.names) if is_field else ""
+
+    @property
     def is_foreign(self) -> bool:
         """Whether Settings has no field of the name, so that it comes from a file and may be a piece of a value."""
         return self.kind in ("extra_forbidden", "value_error.extra")
@@ -117,7 +129,7 @@ class FieldError:
 
     @property
     def _is_missing(self) -> bool:
-        return self.kind in ("missing", "value_error.missing") or bool(_REQUIRED_NAME.match(self.message))
+        return self.kind in _MISSING or bool(_REQUIRED_NAME.match(self.message))
 
 
 @dataclass(frozen=True)

@@ -106,3 +106,21 @@ def test_what_is_no_tasks_id_is_answered_with_how_much_of_it_is_needed(task: str
     """A few characters are the beginning of an id too, and of too many."""
     with pytest.raises(UsageError, match="at least the first 8 characters of its id"):
         read_complaint(task=task)
+
+
+@pytest.mark.parametrize(
+    ("error", "names"),
+    [
+        ("db.password\n  Field required [type=missing, input_value={}, input_type=dict]", "field: db.password"),
+        ("db -> password\n  field required (type=value_error.missing)", "variable: DB__PASSWORD, where Settings have"),
+        ("db\n  Field required [type=missing, input_value={}, input_type=dict]", "variable: db\n"),
+        ("db.0.password\n  Field required [type=missing, input_value={}, input_type=dict]", "variable: db\n"),
+        ("db.k3y\n  Input should be a valid integer [type=int_type, input_value=1, input_type=str]", "variable: db\n"),
+    ],
+)
+def test_a_field_of_a_model_that_a_pasted_start_lacks_is_named_with_its_variable(error: str, names: str) -> None:
+    """Another part of a location may be a key within a value."""
+    complaint = read_complaint("local", error_text=f"1 validation error for Settings\n{error}\n")
+    shown = troubleshoot.texts(complaint, complaint.focus(())).to_text()
+    assert names in shown
+    assert "k3y" not in shown
