@@ -46,6 +46,9 @@ _DEFAULT_NAMES = {
     **dict.fromkeys(("email", "email_url"), "EMAIL_URL"),
 }
 """The variables of django-environ's methods that need no name."""
+_SETTING = "SECRET_KEY"
+_BESIDE = ("DEBUG", "TESTING", "ALLOWED_HOSTS", "INSTALLED_APPS", "MIDDLEWARE", "SQLALCHEMY_DATABASE_URI")
+"""The setting of Django's and Flask's that is a key of the catalogue, and others, of which one is beside it."""
 _CATCHING = ("KeyError", "LookupError", "Exception", "BaseException")
 
 
@@ -62,6 +65,8 @@ class EnvironmentRead:
     """Whether the line fails without the variable."""
     is_local: bool = True
     """Whether it may run on a developer's machine: not in a module of Django's settings that manage.py leaves out."""
+    setting: str = field(default="", compare=False)
+    """SECRET_KEY where the line gives that setting of Django's or Flask's its value; "" elsewhere."""
 
 
 def find_environment_reads(
@@ -342,6 +347,7 @@ def _reads(
     given: Collection[str] = (),
 ) -> Iterator[tuple[EnvironmentRead, bool]]:
     """Yield where a tree asks the environment for a variable, in a file that is left open, and whether it sets it."""
+    settings = _settings_in(tree)
     for node, surroundings in _with_surroundings(tree, constants):
         direct = _read_in(node, constants)
         read = direct or (library.read_in(node, surroundings.prefix) if library else None)
@@ -355,8 +361,33 @@ def _reads(
             is_needed = is_needed and (direct is not None or reader is not None or name.lower() not in given)
             is_required = is_needed and not surroundings.is_caught and name not in surroundings.tested
             line = getattr(node, "lineno", 0)
-            found = EnvironmentRead(variable=name, file="", line=line, has_default=has_default, is_required=is_required)
-            yield found, _is_set(node)
+            yield (
+                EnvironmentRead(
+                    variable=name,
+                    file="",
+                    line=line,
+                    has_default=has_default,
+                    is_required=is_required,
+                    setting=settings.get(node, ""),
+                ),
+                _is_set(node),
+            )
+
+
+def _settings_in(tree: ast.AST) -> dict[ast.AST, str]:
+    """The expressions that may give SECRET_KEY of Django or Flask its value, each with that name."""
+    nodes = [*ast.walk(tree)]
+    settings = [*assigned(nodes)]
+    # Alone, it may be that of a store of files.
+    values = [each for name, each in settings if name == _SETTING and any(other in _BESIDE for other, _ in settings)]
+    for each in nodes:
+        if isinstance(each, ast.Assign):
+            targets = (target for target in each.targets if isinstance(target, ast.Subscript))
+            is_config = any(
+                last_name(target.value) == "config" and text_of(target.slice) == _SETTING for target in targets
+            )
+            values += [each.value] if is_config else []
+    return {part: _SETTING for value in values for part in operands(value, ast.Or)}
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,7 @@ def _without_class(files: CheckoutFiles) -> SettingsSource:
         )
     fields: dict[str, Field] = {}
     with_default = {each.variable for each in reads if each.has_default}
+    setting_of = {each.variable: each.setting for each in reads if each.setting}
     for each in sorted(reads, key=lambda read: (not (read.is_required and read.is_local), not read.is_required)):
         variable = Field(
             name=each.variable,
@@ -214,6 +215,7 @@ def _without_class(files: CheckoutFiles) -> SettingsSource:
             required=each.is_required,
             is_local=each.is_local,
             has_default=each.variable in with_default,
+            setting=setting_of.get(each.variable, ""),
             line=each.line,
             file=each.file,
         )

@@ -65,6 +65,8 @@ class Field:
     """Whether it has a default that an empty text would override: any but None or an empty one."""
     refuses_empty: bool = False
     """Whether its value has a `min_length` or a pattern, which an empty text has not."""
+    setting: str = ""
+    """Without a class of settings, SECRET_KEY where that setting of Django's or Flask's has its value."""
 
     @property
     def own_variables(self) -> tuple[str, ...]:

@@ -490,12 +490,12 @@ class Workstation:
         return known_names(self.checkout, self.keys)
 
     def key_of(self, variable: str) -> Key | None:
-        """The catalogue's key of a variable, of another name of the same field, or of what Compose makes of it.
+        """The catalogue's key of a variable, of another name of its field or setting, or of what Compose makes of it.
 
         None if it has none.
         """
         field = self.checkout.settings.find(variable)
-        aliases = field.own_variables if field else self._made_by_compose(variable)
+        aliases = (*field.own_variables, field.setting) if field else self._made_by_compose(variable)
         return next(filter(None, map(self._keys_by_variable.get, (variable, *aliases))), None)
 
     def _made_by_compose(self, variable: str) -> tuple[str, ...]:

@@ -131,6 +131,29 @@ def test_a_key_of_the_catalogue_is_generated_under_the_prefix_of_settings(platfo
     assert re.fullmatch(r"[0-9a-f]{64}", values(platform)["APP_SECRET_KEY"] or "")
 
 
+@pytest.mark.parametrize(
+    ("code", "is_generated"),
+    [
+        ("from environ import Env\n\nenv = Env()\nDEBUG = True\nSECRET_KEY = env('APP_KEY')\n", True),
+        ("import os\n\nALLOWED_HOSTS = []\nSECRET_KEY = os.environ.get('APP_KEY') or exit()\n", True),
+        ("import os\n\n\nclass Config:\n    TESTING = False\n    SECRET_KEY = os.environ['APP_KEY']\n", True),
+        ("import os\n\napp.config['SECRET_KEY'] = os.environ['APP_KEY']\n", True),
+        ("import os\n\nACCESS_KEY = 'a'\nSECRET_KEY = os.environ['APP_KEY']\n", False),
+        ("import os\n\nDEBUG = True\nS3_KEY = os.environ['APP_KEY']\n", False),
+    ],
+)
+def test_the_secret_key_of_django_and_flask_is_generated_under_another_name(
+    code: str, is_generated: bool, platform: Platform
+) -> None:
+    """One of a store of files is not: its provider gives it."""
+    platform.config.write_text(code)
+    platform.template.write_text("APP_KEY=\n")
+    for path in (platform.dotenv, platform.compose):
+        path.unlink()
+    write_file(plan_file(platform))
+    assert bool(re.fullmatch(r"[0-9a-f]{64}", values(platform)["APP_KEY"] or "")) == is_generated
+
+
 def test_a_line_that_is_skipped_is_not_logged(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
     """A finding names it; python-dotenv's warnings would stand in the notebook, once for each look at the text."""
     platform.dotenv.write_text(f"{platform.dotenv.read_text()}'{VALUE}'junk\n")
