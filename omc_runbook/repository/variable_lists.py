@@ -76,7 +76,7 @@ def _lists_of(file: SourceFile) -> Iterator[VariableList]:
     """The lists of the services of a file; raises UsageError if it has no mapping."""
     services = yaml_nodes.find(yaml_nodes.read_mapping(file), "services")
     for name, service in yaml_nodes.members(services):
-        entries = yaml_nodes.find(service, "environment")
+        entries = _environment_of(service)
         if entries is None:
             continue
         yield VariableList(
@@ -95,9 +95,21 @@ def names_in(entries: Node) -> tuple[str, ...]:
     return names or tuple(text.partition("=")[0] for text in yaml_nodes.texts(entries))
 
 
+def merged_mappings(mapping: Node) -> Iterator[Node]:
+    """The mappings that one takes members from by <<."""
+    for key, value in yaml_nodes.members(mapping):
+        if key.value == "<<":
+            yield from yaml_nodes.items(value) or (value,)
+
+
+def _environment_of(service: Node) -> Node | None:
+    """The list of a service, its own or one that it takes by <<; None without any."""
+    own = yaml_nodes.find(service, "environment")
+    return own or next(filter(None, map(_environment_of, merged_mappings(service))), None)
+
+
 def _merged_names(entries: Node) -> Iterator[str]:
     """The variables that a mapping takes from others by <<."""
-    for key, value in yaml_nodes.members(entries):
-        for mapping in (value, *yaml_nodes.items(value)) if key.value == "<<" else ():
-            yield from (str(inner.value) for inner, _ in yaml_nodes.members(mapping))
-            yield from _merged_names(mapping)
+    for mapping in merged_mappings(entries):
+        yield from (str(inner.value) for inner, _ in yaml_nodes.members(mapping))
+        yield from _merged_names(mapping)

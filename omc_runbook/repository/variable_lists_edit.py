@@ -12,7 +12,7 @@ from yaml.nodes import Node
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.grouping import next_in_order
 from omc_runbook.repository import yaml_nodes
-from omc_runbook.repository.variable_lists import ENV, VariableList, names_in
+from omc_runbook.repository.variable_lists import ENV, VariableList, merged_mappings, names_in
 from omc_runbook.textfile.file import Edit, SourceFile
 
 _KEYS = ("env", "environment")
@@ -48,13 +48,18 @@ def add_variable(file: SourceFile, variables: VariableList, name: str, required:
     where = f"{file.name}, line {variables.line}"
     before = yaml_nodes.read_mapping(file)
     lists = [(key, node) for key, node in _lists(before) if names_in(node) == variables.variables]
-    at_line = [node for key, node in lists if variables.line in map(yaml_nodes.line_of, (key, node))]
-    entries = [*_entries(file, at_line[0], variables.owner == ENV)] if len(at_line) == 1 else []
-    if not entries or getattr(at_line[0], "flow_style", False):
+    at_line = {id(node): node for key, node in lists if variables.line in map(yaml_nodes.line_of, (key, node))}
+    (node,) = at_line.values() if len(at_line) == 1 else (None,)
+    entries = [*_entries(file, node, variables.owner == ENV)] if node else []
+    if node and not entries:
+        # All that it has may be in one anchor, as in environment: {<<: *all}.
+        (node,) = merged if len(merged := [*merged_mappings(node)]) == 1 else (None,)
+        entries = [*_entries(file, node, False)] if node else []
+    if not (node and entries) or getattr(node, "flow_style", False):
         raise CannotEdit(f"{where}: no entry of this list alone shows the form of one more.")
     same = [entry for entry in entries if entry.operator.endswith("?") == required]
     sample = (same or entries)[-1]
-    head = file.text[: _position(file.text, at_line[0], name)]
+    head = file.text[: _position(file.text, node, name)]
     start = head if head.endswith("\n") else head + file.newline
     new = f"{sample.indent}{sample.for_variable(name, required)}{file.newline}"
     edit = file.with_text(f"{start}{new}{file.text[len(head) :]}", "")
@@ -63,7 +68,9 @@ def add_variable(file: SourceFile, variables: VariableList, name: str, required:
     except UsageError:
         raise CannotEdit(f"{where}: one more line would not be valid YAML there.") from None
     old, new_leaves = Counter(_leaves(before)), Counter(_leaves(after))
-    if (new_leaves - old).total() != 1 or old - new_leaves:
+    # What stands in an extension of Compose's, as x-env, reaches nothing but where its alias is.
+    reached = [path for path, *_ in (new_leaves - old).elements() if not path.startswith("/x-")]
+    if len(reached) != 1 or old - new_leaves:
         raise CannotEdit(f"{where}: more than this list would change.")
     who = "the workflow's env" if variables.owner == ENV else f"the environment of service {variables.owner}"
     return Edit(file, edit.after, f"{name} in {who}")

@@ -133,6 +133,29 @@ def test_a_file_without_a_last_line_end(tmp_path: Path) -> None:
     assert edit and edit.after.decode() == f"{HEAD}      - SECRET_KEY\n      - {KEY}\n"
 
 
+ANCHORED = {
+    "a list": ("x-env: &env\n", "    environment: *env\n"),
+    "all that a list has": ("x-env: &env\n", "    environment:\n      <<: *env\n"),
+    "one of several anchors": ("x-env: &env\n", "    <<: [&log {restart: always}, {environment: *env}]\n"),
+    "a service's list": ("x-app: &app\n  environment:\n", "    <<: *app\n"),
+}
+
+
+@pytest.mark.parametrize("form", ANCHORED)
+def test_a_list_at_an_anchor_of_an_extension_is_edited_there(form: str, tmp_path: Path) -> None:
+    """Where one service alone has it; for several, the plan names it."""
+    above, alias = ANCHORED[form]
+    head, entry = f"{above}    SECRET_KEY: ${{SECRET_KEY}}\n", f"    {KEY}: ${{{KEY}}}\n"
+    service = f"services:\n  backend:\n    build: .\n{alias}"
+    own = checkout(tmp_path, head + service)
+    (variables,) = own.lists_with({"SECRET_KEY"})
+    edit = own.add_to_list(variables, KEY, True)
+    assert edit and edit.after.decode() == head + entry + service
+    own = checkout(tmp_path, f"{head}{service}  worker:\n    build: .\n{alias.replace('&log ', '')}")
+    shared = own.lists_with({"SECRET_KEY"})
+    assert shared and [own.add_to_list(each, KEY, True) for each in shared] == [None] * len(shared)
+
+
 UNCERTAIN = {
     "on one line": "services:\n  backend:\n    build: .\n    environment: [SECRET_KEY]\n",
     "no entry that passes its variable on": f"{HEAD}      SECRET_KEY: fixed\n",
