@@ -12,7 +12,7 @@ def search_path(checkout: Path | None) -> str:
 
     `checkout` may be a folder of it, such as one of Terraform's.
     """
-    current, root = Path.cwd(), _repository(checkout.resolve()) if checkout else Path("/")
+    current, root = Path.cwd(), work_tree_of(checkout.resolve()) if checkout else Path("/")
     entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(each for each in entries if _is_trusted(each, str(current), str(root))) or os.devnull
 
@@ -22,8 +22,8 @@ def find(name: str, checkout: Path | None = None) -> str | None:
     return shutil.which(name, path=search_path(checkout))
 
 
-def _repository(folder: Path) -> Path:
-    """The git repository that a folder is in, or else the folder."""
+def work_tree_of(folder: Path) -> Path:
+    """The top of the git work tree that a folder is in, by git's own files; without one, the folder."""
     return next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
 
 

@@ -39,6 +39,7 @@ from omc_runbook.repository.template import Template, TemplateEntry, find_templa
 from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.repository.variable_lists import VariableList, read_compose_lists
 from omc_runbook.repository.variable_lists_edit import add_variable
+from omc_runbook.repository.work_tree import note_compose_above, note_definition_above
 from omc_runbook.repository.workflows import Workflows, read_workflows
 from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.program import TERRAFORM, name_of
@@ -94,19 +95,25 @@ class Checkout:
 
     @property
     def without_compose(self) -> str:
-        """That Docker Compose finds no file at the top, and which are below; "" where it does."""
+        """That Docker Compose finds no file at the top, and which are below or above; "" where it does."""
         if self.is_compose_missing:
             return "COMPOSE_FILE names a file that does not exist."
         files, verb = listed(self.compose_below, FILES_NAMED), "are" if self.compose_below[1:] else "is"
         below = f" at its top, and {files} {verb} not read" if files else ""
-        return "" if self.compose else f"The repository has no compose file{below}."
+        return "" if self.compose else f"The repository has no compose file{below}.{note_compose_above(self.root)}"
 
     @property
     def without_terraform(self) -> str:
         """That no task definition is in Terraform's files, and where it may be; "" where one is."""
         sentence = f"The repository has no Terraform with a task definition: {self.root} and its folders were searched."
-        sentences = (f"{sentence}{advise_sparse(self.root)}", *self.other_tools)
-        return "" if self.task_definitions and not self.other_tools else " ".join(sentences)
+        if self.task_definitions and not self.other_tools:
+            return ""
+        return " ".join((f"{sentence}{self.definition_elsewhere}", *self.other_tools))
+
+    @cached_property
+    def definition_elsewhere(self) -> str:
+        """Sentences, after a blank, on where in the git repository a task definition may be; "" for nowhere."""
+        return f"{advise_sparse(self.root)}{note_definition_above(self.root)}"
 
     def reads_as(self, name: str, due: str) -> bool:
         """Whether a variable of that name is read: by Settings, or by all that reads another, in whatever case."""

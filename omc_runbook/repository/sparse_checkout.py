@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from omc_runbook.model.programs import work_tree_of
 from omc_runbook.model.shell import command
 from omc_runbook.repository.code_files import read_text
 
@@ -23,9 +24,7 @@ def advise_sparse(repository: Path) -> str:
 
 def find_sparse(repository: Path) -> Path | None:
     """The work tree that a checkout is or is in, where it is a sparse one; None elsewhere."""
-    work_tree = next((each for each in (repository, *repository.parents) if (each / ".git").exists()), None)
-    if work_tree is None:
-        return None
+    work_tree = work_tree_of(repository)
     git_dir = work_tree / ".git"
     if git_dir.is_file():
         # A linked work tree has a file with the path of its own folder in the git directory.

@@ -14,7 +14,6 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.repository.template import find_nearer_template, parse_template
 from omc_runbook.repository.variable_lists import ENV, entry_of
 from omc_runbook.repository.workflows import Command
@@ -63,7 +62,7 @@ def note_other_definition(checkout: Checkout, name: str) -> str:
     return (
         f"This checkout has no Terraform with a task definition ({checkout.root} and its folders were searched), so"
         " none is edited: where yours is made, refer to the key too, or the next deployment from there loses"
-        f" {name}.{advise_sparse(checkout.root)}{tools}"
+        f" {name}.{checkout.definition_elsewhere}{tools}"
     )
 
 

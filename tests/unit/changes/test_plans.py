@@ -1925,6 +1925,28 @@ def test_a_checkout_without_terraform_says_what_was_searched(tmp_path: Path) -> 
         assert f"{tmp_path}/app and its folders were searched" in sentence
 
 
+def test_a_folder_of_a_larger_repository_names_terraform_and_compose_above_it(tmp_path: Path) -> None:
+    """Nothing above the repository's top, and nothing of another repository in it, is named."""
+    task = 'resource "aws_ecs_task_definition" "api" {}\n'
+    files = {"app/.env.example": "SECRET_KEY=\n", "app/config.py": SETTINGS, "compose.yml": "", "main.tf": task}
+    write_files(tmp_path, files | {"other/main.tf": task, "other/.git/HEAD": ""})
+
+    def sentences() -> list[str]:
+        checkout = read_checkout(tmp_path / "app")
+        return [checkout.without_terraform, note_other_definition(checkout, "NEWS"), checkout.without_compose]
+
+    assert all(" only with " not in each for each in sentences())
+    (tmp_path / ".git").mkdir()
+    *definitions, compose = sentences()
+    end = f"in the same git repository: it is read only with {tmp_path} as repository."
+    assert all(f" {tmp_path}/main.tf has one, {end}" in each for each in definitions)
+    assert compose.endswith(
+        f" Docker Compose finds {tmp_path}/compose.yml above it, which is read only with {tmp_path} as repository."
+    )
+    (tmp_path / "main.tf").unlink()
+    assert all(end not in each for each in sentences())
+
+
 @pytest.mark.parametrize(
     "call", ['module "x" {\n  source = "../modules/dev"\n}\n', 'module "x" { source = "../modules/dev" }\n']
 )
