@@ -26,6 +26,7 @@ from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.snapshot.discovery import Discovery, configured, discover, find_policy
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
+from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.stacks import unknown_units, unreadable_files
 
 __all__ = ["find", "plan", "text", "write"]
@@ -48,7 +49,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     path = repository or base.repository
     root = find_root(path) if path else None
     declared = {each.environment: each for each in read_environments(root, name)} if root else {}
-    unreadable = (*unreadable_files(root), *unknown_units(root)) if root else ()
+    unreadable = _unreadable(root) if root else ()
     unreadable += (*_other_names(root, name), *other_tools(CheckoutFiles(root))) if root and not declared else ()
     environment_names = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
     answers: dict[tuple[str, ...], AwsAnswer] = {}
@@ -68,6 +69,12 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
             f" You can also write {FILE_NAME} by hand, as the README shows."
         )
     return found
+
+
+def _unreadable(root: Path) -> tuple[str, ...]:
+    """A sentence on each of Terraform's files, and each unit of Terragrunt, whose names are not known."""
+    files = TerraformFiles(root)
+    return (*unreadable_files(files), *unknown_units(files))
 
 
 def _other_names(root: Path, environment: str) -> tuple[str, ...]:

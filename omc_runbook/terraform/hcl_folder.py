@@ -112,23 +112,37 @@ class Folder:
         return self.call.folder.scope(node)
 
     @cached_property
+    def _parsed(self) -> dict[str, tuple[Block, ...] | UsageError]:
+        """The blocks of each of Terraform's files, or why it cannot be read, by name.
+
+        They are kept, since a large checkout has more files than `blocks_of` remembers.
+        """
+        parsed: dict[str, tuple[Block, ...] | UsageError] = {}
+        for file in self.files:
+            try:
+                parsed[file.name] = parse(file)
+            except UsageError as error:
+                parsed[file.name] = error
+        return parsed
+
+    @cached_property
     def unreadable(self) -> dict[str, UsageError]:
         """Files that cannot be read, also those of its callers, by name."""
         errors = dict(self.call.folder.unreadable) if self.call else {}
-        for file in self.files:
-            try:
-                parse(file)
-            except UsageError as error:
-                errors[file.name] = error
-        return errors
+        return errors | {name: each for name, each in self._parsed.items() if isinstance(each, UsageError)}
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of all files that are valid, as its override files change them."""
         sources = [file for file in self.files if file.name not in self.unreadable and not file.name.endswith(VALUES)]
-        own = (block for file in sources if not is_override(file.name) for block in blocks_of(file))
+        own = (block for file in sources if not is_override(file.name) for block in self._blocks_of(file))
         names = sorted((file for file in sources if is_override(file.name)), key=lambda file: file.name)
-        return tuple(override(own, (block for file in names for block in blocks_of(file))))
+        return tuple(override(own, (block for file in names for block in self._blocks_of(file))))
+
+    def _blocks_of(self, file: SourceFile) -> tuple[Block, ...]:
+        # `parse` leaves Terragrunt's files out, of which `unreadable` says nothing.
+        parsed = self._parsed[file.name] if file.name.endswith(SOURCES) else blocks_of(file)
+        return parsed if isinstance(parsed, tuple) else ()
 
     def of_type(self, type_: str, *labels: str) -> Iterator[Block]:
         """Yield the blocks of a type whose labels begin with these."""
@@ -433,12 +447,14 @@ def _named_in(node: Node, depth: int = 1) -> Iterator[tuple[str, int]]:
         yield from _named_in(part, depth + 1)
 
 
-def parse(file: SourceFile) -> None:
-    """Raise UsageError, with the line, if one of Terraform's files is not valid; templates are not looked at."""
+def parse(file: SourceFile) -> tuple[Block, ...]:
+    """The blocks of one of Terraform's files, of a template none; raises UsageError, with the line, if it is not valid.
+
+    A file that sets variables has none either.
+    """
     if file.name.endswith(VALUES):
         values_of(file)
-    elif file.name.endswith(SOURCES):
-        blocks_of(file)
+    return blocks_of(file) if file.name.endswith(SOURCES) else ()
 
 
 def blocks_of(file: SourceFile) -> tuple[Block, ...]:

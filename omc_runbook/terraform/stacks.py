@@ -89,12 +89,11 @@ def modules_of_units(files: TerraformFiles) -> tuple[Module, ...]:
     return tuple(module for _, module in terragrunt.read_units(files, _described(files.walk())))
 
 
-def unknown_units(repository: Path) -> tuple[str, ...]:
+def unknown_units(files: TerraformFiles) -> tuple[str, ...]:
     """A sentence on each unit of Terragrunt whose names are not known.
 
     Its module is not in the checkout, or nothing says which environment it is of, as where a stack gives it values.
     """
-    files = TerraformFiles(repository)
     folders = _described(files.walk())
     units = terragrunt.read_units(files, folders)
     directories = {configuration.directory for configuration, _ in units}
@@ -314,9 +313,8 @@ def spelling(folder: Folder, environment: str) -> str:
     return environment
 
 
-def unreadable_files(repository: Path) -> tuple[str, ...]:
+def unreadable_files(files: TerraformFiles) -> tuple[str, ...]:
     """A sentence on each *.tf file of a checkout that is not valid, whose names are therefore not known."""
-    files = TerraformFiles(repository)
     errors = {str(error) for folder in files.folders for error in files.folder(folder).unreadable.values()}
     return tuple(sorted(errors))
 

@@ -12,6 +12,7 @@ from support.moto_platform import CHECKOUTS
 
 from omc_runbook.sandbox.worlds import example
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
+from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.stacks import unknown_units
 
 PLATFORM = {
@@ -850,7 +851,7 @@ def test_a_unit_whose_module_is_elsewhere_is_told(tmp_path: Path) -> None:
     unit.parent.mkdir(parents=True)
     unit.write_text('terraform {\n  source = "git::https://example.com/modules.git//app?ref=v1"\n}\n')
     assert read_environments(tmp_path) == ()
-    assert unknown_units(tmp_path) == (
+    assert unknown_units(TerraformFiles(tmp_path)) == (
         "live/staging/app/terragrunt.hcl takes no module of the checkout: its names are not known.",
     )
 
@@ -867,7 +868,9 @@ def test_a_unit_that_names_no_environment_is_told(tmp_path: Path) -> None:
     }
     write_files(tmp_path, files)
     assert read_environments(tmp_path) == () == read_environments(tmp_path, "staging")
-    assert unknown_units(tmp_path) == ("units/app/terragrunt.hcl names no environment: its names are not known.",)
+    assert unknown_units(TerraformFiles(tmp_path)) == (
+        "units/app/terragrunt.hcl names no environment: its names are not known.",
+    )
 
 
 @pytest.mark.parametrize(("name", "found"), [("qa", ["qa"]), ("qa 1", []), ("eu/qa", [])])

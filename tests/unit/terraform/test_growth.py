@@ -8,11 +8,13 @@ import pytest
 from support.call_counts import count_calls
 from support.files import write_files
 
+from omc_runbook.terraform import hcl
 from omc_runbook.terraform.applies import Apply
 from omc_runbook.terraform.containers import find_containers
 from omc_runbook.terraform.evaluation import Module, Stack
 from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.marks import reasons
+from omc_runbook.terraform.stacks import unknown_units, unreadable_files
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
 from omc_runbook.textfile.file import SourceFile
 
@@ -287,3 +289,18 @@ def test_the_value_of_arguments_that_multiply_through_modules_is_unknown(tmp_pat
     result = last.variable("name")
     assert result is not None
     assert reasons(result.value) == ("an expression in m4/main.tf:4 has more than 1,000,000 characters",)
+
+
+def test_what_is_unreadable_and_whose_units_are_unknown_read_each_file_once(tmp_path: Path) -> None:
+    """More files than parses are kept of would be parsed once for each question."""
+    unit = 'terraform {\n  source = "../../app"\n}\n'
+    files = TerraformFiles(write_files(tmp_path, {"app/main.tf": MODULE, "live/x/terragrunt.hcl": unit, "bad.tf": "{"}))
+    assert len(unreadable_files(files)) == 1
+    hcl.read_blocks.cache_clear()
+
+    def ask() -> None:
+        assert len(unknown_units(files)) == 1
+
+    # The unit's own file is none of those that were asked for.
+    assert count_calls(ask, "read_source") == 1
+    assert count_calls(lambda: files.folder(files.root / "app").blocks, "_parse") == 0
