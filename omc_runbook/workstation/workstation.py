@@ -10,6 +10,8 @@ from functools import cached_property
 from itertools import chain, compress
 from pathlib import Path
 
+from dotenv.variables import parse_variables
+
 from omc_runbook.masking.addresses import logins_of
 from omc_runbook.masking.defects import is_shortened
 from omc_runbook.masking.value import Masked
@@ -401,10 +403,17 @@ class Workstation:
         if field.is_local:
             return False
         service, own = self.checkout.application, self.checkout.settings.django_settings
-        chosen = [each for each in (service.environment if service else ()) if each.variable == _DJANGO]
+        chosen = [each.value for each in (service.environment if service else ()) if each.variable == _DJANGO]
         value = self.value(_DJANGO)
         is_own = value.same_as(own) if value is not None else self.binding(_DJANGO) is None
-        return is_own and all(each.has_text(own) for each in chosen)
+        # Compose may pass it on, as by ${DJANGO_SETTINGS_MODULE:-config.local}.
+        variables = {_DJANGO: own} if value is not None else {}
+        texts = (
+            "".join(part.resolve(variables) for part in parse_variables(str(text)))
+            for text in chosen
+            if text is not None
+        )
+        return is_own and all(text == own for text in texts)
 
     def _is_optional(self, name: str, field: Field) -> bool:
         """Whether Settings was loaded with this .env, which lacks the variable of a field of it."""

@@ -974,6 +974,18 @@ def test_what_djangos_settings_of_production_require_is_not_missing_here(tmp_pat
         (tmp_path / "compose.yaml").write_text(compose)
         (tmp_path / ".env").write_text("BROKER=redis\n")
         assert causes(diagnosed(tmp_path, False)) == found
+    passed_on = "${DJANGO_SETTINGS_MODULE:-conf.@}"
+    for default, line, found in (
+        ("local", "", []),
+        ("production", "", ["required-empty"]),
+        ("production", "DJANGO_SETTINGS_MODULE=conf.local\n", []),
+    ):
+        entry = f"DJANGO_SETTINGS_MODULE={passed_on.replace('@', default)}"
+        (tmp_path / "compose.yaml").write_text(
+            f"services: {{app: {{build: ., env_file: .env, environment: ['{entry}']}}}}\n"
+        )
+        (tmp_path / ".env").write_text(f"BROKER=redis\n{line}")
+        assert causes(diagnosed(tmp_path, False)) == found
 
 
 def test_what_a_later_file_of_settings_sets_is_not_missing(tmp_path: Path) -> None:
