@@ -324,14 +324,21 @@ def test_a_class_settings_whose_fields_the_code_does_not_ask_for_stays(tmp_path:
     assert (settings.path, list(variables(settings))) == ("app/config.py", ["A"])
 
 
-def test_a_link_to_a_module_has_no_other_class(tmp_path: Path) -> None:
-    """Neither the file nor the link alone is one of several classes."""
+@pytest.mark.parametrize(
+    ("folder", "path"), [(".", "shared/config.py"), ("services", "services/api/config.py")], ids=["inside", "outside"]
+)
+def test_a_link_to_a_module_has_no_other_class(folder: str, path: str, tmp_path: Path) -> None:
+    """Neither the file nor the link alone is one of several classes; the file may be outside of the checkout."""
     write_files(tmp_path, {"shared/config.py": f"{BASE}class Settings(BaseSettings):\n    A: str\n"})
     for service in ("api", "worker"):
-        (tmp_path / service / "src").mkdir(parents=True)
-        (tmp_path / service / "src/config.py").symlink_to("../../shared/config.py")
-    found = read_settings(tmp_path)
-    assert (found.path, found.name, found.are_several) == ("shared/config.py", "Settings", False)
+        (tmp_path / "services" / service).mkdir(parents=True)
+        (tmp_path / "services" / service / "config.py").symlink_to("../../shared/config.py")
+    found = read_settings(tmp_path / folder)
+    assert (found.path, found.name, found.are_several) == (
+        str(Path(path).relative_to(folder)),
+        "Settings",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
