@@ -9,6 +9,7 @@ from typing import Any
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.letters import in_a_line
 from omc_runbook.model.parameters import is_secret_in
+from omc_runbook.runbooks import own_parameters
 from omc_runbook.runbooks.frontend import (
     FULL_WIDTH,
     NARROW,
@@ -91,11 +92,16 @@ class Form:
         return button
 
     def _before_cell(self, info: Any) -> None:
-        if not _PARAMETERS.match(info.raw_cell or ""):
-            return
         from IPython import get_ipython
 
         names = get_ipython().user_ns
+        cell = info.raw_cell or ""
+        assigned = own_parameters.set_by(cell)
+        declared = own_parameters.declared_in(names) if assigned else frozenset()
+        # A person may have misspelt the first, by which the cell is known; a cell of one or two of them is another one.
+        is_whole = 2 * len(declared & assigned) > len(declared)
+        if not (is_whole or _PARAMETERS.match(cell)):
+            return
         for name, value in tuple(names.items()):
             is_ours = type(value).__module__.partition(".")[0] == __package__.partition(".")[0]
             if is_ours and not name.startswith("_") and not isinstance(value, Form):
@@ -103,6 +109,8 @@ class Form:
             if isinstance(value, Run):
                 # Its button stays on the page.
                 value.page.cells.is_outdated = True
+        if is_whole:
+            own_parameters.forget(names, declared, assigned)
 
     def _after_cell(self, result: Any) -> None:
         if self._box is not None and isinstance(result.error_in_exec, (RunbookError, KeyboardInterrupt)):

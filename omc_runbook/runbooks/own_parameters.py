@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
+from dataclasses import dataclass
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from types import ModuleType
+from typing import Any, ParamSpec, TypeVar
 
 from omc_runbook.headless import notebooks
 from omc_runbook.masking import kernel
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import PASTED, convert, literal, looks_secret, of_notebook, quoted
-from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.suggestions import SIMILAR, closest, nearest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,11 +31,18 @@ _INJECTED = "# Parameters\n"
 """How the cell begins that plain papermill adds below the parameters."""
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """Stands for a parameter that its cell does not set, and that would keep its value of an earlier run."""
+
+    sentence: str
+
+
 def takes_parameters(verb: Callable[P, R]) -> Callable[P, R]:
     """Convert a verb's texts, switches and integers, which are a notebook's parameters, to the types that it declares.
 
-    The verb raises UsageError, named after the parameter, where one is of another type, or where plain papermill was
-    given one that the notebook does not declare.
+    The verb raises UsageError, named after the parameter, where one is of another type, where plain papermill was
+    given one that the notebook does not declare, or where the cell of the parameters no longer sets one.
     """
     signature = inspect.signature(verb)
     kinds = {name: each.annotation for name, each in signature.parameters.items() if each.annotation in _KINDS}
@@ -41,6 +50,7 @@ def takes_parameters(verb: Callable[P, R]) -> Callable[P, R]:
     @wraps(verb)
     def call(*arguments: P.args, **keywords: P.kwargs) -> R:
         _refuse_unknown()
+        _refuse_forgotten()
         bound = signature.bind(*arguments, **keywords)
         for name in kinds.keys() & bound.arguments.keys():
             bound.arguments[name] = of_notebook(_PARAMETERS.get(name, name), bound.arguments[name], kinds[name])
@@ -62,6 +72,42 @@ def _refuse_unknown() -> None:
     for name in (ast.unparse(target) for node in nodes for target in node.targets):
         if name not in declared:
             raise UsageError(f"The notebook has no parameter {quoted(name)}{nearest(name, declared)} Nothing was done.")
+
+
+def _refuse_forgotten() -> None:
+    shell = kernel.find_ipython()
+    for value in shell.user_ns.values() if shell else ():
+        if isinstance(value, Forgotten):
+            raise UsageError(value.sentence)
+
+
+def set_by(cell: str) -> frozenset[str]:
+    """The names to which a cell gives a value, each by itself; none for plain papermill's own cell."""
+    try:
+        body = [] if cell.startswith(_INJECTED) else ast.parse(cell).body
+    except SyntaxError:
+        return frozenset()
+    targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    targets += [node.target for node in body if isinstance(node, ast.AnnAssign) and node.value]
+    return frozenset(target.id for target in targets if isinstance(target, ast.Name))
+
+
+def declared_in(names: Mapping[str, Any]) -> frozenset[str]:
+    """The parameters of the notebook that has imported its runbook under one of these names; none for no notebook."""
+    runbook = next((name for name in notebooks.paths() if isinstance(names.get(name), ModuleType)), "")
+    return frozenset(each.name for each in notebooks.describe(runbook).parameters) if runbook else frozenset()
+
+
+def forget(names: MutableMapping[str, Any], declared: Collection[str], assigned: Collection[str]) -> None:
+    """Forget the values of parameters that the cell which is about to run does not set: it would keep them in silence.
+
+    In a new kernel they would have none.
+    """
+    unknown = {*assigned} - {*declared}
+    for name in sorted(({*declared} - {*assigned}) & names.keys()):
+        misspelt = closest(name, unknown, SIMILAR)
+        reason = f"it sets {quoted(misspelt)}: did you mean {name}?" if misspelt else "it was set when it ran before."
+        names[name] = Forgotten(f"The parameters cell does not set {name}; {reason} Set it there, and run all cells.")
 
 
 def read(runbook: str) -> dict[str, str]:

@@ -30,3 +30,38 @@ def test_an_interrupted_cell_shows_a_sentence(
     [error] = shown
     assert error.ename == "KeyboardInterrupt"
     assert (error.traceback == [f"KeyboardInterrupt: {sentence}"]) is is_person
+
+
+FIRST = 'environment: str = "staging"  # staging\nrunbook_toml: str = ""\nrecords: str = "records"\n'
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"),
+    [
+        (FIRST, ""),
+        ('environment = "production"', ""),
+        ('# Parameters\nenvironment = "production"\nrecords = "elsewhere"', ""),
+        ("runbook_toml = records = ", ""),
+        (
+            FIRST.replace("environment: str", "enviroment"),
+            'does not set environment; it sets "enviroment": did you mean environment? Set it there, and run all',
+        ),
+        (FIRST.replace(' = "records"', ""), "does not set records; it was set when it ran before. Set it there"),
+        ("import os\n" + FIRST.replace("records:", "recods:"), 'it sets "recods": did you mean records?'),
+        ("environment, runbook_toml = 'staging', ''", ""),
+    ],
+    ids=["the same", "another cell", "papermill", "no Python", "misspelt", "removed", "with an import", "a tuple"],
+)
+def test_a_parameter_that_its_cell_does_not_set_keeps_no_earlier_value(cell: str, sentence: str) -> None:
+    """A misspelt name would let a run be made on the environment of the run before, in silence."""
+    outputs = CellOutputs(lambda: None)
+    with shell(outputs, has_terminal=False) as ipython:
+        outputs.begin([])
+        ipython.run_cell("from omc_runbook.runbooks import index")
+        forms.form().watch_cells()
+        ipython.run_cell(FIRST)
+        ipython.run_cell(cell)
+        error = ipython.run_cell("index.begin(environment, runbook_toml)").error_in_exec
+        assert sentence in str(error) and ("parameters cell" in str(error)) is bool(sentence)
+        ipython.run_cell(FIRST)
+        assert ipython.run_cell("assert (environment, records) == ('staging', 'records')").success
