@@ -103,7 +103,8 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
     """How the change went, or why nothing was done; `source` is a sentence about the source file, "" for none."""
     lines = (source,) if source else ()
     if result is None:
-        return Banner("plain", "Nothing was written or redeployed: this was a dry run.", lines)
+        why = "this was a dry run" if plan.may_act else "no key would change, and no service needs new tasks"
+        return Banner("plain", f"Nothing was written or redeployed: {why}.", lines)
     if not result.version_change and not result.rollouts:
         return Banner("good", "Nothing had to be done: every task has the current values.", lines)
     keys = ", ".join(

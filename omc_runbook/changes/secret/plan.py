@@ -152,6 +152,11 @@ class SecretPlan:
         return not self.changed
 
     @property
+    def may_act(self) -> bool:
+        """Whether to apply it may change something: a key, a service, or a label that a killed run has left."""
+        return bool(self.sentences or self.consumers_unknown or self.staged_labels or self.withdrawn)
+
+    @property
     def staged_labels(self) -> tuple[tuple[str, str], ...]:
         """The labels on versions that killed runs have staged beside this plan's, each with its version.
 

@@ -746,6 +746,21 @@ def test_a_change_that_failed_names_its_causes_alone() -> None:
     assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())
 
 
+def test_a_plan_that_changes_nothing_is_no_dry_run() -> None:
+    """Where services are not known, or a run was killed, to apply it may do something."""
+    plan = planned(healthy())
+    acting = (
+        planned(healthy(), SECRET_KEY=secrets.token_hex(32)),
+        replace(plan, consumers_unknown="Services cannot be read."),
+        replace(plan, labels=((f"{LABEL}0123456789abcdef", "a" * 32),)),
+    )
+    assert {changes.result(each, None).headline for each in acting} == {
+        "Nothing was written or redeployed: this was a dry run."
+    }
+    nothing = "Nothing was written or redeployed: no key would change, and no service needs new tasks."
+    assert changes.result(plan, None).headline == nothing
+
+
 def rolled_back(snapshot: Snapshot, status: str = "ACTIVE") -> Snapshot:
     """A revision of the backend that refers to one key more could not start without it, and ECS rolled it back."""
     back = deployment("backend", rollout_reason="ECS deployment circuit breaker: rolling back to deploymentId x.")
