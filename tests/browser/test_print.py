@@ -11,6 +11,7 @@ from omc_runbook.report.archive.record import STYLE
 from omc_runbook.report.audit import UNFOLDED, FoldedTable
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.boxes import whole_page
+from omc_runbook.report.display.diff import Diffs, FileDiff
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.rich_display import Collapsible
 from omc_runbook.report.display.table import Table
@@ -77,6 +78,17 @@ def test_a_table_that_ends_on_the_page_has_no_line_at_its_right(browser: Any, tm
     image = page.locator("table").screenshot()
     page.add_style_tag(content="table { background: none }")
     assert page.locator("table").screenshot() == image
+    page.close()
+
+
+def test_a_command_has_the_font_of_code_on_the_page_of_nbconvert(browser: Any) -> None:
+    """Whose style for what is in an output takes it from a <pre>; a diff has it too."""
+    page = browser.new_page()
+    diff = Diffs("What changes", [FileDiff("a.tf", "", ("+ a line",))], "")
+    style = "<style>.output { font-family: sans-serif } .output pre { font-family: inherit }</style>"
+    page.set_content(f'{style}<div class="output">{HIDDEN.to_html()}{diff.to_html()}</div>')
+    fonts = page.evaluate("[...document.querySelectorAll('pre')].map(each => getComputedStyle(each).fontFamily)")
+    assert fonts == ["ui-monospace, monospace"] * 2
     page.close()
 
 

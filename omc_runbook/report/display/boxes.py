@@ -7,10 +7,12 @@ import html
 CELL = "text-align: left; vertical-align: top"
 """The style of a table's cell."""
 SCROLLS = "overflow-x: auto"
-_PREFORMATTED = (
+AS_IT_STANDS = (
     "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
-    "background: rgba(128, 128, 128, 0.14)"
+    "font-family: var(--jp-code-font-family, ui-monospace, monospace)"
 )
+"""The style of a <pre>: of itself, one within an output has the font of prose on nbconvert's page."""
+_COMMAND = f"{AS_IT_STANDS}; background: rgba(128, 128, 128, 0.14)"
 
 
 def scroll_region(name: str, content: str, style: str = SCROLLS) -> str:
@@ -25,7 +27,7 @@ def collapsible(summary: str, content: str) -> str:
 
 def preformatted(text: str) -> str:
     """A command, or lines, as they stand; "" for none."""
-    return f'<pre style="{_PREFORMATTED}">{html.escape(text)}</pre>' if text else ""
+    return f'<pre style="{_COMMAND}">{html.escape(text)}</pre>' if text else ""
 
 
 def whole_page(title: str, style: str, header: str, body: str) -> str:

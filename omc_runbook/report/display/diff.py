@@ -6,15 +6,13 @@ import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from omc_runbook.report.display.boxes import AS_IT_STANDS
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import COLOURS, Level
 from omc_runbook.report.display.table import WIDTH, wrap
 
 _SIDES: dict[str, Level] = {"+": "good", "-": "error"}
-_BOX = (
-    "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
-    "background: rgba(128, 128, 128, 0.10)"
-)
+_BOX = f"{AS_IT_STANDS}; background: rgba(128, 128, 128, 0.10)"
 _NAME = "margin: 0; overflow-wrap: anywhere"
 """A path breaks where the page is narrow: a keyboard could not scroll to its end."""
 
