@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,7 +62,7 @@ CELL_COUNT = "jupyterapp.shell.currentWidget.content.widgets.length"
 SHARED_KERNELS = 9
 IS_FOCUSED = "node => node === document.activeElement"
 RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
-IS_OFF = "node => getComputedStyle(node).pointerEvents === 'none'"
+IS_OFF = "node => node.focus() || node !== document.activeElement"
 ADD_LOST_WIDGETS = """() => {
     const cell = jupyterapp.shell.currentWidget.content.widgets.find(cell => cell.model.type === 'code');
     const data = {'application/vnd.jupyter.widget-view+json': {model_id: 'gone', version_major: 2, version_minor: 0}};
@@ -192,13 +193,14 @@ def test_a_saved_notebook_says_how_to_get_its_buttons_back(healthy_lab: Lab) -> 
 
 
 def test_buttons_of_a_kernel_that_was_restarted_are_off_and_say_how_to_get_them_back(healthy_lab: Lab) -> None:
-    """They could only get a broken link, and do nothing."""
+    """They could only get a broken link, and do nothing: by mouse, keyboard and screen reader."""
     page = healthy_lab.run_all("verify", 1280, 1000)
-    button = page.get_by_role("button", name="Run again", exact=True)
+    button = page.locator("button", has_text=re.compile("^Run again$"))
     assert not button.evaluate(IS_OFF)
     page.evaluate(RESTART)
     texts = f"[...document.querySelectorAll('.jp-OutputArea-output')].map(node => {AFTER})"
     wait_until(page, f"{texts}.some(text => text.includes('choose Run → Run All Cells'))")
+    wait_until(page, "[...document.querySelectorAll('.jupyter-widgets-disconnected')].every(node => node.inert)")
     assert button.evaluate(IS_OFF)
 
 

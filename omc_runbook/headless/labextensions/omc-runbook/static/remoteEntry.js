@@ -6,6 +6,7 @@
 const LOST = ".jp-OutputArea-output.jupyter-widgets"; // both classes are on one element only where there is that error
 const DEAD = ".jupyter-widgets-disconnected"; // each widget has it once its kernel has ended
 const OF_DEAD = `.jp-OutputArea-output:has(> ${DEAD})`;
+const ENDED = "omc-runbook-ended"; // an animation that shows nothing: its start says that a widget has just ended
 const STYLE = `
 ${LOST} { visibility: hidden; font-size: 0; }
 :is(${LOST}, ${OF_DEAD})::after {
@@ -16,7 +17,9 @@ ${LOST} { visibility: hidden; font-size: 0; }
 .jp-OutputArea-child:has(> ${LOST}) ~ .jp-OutputArea-child:has(> ${LOST}) { display: none; }
 .jp-OutputArea-child:has(> .jp-OutputArea-output > ${DEAD}) ~ .jp-OutputArea-child > ${OF_DEAD}::after { content: none; }
 ${DEAD}${DEAD}::before { content: none; }
-${OF_DEAD} :is(button, input, select, textarea) { pointer-events: none; opacity: 0.5; }
+${OF_DEAD} :is(button, input, select, textarea) { opacity: 0.5; }
+${DEAD} { animation: ${ENDED} 1ms; }
+@keyframes ${ENDED} {}
 `;
 
 const WIDGETS = ".jp-OutputArea-output .jupyter-widgets";
@@ -28,8 +31,14 @@ function keepKey({ target, ctrlKey, metaKey, altKey, shiftKey }) {
   if (target.closest?.(WIDGETS)) target.toggleAttribute(SUPPRESS, isPlain);
 }
 
+// Off for mouse, keyboard and screen reader alike.
+function switchOff({ animationName, target }) {
+  if (animationName === ENDED) target.inert = true;
+}
+
 function activate() {
   document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
+  document.addEventListener("animationstart", switchOff);
   window.addEventListener("keydown", keepKey, true); // before JupyterLab, which listens at the document
 }
 
