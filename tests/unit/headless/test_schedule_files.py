@@ -122,8 +122,9 @@ def test_a_path_is_one_word_in_each_schedule(tmp_path: Path) -> None:
         ("echo 'warning  Not delivered to env:CHAT.' >&2", "warning  Not delivered to env:CHAT.\n"),
         ("printf '%s\\n' 'C:\\config\\new' two; exit 2", "Exit code 2. C:\\config\\new\ntwo\n"),
         ("kill -9 $$", "Exit code 137. \n"),
+        ("printf '%0200000d' 1; exit 1", f"Exit code 1. {1:0200000}\n"),
     ],
-    ids=["nothing", "warning", "problem", "killed"],
+    ids=["nothing", "warning", "problem", "killed", "longer than an argument may be"],
 )
 def test_cron_mails_all_that_a_run_prints(tmp_path: Path, script: str, mailed: str) -> None:
     """A message that was not delivered, too, though nothing is wrong; and as UTF-8, as which cron sends no mail."""
@@ -133,7 +134,7 @@ def test_cron_mails_all_that_a_run_prints(tmp_path: Path, script: str, mailed: s
     table = (SCHEDULES / "verify.cron").read_text()
     for line in re.findall(r"^\d.*", table, re.MULTILINE):
         variables = {"RUNBOOK": str(program), "RECORDS": str(tmp_path)} | PATHS
-        command = ["/bin/sh", "-c", line.split(maxsplit=6)[6]]
+        command = ["/bin/sh", "-c", line.split(maxsplit=6)[6].replace(r"\%", "%")]
         assert subprocess.run(command, stdout=subprocess.PIPE, text=True, env=variables).stdout == mailed
     assert '\nCONTENT_TYPE="text/plain; charset=UTF-8"\n' in table
 
