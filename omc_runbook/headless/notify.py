@@ -249,13 +249,14 @@ def _in_words(cause: re.Match[str]) -> str:
 def _fit(notice: Notice, length: int) -> str:
     """A message's lines in so many characters at most, and a sentence where it was longer.
 
-    The lines before that sentence are whole, and what to do follows it where that leaves room for half of the rest.
+    The lines before that sentence are whole. What to do and where the record is follow it in at most half of the room:
+    the record rather than what to do.
     """
     text = "\n".join(notice.lines)
     if len(text) <= length:
         return text
-    end = "".join(f"\n{line}" for line in notice.lines[len(notice.lines) - notice.tail :])
-    end = end if len(end) <= length // 2 else ""
+    ends = ("".join(f"\n{line}" for line in notice.lines[-number:]) for number in range(notice.tail, 0, -1))
+    end = next((each for each in ends if len(each) <= length // 2), "")
     head = text[: max(length - len(end), 0)]
     return (head.rpartition("\n")[0] or head) + sns.CUT + end
 

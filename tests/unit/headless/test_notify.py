@@ -127,7 +127,7 @@ def test_a_message_that_is_too_long_for_its_service_is_shortened(monkeypatch: py
 
 
 def test_a_message_ends_with_what_to_do_and_the_record_also_where_it_is_shortened() -> None:
-    """A chat may take a few hundred characters, and what is new may fill them; a tail that is too long goes first."""
+    """A chat takes few characters, and what is new may fill them; where that is too long, the record stays."""
     way, record = "→ omc-runbook run troubleshoot -p environment staging", "s3://records/verify-staging.html"
     lines = (*(f"New: a problem of backend-{number}" for number in range(99)), way)
     message = replace(MESSAGE, lines=lines, tail=1).with_record(record)
@@ -136,7 +136,8 @@ def test_a_message_ends_with_what_to_do_and_the_record_also_where_it_is_shortene
     assert first == lines[0] and others[-3:] == [sns.CUT.strip(), way, f"Record: {record}"]
     assert len(notify._fit(message, 300)) <= 300 + len(sns.CUT)
     assert notify._fit(message, 9999).splitlines() == [*message.lines]
-    assert notify._fit(message, 150).splitlines()[-1] == sns.CUT.strip()
+    assert notify._fit(message, 150).splitlines()[-2:] == [sns.CUT.strip(), f"Record: {record}"]
+    assert notify._fit(message, 70).splitlines()[-1] == sns.CUT.strip()
 
 
 def test_each_topic_has_its_receivers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
