@@ -114,7 +114,7 @@ def records(folder: str) -> Records:
 
 
 class Records(Group):
-    """A table of records, and a button for each that opens its page."""
+    """A table of records, and a button for each page that is there."""
 
     def __init__(self, folder: str, record_list: Sequence[KeptRecord], notes: Sequence[str] = ()) -> None:
         rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in record_list]
@@ -136,6 +136,7 @@ class Records(Group):
         links = [
             Link(f"Open {each.title}, {each.finished:%H:%M}", partial(Frontend.open_page, path=each.page))
             for each in self._records
+            if each.page.suffix == ".html"
         ]
         buttons = [link_button(link, frontend) for link in links]
         show_widget(make_row((*buttons, frontend.widget)), "omc-runbook records --open opens the newest.")

@@ -35,6 +35,7 @@ class KeptRecord:
     end: str
     finished: datetime
     page: Path
+    """Its page, or its notebook where somebody has removed that."""
     stem: Stem | None = None
     """None where its files have other names by now."""
     outcome: Outcome | None = None
@@ -248,6 +249,7 @@ def _check(folder: Path) -> list[SealState]:
 
 def _read(path: Path, stem: Stem | None, tables: Sequence[Path]) -> KeptRecord | None:
     page = path.with_suffix(".html")
+    page = page if os.access(page, os.F_OK) else path
     try:
         outcome = Outcome.from_json(regular_file.read_text(path.with_suffix(".json"), _LARGEST))
     except (OSError, ValueError):

@@ -345,6 +345,7 @@ def test_records_are_listed_by_how_they_ended(tmp_path: Path, capsys: pytest.Cap
         notebook = nbformat.v4.new_notebook()
         kept_records.mark(notebook, outcome)
         nbformat.write(notebook, tmp_path / f"{number}.ipynb")
+        (tmp_path / f"{number}.html").touch()
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "other.ipynb")
     (tmp_path / "cut.ipynb").write_text('{"metadata": ')
     code, out, _ = ended_with(capsys, "records", "--record", str(tmp_path))
@@ -357,6 +358,8 @@ def test_records_are_listed_by_how_they_ended(tmp_path: Path, capsys: pytest.Cap
             f"The newest: {tmp_path / '2.html'}",
         ],
     )
+    (tmp_path / "2.html").unlink()
+    assert f"The newest: {tmp_path / '2.ipynb'}\n" in ended_with(capsys, "records", "--record", str(tmp_path))[1]
 
 
 def test_several_environments_are_one_parameter_however_they_are_typed() -> None:
