@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -27,6 +27,9 @@ from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.model.parameters import first_name, or_empty, refuse_secrets, without_spaces
 from omc_runbook.model.suggestions import at_home, exists, nearest
 from omc_runbook.sandbox.cli import sandbox
+
+if TYPE_CHECKING:
+    from omc_runbook.headless.completion import Completions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,7 +75,7 @@ class _Seconds(click.IntRange):
 def _parameters_option(text: str, *names: str) -> Callable[[F], F]:
     """The option -p NAME VALUE with its help, and the names that it knows; without any those of the runbook."""
 
-    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> Completions:
         from omc_runbook.headless import completion
 
         return completion.pair(names or _names_of_runbook(context), context.meta[WORDS], incomplete)
@@ -84,7 +87,7 @@ def _parameters_option(text: str, *names: str) -> Callable[[F], F]:
 def _assignments_argument(*names: str) -> Callable[[F], F]:
     """The words NAME=VALUE, and the names that they know; without any those of the runbook."""
 
-    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> Completions:
         from omc_runbook.headless import completion
 
         words = context.params["assignments"] or ()
@@ -112,7 +115,15 @@ def _to_folder(word: str) -> Path:
 
 def _place_option(text: str) -> Callable[[F], F]:
     """The option --record, which names where records are kept."""
-    return click.option("--record", default="records", metavar="PLACE", show_default=True, help=text)
+    return click.option(
+        "--record", default="records", metavar="PLACE", show_default=True, help=text, shell_complete=_complete_paths
+    )
+
+
+def _complete_paths(context: click.Context, parameter: click.Parameter, incomplete: str) -> Completions:
+    from omc_runbook.headless import completion
+
+    return completion.paths(incomplete)
 
 
 def _complete_runbooks(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -328,7 +339,13 @@ def _run_notebook(
 
 
 @cli.command()
-@click.option("--repository", default="", metavar="PATH", help="A checkout of the platform, with its Terraform files.")
+@click.option(
+    "--repository",
+    default="",
+    metavar="PATH",
+    help="A checkout of the platform, with its Terraform files.",
+    shell_complete=_complete_paths,
+)
 @_parameters_option(
     "environment, repository or runbook_toml; by default all environments that are found.",
     *("environment", "repository", "runbook_toml"),
@@ -409,7 +426,13 @@ def policy(
 @cli.command()
 @click.option("--sandbox", "in_sandbox", is_flag=True, help="Use a new sandbox that lasts for this session.")
 @click.option(
-    "--folder", type=_to_folder, metavar="PATH", default="runbooks", show_default=True, help="Where copies are kept."
+    "--folder",
+    type=_to_folder,
+    metavar="PATH",
+    default="runbooks",
+    show_default=True,
+    help="Where copies are kept.",
+    shell_complete=_complete_paths,
 )
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- JUPYTERLAB_OPTIONS]")
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
@@ -434,7 +457,7 @@ def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
 
 
 @cli.command()
-@click.argument("place", required=False)
+@click.argument("place", required=False, shell_complete=_complete_paths)
 @_place_option("Where the records are: a folder, or s3://BUCKET/PREFIX; the same as PLACE.")
 @_parameters_option("runbook_toml, the file that says what is kept and scheduled.", "runbook_toml")
 @click.option("--open", "opens", is_flag=True, help="Open the index page of the records in a browser.")

@@ -296,6 +296,26 @@ def test_parameters_and_environments_are_completed(words: tuple[str, ...], begin
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "run verify -p repository ~/oh",
+        "run verify repository = ~/oh",
+        "run rotate -p plan_to ~/oh",
+        "policy verify -p runbook_toml ~/oh",
+        "run verify --record ~/oh",
+        "records ~/oh",
+        "init --repository ~/oh",
+        "lab --folder ~/oh",
+    ],
+)
+def test_a_path_is_completed_by_the_shell(words: str) -> None:
+    """As bash has the words; a shell that keeps NAME=PATH in one piece finds no path in it."""
+    *before, beginning = words.split(" ")
+    completions = ShellComplete(cli.cli, {}, "omc-runbook", "").get_completions(before, beginning)
+    assert [(each.value, each.type) for each in completions] == [("~/oh", "file")]
+
+
+@pytest.mark.parametrize(
     ("words", "expected"),
     [
         ("run verify -p look", ["look_inside"]),
