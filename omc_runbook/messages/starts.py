@@ -99,8 +99,9 @@ STARTS: tuple[Phrase, ...] = (
         kind="start",
     ),
     pull_failure(
-        "no-current-version",
-        "The secret exists, and no version has the label AWSCURRENT: usually it was created without a value.",
+        "no-current-version previous-pinned",
+        "The secret exists, and no version has that label, whose case counts: "
+        "usually there is no AWSCURRENT, because the secret was created without a value.",
         "DescribeSecret: VersionIdsToStages shows which versions there are.",
         "find the specified secret value for staging label: AWSCURRENT",
     ),

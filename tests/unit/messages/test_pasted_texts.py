@@ -493,6 +493,12 @@ def test_texts_are_recognised_however_copied(mangle: Callable[[str], str]) -> No
     assert results == [([check], text) for check, text in TEXTS]
 
 
+def test_a_label_in_small_letters_is_not_called_awscurrent() -> None:
+    """Texts are compared without their case: what is said of a missing AWSCURRENT has to hold of "awscurrent" too."""
+    (message,) = recognise("Secrets Manager can't find the specified secret value for staging label: awscurrent")
+    assert "case counts" in message.meaning and message.checks == ("no-current-version", "previous-pinned")
+
+
 def test_what_is_said_is_whole() -> None:
     """A meaning and the place to look are sentences, and every id that is named has a symptom."""
     for _, text in TEXTS:
