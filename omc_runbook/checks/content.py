@@ -662,6 +662,12 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
     return Evidence(key, facts, remedy, services, revisions=revisions)
 
 
+def keys_asked_within(snapshot: Snapshot) -> frozenset[str]:
+    """What references ask for a member of, as database of database.password, which is no key."""
+    paths = (_PATH.split(key.removeprefix("$.")) for key in missing_keys(snapshot))
+    return frozenset(head for head, *inner in paths if inner)
+
+
 def _not_reached(snapshot: Snapshot, key: str) -> Iterator[str]:
     """A sentence where a reference asks for a member of a value, as in database.password, or one value has the key."""
     head, *inner = _PATH.split(key.removeprefix("$."))

@@ -9,7 +9,7 @@ from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family
-from omc_runbook.checks.content import KEY_NEEDS
+from omc_runbook.checks.content import KEY_NEEDS, keys_asked_within
 from omc_runbook.checks.definition_source import out_of_environment, source_of
 from omc_runbook.checks.key_demand import (
     containers_in_force,
@@ -48,7 +48,8 @@ check = Family("content", needs=KEY_NEEDS, hinders="value")
 )
 def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key of the secret reaches no task."""
-    similar = set(missing_keys(snapshot).values())
+    # Of these, key-missing and its like tell.
+    meant = keys_asked_within(snapshot).union(missing_keys(snapshot).values())
     names = snapshot.environment.names
     lacking = {(each.subject, each.services): each for each in (*_asked_for(snapshot), *_dropped(snapshot))}
     yield from lacking.values()
@@ -64,7 +65,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     reaches_all = any(is_meant_whole(snapshot, demand) for demand in secret_demands(snapshot))
     spellings = {letters.fold(key): key for key in sorted(referenced, reverse=True)}
     for member in snapshot.members:
-        if member.key in referenced | similar:
+        if member.key in referenced | meant:
             continue
         if newer := _newer_revision(snapshot, member.key):
             service, definition = newer

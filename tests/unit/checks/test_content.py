@@ -204,6 +204,14 @@ def test_what_is_inside_of_a_value_cannot_be_referred_to(path: str) -> None:
     assert found.subject == path and "nothing inside of what database holds" in found.evidence[-1]
 
 
+def test_what_is_asked_for_a_member_is_not_unreferenced_as_well() -> None:
+    """One mistake is one cause: who refers to database.password means to use database."""
+    snapshot = with_keys(healthy(), database={"password": secrets.token_hex(16)}, DATABASE="x")
+    snapshot = with_reference(snapshot, "worker", "OPENAI_API_KEY", f"{ARN}:database.password::")
+    spare = run_check(CHECKS["key-unreferenced"], snapshot)
+    assert [each.subject for each in spare if each.is_problem] == ["DATABASE"]
+
+
 def test_a_misspelt_key_is_not_unreferenced_as_well() -> None:
     """What was meant for a wanted key is no second finding."""
     snapshot = without_key(healthy(), "SECRET_KEY", "SECRET_KYE")
