@@ -27,7 +27,7 @@ from omc_runbook.checks.stopped_tasks import (
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_at_rest
 from omc_runbook.model.findings import NO_REMEDY, Remedy, Severity
-from omc_runbook.model.letters import counted
+from omc_runbook.model.letters import counted, spell
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest, nearest_in
 from omc_runbook.snapshot import freshness
@@ -471,6 +471,10 @@ def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[
         needs = (_REASON_FIRST, "" if revision else _IN_FORCE) if withdrawn else ()
         remedy = log or remedies.start_tasks(names, service, revision).needing(*needs)
     severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
+    if severity and (left_out := _left_out(snapshot, service)):
+        # New tasks of the revision in force would not have them.
+        revision, fact = left_out
+        facts, severity, remedy = (*facts, fact), "warning", remedies.start_tasks(names, service, revision)
     if service.is_stalled and not stops:
         facts += (f"ECS starts no further task of {service.name} by itself: only a new deployment does.",)
         remedy, severity = remedies.start_tasks(names, service), None
@@ -483,6 +487,19 @@ def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[
         causes if stops and all(causes_of_stops) else None,
         unrelated=_ways_of_others(stops),
     )
+
+
+def _left_out(snapshot: Snapshot, service: Service) -> tuple[str, str] | None:
+    """The revision that a rollback replaced, as family:revision, with the fact that only it has keys of the secret."""
+    serving, document = snapshot.definition(service), snapshot.document
+    failed = next(filter(None, map(snapshot.task_definitions.get, snapshot.failed_arns(service))), None)
+    if not (serving and document and failed):
+        return None
+    own = {injection.reference.key for _, injection in snapshot.own_references(serving)}
+    keys = {injection.reference.key for _, injection in snapshot.own_references(failed)} - {"", *own}
+    names = ", ".join(spell(key) for key in sorted(keys.intersection(document.keys)))
+    fact = f"The secret has {names} now, to which {failed.label} refers; {serving.label}, which runs, does not."
+    return (failed.label, fact) if names else None
 
 
 def _stopped(service: Service, id: str) -> ServiceDeployment | None:

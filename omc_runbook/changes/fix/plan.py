@@ -337,7 +337,8 @@ def _needs_new_tasks(snapshot: Snapshot, findings: Sequence[Finding], cause: Fin
     check = find(cause.check, cause.family)
     if check is not None and check.needs_new_tasks:
         return True
-    if cause.check not in PULL_FAILURES or snapshot.network is None:
+    # A warning is of what only the revision has that ECS rolled back: new tasks of the one in force would not help.
+    if cause.check not in PULL_FAILURES or cause.severity != "error" or snapshot.network is None:
         return False
     if any(other.status == "unknown" and other.family in _PULLING for other in findings):
         return False

@@ -19,6 +19,7 @@ from support.faults.deployment import (
     rolled_back,
     service_deployment,
 )
+from support.networks import by_nat
 from support.snapshots import (
     ACCOUNT,
     ARN,
@@ -642,6 +643,22 @@ def test_what_never_started_is_deployed_again() -> None:
     full = with_service(rolled_back(healthy()), "backend", maximum_percent=100)
     [found] = run_check(CHECKS["pull-failed"], with_tasks(full, ended))
     assert "backend:8 --deployment-configuration minimumHealthyPercent=100,maximumPercent=200" in found.remedy.command
+
+
+@pytest.mark.parametrize(("key", "severity"), [("NEWS_API_KEY", "warning"), ("SECRET_KEY", "info")])
+def test_a_rollback_is_over_once_the_revision_is_deployed_that_has_the_key(key: str, severity: str) -> None:
+    """The key came after the rollback: the tasks that run never get it, and new ones of their revision would not."""
+    began = NOW - timedelta(minutes=6)
+    snapshot = rolled_back(with_keys(healthy(), NEWS_API_KEY=secrets.token_hex(16)))
+    newer = task_definition("backend", ("SECRET_KEY", key), revision=8)
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, newer.arn: newer})
+    ended = stopped("backend", PULL, began, deployment_id="ecs-svc/8", task_definition_arn=newer.arn)
+    snapshot = rotated(with_tasks(snapshot, ended), NOW - timedelta(minutes=4))
+    snapshot = with_tasks(snapshot, ended, *(task(name, NOW - timedelta(minutes=3)) for name in ("backend", "worker")))
+    [found] = [each for each in run_check(CHECKS["breaker-rollback"], snapshot) if each.subject == "backend"]
+    assert found.severity == severity
+    assert ("--task-definition ohmycoins-staging-backend:8" in found.remedy.command) is (severity == "warning")
+    assert plan_fix(replace(snapshot, network=by_nat()), [found], VersionHistory(())).is_empty
 
 
 def test_a_rollout_without_failures_is_on_its_way() -> None:
