@@ -56,6 +56,8 @@ class Container:
     """Plain variables, such as REDIS_URL and FRONTEND_HOST, with the host that they lead to."""
     plain_secrets: tuple[str, ...] = ()
     """Names of plain variables whose values are secrets."""
+    plain_references: tuple[Injection, ...] = ()
+    """Plain variables whose values are the text of a valueFrom that names a key, which ECS does not read there."""
     plain_options: tuple[str, ...] = ()
     """The same of its other fields, such as "command", "dockerLabels com.app.key" and its log driver's options, named
     as in `log_secrets`; () from the cache."""
@@ -258,6 +260,7 @@ def container_of(raw: Any, definition_arn: str = "") -> Container:
         logins=tuple((name, value) for name, value in plain if LOGIN.search(name)),
         hosts=tuple((name, host) for name, value in plain if (host := hosts.find_host(value, name))),
         plain_secrets=tuple(name for name, value in plain if plain_variables.has_secret(name, value)),
+        plain_references=tuple(entry for name, value in plain for entry in _plain_reference(name, value)),
         plain_options=tuple(
             label
             for label, name, text in fields
@@ -280,6 +283,14 @@ def container_of(raw: Any, definition_arn: str = "") -> Container:
         login_secrets=tuple(_login_secrets(raw)),
         health_check=tuple((raw.get("healthCheck") or {}).get("command") or ()),
     )
+
+
+def _plain_reference(variable: str, text: str) -> Iterator[Injection]:
+    """Yield a plain variable's reference to a key of a secret; a program may read the bare ARN of one by itself."""
+    if text.startswith("arn:"):
+        injection = read_injection(variable, text)
+        if injection.reference.kind == "secretsmanager" and injection.reference.key:
+            yield injection
 
 
 def _shared_with(container: Any, raw: Any) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from omc_runbook.aws.definitions import Container
+from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
+from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Family, Uncertain
-from omc_runbook.checks.definition_source import out_of_environment, refer_in_proxy, source_of_demand
+from omc_runbook.checks.definition_source import out_of_environment, refer_in_proxy, source_of, source_of_demand
 from omc_runbook.checks.key_demand import (
     KeyDemand,
     all_demands,
@@ -416,6 +417,9 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                 remedy = move_into_secret(snapshot, container.name, variable)
                 subject = f"{definition.label} {container.name} {variable}"
                 yield Evidence(subject, facts, remedy, frozenset({service.name}))
+        for injection in container.plain_references:
+            if injection.variable not in injected:
+                yield _plain_reference(snapshot, service, definition, container, injection)
     for task in snapshot.scheduled:
         own = {
             (each.name, injection.variable) for each, injection in snapshot.own_injections(snapshot.definition(task))
@@ -424,6 +428,24 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
             for name in (*container.plain_secrets, *container.plain_options):
                 place = place_of_new_key(snapshot.secret)
                 yield _in_override(task, container, name, place, is_injected=(container.name, name) in own)
+
+
+def _plain_reference(
+    snapshot: Snapshot, service: Service, definition: TaskDefinition, container: Container, injection: Injection
+) -> Evidence:
+    """A valueFrom in the place of a plain variable's value."""
+    variable, ref = injection.variable, injection.reference
+    facts = (
+        f"{definition.label}, container {container.name}: {variable} in environment has the text of a valueFrom,"
+        f" {ref.text}.",
+        f"ECS resolves references in secrets alone: the program gets that text as its {variable}.",
+    )
+    by_hand = f"Inject {variable} by secrets[], with that text as its valueFrom, register a new revision and deploy it."
+    is_own = snapshot.is_own(ref)
+    remedy = source_of(snapshot, [definition]).add(ref.key, variable) if is_own else Remedy(by_hand)
+    subject = f"{definition.label} {container.name} {variable}"
+    needed = remedy.needing(out_of_environment(variable))
+    return Evidence(subject, facts, needed, frozenset({service.name}), "error")
 
 
 def _in_override(task: ScheduledTask, container: Container, name: str, place: str, is_injected: bool) -> Evidence:

@@ -64,6 +64,7 @@ class _Container(_Stored):
     environment: tuple[str, ...]
     has_environment_files: bool
     plain_secrets: tuple[str, ...]
+    plain_references: _Pairs
     readonly: bool
     essential: bool
     image: str
@@ -207,7 +208,7 @@ def _definition(arn: str, entry: _Revision) -> TaskDefinition:
 def _container(stored: _Container) -> Container:
     references = {
         name: tuple(Injection(variable, value_from.parse(text)) for variable, text in getattr(stored, name))
-        for name in ("secrets", "log_secrets", "registry_secrets", "login_secrets")
+        for name in ("secrets", "log_secrets", "registry_secrets", "login_secrets", "plain_references")
     }
     return Container(**{**dict(stored), **references})
 

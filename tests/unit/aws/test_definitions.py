@@ -107,6 +107,14 @@ def read(**members: Any) -> definitions.Container:
     return found
 
 
+def test_the_text_of_a_valuefrom_in_environment_is_kept_as_a_reference() -> None:
+    """The bare ARN of a secret is none: a program may read it by itself."""
+    arn = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:app-AbCdEf"
+    plain = {"TOKEN": f"{arn}:TOKEN::", "SECRET_ARN": arn, "TOPIC_ARN": "arn:aws:sns:ap-southeast-2:123456789012:a"}
+    found = read(environment=[{"name": name, "value": value} for name, value in plain.items()])
+    assert [(each.variable, each.reference.key) for each in found.plain_references] == [("TOKEN", "TOKEN")]
+
+
 def test_of_plain_variables_only_the_values_of_logins_are_kept() -> None:
     """Of a store's address its host; of what looks like a secret the name."""
     plain = {

@@ -535,6 +535,25 @@ def test_without_terraform_nobody_is_sent_to_its_files(name: str, tmp_path: Path
     assert "terraform" not in finding.remedy.command.lower()
 
 
+def test_a_valuefrom_in_environment_is_an_error() -> None:
+    """The program gets the reference's text as its key; the same variable in secrets is duplicate-name's business."""
+    entry = Injection("NEWS_API_KEY", parse(f"{ARN}:NEWS_API_KEY::"))
+    plain = with_container(healthy(), "worker", lambda old: replace(old, plain_references=(entry,)))
+    (found,) = run_check(CHECKS["plain-secret"], plain)
+    assert (found.severity, found.subject) == ("error", "ohmycoins-staging-worker:7 worker NEWS_API_KEY")
+    assert f"{entry.reference.text}." in found.evidence[0] and ":NEWS_API_KEY::" in found.remedy.command
+    assert found.remedy.needs == "Take NEWS_API_KEY out of environment in the same change."
+    other = Injection("NEWS_API_KEY", parse(f"{ARN.replace('app-secrets', 'payments')}:NEWS_API_KEY::"))
+    (found,) = run_check(
+        CHECKS["plain-secret"], with_container(plain, "worker", lambda old: replace(old, plain_references=(other,)))
+    )
+    assert found.remedy.command.startswith("Inject NEWS_API_KEY by secrets[]")
+    own = Injection("SECRET_KEY", parse(f"{ARN}:SECRET_KEY::"))
+    assert_clear(
+        CHECKS["plain-secret"], with_container(plain, "worker", lambda old: replace(old, plain_references=(own,)))
+    )
+
+
 def test_a_plain_secret_is_moved_without_a_word_of_terraforms_files() -> None:
     """The same sentence is for those whose task definition another tool registers."""
     plain = with_container(healthy(), "worker", lambda old: replace(old, plain_secrets=("STRIPE_API_KEY",)))

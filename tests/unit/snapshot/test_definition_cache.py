@@ -114,6 +114,8 @@ def is_kept(cache: DefinitionCache, definition: TaskDefinition) -> bool:
 def test_what_is_kept_is_given_back(tmp_path: Path) -> None:
     """Completely where nothing was left out; a service that is younger than the entry may mean another revision."""
     cache, definition = cache_at(tmp_path), revision(image="app@sha256:1", readonly=True, plain_secrets=("TOKEN",))
+    plain = definition.containers[0].secrets[:1]
+    definition = replace(definition, containers=(replace(definition.containers[0], plain_references=plain),))
     definition = replace(definition, stack="omc-worker")
     cache.store([definition])
     assert cache.load({definition.arn: OLD}) == ({definition.arn: definition}, frozenset())
