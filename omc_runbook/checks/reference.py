@@ -382,14 +382,17 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container sets one variable twice."""
+    found = set[tuple[str, str]]()
     for demand in secret_demands(snapshot):
-        names = [injection.variable for injection in demand.container.secrets]
+        same = [entry.reference.text for entry in demand.container.secrets if entry.variable == demand.variable]
         if demand.variable in demand.container.environment:
             fact = f"{demand.variable} is in the container's environment and in its secrets."
             remedy = Remedy(f"Remove {demand.variable} from environment, and deploy the revision.")
             yield _evidence(snapshot, demand, fact, remedy)
-        elif names.count(demand.variable) > 1:
-            fact = f"{demand.variable} occurs twice in the container's secrets."
+        elif len(same) > 1 and (demand.service.name, demand.subject) not in found:
+            found.add((demand.service.name, demand.subject))
+            times = "twice" if len(same) == 2 else f"{len(same)} times"
+            fact = f"{demand.variable} occurs {times} in the container's secrets: {', '.join(same)}."
             remedy = Remedy(f"Remove all but one {demand.variable} from secrets, and deploy.")
             yield _evidence(snapshot, demand, fact, remedy)
 

@@ -535,6 +535,14 @@ def test_without_terraform_nobody_is_sent_to_its_files(name: str, tmp_path: Path
     assert "terraform" not in finding.remedy.command.lower()
 
 
+def test_one_variable_of_two_references_is_one_finding() -> None:
+    """Both are named in it, since a person has to choose."""
+    other = Injection("SECRET_KEY", parse(f"{ARN}:OPENAI_API_KEY::"))
+    twice = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, other)))
+    (found,) = run_check(CHECKS["duplicate-name"], twice)
+    assert f"{ARN}:SECRET_KEY::, {ARN}:OPENAI_API_KEY::." in found.evidence[1]
+
+
 def test_a_valuefrom_in_environment_is_an_error() -> None:
     """The program gets the reference's text as its key; the same variable in secrets is duplicate-name's business."""
     entry = Injection("NEWS_API_KEY", parse(f"{ARN}:NEWS_API_KEY::"))
