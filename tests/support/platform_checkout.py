@@ -24,6 +24,13 @@ REQUIRED = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER", "FIRST_SUPERUS
 """The guide's keys without which a developer's .env is not complete."""
 
 TERRAFORM = Path("infrastructure/terraform")
+_CONFIGURATION = """[user]
+\tname = A Developer
+\temail = developer@ohmycoins.test
+[maintenance]
+\tauto = false
+"""
+"""A developer's, of whose repository no commit starts another git to see whether there is much to tidy up."""
 ACTIVE = re.compile(r"^([A-Z][A-Z0-9_]*)=.*$", re.MULTILINE)
 
 
@@ -125,9 +132,10 @@ class Platform:
 
     def begin(self) -> None:
         """Make a repository of it, and commit everything that git does not ignore on branch main."""
-        self.git("init", "--quiet", "--initial-branch", "main")
-        for name, value in (("user.name", "A Developer"), ("user.email", "developer@ohmycoins.test")):
-            self.git("config", name, value)
+        # Without the examples of hooks, which each copy of the checkout would copy.
+        self.git("init", "--quiet", "--template=", "--initial-branch", "main")
+        with (self.root / ".git/config").open("a") as config:
+            config.write(_CONFIGURATION)
         self.commit("The platform")
 
     def commit(self, message: str = "Change") -> None:
