@@ -169,10 +169,15 @@ def read(path: Path) -> PlanFile:
 
 def refuse_unwritable(path: Path) -> None:
     """Raise UsageError for a path at which no new file can be."""
-    if path.is_symlink() or path.exists():
-        raise UsageError(f"plan_to: {path} exists, and is not overwritten: name a new file.")
-    if not path.parent.is_dir():
-        raise UsageError(f"plan_to: folder {path.parent} does not exist: name a file in one that does.")
+    try:
+        if not path.parent.is_dir():
+            raise UsageError(f"plan_to: folder {path.parent} does not exist: name a file in one that does.")
+        path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"plan_to: {path} cannot be written: {error.strerror}. Nothing was written.") from None
+    raise UsageError(f"plan_to: {path} exists, and is not overwritten: name a new file.")
 
 
 def write(path: Path, plan: PlanFile) -> None:

@@ -283,6 +283,8 @@ def test_a_plan_is_never_written_over_another_file(path: Path, tmp_path: Path) -
     assert path.read_text() == "mine" and {each.name for each in tmp_path.iterdir()} == {"link", "plan.json"}
     with pytest.raises(UsageError, match="does not exist: name a file in one that does"):
         chosen(tmp_path / "none" / "plan.json")
+    with pytest.raises(UsageError, match="cannot be written: File name too long"):
+        chosen(tmp_path / ("long" * 1000))
     for both in ({"plan_from": path}, {"apply": True}):
         with pytest.raises(UsageError, match="plan_to writes a plan, and"):
             chosen(tmp_path / "new.json", **both)  # type: ignore[arg-type]
