@@ -19,7 +19,7 @@ from omc_runbook.masking import shapes
 from omc_runbook.model.catalogue import KEY_NAME, LONGEST_NAME, Key, variable_of
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.model.findings import Finding
-from omc_runbook.model.letters import as_sentence
+from omc_runbook.model.letters import as_sentence, in_a_line
 from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.code_files import CheckoutFiles
@@ -231,9 +231,11 @@ def describe(
     if is_frontend(name):
         raise UsageError(f"{_why_not_frontend(name)} Nothing was written.")
     for parameter, text in (("description", description), ("obtain_from", obtain_from), ("type", type)):
-        if re.search(r"[\r\n\x00-\x08\x0b-\x1f]", text):
+        # It is written into source files, where a mark of direction would show reviewers another line than there is.
+        if hidden := [each for each in text if in_a_line(each) != each]:
             raise UsageError(
-                f"{parameter} has a line break or a control character: write it on one line. Nothing was written."
+                f"{parameter} has a line break or a character that is not shown (U+{ord(hidden[0]):04X}): write it on"
+                " one line, in plain text. Nothing was written."
             )
         if any(shapes.find(text)):
             raise UsageError(

@@ -2217,3 +2217,13 @@ def test_a_reference_in_an_example_is_not_the_environments(tmp_path: Path) -> No
     write_files(tmp_path, {"infra/main.tf": definition.format("module.x.secrets")})
     with pytest.raises(CannotFollow, match=r"infra/main\.tf, line 2\): its secrets are module\.x\.secrets"):
         noted()
+
+
+@pytest.mark.parametrize("hidden", ["\n", "\r", "\x85", "\u2028", "\u202e", "\u200b", "\x7f"], ids=ascii)
+def test_what_is_written_into_source_files_is_shown_whole(hidden: str) -> None:
+    """A mark of direction in a comment would show a reviewer another line than there is."""
+    texts = ((f"News{hidden}feed", "", "str"), ("", f"https://x.example/{hidden}", "str"), ("", "", f"str{hidden}"))
+    for description, where, kind in texts:
+        with pytest.raises(UsageError, match="has a line break or a character that is not shown"):
+            describe("NEWS_API_KEY", description, where, False, kind, ())
+    assert describe("NEWS_API_KEY", "Flux d\u2019actualités\u00a0: ニュース", "", False, "str", ()).description
