@@ -17,7 +17,7 @@ from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
 from omc_runbook.model.environment_names import STAGING, canonical, numbered_environment_in
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.runbook_file import FILE_NAME, find_file
-from omc_runbook.model.suggestions import did_you_mean, expand
+from omc_runbook.model.suggestions import did_you_mean, exists, expand
 from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.report import init as report
 from omc_runbook.repository.checkout import find_root
@@ -44,7 +44,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     name = canonical(environment)
     if name and not re.fullmatch(environments.TABLE_NAME, name):
         raise UsageError("environment must have letters, digits and . _ - alone. Nothing was written.")
-    toml = runbook_toml if runbook_toml and expand(runbook_toml).exists() else ""
+    toml = runbook_toml if runbook_toml and exists(expand(runbook_toml)) else ""
     base = environments.load(name or STAGING, toml, may_be_new=True)
     path = repository or base.repository
     root = find_root(path) if path else None

@@ -218,6 +218,13 @@ def test_a_file_that_is_not_valid_is_told(tmp_path: Path) -> None:
     assert names.find("cluster") == f"{PREFIX}-cluster"
 
 
+def test_a_name_that_no_file_can_have_is_refused() -> None:
+    """As for every other runbook, as wrong usage."""
+    found = init.find("staging", str(PLATFORM), "x" * 400)
+    with pytest.raises(UsageError, match="x cannot be read: File name too long"):
+        init.plan(found, "x" * 400)
+
+
 @pytest.mark.parametrize("names", [("prod-eu", "prod-us"), ("prod1", "prod2"), ("eu-prod", "us-prod")])
 def test_environments_of_the_same_word_are_named(names: tuple[str, str], tmp_path: Path) -> None:
     """Where files tell two regions of production apart, neither is it."""
