@@ -115,7 +115,7 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(DOTENV, COMPOSE_FILE),
     ruled_out_by="docker compose config accepts the Compose files, where it is installed",
 )
-def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
+def compose_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Docker Compose rejects the Compose files with this .env."""
     workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
     if workstation.checkout.is_compose_missing:
@@ -145,7 +145,10 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         remedy = Remedy(config.remedy or workstation.compose_command("config", "--quiet"))
         yield Evidence(compose.files[0].name, (config.error,), remedy)
     for source in config.mounted_sources:
-        if source.path and not source.exists:
+        if source.exists is None:
+            fact = f"{source.label} is the file {source.path}, in a folder that you may not enter."
+            yield Uncertain(source.label, (fact,))
+        elif source.path and not source.exists:
             fact = f"{source.label} is the file {source.path}, which does not exist: the service does not start."
             remedy = Remedy(
                 f"Create {source.path} with the content of {source.label}, and let git ignore a secret's file."

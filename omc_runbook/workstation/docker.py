@@ -152,8 +152,8 @@ class MountedSource:
     """As in "secret jwt"."""
     path: str = ""
     variable: str = ""
-    exists: bool
-    """Whether there is the file, or the shell has the variable."""
+    exists: bool | None
+    """Whether there is the file, or the shell has the variable; None where this user may not look for the file."""
 
 
 @dataclass(frozen=True)
@@ -324,8 +324,19 @@ def _mounted_sources(document: Mapping[str, Any], variables: Mapping[str, str]) 
         for name, body in (document.get(f"{kind}s") or {}).items():
             path, variable = str(body.get("file") or ""), str(body.get("environment") or "")
             if name in used and (path or variable):
-                exists = Path(path).exists() if path else variable in variables
+                exists = _exists(Path(path)) if path else variable in variables
                 yield MountedSource(label=f"{kind} {name}", path=path, variable=variable, exists=exists)
+
+
+def _exists(path: Path) -> bool | None:
+    """Whether a file exists; None where this user may not look: the engine, which mounts it, may."""
+    try:
+        path.stat()
+    except PermissionError:
+        return None
+    except OSError:
+        return False
+    return True
 
 
 def engine_problem(program: Sequence[str]) -> str:

@@ -925,6 +925,21 @@ def test_lines_that_compose_takes_as_they_stand_are_not_compared(desk: Path) -> 
     assert {check for check, _, _ in found(snapshot)} == {"compose-refused"}
 
 
+@pytest.mark.parametrize(("exists", "status"), [(True, []), (None, ["unknown"]), (False, ["found"])])
+def test_a_mounted_file_that_cannot_be_looked_for_is_unknown(
+    desk: Path, exists: bool | None, status: list[str]
+) -> None:
+    """It is neither missing nor there: the engine mounts it, with other rights."""
+    (desk / "docker-compose.yml").write_text("services:\n  app:\n    build: .\n    env_file: .env\n")
+    snapshot = look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
+    assert snapshot.workstation
+    source = docker.MountedSource(label="secret jwt", path="/root/jwt.txt", exists=exists)
+    config = docker.ComposeConfig({}, mounted_sources=(source,))
+    snapshot = replace(snapshot, workstation=replace(snapshot.workstation, compose_config=config))
+    findings = root_causes.diagnose(snapshot)
+    assert [each.status for each in findings if each.subject == source.label] == status
+
+
 @pytest.mark.parametrize("is_none", [True, False])
 def test_a_text_that_settings_take_for_none_is_no_placeholder(desk: Path, is_none: bool) -> None:
     """Emptied, it would be a password of no characters."""

@@ -1,5 +1,6 @@
 """Compose files as text, and Docker Compose itself: the stand-in for its engine, the real one for its configuration."""
 
+import errno
 import json
 import os
 import re
@@ -679,6 +680,26 @@ def test_a_value_that_many_services_have_is_hidden_once(tmp_path: Path) -> None:
         read = config.environment[name]
         assert read.keys() == service["environment"].keys()
         assert all(read[each].same_as(value) for each, value in service["environment"].items())
+
+
+def test_a_file_that_services_mount_may_be_out_of_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder that this user may not enter: the engine may, so it is neither missing nor certain to be there."""
+    paths = {"here": tmp_path / "here.txt", "closed": tmp_path / "closed.txt", "endless": tmp_path / ("x" * 400)}
+    paths["here"].touch()
+    sources = {name: {"file": str(path)} for name, path in paths.items()}
+    services = {"backend": {"secrets": [{"source": name} for name in sources]}}
+    (tmp_path / "config.json").write_text(json.dumps({"services": services, "secrets": sources}))
+    look = Path.stat
+
+    def look_as_another(path: Path, **options: bool) -> os.stat_result:
+        if path == paths["closed"]:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return look(path, **options)
+
+    monkeypatch.setattr(Path, "stat", look_as_another)
+    config = docker.read_config(("sh", "-c", f"cat '{tmp_path}/config.json'"), tmp_path)
+    exists = {source.label: source.exists for source in config.mounted_sources}
+    assert exists == {"secret here": True, "secret closed": None, "secret endless": False}
 
 
 @needs_compose
