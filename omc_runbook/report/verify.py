@@ -10,7 +10,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks import access, remedies
 from omc_runbook.checks.check import checks_of, run_check
-from omc_runbook.checks.role_access import judge
+from omc_runbook.checks.role_access import judge, judge_resource_policy
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.diagnosis.injection_matrix import Row
 from omc_runbook.model.environment import Environment
@@ -154,7 +154,8 @@ def _answer(
     name, others = iam.role_name(arn), {iam.role_name(other) for other in snapshot.permissions if other != arn}
     own = [each for each in findings if each.subject == name or each.subject not in others]
     for finding in own:
-        if finding.is_problem and (finding.subject == name or not finding.services.isdisjoint(users)):
+        is_own = finding.subject == name or not finding.services.isdisjoint(users)
+        if finding.is_problem and (is_own or (not finding.services and _concerns(snapshot, arn, finding))):
             return "error", "may not read", finding.evidence[0]
     if snapshot.secret is None:
         return "unknown", "unknown", " ".join(snapshot.unread("secret")) or "The secret does not exist."
@@ -166,6 +167,14 @@ def _answer(
     access = judge(snapshot, arn)
     level, may = _MAY.get(access.cause, ("error", "may not read"))
     return level, may, " ".join(access.sentences if access.cause == "unknown" else [access.sentence])
+
+
+def _concerns(snapshot: Snapshot, arn: str, finding: Finding) -> bool:
+    """Whether a finding without services is of a role: any is but that of a secret's policy that does not deny it."""
+    if finding.subject != snapshot.environment.names.secret:
+        return True
+    verdict = judge_resource_policy(snapshot, arn)
+    return verdict is not None and verdict.decision == "explicit-deny"
 
 
 def deployments(snapshot: Snapshot) -> Table:

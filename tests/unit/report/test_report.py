@@ -586,6 +586,20 @@ def test_services_that_were_not_read_leave_open_who_uses_a_role_alone(decision: 
     assert entry.label == "unknown" and "GetResourcePolicy is missing" in entry.lead
 
 
+def test_what_keeps_every_role_from_the_secret_counts_where_no_service_was_read() -> None:
+    """A disabled key, or the secret's own policy, which may deny one role alone."""
+    under = keyed(decrypting("allowed"))(snapshots.healthy())
+    assert under.kms_key
+    disabled = replace(under, kms_key=replace(under.kms_key, state="Disabled"))
+    former = f"{snapshots.ROLE}-former"
+    both = {snapshots.ROLE: snapshots.simulated("allowed"), former: snapshots.simulated("allowed")}
+    denied = own_policy(statement("Deny", former))(replace(snapshots.healthy(), permissions=both))
+    gap = ReadFailure("the services", "ecs:ListServices", "AccessDeniedException", "denied")
+    for snapshot, labels in ((disabled, ["may not read"]), (denied, ["may read", "may not read"])):
+        without = replace(snapshot, services=(), task_definitions={}, tasks=(), gaps={"services": (gap,)})
+        assert [entry.label for entry in verify.permissions(without).entries] == labels
+
+
 def test_the_table_blames_no_role_for_another() -> None:
     """A service may have revisions with either."""
     other = f"{snapshots.ROLE}-former"
