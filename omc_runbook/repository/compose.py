@@ -309,7 +309,7 @@ def _named_paths(repository: Path) -> tuple[str, ...]:
     for binding in _bindings(repository, _DOTENV, _FILE_VARIABLES):
         name, value = binding.key or "", binding.value or ""
         if name in _FILE_VARIABLES and not _SINGLE_QUOTED.search(binding.original.string):
-            value = _interpolated(value, {**above, **os.environ, "PWD": str(repository)}, may_be_empty=True)
+            value = interpolate(value, {**above, **os.environ, "PWD": str(repository)}, may_be_empty=True)
         above[name] = value
     paths, separator = (os.environ.get(name, above.get(name, "")) for name in _FILE_VARIABLES)
     return tuple(
@@ -510,18 +510,14 @@ def _resolved(repository: Path, unknown: Collection[str], path: str) -> str:
     `unknown` are variables that may have a value that is not read here.
     """
     names = [name for name, _ in find_references(path)]
-    text = (
-        _interpolated(path, {**_read_variables(repository, _DOTENV, names), **os.environ}, unknown) if names else path
-    )
+    text = interpolate(path, {**_read_variables(repository, _DOTENV, names), **os.environ}, unknown) if names else path
     # A folder may stand before it, as in include: an absolute path would take its place.
     # To Compose ~ is HOME, whatever follows, and itself without one: https://pkg.go.dev/os#UserHomeDir
     home = os.environ.get("HOME") if text.startswith("~") else ""
     return path if "//" in text else type(path)(posixpath.join(home, text[1:].lstrip("/")) if home else text)
 
 
-def _interpolated(
-    text: str, values: Mapping[str, str], unknown: Collection[str] = (), may_be_empty: bool = False
-) -> str:
+def interpolate(text: str, values: Mapping[str, str], unknown: Collection[str] = (), may_be_empty: bool = False) -> str:
     """A text with the values of its variables, or what stands in for them; as it is where one of them is not known.
 
     `unknown` are variables that may have a value that is not among `values`. What would be empty may get a value before

@@ -10,8 +10,6 @@ from functools import cached_property
 from itertools import chain, compress
 from pathlib import Path
 
-from dotenv.variables import parse_variables
-
 from omc_runbook.masking.addresses import logins_of
 from omc_runbook.masking.defects import is_shortened
 from omc_runbook.masking.value import Masked
@@ -22,6 +20,7 @@ from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
 from omc_runbook.model.secretive import is_issued, is_secret
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.compose import interpolate
 from omc_runbook.repository.git import GitStatus
 from omc_runbook.repository.settings_classes import IN_SECRETS_DIR
 from omc_runbook.repository.settings_source import Field
@@ -408,12 +407,7 @@ class Workstation:
         is_own = value.same_as(own) if value is not None else self.binding(_DJANGO) is None
         # Compose may pass it on, as by ${DJANGO_SETTINGS_MODULE:-config.local}.
         variables = {_DJANGO: own} if value is not None else {}
-        texts = (
-            "".join(part.resolve(variables) for part in parse_variables(str(text)))
-            for text in chosen
-            if text is not None
-        )
-        return is_own and all(text == own for text in texts)
+        return is_own and all(interpolate(str(text), variables) == own for text in chosen if text is not None)
 
     def _is_optional(self, name: str, field: Field) -> bool:
         """Whether Settings was loaded with this .env, which lacks the variable of a field of it."""

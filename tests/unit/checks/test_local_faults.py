@@ -974,13 +974,16 @@ def test_what_djangos_settings_of_production_require_is_not_missing_here(tmp_pat
         (tmp_path / "compose.yaml").write_text(compose)
         (tmp_path / ".env").write_text("BROKER=redis\n")
         assert causes(diagnosed(tmp_path, False)) == found
-    passed_on = "${DJANGO_SETTINGS_MODULE:-conf.@}"
-    for default, line, found in (
-        ("local", "", []),
-        ("production", "", ["required-empty"]),
-        ("production", "DJANGO_SETTINGS_MODULE=conf.local\n", []),
+    own = "DJANGO_SETTINGS_MODULE=conf.local\n"
+    for passed_on, line, found in (
+        ("${DJANGO_SETTINGS_MODULE:-conf.local}", "", []),
+        ("${DJANGO_SETTINGS_MODULE-conf.local}", "", []),
+        ("${DJANGO_SETTINGS_MODULE:-conf.production}", "", ["required-empty"]),
+        ("${DJANGO_SETTINGS_MODULE:-conf.production}", own, []),
+        ("${DJANGO_SETTINGS_MODULE:?}", own, []),
+        ("$DJANGO_SETTINGS_MODULE", own, []),
     ):
-        entry = f"DJANGO_SETTINGS_MODULE={passed_on.replace('@', default)}"
+        entry = f"DJANGO_SETTINGS_MODULE={passed_on}"
         (tmp_path / "compose.yaml").write_text(
             f"services: {{app: {{build: ., env_file: .env, environment: ['{entry}']}}}}\n"
         )
