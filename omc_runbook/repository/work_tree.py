@@ -8,8 +8,8 @@ from pathlib import Path
 from omc_runbook.model.programs import work_tree_of
 from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.repository.compose import NAMES
-from omc_runbook.terraform.containers import DEFINITION
 from omc_runbook.terraform.hcl_folder import SOURCES
+from omc_runbook.terraform.task_definitions import RESOURCE
 
 
 def note_compose_above(repository: Path) -> str:
@@ -27,7 +27,7 @@ def note_definition_above(repository: Path) -> str:
     files = CheckoutFiles(top)
     paths = (path for path in files.ending(SOURCES) if not path.is_relative_to(repository)) if top != repository else ()
     # What has a repository of its own belongs to something else.
-    definitions = (path for path in paths if DEFINITION in files.text(path) and work_tree_of(path.parent) == top)
+    definitions = (path for path in paths if RESOURCE.search(files.text(path)) and work_tree_of(path.parent) == top)
     found = next(definitions, None)
     return f" {found} has one, in the same git repository: it is read only with {top} as repository." if found else ""
 

@@ -26,7 +26,7 @@ MODULE = Path("infrastructure/terraform/modules/ecs")
 ROOTS = ("infrastructure", ".")
 """Where task definitions are searched if that folder has none."""
 
-_RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b|"{DEFINITION}"\s*:', re.MULTILINE)
+RESOURCE = re.compile(rf'^\s*resource\s+"?{DEFINITION}\b|"{DEFINITION}"\s*:', re.MULTILINE)
 _FOREIGN = re.compile(r'(?:^\s*source\s*=|"source"\s*:)\s*"(?!\.\.?/)', re.MULTILINE)
 _TAKES_SECRETS = re.compile(
     r"valueFrom|value_from|^\s*(?:\w*_)?secrets\s*=|^\s*\w*secret_\w+\s*=\s*[\[{]"
@@ -265,7 +265,7 @@ def _names_any(terraform: TerraformFiles, others: tuple[SourceFile, ...]) -> boo
 
 
 def _has_definition(files: tuple[SourceFile, ...]) -> bool:
-    return any(_RESOURCE.search(file.text) for file in files) or bool(find_containers(files)[0])
+    return any(RESOURCE.search(file.text) for file in files) or bool(find_containers(files)[0])
 
 
 def _find_others(files: TerraformFiles) -> tuple[SourceFile, ...]:
@@ -361,7 +361,7 @@ def _applied(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceF
     rest = tuple(
         each for each in own_files if not is_sibling(each) and Path(each.name).parent not in owners.other_folders
     )
-    return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
+    return rest if any(RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
 
 
 def without_examples(files: tuple[SourceFile, ...], owners: FileOwners) -> tuple[SourceFile, ...]:
@@ -389,6 +389,6 @@ def _needed_examples(containers: Collection[TerraformContainer], owners: FileOwn
 def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:
     """Terraform's files of a folder; none if they have no task definition."""
     own = files.folder(folder).files
-    is_definition = any(_RESOURCE.search(file.text) for file in own)
+    is_definition = any(RESOURCE.search(file.text) for file in own)
     takes_secrets = any(_FOREIGN.search(file.text) and _TAKES_SECRETS.search(file.text) for file in own)
     return own if is_definition or takes_secrets else ()

@@ -1958,7 +1958,7 @@ def test_a_folder_of_a_larger_repository_names_terraform_and_compose_above_it(tm
     assert compose.endswith(
         f" Docker Compose finds {tmp_path}/compose.yml above it, which is read only with {tmp_path} as repository."
     )
-    (tmp_path / "main.tf").unlink()
+    (tmp_path / "main.tf").write_text('# aws_ecs_task_definition\ndata "aws_ecs_task_definition" "api" {}\n')
     assert all(end not in each for each in sentences())
 
 
