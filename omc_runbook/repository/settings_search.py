@@ -101,12 +101,13 @@ def find_settings_outside(repository: Path, folder: str) -> tuple[SettingsClass,
 
 def _read(files: CheckoutFiles) -> _Classes:
     code = files.code
-    if links := [each for each in code if each.is_symlink()]:
+    if any(map(Path.is_symlink, code)):
         # A link to another of them, or to what one of them leads to, is that file once more.
         first: dict[Path, Path] = {}
-        for each in (*(each for each in code if each not in links), *links):
+        for each in sorted(code, key=Path.is_symlink):
             first.setdefault(each.resolve(), each)
-        code = tuple(each for each in code if first[each.resolve()] == each)
+        kept = {*first.values()}
+        code = tuple(each for each in code if each in kept)
     trees = [(path.relative_to(files.root).as_posix(), parse_python(files.text(path))) for path in code]
     nodes = [(file, node) for file, tree in trees for node in ast.walk(tree)]
     imports = [alias for _, node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
