@@ -49,6 +49,8 @@ _DEFAULT_NAMES = {
 _SETTING = "SECRET_KEY"
 _BESIDE = ("DEBUG", "TESTING", "ALLOWED_HOSTS", "INSTALLED_APPS", "MIDDLEWARE", "SQLALCHEMY_DATABASE_URI")
 """The setting of Django's and Flask's that is a key of the catalogue, and others, of which one is beside it."""
+_OF_STORE = ("ACCESS_KEY", "ACCESS_KEY_ID")
+"""The other half of a pair for a store of files, whose SECRET_KEY its provider gives."""
 _CATCHING = ("KeyError", "LookupError", "Exception", "BaseException")
 
 
@@ -378,8 +380,10 @@ def _settings_in(tree: ast.AST) -> dict[ast.AST, str]:
     """The expressions that may give SECRET_KEY of Django or Flask its value, each with that name."""
     nodes = [*ast.walk(tree)]
     settings = [*assigned(nodes)]
+    names = {name for name, _ in settings}
     # Alone, it may be that of a store of files.
-    values = [each for name, each in settings if name == _SETTING and any(other in _BESIDE for other, _ in settings)]
+    is_framework = not names.isdisjoint(_BESIDE) and names.isdisjoint(_OF_STORE)
+    values = [each for name, each in settings if name == _SETTING and is_framework]
     for each in nodes:
         if isinstance(each, ast.Assign):
             targets = (target for target in each.targets if isinstance(target, ast.Subscript))

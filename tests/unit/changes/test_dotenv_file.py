@@ -139,6 +139,7 @@ def test_a_key_of_the_catalogue_is_generated_under_the_prefix_of_settings(platfo
         ("import os\n\n\nclass Config:\n    TESTING = False\n    SECRET_KEY = os.environ['APP_KEY']\n", True),
         ("import os\n\napp.config['SECRET_KEY'] = os.environ['APP_KEY']\n", True),
         ("import os\n\nACCESS_KEY = 'a'\nSECRET_KEY = os.environ['APP_KEY']\n", False),
+        ("import os\n\nDEBUG = True\nACCESS_KEY = 'a'\nSECRET_KEY = os.environ['APP_KEY']\n", False),
         ("import os\n\nDEBUG = True\nS3_KEY = os.environ['APP_KEY']\n", False),
     ],
 )
