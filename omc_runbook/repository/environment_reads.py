@@ -385,12 +385,14 @@ def _settings_in(tree: ast.AST) -> dict[ast.AST, str]:
     is_framework = not names.isdisjoint(_BESIDE) and names.isdisjoint(_OF_STORE)
     values = [each for name, each in settings if name == _SETTING and is_framework]
     for each in nodes:
-        if isinstance(each, ast.Assign):
-            targets = (target for target in each.targets if isinstance(target, ast.Subscript))
-            is_config = any(
-                last_name(target.value) == "config" and text_of(target.slice) == _SETTING for target in targets
-            )
-            values += [each.value] if is_config else []
+        match each:
+            case ast.Assign(targets=targets, value=value):
+                entries = [target for target in targets if isinstance(target, ast.Subscript)]
+                in_config = [text_of(entry.slice) for entry in entries if last_name(entry.value) == "config"]
+                values += [value] if _SETTING in in_config else []
+            case ast.Call(func=ast.Attribute(value=config, attr="from_mapping" | "update"), keywords=keywords):
+                is_config = last_name(config) == "config"
+                values += [keyword.value for keyword in keywords if is_config and keyword.arg == _SETTING]
     return {part: _SETTING for value in values for part in operands(value, ast.Or)}
 
 
