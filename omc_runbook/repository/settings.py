@@ -528,10 +528,13 @@ class _Declaration:
 
 
 def _made_of(node: ast.expr) -> list[ast.expr]:
-    """The expressions that a default is made of: what a call passes on, by a keyword or not, or a lambda gives."""
+    """The expressions that a default is made of: what a type takes, by a keyword or not, or a lambda gives."""
     if isinstance(node, ast.Lambda):
         return _made_of(node.body)
-    parts = [*node.args, *(each.value for each in node.keywords)] if isinstance(node, ast.Call) else []
+    if not isinstance(node, ast.Call) or last_name(node.func).islower():
+        # A function, as datetime.now(tz=None), gives something else than what it takes.
+        return [node]
+    parts = [*node.args, *(each.value for each in node.keywords)]
     return [inner for each in parts for inner in _made_of(each)] or [node]
 
 

@@ -654,6 +654,7 @@ def test_options_that_are_expressions_or_partly_those_of_a_base_are_not_known() 
         ("Field(default=SecretStr(secret_value=''))", False),
         ("Field(default_factory=lambda: SecretStr(''))", False),
         ("Field(default_factory=lambda: secrets.token_hex(32))", True),
+        ("Field(default_factory=lambda: secrets.token_hex(nbytes=None))", True),
         ("Field(default=None)", False),
         ("Field(title='x')", False),
         ("...", False),
