@@ -44,11 +44,15 @@ _TOKEN = 8
 _HOST = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}|\d{1,3}(?:\.\d{1,3}){3}")
 """What several addresses may share; a token may have dots, too, but hardly letters alone after the last."""
 _CAUSE = re.compile(
-    r"""\[Errno\ -?\d+\]\ (?P<system>[A-Za-z\ ]+) | \[SSL:\ (?P<tls>[A-Z_]+)\] | \((?P<code>[45]\d\d),\ b['"]
-    | (?P<mail>STARTTLS|SMTP\ AUTH)\ extension\ not\ supported""",
-    re.VERBOSE,
+    r"""(?:Socket|I/O)\ Exception:\ .*?
+    (?:\[Errno\ -?\d+\]\ (?P<system>[A-Za-z\ ]+) | \[SSL:\ (?P<tls>[A-Z_]+)\] | \((?P<code>[45]\d\d),\ b['"]
+    | (?P<mail>STARTTLS|SMTP\ AUTH)\ extension\ not\ supported)""",
+    re.VERBOSE | re.DOTALL,
 )
-"""Why something could not be sent, in what apprise logs of an exception: all else there may be of the address."""
+"""Why something could not be sent, in a line that apprise logs of an exception: all else there may be of the address.
+
+Its other lines for debugging have the message itself, which may quote such words.
+"""
 _INCIDENT_KEYS = frozenset({"dedup", "entity_id", "external_id", "thirdparty"})
 """Where apprise's services have what an incident is found again by."""
 
@@ -224,7 +228,7 @@ def _warnings(services: Iterable[Any]) -> Iterator[Sequence[str]]:
                 return
             if record.levelno >= logging.WARNING:
                 lines.extend(record.getMessage().split("\n"))
-            elif lines and (cause := _CAUSE.search(record.getMessage())):
+            elif lines and (cause := _CAUSE.match(record.getMessage())):
                 lines[-1] = f"{lines[-1].rstrip('.')}: {_in_words(cause)}."
 
     collector, log, own_log = Collector(), logging.getLogger("apprise"), logging.Logger("apprise")

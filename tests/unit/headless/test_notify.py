@@ -238,6 +238,15 @@ def test_a_webhook_that_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
     assert "error=403" in sent.failure
 
 
+def test_what_a_message_quotes_is_no_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two services of one address the first refuses; apprise logs what it then sends to the second."""
+    message = replace(MESSAGE, lines=("AWS cannot be reached: [Errno -2] Name or service not known",))
+    with webhook(TOKEN, status=403) as (first, _), webhook(TOKEN) as (second, bodies):
+        monkeypatch.setenv("OPS_WEBHOOK", f"{first}, {second}")
+        (sent,) = notify.send([message], Notify(findings=("env:OPS_WEBHOOK",), timeout=60))
+    assert sent.failure.endswith("error=403.") and "Name or service not known" in str(bodies)
+
+
 def test_each_receiver_has_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages are on their way side by side."""
     statuses = (401, 404, 429)
