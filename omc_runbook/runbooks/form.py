@@ -98,13 +98,13 @@ class Form:
         cell = info.raw_cell or ""
         assigned = own_parameters.set_by(cell)
         declared = own_parameters.declared_in(names) if assigned else frozenset()
-        # A person may have misspelt the first, by which the cell is known; a cell of one or two of them is another one.
+        # A person may have misspelt the first, by which the cell is known; a cell of half of them or fewer is another.
         is_whole = 2 * len(declared & assigned) > len(declared)
         if not (is_whole or _PARAMETERS.match(cell)):
             return
         for name, value in tuple(names.items()):
             is_ours = type(value).__module__.partition(".")[0] == __package__.partition(".")[0]
-            if is_ours and not name.startswith("_") and not isinstance(value, Form):
+            if is_ours and not name.startswith("_") and not isinstance(value, Form | own_parameters.Forgotten):
                 names[name] = Outdated()
             if isinstance(value, Run):
                 # Its button stays on the page.

@@ -9,6 +9,7 @@ import pytest
 from omc_runbook.masking.cell_outputs import CellOutputs
 from omc_runbook.masking.cell_shell import shell
 from omc_runbook.runbooks import form as forms
+from omc_runbook.runbooks import own_parameters
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,30 @@ def test_a_parameter_that_its_cell_does_not_set_keeps_no_earlier_value(cell: str
         assert sentence in str(error) and ("parameters cell" in str(error)) is bool(sentence)
         ipython.run_cell(FIRST)
         assert ipython.run_cell("assert (environment, records) == ('staging', 'records')").success
+
+
+def test_a_parameter_stays_forgotten_until_it_is_set() -> None:
+    """Also where a cell begins as that of the parameters and sets the first alone."""
+    outputs = CellOutputs(lambda: None)
+    with shell(outputs, has_terminal=False) as ipython:
+        outputs.begin([])
+        ipython.run_cell("from omc_runbook.runbooks import index")
+        forms.form().watch_cells()
+        for cell in (FIRST, FIRST.replace("records:", "recods:"), FIRST.partition("\n")[0]):
+            ipython.run_cell(cell)
+        error = ipython.run_cell("index.records(records)").error_in_exec
+        assert 'it sets "recods": did you mean records?' in str(error)
+
+
+@pytest.mark.parametrize(
+    "cell", ["x = '\0'", "x = '\ud800'", f"x{'.x' * 20000}"], ids=["null", "surrogate", "too deep to parse"]
+)
+def test_a_cell_that_cannot_be_parsed_sets_nothing(cell: str) -> None:
+    """And is no error beside that of the cell itself; which of these it is depends on Python's version."""
+    assert not own_parameters.set_by(cell)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_cell_is_warned_of_once() -> None:
+    """By Python, when it runs it."""
+    assert own_parameters.set_by(r"x = '\d'") == {"x"}
