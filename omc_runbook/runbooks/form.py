@@ -97,7 +97,7 @@ class Form:
         names = get_ipython().user_ns
         cell = info.raw_cell or ""
         assigned = own_parameters.set_by(cell)
-        declared = own_parameters.declared_in(names) if assigned else frozenset()
+        declared = own_parameters.declared_in(names, assigned) if assigned else frozenset()
         # A person may have misspelt the first, by which the cell is known; a cell of half of them or fewer is another.
         is_whole = 2 * len(declared & assigned) > len(declared)
         if not (is_whole or _PARAMETERS.match(cell)):

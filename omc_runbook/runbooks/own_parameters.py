@@ -90,10 +90,14 @@ def set_by(cell: str) -> frozenset[str]:
     return frozenset(target.id for target in targets if isinstance(target, ast.Name))
 
 
-def declared_in(names: Mapping[str, Any]) -> frozenset[str]:
-    """The parameters of the notebook that has imported its runbook under one of these names; none for no notebook."""
-    runbook = next((name for name in notebooks.paths() if isinstance(names.get(name), ModuleType)), "")
-    return frozenset(each.name for each in notebooks.describe(runbook).parameters) if runbook else frozenset()
+def declared_in(names: Mapping[str, Any], assigned: Collection[str]) -> frozenset[str]:
+    """The parameters of the notebook whose cell sets these; none where no runbook is imported under its name.
+
+    Of several runbooks, as where a person tries another one, it is that of whose parameters it sets most.
+    """
+    imported = (name for name in notebooks.paths() if isinstance(names.get(name), ModuleType))
+    declared = (frozenset(each.name for each in notebooks.describe(name).parameters) for name in imported)
+    return max(declared, key=lambda each: len(each.intersection(assigned)) / len(each), default=frozenset())
 
 
 def forget(names: MutableMapping[str, Any], declared: Collection[str], assigned: Collection[str]) -> None:

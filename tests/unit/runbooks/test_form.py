@@ -68,6 +68,13 @@ def test_a_parameter_that_its_cell_does_not_set_keeps_no_earlier_value(cell: str
         assert ipython.run_cell("assert (environment, records) == ('staging', 'records')").success
 
 
+@pytest.mark.parametrize("other", ["audit", "fleet", "rotate"])
+def test_a_cell_is_known_by_its_parameters_where_another_runbook_is_imported(other: str) -> None:
+    """Not by the runbook whose name comes first."""
+    modules = dict.fromkeys((other, "index"), forms)
+    assert own_parameters.declared_in(modules, {"enviroment", "runbook_toml", "records"}) >= {"environment", "records"}
+
+
 def test_a_parameter_stays_forgotten_until_it_is_set() -> None:
     """Also where a cell begins as that of the parameters and sets the first alone."""
     outputs = CellOutputs(lambda: None)
