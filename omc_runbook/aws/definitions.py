@@ -31,6 +31,8 @@ COMMANDS = ("command", "entryPoint", "healthCheck")
 STACK_TAG = "aws:cloudformation:stack-name"
 LOGIN = re.compile(r"_(USER|SERVER|HOST|PORT)\Z")
 """Names of variables that say which user logs in to which server."""
+_NAMES_REFERENCE = re.compile(r"(?i)(arn|ref|reference|value_?from|secret_?(id|name))s?\Z")
+"""Names of variables that hold where a secret is, and not what it holds."""
 
 
 @dataclass(frozen=True)
@@ -286,10 +288,13 @@ def container_of(raw: Any, definition_arn: str = "") -> Container:
 
 
 def _plain_reference(variable: str, text: str) -> Iterator[Injection]:
-    """Yield a plain variable's reference to a key of a secret; a program may read the bare ARN of one by itself."""
-    if text.startswith("arn:"):
+    """Yield a plain variable's reference to a key of a secret, where it is meant for ECS.
+
+    A program may read a secret by its bare ARN, by a list of references, or by a variable named after what it holds.
+    """
+    if text.startswith("arn:") and not _NAMES_REFERENCE.search(variable):
         injection = read_injection(variable, text)
-        if injection.reference.kind == "secretsmanager" and injection.reference.key:
+        if injection.reference.kind == "secretsmanager" and injection.reference.key and not injection.reference.problem:
             yield injection
 
 

@@ -108,9 +108,11 @@ def read(**members: Any) -> definitions.Container:
 
 
 def test_the_text_of_a_valuefrom_in_environment_is_kept_as_a_reference() -> None:
-    """The bare ARN of a secret is none: a program may read it by itself."""
+    """The bare ARN of a secret is none, nor is what says that it is read by the program itself."""
     arn = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:app-AbCdEf"
     plain = {"TOKEN": f"{arn}:TOKEN::", "SECRET_ARN": arn, "TOPIC_ARN": "arn:aws:sns:ap-southeast-2:123456789012:a"}
+    names = ("TOKEN_ARN", "TOKEN_VALUE_FROM", "tokenRef", "DB_SECRET_ID")
+    plain |= {"JOB_SECRETS": f"{arn}:A::,{arn}:B::", "MEMBER": f"{arn}:A"} | dict.fromkeys(names, f"{arn}:TOKEN::")
     found = read(environment=[{"name": name, "value": value} for name, value in plain.items()])
     assert [(each.variable, each.reference.key) for each in found.plain_references] == [("TOKEN", "TOKEN")]
 
