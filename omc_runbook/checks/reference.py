@@ -384,13 +384,15 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container sets one variable twice."""
     found = set[tuple[str, str]]()
     for demand in secret_demands(snapshot):
+        if (demand.service.name, demand.subject) in found:
+            continue
+        found.add((demand.service.name, demand.subject))
         same = [entry.reference.text for entry in demand.container.secrets if entry.variable == demand.variable]
         if demand.variable in demand.container.environment:
             fact = f"{demand.variable} is in the container's environment and in its secrets."
             remedy = Remedy(f"Remove {demand.variable} from environment, and deploy the revision.")
             yield _evidence(snapshot, demand, fact, remedy)
-        elif len(same) > 1 and (demand.service.name, demand.subject) not in found:
-            found.add((demand.service.name, demand.subject))
+        elif len(same) > 1:
             times = "twice" if len(same) == 2 else f"{len(same)} times"
             fact = f"{demand.variable} occurs {times} in the container's secrets: {', '.join(same)}."
             remedy = Remedy(f"Remove all but one {demand.variable} from secrets, and deploy.")

@@ -541,6 +541,9 @@ def test_one_variable_of_two_references_is_one_finding() -> None:
     twice = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, other)))
     (found,) = run_check(CHECKS["duplicate-name"], twice)
     assert f"{ARN}:SECRET_KEY::, {ARN}:OPENAI_API_KEY::." in found.evidence[1]
+    plain = with_container(twice, "worker", lambda old: replace(old, environment=("SECRET_KEY",)))
+    (found,) = run_check(CHECKS["duplicate-name"], plain)
+    assert found.remedy.command.startswith("Remove SECRET_KEY from environment")
 
 
 def test_a_valuefrom_in_environment_is_an_error() -> None:
