@@ -489,11 +489,19 @@ def _failed_rollout(snapshot: Snapshot, service: Service, id: str, facts: tuple[
     )
 
 
+_MAY_LACK_VALUE: Sequence[Kind] = ("secrets", "exit", "health-check", "other")
+"""How tasks fail that lack a value, or have a wrong one."""
+
+
 def _left_out(snapshot: Snapshot, service: Service) -> tuple[str, str] | None:
-    """The revision that a rollback replaced, as family:revision, with the fact that only it has keys of the secret."""
+    """The revision that a rollback replaced, as family:revision, with the fact that only it has keys of the secret.
+
+    None where its tasks failed by something that no value mends, such as its image.
+    """
     serving, document = snapshot.definition(service), snapshot.document
-    failed = next(filter(None, map(snapshot.task_definitions.get, snapshot.failed_arns(service))), None)
-    if not (serving and document and failed):
+    task = snapshot.last_failed(service) if service.rolled_back else None
+    failed = snapshot.task_definitions.get(task.task_definition_arn) if task else None
+    if not (serving and document and task and failed) or Stop(service, task).kind not in _MAY_LACK_VALUE:
         return None
     own = {injection.reference.key for _, injection in snapshot.own_references(serving)}
     keys = {injection.reference.key for _, injection in snapshot.own_references(failed)} - {"", *own}

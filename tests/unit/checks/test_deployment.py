@@ -12,7 +12,9 @@ from support.faults.deployment import (
     EXIT,
     EXITED,
     FAULTS,
+    IMAGE,
     PULL,
+    START,
     changed,
     deployed,
     failing,
@@ -645,14 +647,29 @@ def test_what_never_started_is_deployed_again() -> None:
     assert "backend:8 --deployment-configuration minimumHealthyPercent=100,maximumPercent=200" in found.remedy.command
 
 
-@pytest.mark.parametrize(("key", "severity"), [("NEWS_API_KEY", "warning"), ("SECRET_KEY", "info")])
-def test_a_rollback_is_over_once_the_revision_is_deployed_that_has_the_key(key: str, severity: str) -> None:
-    """The key came after the rollback: the tasks that run never get it, and new ones of their revision would not."""
+@pytest.mark.parametrize(
+    ("key", "reason", "severity"),
+    [
+        ("NEWS_API_KEY", PULL, "warning"),
+        ("NEWS_API_KEY", EXIT, "warning"),
+        ("SECRET_KEY", PULL, "info"),
+        ("NEWS_API_KEY", IMAGE, "info"),
+        ("NEWS_API_KEY", START, "info"),
+    ],
+)
+def test_a_rollback_is_over_once_the_revision_is_deployed_that_has_the_key(
+    key: str, reason: str, severity: str
+) -> None:
+    """The key came after the rollback: the tasks that run never get it, and new ones of their revision would not.
+
+    A revision whose image is gone fails again.
+    """
     began = NOW - timedelta(minutes=6)
     snapshot = rolled_back(with_keys(healthy(), NEWS_API_KEY=secrets.token_hex(16)))
     newer = task_definition("backend", ("SECRET_KEY", key), revision=8)
     snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, newer.arn: newer})
-    ended = stopped("backend", PULL, began, deployment_id="ecs-svc/8", task_definition_arn=newer.arn)
+    how: Any = EXITED if reason == EXIT else {}
+    ended = stopped("backend", reason, began, deployment_id="ecs-svc/8", task_definition_arn=newer.arn, **how)
     snapshot = rotated(with_tasks(snapshot, ended), NOW - timedelta(minutes=4))
     snapshot = with_tasks(snapshot, ended, *(task(name, NOW - timedelta(minutes=3)) for name in ("backend", "worker")))
     [found] = [each for each in run_check(CHECKS["breaker-rollback"], snapshot) if each.subject == "backend"]
