@@ -245,7 +245,7 @@ def test_who_is_first_keeps_it_and_the_other_is_told(here: Creator) -> None:
     for deleted in (False, True):
         if deleted:
             here.client.delete_secret(SecretId=here.name)
-        with pytest.raises(ConflictError, match="Somebody else created") as error:
+        with pytest.raises(ConflictError, match="created or changed meanwhile, by somebody else") as error:
             create.apply(run, plan, True)
         assert error.value.exit_code == 2
     here.client.restore_secret(SecretId=here.name)
@@ -272,7 +272,7 @@ def test_of_two_copies_of_one_plan_one_creates(here: Creator) -> None:
     run = runbooks_run.begin("create", "staging")
     first, second = (create_plan.of_its_own(create.plan(run, run.look())) for _ in range(2))
     assert create.apply(run, first, True)
-    with pytest.raises(ConflictError, match="Somebody else created or changed"):
+    with pytest.raises(ConflictError, match="created or changed meanwhile, by somebody else"):
         create.apply(run, second, True)
     assert [*here.description_of_secret()["VersionIdsToStages"]] == [first.token]
 

@@ -64,10 +64,10 @@ def apply(
 ) -> CreateResult | None:
     """Create or restore the secret as planned, and verify it; None where there is nothing to do.
 
-    After a kill at any point, applying the same plan again finishes it. Raises ConflictError where somebody else
-    created the secret first, CouldNotLook where AWS or Terraform refuses or the result differs from the plan,
-    UsageError for a harmful Terraform plan. `announce` takes the step's name as it begins, `tell` the change once the
-    secret is there, before it is verified.
+    After a kill at any point, applying the same plan again finishes it. Raises ConflictError where another run or
+    somebody else created the secret first, CouldNotLook where AWS or Terraform refuses or the result differs from the
+    plan, UsageError for a harmful Terraform plan. `announce` takes the step's name as it begins, `tell` the change once
+    the secret is there, before it is verified.
     """
     results: list[CreateResult] = []
 
@@ -185,8 +185,8 @@ def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None, is_made:
                 says_next=True,
             )
         raise ConflictError(
-            f"Somebody else created or changed {plan.name} at the same time: theirs stays, yours was not written."
-            " Run create again."
+            f"{plan.name} was created or changed meanwhile, by somebody else or by a run that was broken off: what is"
+            " there stays, and this run wrote nothing. Run create again to see it."
         )
     differences = [
         part
