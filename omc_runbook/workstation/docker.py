@@ -334,7 +334,8 @@ def _exists(path: Path) -> bool | None:
         path.stat()
     except PermissionError:
         return None
-    except OSError:
+    except (OSError, ValueError):
+        # With a null character in it, it is no path.
         return False
     return True
 

@@ -685,6 +685,7 @@ def test_a_value_that_many_services_have_is_hidden_once(tmp_path: Path) -> None:
 def test_a_file_that_services_mount_may_be_out_of_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder that this user may not enter: the engine may, so it is neither missing nor certain to be there."""
     paths = {"here": tmp_path / "here.txt", "closed": tmp_path / "closed.txt", "endless": tmp_path / ("x" * 400)}
+    paths["null"] = tmp_path / "\0"
     paths["here"].touch()
     sources = {name: {"file": str(path)} for name, path in paths.items()}
     services = {"backend": {"secrets": [{"source": name} for name in sources]}}
@@ -699,7 +700,7 @@ def test_a_file_that_services_mount_may_be_out_of_sight(tmp_path: Path, monkeypa
     monkeypatch.setattr(Path, "stat", look_as_another)
     config = docker.read_config(("sh", "-c", f"cat '{tmp_path}/config.json'"), tmp_path)
     exists = {source.label: source.exists for source in config.mounted_sources}
-    assert exists == {"secret here": True, "secret closed": None, "secret endless": False}
+    assert exists == {"secret here": True, "secret closed": None, "secret endless": False, "secret null": False}
 
 
 @needs_compose
