@@ -13,8 +13,6 @@ from omc_runbook.report.display.drawing import (
     BLACK,
     GREEN,
     ORANGE,
-    RIGHT,
-    TOP,
     VIOLET,
     WHITE,
     Picture,
@@ -30,16 +28,20 @@ MOST_ROWS = 20
 """How many principals have a row of their own; the others share one."""
 MOST_LINES = 60
 """How many moments the timeline's text has, the newest."""
-LONGEST_LABEL = 44
+LONGEST_LABEL = 80
 OTHERS = "others"
 _HOURS = range(24)
-_ROW = 24
+ROW = 38
+"""Pixels that a row takes, with the principal's name above what is drawn."""
+_WIDTH = 640
+"""Pixels: a page beside JupyterLab's file browser shows all of it, up to the newest calls at the right."""
+_SQUARE = 20
 
 
 class HeatMap(Picture):
     """How many calls each principal made in each hour of the day, in UTC."""
 
-    alt = "Calls on the secret by principal and hour of the day"
+    alt, width = "Calls on the secret by principal and hour of the day", _WIDTH
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.counts = _by_row(_calls(snapshot))
@@ -47,15 +49,15 @@ class HeatMap(Picture):
     def to_svg(self) -> str:
         """Draw a square for each hour with calls, the darker the more."""
         rows = _rows(self.counts)
-        width = (RIGHT - rows.edge) // len(_HOURS)
+        width = (rows.right - rows.edge) // len(_HOURS)
         most = max((count for row in self.counts.values() for count in row.values()), default=1)
         parts = []
         for number, counts in enumerate(self.counts.values()):
             parts.append(rows.name(number))
             for hour, count in sorted(counts.items()):
                 strength = 0.2 + 0.8 * math.log1p(count) / math.log1p(most)
-                x, y = rows.edge + width * hour, TOP + _ROW * number + 2
-                square = f'x="{x}" y="{y}" width="{width - 2}" height="{_ROW - 4}"'
+                x, y = rows.edge + width * hour, rows.middle(number) - _SQUARE // 2
+                square = f'x="{x}" y="{y}" width="{width - 2}" height="{_SQUARE}"'
                 parts.append(f'<rect {square} fill="{WHITE}"/><rect {square} fill="{GREEN}" opacity="{strength:.2f}"/>')
                 parts.append(label(x + width // 2 - 1, rows.middle(number) + 4, str(count), "middle", BLACK))
         middle = rows.edge + width // 2
@@ -74,7 +76,7 @@ class HeatMap(Picture):
 class AccessTimeline(Picture):
     """When each principal called the secret's APIs: reads, changes, and what was refused or unusual."""
 
-    alt = "Calls on the secret in time"
+    alt, width = "Calls on the secret in time", _WIDTH
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.calls = _calls(snapshot)
@@ -144,4 +146,4 @@ def _short(principal: str) -> str:
 
 
 def _rows(names: Iterable[str]) -> Rows:
-    return Rows([*map(_short, names)], _ROW)
+    return Rows([*map(_short, names)], ROW, width=_WIDTH, are_above=True)

@@ -16,8 +16,11 @@ from omc_runbook.report.display.rich_display import is_in_ipython, is_in_voila
 
 GREY, GREEN, ORANGE, VIOLET, RED = "#808080", "#2a9d5c", "#d9822b", "#8a76c9", "#d0433c"
 WHITE, BLACK = "#ffffff", "#1a202c"
-WIDTH, RIGHT = 960, 940
-"""The width of a picture, and where what is drawn ends, in pixels."""
+WIDTH = 960
+"""The width of a picture in pixels."""
+_MARGIN = 20
+RIGHT = WIDTH - _MARGIN
+"""Where what is drawn ends, in pixels."""
 LETTER = 7
 """Pixels that a letter of a label takes."""
 CAPITAL = 9
@@ -25,12 +28,14 @@ CAPITAL = 9
 MOST_TICKS = 8
 TOP, _BOTTOM = 30, 50
 """Pixels above the rows of a picture, and below them."""
+_NAME = 14
+"""Pixels that a name takes above its row."""
 # Attributes are for where style sheets are stripped. No text that is on both a white and a dark page contrasts enough.
 TEXT, CARD = "#4a5568", "#f4f6fa"
 DARK_TEXT, DARK_CARD = "#c3cbd9", "#1e2430"
 _STYLE = f"@media (prefers-color-scheme: dark) {{ .text {{ fill: {DARK_TEXT} }} .card {{ fill: {DARK_CARD} }} }}"
-_NARROWEST = 720
-"""Pixels at which the letters of a picture can just be read."""
+_SMALLEST = 0.75
+"""The part of its own width at which the letters of a picture can just be read."""
 _STEPS = (
     *(timedelta(seconds=number) for number in (5, 10, 15, 30)),
     *(timedelta(minutes=number) for number in (1, 2, 5, 10, 15, 30)),
@@ -70,7 +75,7 @@ class Picture(ABC):
     @property
     def _html(self) -> str:
         """The picture as wide as the page; where its letters would be too small, the page scrolls."""
-        style = f"max-width: 100%; min-width: min({self.width}px, {_NARROWEST}px)"
+        style = f"max-width: 100%; min-width: {round(self.width * _SMALLEST)}px"
         image = f'<img alt="{escape(self.alt)}" style="{style}" src="data:image/svg+xml,{quote(self.to_svg())}">'
         return scroll_region(self.alt, image)
 
@@ -93,16 +98,26 @@ def cross(x: int, y: int) -> str:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a picture, whose names are at the left of what is drawn; `height` and `letter` are in pixels."""
+    """The rows of a picture `width` pixels wide, with their names at the left of what is drawn.
+
+    Long names stand above it, each at the top of its row (`are_above`). `height` and `letter` are in pixels.
+    """
 
     names: Sequence[str]
     height: int
     letter: int = LETTER
+    width: int = WIDTH
+    are_above: bool = False
 
     @property
     def edge(self) -> int:
         """Where what is drawn begins."""
-        return self.letter * max(map(len, self.names), default=0) + 12
+        return _MARGIN if self.are_above else self.letter * max(map(len, self.names), default=0) + 12
+
+    @property
+    def right(self) -> int:
+        """Where what is drawn ends."""
+        return self.width - _MARGIN
 
     @property
     def foot(self) -> int:
@@ -110,22 +125,25 @@ class Rows:
         return TOP + self.height * len(self.names)
 
     def middle(self, row: int) -> int:
-        """The height at which a row is, counted from 0."""
-        return TOP + self.height * row + self.height // 2
+        """The height at which a row is drawn, counted from 0."""
+        above = _NAME if self.are_above else 0
+        return TOP + self.height * row + (self.height + above) // 2
 
     def name(self, row: int) -> str:
         """The name of a row."""
+        if self.are_above:
+            return label(self.edge, TOP + self.height * row + _NAME - 2, self.names[row])
         return label(self.edge - 8, self.middle(row) + 4, self.names[row], "end")
 
     def draw(self, title: str, legend: str, parts: Iterable[str], caption: str = "") -> str:
         """The whole picture: a title for who cannot see it, a legend above the rows, and a caption below them."""
         height = self.foot + _BOTTOM
-        below = [label(RIGHT, height - 8, caption, "end")] if caption else []
+        below = [label(self.right, height - 8, caption, "end")] if caption else []
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img"'
-            ' style="max-width: 100%" font-family="sans-serif" font-size="12">\n'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {height}" width="{self.width}"'
+            ' role="img" style="max-width: 100%" font-family="sans-serif" font-size="12">\n'
             f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n"
-            f'<rect class="card" width="{WIDTH}" height="{height}" rx="8" fill="{CARD}"/>\n'
+            f'<rect class="card" width="{self.width}" height="{height}" rx="8" fill="{CARD}"/>\n'
             f'<g class="text" fill="{TEXT}">\n'
             + "\n".join((label(self.edge, 16, legend), *parts, *below))
             + "\n</g>\n</svg>"
@@ -143,7 +161,7 @@ class TimeAxis:
     def x(self, moment: datetime) -> int:
         """Where a moment is, in pixels."""
         span, edge = max(self.end - self.begin, _SECOND), self.rows.edge
-        return round(edge + (moment - self.begin) / span * (RIGHT - edge))
+        return round(edge + (moment - self.begin) / span * (self.rows.right - edge))
 
     def draw(self) -> Iterator[str]:
         """A line through all rows at each tick, and its label below."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -80,12 +81,28 @@ def test_pictures_of_calls(draw: type[Picture], principals: int) -> None:
     data, metadata = picture._repr_mimebundle_()
     svg = ElementTree.fromstring(data["image/svg+xml"])
     [height] = [int(number) for number in svg.attrib["viewBox"].split()[3:]]
-    assert height <= 30 + 24 * (audit_plots.MOST_ROWS + 1) + 50
+    assert height <= 30 + audit_plots.ROW * (audit_plots.MOST_ROWS + 1) + 50
     for shape in svg.iter():
-        assert 0 <= float(shape.attrib.get("x", 0)) <= 960 and 0 <= float(shape.attrib.get("y", 0)) <= height
+        assert 0 <= float(shape.attrib.get("x", 0)) <= 640 and 0 <= float(shape.attrib.get("y", 0)) <= height
     assert metadata["image/svg+xml"]["alt"] == svg[0].text
     assert (STRANGER in data["text/plain"]) is (principals == 1) or principals == 60
     assert data["text/plain"].startswith("No calls") is (principals == 0)
+
+
+@pytest.mark.parametrize("draw", [audit_plots.HeatMap, audit_plots.AccessTimeline])
+def test_a_narrow_page_shows_names_and_newest_calls(draw: type[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of 500 pixels scrolls neither, whatever a principal is called; names stand above what is drawn."""
+    monkeypatch.setattr("omc_runbook.report.display.drawing.is_in_ipython", lambda: True)
+    monkeypatch.setattr("omc_runbook.masking.kernel.allows_input", lambda: True)
+    long = f"arn:aws:iam::123456789012:role/{'deployment-pipeline-' * 5}"
+    picture = draw(audited(healthy(), call(0.01, long, address=""), *STRANGE))
+    [narrowest] = re.findall(r"min-width: (\d+)px", picture._repr_mimebundle_()[0]["text/html"])
+    assert int(narrowest) <= 500
+    texts = ElementTree.fromstring(picture.to_svg()).findall(".//{*}text")
+    names = {each.text or "": each for each in texts if "role/" in (each.text or "") or "…" in (each.text or "")}
+    assert len(names) > 1 and all(each.attrib["text-anchor"] == "start" for each in names.values())
+    for name, each in names.items():
+        assert int(each.attrib["x"]) + 7 * len(name) <= 640
 
 
 def test_the_heat_map_counts_by_hour() -> None:
