@@ -21,7 +21,7 @@ from omc_runbook.headless import notebooks, publishing
 from omc_runbook.headless.places import FOLDER
 from omc_runbook.headless.publishing import Publish
 from omc_runbook.masking import registry
-from omc_runbook.model import ending, errors, temporary
+from omc_runbook.model import ending, errors, shell, temporary
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import OUT_OF_FILES, OUT_OF_MEMORY, CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
@@ -111,7 +111,8 @@ def run(
     pairs = tuple(parameters)
     started, environment = datetime.now(UTC), dict(pairs).get("environment", "staging")
     address = bucket.address if bucket else str(folder)
-    options = (*(() if address == str(FOLDER) else ("--record", address)), *(("--sandbox",) if sandbox else ()))
+    place = () if address == str(FOLDER) else ("--record", address)
+    options = (*place, *(("--sandbox",) if sandbox else ()))
     published = _Once(publish)
     try:
         # Jupyter asks for it only where this variable does not name its folder.
@@ -133,7 +134,7 @@ def run(
                 with suppress(OSError):
                     room_beside(draft.outcome).write_bytes(bytes(KEPT_ROOM))
                 state = Record(folder, record.stem).state
-                keeper = _Keeper(draft, record, state, command, published, bucket)
+                keeper = _Keeper(draft, record, state, command, shell.command(*place), published, bucket)
                 with _ended(keeper):
                     return _execute(notebook, typed, keeper, engine, progress)
     except RunbookError as error:
@@ -331,6 +332,8 @@ class _Keeper:
     state: Path
     """The file with the state of a change."""
     command: str
+    options: str
+    """Where the record goes, as a command's option; "" for the default folder."""
     publish: Publish
     bucket: S3Folder | None
 
@@ -366,7 +369,7 @@ class _Keeper:
         except (OSError, ValueError, CouldNotLook, MemoryError) as error:
             return self.report_unrecorded(outcome, error)
         if self.bucket is None:
-            lines = summary.summarise(outcome, str(record.page), self.command)
+            lines = summary.summarise(outcome, str(record.page), self.command, self.options)
             return RunResult(outcome.exit_code, lines, record.page, address=str(record.page), outcome=outcome)
         try:
             address = self.bucket.upload(record)
@@ -374,7 +377,7 @@ class _Keeper:
             return self._not_uploaded(outcome, record, error)
         for path in record.files:
             path.unlink()
-        lines = summary.summarise(outcome, address, self.command)
+        lines = summary.summarise(outcome, address, self.command, self.options)
         return RunResult(outcome.exit_code, lines, address=address, outcome=outcome)
 
     def _not_uploaded(self, outcome: Outcome, record: Record, error: Exception) -> RunResult:
@@ -399,7 +402,7 @@ class _Keeper:
         published = self.publish(records.mask(replace(outcome, failure=reasons)), _address(page) if page else "")
         notifications = tuple(dict.fromkeys((*outcome.notifications, *published.notifications)))
         outcome = replace(outcome, notifications=notifications)
-        lines = summary.summarise(outcome, str(where), self.command)
+        lines = summary.summarise(outcome, str(where), self.command, self.options)
         lines = summary.mask((*lines, Line(failure, "warning", "warning")))
         code, shown = RunbookError.exit_code, lines if page else lines[:-1]
         return RunResult(code, shown, page, is_recorded=False, failure=lines[-1].text, outcome=outcome)

@@ -33,6 +33,7 @@ NOT_FINISHED = "A change is not finished: the record's page says how to finish i
 NOTHING_PLANNED_FOR = "The plan does not fix what is wrong: what to do is below. Nothing was changed."
 _LABEL, _INDENT = 8, 13
 _AND = " && "
+_RUN = f"→ {COMMAND}run "
 _STARTS_TASKS = ("aws ecs update-service ", "aws ecs update-express-gateway-service ")
 MOST_CHECKS = 6
 """How many checks are named that are unknown for one reason: a key that cannot decrypt makes thirty of them unknown."""
@@ -110,12 +111,20 @@ def end_on(outcome: Outcome, target: TargetOutcome) -> str:
     return f"{target.status} ({why})" if why else target.status
 
 
-def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, ...]:
+def summarise(outcome: Outcome, record_path: str, command: str, options: str = "") -> tuple[Line, ...]:
     """Lines for how a run ended, each cause with its remedy, and the record's path.
 
-    For a plan that was not applied, also its steps and the `command` that applies it.
+    For a plan that was not applied, also its steps and the `command` that applies it. A remedy that runs a runbook gets
+    this run's `options`, such as where its record goes, quoted for a shell.
     """
-    return tuple(map(_for_terminal, _lines(outcome, record_path, outcome.applied_by(command))))
+    lines = _lines(outcome, record_path, outcome.applied_by(command))
+    return tuple(_for_terminal(_with_options(line, options)) for line in lines)
+
+
+def _with_options(line: Line, options: str) -> Line:
+    """A remedy's command with a run's options, unless it has them, as the one that applies this run's plan does."""
+    is_run = line.style == "command" and line.text.startswith(_RUN)
+    return replace(line, text=f"{line.text} {options}") if is_run and options and options not in line.text else line
 
 
 def undelivered_notifications(outcome: Outcome) -> Iterator[Line]:

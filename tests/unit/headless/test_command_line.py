@@ -143,6 +143,20 @@ def test_what_the_plan_fixes_is_fixed_by_its_own_command() -> None:
     assert f"→ {findings[0].remedy.invocation}" not in lines
 
 
+def test_a_remedy_keeps_its_record_where_this_run_does() -> None:
+    """A run of it elsewhere would miss in the history; a command of AWS's has no record, and one option is enough."""
+    place = "--record 'my records'"
+    apply = f"omc-runbook run local_setup -p apply true {place} -p confirm production"
+    other = Remedy(runbook="rotate", parameters={"environment": "staging"}, command="aws ecs update-service")
+    remedies = {"crlf": Remedy(runbook="local_setup", parameters={"environment": "staging"}), "stale-tasks": other}
+    findings = tuple(replace(CAUSE, check=check, remedy=remedy) for check, remedy in remedies.items())
+    planned = an_outcome(runbook="local_setup", plan=("2 line ends would change.",), findings=findings)
+    lines = [str(line).strip() for line in summary.summarise(planned, "a.html", apply, place)]
+    shown = [line for line in lines if line.startswith(("→", "or "))]
+    assert shown == [f"→ {apply}", f"→ {other.invocation} {place}", "or aws ecs update-service"]
+    assert not any(place in str(line) for line in summary.summarise(replace(planned, plan=None), "a.html", ""))
+
+
 def test_a_fault_that_no_plan_fixes_is_left_to_a_person() -> None:
     """An empty plan alone, as the first line of an answer, reads as if there was nothing to do."""
     lines = [str(line) for line in summary.summarise(replace(OUTCOME, plan=()), "a.html", "")]
