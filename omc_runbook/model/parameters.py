@@ -48,6 +48,8 @@ _STRUCTURE = re.compile(r"[:=/]")
 """What a message, a query or a path has."""
 _UNDECODED = re.compile(r"[\ud800-\udfff]")
 _LONG, _RANDOM, _SURELY_RANDOM = 20, 3.4, 4.4
+_LAST_OF_FOUR = 0xFFFF
+"""The last sign that Python writes with four digits."""
 
 
 def check(notebook: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -124,8 +126,20 @@ def _is_mixed(text: str) -> bool:
 
 
 def literal(value: str | int) -> str:
-    """A parameter's value as Python source, a text in double quotes."""
-    return repr(value) if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
+    """A parameter's value as Python source on one line, a text in double quotes, with escapes for what cannot be seen.
+
+    JavaScript ends a line at signs where Python does not, and others turn a line of the parameters cell around.
+    """
+    if isinstance(value, bool):
+        return repr(value)
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(sign: str) -> str:
+    if sign.isprintable():
+        return sign
+    return f"\\u{ord(sign):04x}" if ord(sign) <= _LAST_OF_FOUR else f"\\U{ord(sign):08x}"
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import secrets
 import uuid
@@ -10,7 +11,7 @@ import pytest
 from support.paths import ROOT
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.parameters import check, convert, is_secret_in, looks_secret, of_notebook
+from omc_runbook.model.parameters import check, convert, is_secret_in, literal, looks_secret, of_notebook
 
 PUBLIC = [
     "staging",
@@ -137,3 +138,12 @@ def test_what_papermill_makes_of_a_parameter_gets_its_type(value: object, kind: 
 def test_what_has_another_type_is_refused_by_name(value: object, kind: str) -> None:
     with pytest.raises(UsageError, match=r'^"one" must be '):
         of_notebook("one", value, kind)
+
+
+@pytest.mark.parametrize("sign", ["\n", "\0", "\x7f", "\x85", "\u2028", "\u202e", "\u200b", "\ud83d", "\U000e0041"])
+def test_a_parameter_is_one_line_of_visible_source(sign: str) -> None:
+    """The form in JupyterLab replaces a line of the parameters cell: U+2028 would leave its rest there."""
+    text = f"a{sign}b'\"\\ключ"
+    source = literal(text)
+    assert source.isprintable() and "ключ" in source
+    assert ast.literal_eval(source) == text
