@@ -240,6 +240,8 @@ class Buttons:
             raise UsageError(f"{ELSEWHERE} Nothing was done.")
         word = self._field.value.strip()
         if word != self.word:
+            # A secret that was typed here by mistake does not stay in the state of a widget.
+            self._field.value = ""
             raise UsageError(f"{self._why_word}: type {self.word} beside the button first. Nothing was done.")
         steps = act(word)
         while True:
