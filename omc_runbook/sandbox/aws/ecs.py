@@ -67,6 +67,8 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
         cluster, name = self.ecs_backend.clusters[self._cluster()], self._get_param("serviceName")
         self._refuse_second(cluster.name, name)
         definition = self._get_param("taskDefinition")
+        if definition:
+            self._require_network(definition, self._get_param("networkConfiguration"))
         # moto leaves two CloudFormation methods abstract, which nothing here calls.
         service = EcsService(  # type: ignore[abstract]
             cluster=cluster,
@@ -125,6 +127,9 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
             definition = tasks.find_definition(self.ecs_backend, definition_name)
             if definition.status != "ACTIVE":
                 raise EcsError("ClientException", "TaskDefinition is inactive")
+            self._require_network(
+                definition_name, self._get_param("networkConfiguration") or service.network_configuration
+            )
             is_changed = is_changed or definition.arn != service.task_definition
             service.task_definition = definition.arn
         for parameter, attribute in _REDEPLOYING.items():
@@ -170,6 +175,7 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
 
     def run_task(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html"""
+        self._require_network(self._get_param("taskDefinition"), self._get_param("networkConfiguration"))
         accepted = [
             tasks.accept(
                 self.ecs_backend,

@@ -9,6 +9,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 
 from omc_runbook.model.arn import name_in
 from omc_runbook.sandbox.ecs.services import EcsService, start_deployment
+from omc_runbook.sandbox.ecs.tasks import find_definition
 
 MOST_ARNS = 20
 """How many ARNs a call that describes several things takes."""
@@ -39,6 +40,12 @@ class EcsBase(EC2ContainerServiceResponse):
         existing = self.ecs_backend.services.get(f"{cluster}:{name}")
         if existing is not None and existing.status != "INACTIVE":
             raise InvalidParameter("Creation of service was not idempotent.")
+
+    def _require_network(self, definition_name: str, network: dict[str, Any] | None) -> None:
+        """Refuse a task definition whose tasks get a network interface, without the subnets for it."""
+        mode = find_definition(self.ecs_backend, definition_name).network_mode
+        if mode == "awsvpc" and not ((network or {}).get("awsvpcConfiguration") or {}).get("subnets"):
+            raise InvalidParameter("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
 
     def _roll_out(self, service: EcsService) -> None:
         """Start a deployment of the service as it is configured now."""

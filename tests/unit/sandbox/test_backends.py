@@ -8,13 +8,16 @@ from typing import Any, cast
 
 import pytest
 from moto.core.base_backend import BackendDict
+from moto.ecs import urls as ecs_urls
 from moto.ecs.exceptions import TaskDefinitionNotFoundException
 from moto.ecs.models import TaskDefinition, ecs_backends
 from support.moto_environment import ACCOUNT, REGION, ROLE, client, mock_aws
 
+from omc_runbook.sandbox.aws.ecs import SandboxEcs
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.ecs import injection, logs
 from omc_runbook.sandbox.ecs.tasks import EcsTask, find_definition
+from omc_runbook.sandbox.moto_patches import create_app
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:absent-AbCdEf"
 TRUST = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
@@ -65,3 +68,44 @@ def test_a_family_stands_for_its_latest_active_revision() -> None:
         for name in ("app", "web"):
             with pytest.raises(TaskDefinitionNotFoundException):
                 find_definition(backend, name)
+
+
+@pytest.mark.parametrize(
+    ("mode", "network"),
+    [
+        ("awsvpc", {}),
+        ("awsvpc", {"networkConfiguration": {"awsvpcConfiguration": {"subnets": []}}}),
+        ("bridge", {}),
+    ],
+)
+def test_a_task_with_a_network_interface_needs_its_network(
+    mode: str, network: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CreateService, RunTask and UpdateService refuse one without a subnet, as ECS does, and change nothing."""
+    for path in ecs_urls.url_paths:
+        monkeypatch.setitem(ecs_urls.url_paths, path, SandboxEcs.dispatch)
+    with mock_aws():
+        caller = create_app("ecs").test_client()
+
+        def call(name: str, **request: Any) -> Any:
+            headers = {"X-Amz-Target": f"AmazonEC2ContainerServiceV20141113.{name}"}
+            return caller.post("/", json=request, headers={**headers, "Content-Type": "application/x-amz-json-1.1"})
+
+        container = {"name": "app", "image": "app", "memory": 128}
+        call("CreateCluster", clusterName="app")
+        call("RegisterTaskDefinition", family="plain", networkMode="bridge", containerDefinitions=[container])
+        call("RegisterTaskDefinition", family="app", networkMode=mode, containerDefinitions=[container])
+        assert call("CreateService", cluster="app", serviceName="old", taskDefinition="plain").status_code == 200
+        answers = [
+            call("CreateService", cluster="app", serviceName="new", taskDefinition="app", **network),
+            call("RunTask", cluster="app", taskDefinition="app", **network),
+            call("UpdateService", cluster="app", service="old", taskDefinition="app", **network),
+        ]
+        names = json.loads(call("ListServices", cluster="app").data)["serviceArns"]
+    for answer in answers:
+        if mode == "bridge":
+            assert answer.status_code == 200
+        else:
+            assert answer.status_code == 400 and b"InvalidParameterException" in answer.data
+            assert b"Network Configuration must be provided" in answer.data
+    assert len(names) == (2 if mode == "bridge" else 1)
