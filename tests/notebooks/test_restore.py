@@ -94,7 +94,18 @@ def test_a_version_goes_by_its_label_its_id_or_the_beginning_of_it(version: str)
 def test_no_version_and_the_current_one_change_nothing(version: str) -> None:
     """Also where the current one is broken."""
     for snapshot in (before(SECRET_KEY=secrets.token_hex(32)), with_text(healthy(), "{'broken'")):
-        assert plan_restore(snapshot, history_of_two(snapshot), version).is_empty
+        plan = plan_restore(snapshot, history_of_two(snapshot), version)
+        already = (f"Version {CURRENT[:8]} is the current one already.",)
+        assert plan.is_empty and plan.notes == (already if version else ())
+
+
+def test_a_version_with_the_current_values_says_that_it_changes_nothing() -> None:
+    """Whatever its text looks like; an empty plan alone would leave open why."""
+    snapshot = before()
+    plan = plan_restore(snapshot, history_of_two(snapshot), "AWSPREVIOUS")
+    (note,) = plan.notes
+    assert plan.is_empty and note.startswith(f"The keys and values of version {PREVIOUS[:8]} of 2025-12-31")
+    assert note.endswith("are those of the current one: a restore changes nothing.")
 
 
 def test_an_old_password_of_the_database_comes_with_a_warning() -> None:

@@ -46,7 +46,8 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
         return replace(_empty(snapshot, base), labels=())
     target_id = _resolve(snapshot, history, version.strip())
     if target_id == base:
-        return _empty(snapshot, base, redeploy_stale=True)
+        note = f"Version {history.short(base)} is the current one already."
+        return _empty(snapshot, base, note, redeploy_stale=True)
     entry = history.find(target_id)
     assert entry is not None, "resolved versions are kept"
     if version.strip() == PREVIOUS and _is_newer(history, entry, base):
@@ -147,9 +148,12 @@ def _document(history: VersionHistory, entry: VersionEntry) -> Document:
 
 
 def _notes(snapshot: Snapshot, current: Document | None, target: Document, origin: str) -> Iterator[str]:
-    """Warnings about the values to be restored."""
+    """Warnings about the values to be restored, or that there are none to restore."""
     catalogue, words = snapshot.environment.keys, snapshot.environment.words
-    for key, action in compare(current, target).items():
+    actions = compare(current, target)
+    if current and {*actions.values()} <= {"unchanged"}:
+        yield f"The keys and values of {origin} are those of the current one: a restore changes nothing."
+    for key, action in actions.items():
         member = target.get(key)
         if member is None or action == "unchanged":
             continue
