@@ -39,9 +39,13 @@ def explain_calls(environment: Environment, call: Access) -> Remedy:
     )
     # The variable overrides the file's whole list.
     entries = environment.variables.get("accepted") or "[[accepted]] of runbook.toml"
+    stop = "take the permission away"
+    if call.kind == "root":
+        # No policy of its account takes a permission from a root user.
+        stop = "change its password, delete its access keys,"
     return show.needing(
         f"Ask who is behind {call.principal} for the reason. A good one goes into {entries}; without one,"
-        f" take the permission away and run rotate on {environment.name}."
+        f" {stop} and run rotate on {environment.name}."
     )
 
 

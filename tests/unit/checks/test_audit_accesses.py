@@ -196,3 +196,13 @@ def test_a_good_reason_goes_where_it_counts(variables: dict[str, str], entries: 
     environment = replace(healthy().environment, variables=variables)
     unusual = Access(name="GetSecretValue", time=NOW, principal=ROLE, kind="role")
     assert f" A good one goes into {entries}; without one, take " in explain_calls(environment, unusual).command_needs
+
+
+def test_a_root_user_loses_its_way_in_as_no_policy_takes_its_permissions() -> None:
+    """Of everybody else the permission is what to take away."""
+    by_root = Access(name="GetSecretValue", time=NOW, principal="arn:aws:iam::123456789012:root", kind="root")
+    by_role = Access(name="GetSecretValue", time=NOW, principal=ROLE, kind="role")
+    environment = healthy().environment
+    root, role = (explain_calls(environment, each).command_needs for each in (by_root, by_role))
+    assert "without one, change its password, delete its access keys, and run rotate on" in root
+    assert "permission" not in root and "without one, take the permission away and run rotate on" in role
