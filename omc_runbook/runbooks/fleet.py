@@ -15,11 +15,13 @@ from omc_runbook.headless import places, workers
 from omc_runbook.headless.places import SCHEME
 from omc_runbook.headless.workers import WorkerEnd
 from omc_runbook.masking import fingerprint
+from omc_runbook.model.aws_names import Names
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import FLEET, NO_OUTCOME, Outcome
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, PLACE_VARIABLE, STATE_VARIABLE, is_on_this_machine
-from omc_runbook.model.letters import as_sentence
+from omc_runbook.model.letters import as_sentence, listed
 from omc_runbook.report import fleet as report
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.display import reading
@@ -86,8 +88,20 @@ class Fleet(RichDisplay):
         """Which environments, in which accounts and regions."""
         endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
         notes = (f"Each has {self.seconds} s to answer. Nothing has been read yet.", *self.unread)
-        warnings = (each for environment in self.environments for each in _endpoint_warnings(environment))
+        foreign = (each for environment in self.environments for each in _endpoint_warnings(environment))
+        warnings = (*foreign, *self.shared_secrets)
         return report.where(self.environments, endpoint, is_on_this_machine(endpoint), notes, warnings)
+
+    @property
+    def shared_secrets(self) -> tuple[str, ...]:
+        """A sentence on each secret that several environments have by their names, so that one is not looked at."""
+        by_secret = grouped((_secret_of(each.names), each) for each in self.environments)
+        return tuple(
+            f"{listed([each.name for each in environments])} have the same secret, {environments[0].names.secret}: what"
+            f" changes it for one changes it for all. Correct secret in {environments[0].source_of('secret')}."
+            for environments in by_secret.values()
+            if len(environments) > 1
+        )
 
     def to_html(self) -> str:
         """Render the banner as HTML."""
@@ -195,7 +209,13 @@ def by_hand(fleet: Fleet) -> Listing:
 
 def answer(fleet: Fleet, runs: Runs) -> FinalAnswer:
     """How many environments are all right, and what to do in each other one."""
-    return FinalAnswer(Answer(report.summary(runs, fleet.unread), report.next_steps(runs), fleet.outcome(runs)))
+    summary = report.summary(runs, fleet.unread).with_lines(*fleet.shared_secrets)
+    return FinalAnswer(Answer(summary, report.next_steps(runs), fleet.outcome(runs)))
+
+
+def _secret_of(names: Names) -> tuple[str, ...]:
+    """A secret by its name, its region, and what leads to its account."""
+    return names.secret, names.region, names.account_id, names.profile, names.role_arn
 
 
 def _link(page: str, start: Path) -> str:

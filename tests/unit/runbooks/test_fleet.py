@@ -16,7 +16,7 @@ from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import fleet as report
 from omc_runbook.report.fleet import EnvironmentRun
 from omc_runbook.runbooks import fleet_worker
-from omc_runbook.runbooks.fleet import Fleet
+from omc_runbook.runbooks.fleet import Fleet, answer
 from omc_runbook.runbooks.fleet_worker import Job
 from omc_runbook.snapshot.environments import find_several
 
@@ -48,6 +48,27 @@ def test_the_account_of_an_assumed_role_is_named(tmp_path: Path) -> None:
     refused = EnvironmentRun(failure="Could not assume role runbooks.")
     accounts = {each.environment: each.account for each in fleet.outcome({"qa": refused}).targets}
     assert accounts == {"staging": "", "qa": "210987654321"}
+
+
+@pytest.mark.parametrize(
+    ("own", "is_shared"),
+    [("", True), ('region = "eu-west-1"', False), ('account_id = "210987654321"', False), ('profile = "other"', False)],
+)
+def test_environments_with_one_secret_are_named(own: str, is_shared: bool, tmp_path: Path) -> None:
+    """In the banner and in the answer: each is all right, and a change of one is a change of the other."""
+    toml = tmp_path / "runbook.toml"
+    production = f'[environments.production]\nsecret = "ohmycoins-staging-app-secrets"\n{own}\n'
+    toml.write_text(f"[environments.staging]\n{production}")
+    found = find_several("staging,production", "staging", str(toml))
+    fleet = Fleet(started=datetime.now(UTC), environment="staging", environments=found.environments, seconds=9)
+    runs = {each.name: EnvironmentRun(outcome=an_outcome()) for each in found.environments}
+    sentence = (
+        "staging, production have the same secret, ohmycoins-staging-app-secrets: what changes it for one changes it"
+        f" for all. Correct secret in {toml}."
+    )
+    assert (sentence in fleet.banner.lines) is is_shared
+    lines = answer(fleet, runs).to_text().split()
+    assert (sentence in " ".join(lines)) is is_shared
 
 
 def test_an_environment_whose_record_cannot_be_kept_was_looked_at(
