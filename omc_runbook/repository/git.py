@@ -28,6 +28,8 @@ _OPTIONS = (
     *("--no-pager", "--no-optional-locks", "--no-replace-objects"),
     *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false"),
     *("-c", "diff.external=", "-c", "protocol.allow=never"),
+    # A person's configuration may leave changes out of a log: those of first commits, of merges, of other folders.
+    *("-c", "log.showRoot=true", "-c", "log.diffMerges=separate", "-c", "diff.relative=false"),
 )
 _READS_FILES = frozenset({"status", "apply"})
 """Verbs that would send files of the work tree through the filters that the checkout configures."""

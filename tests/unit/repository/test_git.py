@@ -11,6 +11,7 @@ from support.files import write_files
 
 from omc_runbook.repository.git import (
     can_reverse,
+    find_blobs,
     find_files_with,
     find_git_dir,
     find_uncommitted,
@@ -278,6 +279,27 @@ def test_a_patch_is_reverted_byte_by_byte(tmp_path: Path, attributes: str, end: 
     (tmp_path / "patch").write_bytes(f"--- a/config.py\n+++ b/config.py\n@@ -1,0 +2 @@\n+B=2{end}".encode())
     assert can_reverse(repository, tmp_path / "patch") and reverse(repository, tmp_path / "patch")
     assert (repository / "config.py").read_bytes() == before
+
+
+def test_a_configuration_hides_no_version(tmp_path: Path) -> None:
+    """Neither that of a first commit, nor that which a merge alone has, nor one in another folder."""
+    repository, names = tmp_path / "app", (".env",)
+    (repository / "part").mkdir(parents=True)
+    git(repository, "init", "--quiet", "--initial-branch=main")
+    for branch, base in (("main", ""), ("side", ""), ("main", "side")):
+        git(repository, "checkout", "--quiet", *([branch] if base else ["--orphan", branch]))
+        if base:
+            git(repository, "merge", "--no-commit", "--allow-unrelated-histories", "--strategy=ours", base)
+        (repository / ".env").write_text(f"A={branch}{base}\n")
+        commit(repository, "change", ".env")
+    versions = find_versions(repository, names, lambda path: False)
+    ids = [blob.id for blob in versions.blobs]
+    places = find_blobs(repository / "part", ids)
+    assert len(ids) == 3 and all(blob.commit for blob in places.values())
+    for setting in ("log.showRoot=false", "log.diffMerges=off", "diff.relative=true"):
+        git(repository, "config", *setting.split("="))
+    assert find_versions(repository, names, lambda path: False) == versions
+    assert find_blobs(repository / "part", ids) == places
 
 
 def test_nothing_is_written(tmp_path: Path) -> None:
