@@ -251,10 +251,16 @@ def _own_paths(workstation: Workstation) -> set[str]:
 
 def _status_in_git(workstation: Workstation) -> GitStatus:
     """What git has of the .env, apart from encrypted files, which may be committed."""
-    git, history = workstation.git, workstation.history
+    git = workstation.git
     if _is_encrypted_in_git(workstation):
-        return replace(git, tracked=False, ignored=True, commits=())
-    return replace(git, commits=()) if history and workstation.path.name in history.encrypted else git
+        return replace(git, tracked=False, ignored=True)
+    return git
+
+
+def _plain_commits(workstation: Workstation) -> tuple[str, ...]:
+    """The commits that touch the .env; none where each version of it is encrypted."""
+    history = workstation.history
+    return () if history and workstation.path.name in history.encrypted else workstation.commits
 
 
 def _exposures(workstation: Workstation, git: GitStatus, has_values: bool) -> Iterator[tuple[str, str]]:
@@ -269,9 +275,9 @@ def _exposures(workstation: Workstation, git: GitStatus, has_values: bool) -> It
         yield "git ls-files: it is tracked, so each commit publishes it.", untrack
     if git.ignored is False:
         yield "git check-ignore: it is not ignored.", _ignore(root, path.name)
-    if git.commits:
+    if commits := _plain_commits(workstation):
         log = command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name)
-        yield f"git log: it is in the history, last in {git.commits[0]}: every clone has its values.", log
+        yield f"git log: it is in the history, last in {commits[0]}: every clone has its values.", log
     if git.stashes:
         # The numbers behind a stash move up when it is dropped.
         drops = (command("git", "-C", root, "stash", "drop", each) for each in reversed(git.stashes))
@@ -294,7 +300,7 @@ def _values_in_own_files(
     yield from _say_where(workstation, values)
     if any(location.commit for _, location in values):
         yield "First give every secret in it a new value; only then rewrite the history."
-    elif not values and (git.commits or git.tracked) and history and not history.obstacle:
+    elif not values and (_plain_commits(workstation) or git.tracked) and history and not history.obstacle:
         yield "Its history has no secret value that is in use."
 
 

@@ -39,7 +39,7 @@ def inventory(snapshot: Snapshot) -> Table:
     entries += ", as committed" if template and template.file.name == DOTENV else ""
     dotenv_state = f"{counted(len(file.bindings), 'variable')}, mode {file.mode:o}" if file else "missing"
     ignored = {True: "ignored", False: "not ignored", None: "unknown"}[git.ignored]
-    history = "tracked" if git.tracked else "in its history" if git.commits else "never committed"
+    history = "tracked" if git.tracked else "in its history" if workstation.commits else "never committed"
     services = ", ".join(service.name for service in compose.services) if compose else "none"
     compose_state = "read by docker compose" if workstation.compose_config else "Docker Compose is not installed"
     compose_state = compose_state if file else "not read: no .env"

@@ -7,8 +7,10 @@ import posixpath
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from omc_runbook.model import programs
@@ -55,15 +57,13 @@ _LOG = (*("log", "--exclude=refs/stash", "--all", "--full-history"), *("--no-col
 class GitStatus:
     """git's view of one file of a checkout.
 
-    `ignored` is whether an ignore rule matches it, tracked or not; None if git cannot tell. `commits` are the short
-    ids of the commits on any branch or tag that touch it, newest first, at most `MOST_COMMITS`, and `stashes` the names
-    of the stashes that do. `obstacle` is one sentence on what could not be read, "" if everything was.
+    `ignored` is whether an ignore rule matches it, tracked or not; None if git cannot tell. `stashes` are the names of
+    the stashes that touch it. `obstacle` is one sentence on what could not be read, "" if everything was.
     """
 
     is_work_tree: bool
     ignored: bool | None = None
     tracked: bool = False
-    commits: tuple[str, ...] = ()
     stashes: tuple[str, ...] = ()
     obstacle: str = ""
 
@@ -81,11 +81,14 @@ class Blob:
 class Versions:
     """Every version of some files, each once, the newest first; `obstacle` says what could not be read.
 
+    `commits` are by name, of the files that were named, the short ids of the commits on any branch or tag that touch
+    one, the newest first, at most `MOST_COMMITS`; it lacks a file that none touches.
     `untracked` are the files that git neither has nor ignores, and `unlisted` says why these are not known.
     """
 
     blobs: tuple[Blob, ...] = ()
     obstacle: str = ""
+    commits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     untracked: tuple[str, ...] = ()
     unlisted: str = ""
 
@@ -117,18 +120,16 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
     if ignored.code == 1 and not tracked.out and find_sparse(repository):
         # With the index, git also reads a .gitignore that a sparse checkout leaves out.
         ignored = _run(repository, "check-ignore", "--quiet", "--", f"./{name}")
-    history = _run(repository, *_LOG, "--no-follow", "--format=%h", f"--max-count={MOST_COMMITS}", "--", name)
     stashes = _Output(0)
     if answers[2:]:
         of_stashes = ("log", "--walk-reflogs", "-m", "--full-history", "--format=%gd", "refs/stash")
         stashes = _run(repository, *of_stashes, "--", name)
-    problem = tracked.obstacle or history.obstacle or ignored.obstacle or stashes.obstacle
+    problem = tracked.obstacle or ignored.obstacle or stashes.obstacle
     shallow = f"{repository} is a shallow clone, so older commits were not read: run git fetch --unshallow."
     return GitStatus(
         is_work_tree=True,
         ignored={0: True, 1: False}.get(ignored.code),
         tracked=bool(tracked.out),
-        commits=tuple(history.out.split()),
         stashes=tuple(dict.fromkeys(stashes.out.split())),
         obstacle=problem or (shallow if answers[1:2] == ["true"] else ""),
     )
@@ -162,12 +163,17 @@ def find_versions(repository: Path, names: Collection[str], holds_values: Callab
     blobs = {(id_, path): Blob(id_, path, "") for id_, path in staged if path in paths}
     options = ("-m", "--no-follow", "--no-renames", "--raw", "--no-abbrev", "--relative", "-z", "--format=%x01%h")
     log = _run(repository, *_LOG, *options, "--", *paths)
+    commits = defaultdict[str, dict[str, None]](dict)
     for commit, (_, mode, _, id_, _), path in _changes(log.out):
+        for name in names:
+            if _is_in(path, name):
+                commits[name][commit] = None
         if mode.startswith(("100", "120")):
             # A version in a commit is reported as such, even if it is in the index too.
             former = blobs.get((id_, path))
             blobs[id_, path] = Blob(id_, path, commit) if former is None or not former.commit else former
-    return Versions(tuple(blobs.values()), listed.obstacle or log.obstacle, untracked, both.obstacle)
+    newest = {name: tuple(islice(ids, MOST_COMMITS)) for name, ids in commits.items()}
+    return Versions(tuple(blobs.values()), listed.obstacle or log.obstacle, newest, untracked, both.obstacle)
 
 
 def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[list[tuple[Blob, bytes]], str]:

@@ -10,7 +10,7 @@ import re
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -81,6 +81,10 @@ class GitHistory:
     key: bytes = field(repr=False)
     locations: dict[str, dict[str, Location]] = field(repr=False)
     """By fingerprint and path."""
+    commits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By path of a named file the short ids of some commits that touch it, the newest first."""
+    published: frozenset[str] = frozenset()
+    """The paths of the named files that git has, in the index or in a commit."""
     encrypted: frozenset[str] = frozenset()
     """The paths of the named files of which every version is encrypted, by git-crypt, dotenvx or sops."""
     encrypted_by_git: frozenset[str] = frozenset()
@@ -147,6 +151,8 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
     return GitHistory(
         key=key,
         locations=dict(locations),
+        commits=versions.commits,
+        published=frozenset(names) & {*versions.commits, *(blob.path for blob in versions.blobs)},
         encrypted=frozenset() if problem else frozenset(paths - plain),
         encrypted_by_git=frozenset() if problem else frozenset(by_git),
         obstacle=" ".join(dict.fromkeys(filter(None, (problem, versions.unlisted)))),

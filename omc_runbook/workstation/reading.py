@@ -92,6 +92,7 @@ def read_workstation(
     result = loading.result() if loading else None
     if result and source.env_files is None:
         earlier, overriding = read_beside(result)
+    published = {checkout.root / name for name in history.result().published}
     workstation = Workstation(
         checkout=checkout,
         keys=keys,
@@ -104,7 +105,7 @@ def read_workstation(
         secret_files=frozenset(_secret_files(checkout)),
         read_instead=None if path.exists() else next(_files_instead(checkout, path), None),
         missing_env_files=tuple(dict.fromkeys(_missing_env_files(checkout))),
-        published_files=tuple(each for each in others if _is_published(checkout.root, each)),
+        published_files=tuple(each for each in others if each in published),
         git=status.result(),
         settings_result=result if dotenv else None,
         later_result=loading_later.result() if loading_later else None,
@@ -282,13 +283,6 @@ def _missing_env_files(checkout: Checkout) -> Iterator[Path]:
             is_other = path.name == DOTENV and path.parent != checkout.root and not isinstance(name, OptionalPath)
             if is_other and "$" not in name and not path.exists():
                 yield path
-
-
-def _is_published(root: Path, file: Path) -> bool:
-    if not file.is_relative_to(root):
-        return False
-    status = git.read_status(root, file.relative_to(root).as_posix())
-    return status.tracked or bool(status.commits)
 
 
 def _shell(checkout: Checkout, dotenv: Dotenv | None) -> dict[str, Masked]:

@@ -124,6 +124,11 @@ class Workstation:
         return self.checkout.root / DOTENV
 
     @property
+    def commits(self) -> tuple[str, ...]:
+        """The short ids of the last commits on any branch or tag that touch the .env, the newest first."""
+        return self.history.commits.get(self.path.name, ()) if self.history else ()
+
+    @property
     def unlink(self) -> str:
         """What stands before a command that makes the .env where that is a link that leads nowhere; "" elsewhere."""
         return f"{command('rm', self.path)} && " if self.dangling_target else ""

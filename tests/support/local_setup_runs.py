@@ -28,6 +28,7 @@ from omc_runbook.runbooks import local_setup as runbook
 from omc_runbook.runbooks.run import diagnose, now
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import docker, reading, settings_probe
+from omc_runbook.workstation.history import GitHistory
 
 NOT_HERE = StartResult("", "Not here.")
 UNREAD: Any = object()
@@ -107,10 +108,10 @@ def plan_file(platform: Platform, values_from: str = "") -> DotenvPlan:
     assert run.checkout
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(git, "read_status", lambda *_: GitStatus(is_work_tree=False))
-        patch.setattr(reading, "read_history", lambda *_: UNREAD)
+        patch.setattr(reading, "read_history", lambda *_: GitHistory(key=b"", locations={}))
         patch.setattr(docker, "read_config", lambda *_: UNREAD)
         machine = reading.read_workstation(run.checkout, run.environment.keys)
-    machine = replace(machine, git=UNREAD, tracked=UNREAD, published_files=UNREAD)
+    machine = replace(machine, git=UNREAD, history=UNREAD, tracked=UNREAD, published_files=UNREAD)
     return dotenv_plan.plan_dotenv(machine, values_from)
 
 

@@ -44,7 +44,7 @@ def git(folder: Path, *words: str) -> str:
 def commit(folder: Path, message: str, *names: str) -> str:
     git(folder, "add", "--all", "--force", "--", *names)
     git(folder, "commit", "--quiet", "--message", message)
-    return git(folder, "rev-parse", "--short", "HEAD")
+    return git(folder, "rev-parse", "--short=10", "HEAD")
 
 
 def make(folder: Path) -> Path:
@@ -57,6 +57,11 @@ def make(folder: Path) -> Path:
     return folder
 
 
+def commits_of(repository: Path, name: str = ".env") -> tuple[str, ...]:
+    """The commits that touch a file, the newest first."""
+    return find_versions(repository, (name,), lambda path: False).commits.get(name, ())
+
+
 def contents(folder: Path) -> dict[Path, tuple[int, bytes]]:
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
 
@@ -67,7 +72,7 @@ def test_an_ignored_file_that_was_never_committed(tmp_path: Path) -> None:
     (repository / ".env").write_text("A=1\n")
     status = read_status(repository)
     assert (status.is_work_tree, status.ignored, status.tracked) == (True, True, False)
-    assert (status.commits, find_uncommitted(repository, (".env",)), status.obstacle) == ((), (), "")
+    assert (commits_of(repository), find_uncommitted(repository, (".env",)), status.obstacle) == ((), (), "")
 
 
 def test_a_file_that_nothing_ignores(tmp_path: Path) -> None:
@@ -85,7 +90,7 @@ def test_a_tracked_file(tmp_path: Path) -> None:
     (repository / ".env").write_text("A=1\n")
     id = commit(repository, "oops", ".env")
     status = read_status(repository)
-    assert (status.ignored, status.tracked, status.commits) == (True, True, (id,))
+    assert (status.ignored, status.tracked, commits_of(repository)) == (True, True, (id,))
     assert find_uncommitted(repository, (".env",)) == ()
     (repository / ".env").write_text("A=2\n")
     assert find_uncommitted(repository, (".env",)) == (".env",)
@@ -99,14 +104,14 @@ def test_a_file_of_another_branch_s_past(tmp_path: Path) -> None:
     added = commit(repository, "oops", ".env")
     git(repository, "rm", "--quiet", ".env")
     git(repository, "commit", "--quiet", "--message", "removed")
-    removed = git(repository, "rev-parse", "--short", "HEAD")
+    removed = git(repository, "rev-parse", "--short=10", "HEAD")
     git(repository, "checkout", "--quiet", "main")
     status = read_status(repository)
-    assert (status.tracked, set(status.commits)) == (False, {added, removed})
-    assert status.commits[0] == removed
+    assert (status.tracked, set(commits_of(repository))) == (False, {added, removed})
+    assert commits_of(repository)[0] == removed
     git(repository, "merge", "--quiet", "--no-ff", "--message", "merged", "side")
     git(repository, "branch", "-D", "side")
-    assert {added, removed} <= set(read_status(repository).commits)
+    assert {added, removed} <= set(commits_of(repository))
 
 
 def test_a_stash_is_no_history(tmp_path: Path) -> None:
@@ -118,7 +123,7 @@ def test_a_stash_is_no_history(tmp_path: Path) -> None:
     (repository / "config.py").write_text("a = 2\n")
     git(repository, "stash", "--quiet")
     status = read_status(repository)
-    assert (status.commits, status.stashes, status.obstacle) == ((), ("stash@{1}", "stash@{2}"), "")
+    assert (commits_of(repository), status.stashes, status.obstacle) == ((), ("stash@{1}", "stash@{2}"), "")
     assert find_versions(repository, [".env"], lambda path: False).blobs == ()
 
 
@@ -129,8 +134,8 @@ def test_a_long_history_is_cut(tmp_path: Path) -> None:
     for number in range(22):
         (repository / ".env").write_text(f"A={number}\n")
         newest = commit(repository, str(number), ".env")
-    status = read_status(repository)
-    assert (len(status.commits), status.commits[0]) == (20, newest)
+    commits = commits_of(repository)
+    assert (len(commits), commits[0]) == (20, newest)
 
 
 def test_no_repository(tmp_path: Path) -> None:
@@ -146,7 +151,7 @@ def test_a_repository_without_a_commit(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "new")
     (tmp_path / "new" / ".env").write_text("A=1\n")
     status = read_status(tmp_path / "new")
-    assert (status.is_work_tree, status.ignored, status.commits, status.obstacle) == (True, False, (), "")
+    assert (status.is_work_tree, status.ignored, commits_of(tmp_path / "new"), status.obstacle) == (True, False, (), "")
 
 
 def test_a_checkout_within_a_larger_work_tree(tmp_path: Path) -> None:
@@ -158,7 +163,7 @@ def test_a_checkout_within_a_larger_work_tree(tmp_path: Path) -> None:
     id = commit(root, "app", "app")
     (root / "app" / "config.py").write_text("a = 2\n")
     status = read_status(root / "app")
-    assert (status.ignored, status.tracked, status.commits) == (True, True, (id,))
+    assert (status.ignored, status.tracked, commits_of(root / "app")) == (True, True, (id,))
     assert find_uncommitted(root / "app", (".env",)) == ()
     assert find_uncommitted(root / "app", ("config.py", "../config.py", ".env")) == ("config.py",)
     assert find_uncommitted(root / "app", (".",)) == (".",)
@@ -174,12 +179,12 @@ def test_names_are_only_names(tmp_path: Path, name: str) -> None:
     (repository / "other").write_text("x")
     commit(repository, "other", "other")
     before = read_status(repository, name)
-    assert (before.tracked, before.commits, before.ignored, before.obstacle) == (False, (), False, "")
+    assert (before.tracked, commits_of(repository, name), before.ignored, before.obstacle) == (False, (), False, "")
     (repository / name).write_text("x")
     assert find_uncommitted(repository, (name, "other")) == (name,)
     id = commit(repository, "named", ".")
     after = read_status(repository, name)
-    assert (after.tracked, after.commits, find_uncommitted(repository, (name,))) == (True, (id,), ())
+    assert (after.tracked, commits_of(repository, name), find_uncommitted(repository, (name,))) == (True, (id,), ())
 
 
 def test_what_is_not_committed(tmp_path: Path) -> None:
@@ -224,7 +229,7 @@ def test_a_shallow_clone(tmp_path: Path) -> None:
     commit(repository, "later", "later")
     git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), "short")
     status = read_status(tmp_path / "short")
-    assert status.commits == () and "is a shallow clone" in status.obstacle
+    assert commits_of(tmp_path / "short") == () and "is a shallow clone" in status.obstacle
 
 
 def test_a_sparse_checkout_without_its_gitignore_ignores_the_file(tmp_path: Path) -> None:
@@ -256,8 +261,8 @@ def test_variables_and_settings_of_git_change_nothing(tmp_path: Path, monkeypatc
     git(repository, "config", "color.ui", "always")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
-    status = read_status(repository)
-    assert (status.commits, find_uncommitted(repository, (".env",))) == ((id,), ())
+    read_status(repository)
+    assert (commits_of(repository), find_uncommitted(repository, (".env",))) == ((id,), ())
     assert read_committed(repository, ".env") == b"A=1\n"
     assert len(find_versions(repository, (".env",), lambda path: False).blobs) == 1
     (repository / ".env").write_text("A=2\n")

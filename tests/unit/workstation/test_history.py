@@ -341,7 +341,7 @@ def test_names_that_look_like_git_s_lines(root: Path, name: str) -> None:
 
 
 def test_git_is_started_once_for_each_answer(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six times for a look at a checkout: each start takes some of a person's time, most of all on macOS and WSL."""
+    """Five times for a look at a checkout: each start takes some of a person's time, most of all on macOS and WSL."""
     (root / ".env").write_text("A=1\n")
     program, calls = tmp_path / "bin/git", tmp_path / "calls"
     program.parent.mkdir()
@@ -350,7 +350,7 @@ def test_git_is_started_once_for_each_answer(root: Path, tmp_path: Path, monkeyp
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     read_history(root, [".env"])
     read_status(root)
-    assert calls.read_text().count("x") == 6
+    assert calls.read_text().count("x") == 5
 
 
 @pytest.mark.parametrize("way", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
