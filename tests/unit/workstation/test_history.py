@@ -372,3 +372,18 @@ def test_the_beginning_of_a_large_file_in_an_archive_is_searched() -> None:
         archive.writestr("tfstate", b"secret" + bytes(2 * history.LARGEST_BLOB))
     [part] = parts(buffer.getvalue())
     assert part.startswith(b"secret") and len(part) == history.LARGEST_BLOB
+
+
+def test_one_walk_tells_which_named_files_git_has(root: Path) -> None:
+    """In the index, in a commit, or in neither; a file whose name begins alike is another."""
+    for name in ("old/.env2", "old/.env"):
+        write(root, name, "A=1\n")
+    git(root, "rm", "--quiet", "old/.env")
+    git(root, "commit", "--quiet", "--message", "removed")
+    write(root, "staged/.env", "A=1\n", commit=False)
+    for name in (".env", "free.env"):
+        (root / name).write_text("A=1\n")
+    names = [".env", "free.env", "old/.env", "staged/.env"]
+    history = read_history(root, names)
+    assert history.published == {"old/.env", "staged/.env"}
+    assert {name: len(ids) for name, ids in history.commits.items()} == {"old/.env": 2}
