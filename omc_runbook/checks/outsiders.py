@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from typing import Literal
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.conditions import UNKNOWN_END, ConditionKeys, keys_in, matches
+from omc_runbook.iam.conditions import UNKNOWN_END, ConditionKeys, compared_with, keys_in, matches
 from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
 from omc_runbook.iam.who_can import ASSUME_ROLE, Identity, is_chosen, principals_in
 from omc_runbook.snapshot.audit import secret_calls
@@ -177,12 +177,13 @@ def _let_in(
         account = account_of(name)
         if name != "*" and account not in ("", own):
             calls += [(name, name, account, context) for context in _as_named(name, account, texts)]
-    ids = {each.partition(":")[0] for each in _user_ids(policy, action)}
+    conditions = _conditions(policy, action)
+    ids = {text.partition(":")[0] for each in conditions for text in compared_with(each, "aws:userid")}
     if ids and ids <= {own, *(each.id for each in identities.identities)} - {""}:
         # Those of our own principals alone: nobody from outside has one.
         with_id = {"aws:userid": _NO_ID}
         calls = [(who, name, account, {**context, **with_id}) for who, name, account, context in calls]
-    compared = {key.lower() for each in _conditions(policy, action) for key in keys_in(each)}
+    compared = {key.lower() for each in conditions for key in keys_in(each)}
     addresses = (*_ANY_ADDRESSES, *_addresses_in(texts)) if "aws:sourceip" in compared else ()
     calls += [*_by_choice(calls, addresses, not compared.isdisjoint(map(str.lower, _WITH_MFA)))]
     calls += [(name, name, "", _AS_SERVICE) for name in services]
@@ -266,15 +267,6 @@ def _by_patterns(texts: Sequence[str], own: str) -> Iterator[tuple[str, ...]]:
             yield (_example(text, some),)
         elif not account and "*" in text:
             yield (_example(text, _STRANGER),)
-
-
-def _user_ids(policy: PolicyDocument, action: str) -> Iterator[str]:
-    """What the Conditions of a policy's statements on an action compare aws:userid with."""
-    for condition in _conditions(policy, action):
-        for tests in condition.values() if isinstance(condition, Mapping) else ():
-            for key, values in tests.items() if isinstance(tests, Mapping) else ():
-                if key.lower() == "aws:userid":
-                    yield from _texts_in(values)
 
 
 def _addresses_in(texts: Iterable[str]) -> Iterator[str]:

@@ -170,6 +170,13 @@ def keys_in(block: Any) -> Iterator[str]:
             yield from variables_in(patterns)
 
 
+def compared_with(condition: Any, key: str) -> Iterator[str]:
+    """The texts with which a Condition compares a condition key, which is in lower case here."""
+    for tests in condition.values() if isinstance(condition, Mapping) else ():
+        for name, values in tests.items() if isinstance(tests, Mapping) else ():
+            yield from texts(values) or () if name.lower() == key else ()
+
+
 def begins_in(condition: Any, effect: str) -> Iterator[datetime]:
     """The moments in a Condition from which on its statement allows a call, or no longer denies it."""
     order = "LessThan" if effect == "Deny" else "GreaterThan"

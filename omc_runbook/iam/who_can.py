@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.conditions import ConditionKeys, matches, texts
+from omc_runbook.iam.conditions import ConditionKeys, compared_with, matches, texts
 from omc_runbook.iam.policy import (
     AppliedStatement,
     PolicyDocument,
@@ -504,12 +504,8 @@ def _names_session(identity: Identity, policies: Iterable[PolicyDocument], actio
         pattern
         for policy in policies
         for _, statement in policy.statements_on(action)
-        if isinstance(statement, Mapping) and isinstance(statement.get("Condition"), Mapping)
-        for tests in statement["Condition"].values()
-        if isinstance(tests, Mapping)
-        for key, values in tests.items()
-        if key.lower() == "aws:userid"
-        for pattern in texts(values) or ()
+        if isinstance(statement, Mapping)
+        for pattern in compared_with(statement.get("Condition"), "aws:userid")
     )
     return any(_is_of_session(pattern, identity.id) for pattern in patterns)
 
