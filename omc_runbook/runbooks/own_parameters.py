@@ -15,7 +15,7 @@ from omc_runbook.masking import kernel
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import PASTED, convert, literal, looks_secret, of_notebook, quoted
 from omc_runbook.model.suggestions import SIMILAR, closest, nearest
-from omc_runbook.repository.python_syntax import parse_python
+from omc_runbook.repository.python_syntax import assigned, parse_python
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -85,9 +85,7 @@ def _refuse_forgotten() -> None:
 def set_by(cell: str) -> frozenset[str]:
     """The names to which a cell gives a value, each by itself; none for plain papermill's own cell."""
     body = [] if cell.startswith(_INJECTED) else parse_python(cell).body
-    targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
-    targets += [node.target for node in body if isinstance(node, ast.AnnAssign) and node.value]
-    return frozenset(target.id for target in targets if isinstance(target, ast.Name))
+    return frozenset(name for name, _ in assigned(body))
 
 
 def declared_in(names: Mapping[str, Any], assigned: Collection[str]) -> frozenset[str]:
