@@ -324,7 +324,8 @@ def _environment_reads(
     constants = {name: text for name, value in assigned(tree.body) for text in texts_of([value])}
     readers = {each.name: each for each in (*_named_in(tree, imported), *_own_readers(text))}
     library = _library(parse_python(library_text)) if library_text else None
-    found = [*_reads(tree, constants, library, readers, given)]
+    settings = _settings_in(tree) if _SETTING in text else {}
+    found = [*_reads(tree, constants, library, readers, given, settings)]
     refused = (
         EnvironmentRead(variable=name, file="", line=line, has_default=False, is_required=True)
         for name, line in _refused(tree, constants)
@@ -347,9 +348,9 @@ def _reads(
     library: _Library | None = None,
     readers: Mapping[str, _Reader] | None = None,
     given: Collection[str] = (),
+    settings: Mapping[ast.AST, str] | None = None,
 ) -> Iterator[tuple[EnvironmentRead, bool]]:
     """Yield where a tree asks the environment for a variable, in a file that is left open, and whether it sets it."""
-    settings = _settings_in(tree)
     for node, surroundings in _with_surroundings(tree, constants):
         direct = _read_in(node, constants)
         read = direct or (library.read_in(node, surroundings.prefix) if library else None)
@@ -370,7 +371,7 @@ def _reads(
                     line=line,
                     has_default=has_default,
                     is_required=is_required,
-                    setting=settings.get(node, ""),
+                    setting=(settings or {}).get(node, ""),
                 ),
                 _is_set(node),
             )
