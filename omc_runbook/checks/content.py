@@ -664,13 +664,18 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
 
 def keys_asked_within(snapshot: Snapshot) -> frozenset[str]:
     """What references ask for a member of, as database of database.password, which is no key."""
-    paths = (_PATH.split(key.removeprefix("$.")) for key in missing_keys(snapshot))
+    paths = map(_path_in, missing_keys(snapshot))
     return frozenset(head for head, *inner in paths if inner)
+
+
+def _path_in(key: str) -> list[str]:
+    """The names in what a reference asks for, from the outside in: more than one where it is a member of a value."""
+    return _PATH.split(key.removeprefix("$."))
 
 
 def _not_reached(snapshot: Snapshot, key: str) -> Iterator[str]:
     """A sentence where a reference asks for a member of a value, as in database.password, or one value has the key."""
-    head, *inner = _PATH.split(key.removeprefix("$."))
+    head, *inner = _path_in(key)
     # The text of an object is Go's, as map[a:1 b:2], in which a string may look like a key.
     holds, is_key = re.compile(rf"(?:map\[|\s){re.escape(key)}:"), re.compile(rf'(?<!\\)"{re.escape(key)}"\s*:')
     is_nested = snapshot.document is not None and snapshot.document.value.matches(is_key)
