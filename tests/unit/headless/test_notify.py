@@ -598,6 +598,16 @@ def test_a_watcher_that_never_answers_is_told_with_the_timeout(monkeypatch: pyte
         assert failed.failure == "It took more than 7 s."
 
 
+def test_what_gives_up_after_its_time_has_taken_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for it on a busy machine may come after that, and find what it says of itself."""
+    monkeypatch.setenv("WATCHER", f"http://127.0.0.1/{TOKEN}")
+    monkeypatch.setattr("urllib.request.urlopen", Mock(side_effect=ConnectionResetError(104, "Connection reset")))
+    monkeypatch.setattr(notify, "time", Mock(monotonic=Mock(side_effect=[0, 7.1, 7.2])))
+    ping = notify.Ping(Notify(ping="env:WATCHER", timeout=7))
+    ping.wait(60)
+    assert ping.failure() == "It took more than 7 s."
+
+
 def test_a_watcher_that_trickles_costs_no_more_than_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte comes in time, and its answer never."""
     with trickling() as address:
