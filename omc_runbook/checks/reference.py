@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
-from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
@@ -424,8 +423,9 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                 yield Evidence(subject, facts, remedy, frozenset({service.name}))
         for injection in container.plain_references:
             if injection.variable not in injected:
-                yield _plain_reference(snapshot, service, definition, container, injection)
+                yield _plain_reference(snapshot, service.name, definition, container, injection)
     for task in snapshot.scheduled:
+        yield from _plain_references_of(snapshot, task)
         own = {
             (each.name, injection.variable) for each, injection in snapshot.own_injections(snapshot.definition(task))
         }
@@ -435,22 +435,70 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                 yield _in_override(task, container, name, place, is_injected=(container.name, name) in own)
 
 
-def _plain_reference(
-    snapshot: Snapshot, service: Service, definition: TaskDefinition, container: Container, injection: Injection
+def _plain_references_of(snapshot: Snapshot, task: ScheduledTask) -> Iterator[Evidence]:
+    """Yield each valueFrom in environment of what EventBridge runs: in its revision, or in its containerOverrides."""
+    definition = snapshot.definition(task)
+    if not definition:
+        return
+    is_reader = bool(snapshot.own_references(definition))
+    in_force = {(each.arn, container.name) for _, each, container in containers_in_force(snapshot)}
+    overrides = {each.name: each for each in task.overrides}
+    for container in definition.containers:
+        override = overrides.get(container.name)
+        replaced = set(override.environment) if override else set()
+        injected = {injection.variable for injection in container.secrets}
+        for injection in container.plain_references if (definition.arn, container.name) not in in_force else ():
+            is_ours = is_reader or snapshot.is_own(injection.reference)
+            if is_ours and injection.variable not in injected | replaced:
+                yield _plain_reference(snapshot, task.origin, definition, container, injection)
+        for injection in override.plain_references if override else ():
+            if is_reader or snapshot.is_own(injection.reference):
+                yield _reference_in_override(snapshot, task, definition, container, injection)
+
+
+def _reference_in_override(
+    snapshot: Snapshot, task: ScheduledTask, definition: TaskDefinition, container: Container, injection: Injection
 ) -> Evidence:
-    """A valueFrom in the place of a plain variable's value."""
-    variable, ref = injection.variable, injection.reference
-    facts = (
-        f"{definition.label}, container {container.name}: {variable} in environment has the text of a valueFrom,"
-        f" {ref.text}.",
+    """A valueFrom in what a rule or a schedule gives a container instead of its own variables."""
+    variable, place = injection.variable, f"the containerOverrides of {task.origin}"
+    remedy = _inject(snapshot, definition, injection).needing(f"Take {variable} out of {place} in the same change.")
+    if any(each.variable == variable for each in container.secrets):
+        by_definition = f"{container.name} gets it by secrets[] of the task definition."
+        remedy = Remedy(f"Take {variable} out of {place}: {by_definition}")
+    where = f"{task.origin}, containerOverrides of {container.name}"
+    facts = _facts_of_plain_reference(where, injection)
+    return Evidence(f"{task.origin} {container.name} {variable}", facts, remedy, frozenset({task.origin}), "error")
+
+
+def _plain_reference(
+    snapshot: Snapshot, reader: str, definition: TaskDefinition, container: Container, injection: Injection
+) -> Evidence:
+    """A valueFrom in the place of a plain variable's value; `reader` is the service, the rule or the schedule."""
+    remedy = _inject(snapshot, definition, injection).needing(out_of_environment(injection.variable))
+    facts = _facts_of_plain_reference(f"{definition.label}, container {container.name}", injection)
+    subject = f"{definition.label} {container.name} {injection.variable}"
+    return Evidence(subject, facts, remedy, frozenset({reader}), "error")
+
+
+def _facts_of_plain_reference(where: str, injection: Injection) -> tuple[str, str]:
+    variable = injection.variable
+    return (
+        f"{where}: {variable} in environment has the text of a valueFrom, {injection.reference.text}.",
         f"ECS resolves references in secrets alone: the program gets that text as its {variable}.",
     )
-    by_hand = f"Inject {variable} by secrets[], with that text as its valueFrom, register a new revision and deploy it."
-    is_own = snapshot.is_own(ref)
-    remedy = source_of(snapshot, [definition]).add(ref.key, variable) if is_own else Remedy(by_hand)
-    subject = f"{definition.label} {container.name} {variable}"
-    needed = remedy.needing(out_of_environment(variable))
-    return Evidence(subject, facts, needed, frozenset({service.name}), "error")
+
+
+def _inject(snapshot: Snapshot, definition: TaskDefinition, injection: Injection) -> Remedy:
+    """Inject by secrets[] what a plain variable refers to; the key has to be in the secret before."""
+    variable, ref, document = injection.variable, injection.reference, snapshot.document
+    if not snapshot.is_own(ref):
+        return Remedy(
+            f"Inject {variable} by secrets[], with that text as its valueFrom, register a new revision and deploy it."
+        )
+    remedy = source_of(snapshot, [definition]).add(ref.key, variable)
+    if document and document.get(ref.key) is None:
+        return remedy.needing(f"Before that, give {ref.key} a value in {snapshot.secret_name}, which lacks this key.")
+    return remedy
 
 
 def _in_override(task: ScheduledTask, container: Container, name: str, place: str, is_injected: bool) -> Evidence:

@@ -553,7 +553,14 @@ def test_a_valuefrom_in_environment_is_an_error() -> None:
     (found,) = run_check(CHECKS["plain-secret"], plain)
     assert (found.severity, found.subject) == ("error", "ohmycoins-staging-worker:7 worker NEWS_API_KEY")
     assert f"{entry.reference.text}." in found.evidence[0] and ":NEWS_API_KEY::" in found.remedy.command
-    assert found.remedy.needs == "Take NEWS_API_KEY out of environment in the same change."
+    # No task starts with a reference to a key that the secret lacks.
+    lacks = "Before that, give NEWS_API_KEY a value in ohmycoins-staging-app-secrets, which lacks this key."
+    assert found.remedy.needs == f"{lacks} Take NEWS_API_KEY out of environment in the same change."
+    present = Injection("NEWS_TOKEN", parse(f"{ARN}:OPENAI_API_KEY::"))
+    (found,) = run_check(
+        CHECKS["plain-secret"], with_container(plain, "worker", lambda old: replace(old, plain_references=(present,)))
+    )
+    assert found.remedy.needs == "Take NEWS_TOKEN out of environment in the same change."
     other = Injection("NEWS_API_KEY", parse(f"{ARN.replace('app-secrets', 'payments')}:NEWS_API_KEY::"))
     (found,) = run_check(
         CHECKS["plain-secret"], with_container(plain, "worker", lambda old: replace(old, plain_references=(other,)))

@@ -9,6 +9,7 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+from support.check_assertions import assert_clear, by_id
 from support.faults.deployment import EXIT, PULL
 from support.snapshots import (
     ACCOUNT,
@@ -26,7 +27,7 @@ from support.snapshots import (
     without_key,
 )
 
-from omc_runbook.aws.definitions import container_of
+from omc_runbook.aws.definitions import Injection, container_of
 from omc_runbook.aws.ecs import Task, TaskContainer
 from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.schedules import ScheduledTask
@@ -35,10 +36,12 @@ from omc_runbook.checks.check import checks_of, run_check
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.state import Snapshot
 
 [LONE_TASK] = (check for check in checks_of(deployment) if check.id == "lone-task")
+CHECKS = by_id(checks_of(reference))
 JOB = "ohmycoins-staging-job (run alone)"
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/job-execution"
 
@@ -250,6 +253,37 @@ def test_a_schedule_that_gives_what_the_secret_gives_is_told_to_leave_it_out() -
     [found] = problems(replace(snapshot, scheduled=scheduled)).values()
     assert found.remedy.command.startswith(f"Take {injection.variable} out of the containerOverrides of schedule night")
     assert "Add" not in found.remedy.command
+
+
+def test_a_valuefrom_in_environment_of_a_scheduled_task_is_an_error() -> None:
+    """In its revision and in its containerOverrides, which win; another environment's is no business of ours."""
+    snapshot = world()
+    [job] = [definition for definition in snapshot.task_definitions.values() if definition.family.endswith("-job")]
+    [(container, injection), *_] = snapshot.own_injections(job)
+    text = f"{snapshot.secret_arn}:NEWS_API_KEY::"
+    entry = Injection("NEWS_API_KEY", parse(text))
+    plain = replace(job, containers=(replace(container, secrets=(), plain_references=(entry,)),))
+    revisions = {**snapshot.task_definitions, job.arn: plain}
+    task = ScheduledTask("schedule nightly", job.arn)
+    snapshot = replace(snapshot, task_definitions=revisions, tasks=(), scheduled=(task,))
+
+    [found] = run_check(CHECKS["plain-secret"], snapshot)
+    assert (found.severity, found.subject) == ("error", f"{job.label} {container.name} NEWS_API_KEY")
+    assert found.services == {"schedule nightly"} and f"{text}." in found.evidence[0]
+
+    override = container_of({"name": container.name, "environment": [{"name": "NEWS_API_KEY", "value": text}]})
+    [found] = run_check(CHECKS["plain-secret"], replace(snapshot, scheduled=(replace(task, overrides=(override,)),)))
+    assert found.severity == "error" and "schedule nightly, containerOverrides of " in found.evidence[0]
+    assert "out of the containerOverrides of schedule nightly" in found.remedy.needs
+
+    again = container_of({"name": container.name, "environment": [{"name": injection.variable, "value": text}]})
+    has_it = replace(snapshot, task_definitions={**revisions, job.arn: job})
+    [found] = run_check(CHECKS["plain-secret"], replace(has_it, scheduled=(replace(task, overrides=(again,)),)))
+    assert found.remedy.command.startswith(f"Take {injection.variable} out of the containerOverrides")
+
+    other = Injection("NEWS_API_KEY", parse(text.replace("app-secrets", "payments")))
+    foreign = replace(job, containers=(replace(container, secrets=(), plain_references=(other,)),))
+    assert_clear(CHECKS["plain-secret"], replace(snapshot, task_definitions={**revisions, job.arn: foreign}))
 
 
 def test_what_schedules_give_containers_is_unknown_where_they_could_not_be_read() -> None:
