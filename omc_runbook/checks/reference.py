@@ -527,11 +527,16 @@ def _in_override(task: ScheduledTask, container: Container, name: str, place: st
 def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remedy:
     """Move a plain variable into the secret."""
     document = snapshot.document
+    if document and document.get(variable):
+        return Remedy(
+            f"Inject {variable} by secrets[], from the secret's key {variable}, and take it out of environment. If the"
+            " two values are the same, renew that."
+        )
     by_hand = Remedy(
         f"Add {variable} to {place_of_new_key(snapshot.secret)} with a new value, inject it by secrets[], and take it"
         " out of environment."
     )
-    if (document and document.get(variable)) or (snapshot.secret and why_not_here(snapshot.secret)):
+    if snapshot.secret and why_not_here(snapshot.secret):
         return by_hand
     needs = out_of_environment(variable)
     return remedies.with_runbook("add_key", snapshot.environment, by_hand, needs, key=variable, containers=container)

@@ -572,6 +572,14 @@ def test_a_valuefrom_in_environment_is_an_error() -> None:
     )
 
 
+def test_a_plain_secret_whose_key_the_secret_has_is_only_injected() -> None:
+    """Nothing is to be added to the secret."""
+    plain = with_container(healthy(), "worker", lambda old: replace(old, plain_secrets=("SMTP_PASSWORD",)))
+    (found,) = run_check(CHECKS["plain-secret"], plain)
+    assert found.remedy.command.startswith("Inject SMTP_PASSWORD by secrets[], from the secret's key SMTP_PASSWORD")
+    assert not found.remedy.runbook
+
+
 def test_a_plain_secret_is_moved_without_a_word_of_terraforms_files() -> None:
     """The same sentence is for those whose task definition another tool registers."""
     plain = with_container(healthy(), "worker", lambda old: replace(old, plain_secrets=("STRIPE_API_KEY",)))
