@@ -120,11 +120,13 @@ class Reversal:
     def steps(self) -> tuple[Step, ...]:
         """The steps, in their order."""
         acts = {"patch": self._reverse, "policy": self.revoke, "version": self._withdraw}
-        rest = (partial(act, undo) for kind, act in acts.items() for undo in self._undos_of(kind))
-        return (
-            *(step for redeployment in self._redeployments.values() for step in redeployment.steps()),
-            *(Step(name="withdraw", apply=each) for each in rest),
+        rest = ((undo.environment, partial(act, undo)) for kind, act in acts.items() for undo in self._undos_of(kind))
+        back = (
+            *((name, step) for name, redeployment in self._redeployments.items() for step in redeployment.steps()),
+            *((name, Step(name="withdraw", apply=each)) for name, each in rest),
         )
+        is_of_several = len(self._contexts) > 1
+        return tuple(replace(step, environment=name if is_of_several else None) for name, step in back)
 
     @property
     def rollouts(self) -> tuple[Rollout, ...]:

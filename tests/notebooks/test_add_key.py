@@ -669,6 +669,7 @@ def test_an_environment_that_a_stopped_run_has_not_reached_is_not_deployed(here:
     live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
     result = key_addition.apply(run, plan, True, "production", live=live)
     assert result and result.is_back and here.key not in here.members
+    assert {each.environment for each in result.changes if each.file is None} == {"staging", "production"}
     assert [each["id"] for each in here.service("backend", LIVE)["deployments"]] == before
 
 
@@ -686,6 +687,8 @@ def test_staging_and_production_get_values_of_their_own(here: Adder) -> None:
     assert desk.aws() == before
     result = key_addition.apply(run, plan, True, "production")
     assert result and result.is_proved and len(result.rollouts) == 2
+    tasks = [(each.service, each.environment) for each in result.changes if each.action == "redeployed"]
+    assert tasks == [("backend", "staging"), ("backend", "production")]
     theirs = json.loads(desk.world.secretsmanager.get_secret_value(SecretId=PRODUCTION)["SecretString"])
     assert len(theirs[desk.key]) == 64 and theirs[desk.key] != desk.members[desk.key]
     assert desk.references("backend", LIVE)[-1][0] == desk.references()[-1][0] == desk.key

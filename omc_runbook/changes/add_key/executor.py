@@ -122,13 +122,8 @@ class _KeyAddition:
 
     @property
     def _changes(self) -> dict[str, list[Change]]:
-        """What was changed in each environment, which the changes of its tasks do not name."""
-        changes = {
-            name: [each for each in self._journal.changes if each.environment == name] for name in self._contexts
-        }
-        for each in self._environments:
-            changes[each.plan.environment] += each.fix.changes if each.fix else ()
-        return changes
+        """What was changed in each environment."""
+        return {name: [each for each in self._journal.changes if each.environment == name] for name in self._contexts}
 
     def _steps(self) -> Iterator[Step]:
         environments = self._plan.environments
@@ -138,7 +133,8 @@ class _KeyAddition:
         for edit in self._plan.edits:
             yield Step(name="", apply=partial(self._edit, edit))
         for part in environments:
-            yield Step(name="", apply=partial(self._deploy, part), is_done=self._has_failed)
+            deploy = partial(self._deploy, part)
+            yield Step(name="", apply=deploy, is_done=self._has_failed, environment=part.environment)
 
     def _has_failed(self) -> bool:
         return any(each.fix and each.fix.findings for each in self._environments)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from omc_runbook.model.change import Change, Tell, tell_nobody
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted
@@ -29,7 +30,8 @@ class Step:
 
     `apply` yields each change once it is in force, and several of one moment together. `is_done` is called right
     before: a step that a killed run has done already, or that is not needed, is skipped. `undo` are the steps that
-    revert it. `advice` ends the error where AWS refuses it.
+    revert it. `advice` ends the error where AWS refuses it. Of a change in several environments, `environment` is the
+    one of the step: its changes, and those of steps that it executes, name it.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Step:
     is_done: Callable[[], bool] = lambda: False
     undo: tuple[Step, ...] = ()
     advice: str = RUN_AGAIN
+    environment: str | None = None
 
 
 class Journal:
@@ -45,13 +48,24 @@ class Journal:
     def __init__(self, tell: Tell = tell_nobody) -> None:
         self.changes: list[Change] = []
         self.is_cancelled = False
+        self._environment: str | None = None
         self._tell, self._is_explained = tell, False
 
     def add(self, made: Made) -> None:
         """Note what is in force."""
-        changes = made if isinstance(made, tuple) else (made,)
+        several = made if isinstance(made, tuple) else (made,)
+        changes = tuple(replace(each, environment=each.environment or self._environment) for each in several)
         self.changes.extend(changes)
         self._tell(*changes)
+
+    @contextmanager
+    def within(self, environment: str | None) -> Iterator[None]:
+        """Name an environment in the changes that are added meanwhile, unless there is none to name."""
+        outer, self._environment = self._environment, environment or self._environment
+        try:
+            yield
+        finally:
+            self._environment = outer
 
     def explain(self, error: _Stop, advice: str) -> _Stop:
         """The same error with the changes made before it; an error that lists them already stays as it is.
@@ -100,8 +114,9 @@ def _run(step: Step, announce: Callable[[str], None], journal: Journal) -> None:
             return
         if step.name:
             announce(step.name)
-        for made in step.apply() or ():
-            journal.add(made)
+        with journal.within(step.environment):
+            for made in step.apply() or ():
+                journal.add(made)
     except (CouldNotLook, ConflictError) as error:
         raise journal.explain(error, step.advice) from None
     except KeyboardInterrupt as interrupt:

@@ -111,6 +111,21 @@ def test_changes_of_one_moment_are_all_known_where_telling_them_is_interrupted()
     assert told == [changes] and journal.changes == [*changes]
 
 
+def test_changes_of_a_step_name_its_environment_also_those_of_steps_that_it_executes() -> None:
+    """Else nobody could tell the backend of one environment from another's; a change that names one keeps it."""
+    bench, told = Bench(), list[Change]()
+    journal = Journal(lambda *changes: told.extend(changes))
+
+    def deploy() -> Iterator[Change]:
+        own = Step(name="", apply=lambda: [Change(action="did", key="b", environment="production")])
+        execute([bench.step("a"), own], lambda step: None, journal)
+        yield Change(action="redeployed", service="backend")
+
+    execute([Step(name="", apply=deploy, environment="staging"), bench.step("c")], lambda step: None, journal)
+    places = ["did a in staging", "did b in production", "redeployed backend in staging", "did c"]
+    assert [*map(str, journal.changes)] == [*map(str, told)] == places
+
+
 def test_a_step_gives_its_own_advice_and_where_nothing_was_done_there_is_none() -> None:
     """An error before the first change stays as it is, and so does one of usage."""
 
