@@ -271,10 +271,10 @@ def _check_healthy(sandbox: Sandbox) -> None:
         raise UsageError(f"A drill is already running: {ANSWERING}.")
     status = lifecycle.status(sandbox)
     if status["broken"] or status["world"] != "healthy":
-        what = ", ".join(status["broken"]) or "its world is not healthy"
-        raise UsageError(
-            f"A drill needs a healthy sandbox, and this one is not ({what}): run `omc-runbook sandbox mend`."
-        )
+        broken = ", ".join(status["broken"])
+        # Only mend takes back all that a fault did, such as its events and what a fix has made.
+        why = f"here something was broken, fixed since or not: {broken}" if broken else "this one is not"
+        raise UsageError(f"A drill needs a healthy sandbox, and {why}. Run `omc-runbook sandbox mend`.")
 
 
 def _choose(family: str, level: Level | None, count: int, generator: random.Random) -> tuple[str, ...]:
