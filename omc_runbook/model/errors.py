@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from typing import Literal, Self
 
-from omc_runbook.model.letters import in_a_line
+from omc_runbook.model.letters import in_a_line, shorten
 
 OUT_OF_MEMORY = "Memory ran out: let this process have more, then run again."
 OUT_OF_FILES = "Too many files are open: let this process open more (ulimit -n), then run again."
@@ -33,7 +33,7 @@ class RunbookError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """IPython calls this: whoever used a runbook wrongly needs a sentence, not a traceback."""
-        return [f"{type(self).__name__}: {in_a_line(str(self))}"]
+        return [f"{type(self).__name__}: {shorten(in_a_line(str(self)))}"]
 
 
 class UsageError(RunbookError):

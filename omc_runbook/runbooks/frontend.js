@@ -28,11 +28,16 @@ function headlineOf(output) {
   return banner?.textContent ?? "";
 }
 
+// An error's message: from the one line that ours have, where each character shows, else as Python has it.
+function messageOf({ ename, evalue, traceback }) {
+  return traceback?.length === 1 ? traceback[0].replace(`${ename}: `, "") : evalue;
+}
+
 // How a run ended: an error's message, or the headline of the last banner; the index has its cards below that.
 function endOf(cells) {
   const outputs = cells.map((cell) => cell.model.sharedModel.getOutputs?.() ?? []);
   const error = outputs.flat().find((output) => output.output_type === "error");
-  if (error) return `It stopped: ${error.evalue}`;
+  if (error) return `It stopped: ${messageOf(error)}`;
   return outputs.map(([first]) => headlineOf(first)).findLast(Boolean) ?? "";
 }
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nbformat.v4 import new_output
 
+from omc_runbook.model.errors import UsageError
 from omc_runbook.report.archive.record import STYLE
 from omc_runbook.report.audit import UNFOLDED, FoldedTable
 from omc_runbook.report.display.banner import Banner
@@ -93,7 +95,7 @@ def test_a_command_has_the_font_of_code_on_the_page_of_nbconvert(browser: Any) -
 
 
 def test_a_form_says_how_its_run_ended_in_a_whole_sentence(browser: Any) -> None:
-    """Which plain text breaks into lines; and not what the index has below its verdict."""
+    """Which plain text breaks into lines; and not what the index has below its verdict. An error shows each sign."""
     end = f"PLAN: nothing was changed in staging. Refused until this is fixed: {'a long reason ' * 9}& another."
     displays = Banner("bad", end, ("More.",)), Listing("What to do", [Entry("apply the plan")])
     outputs = [[{"data": {"text/html": each.to_html(), "text/plain": each.to_text()}}] for each in displays]
@@ -103,4 +105,7 @@ def test_a_form_says_how_its_run_ended_in_a_whole_sentence(browser: Any) -> None
     page.wait_for_function("!!window.endOf")
     cells = "outputs => endOf(outputs.map(each => ({model: {sharedModel: {getOutputs: () => each}}})))"
     assert page.evaluate(cells, outputs) == f"✗ {end}"
+    error = UsageError("repository a\u202eb is not a folder.")
+    output = new_output("error", ename="UsageError", evalue=str(error), traceback=error._render_traceback_())
+    assert page.evaluate(cells, [[output]]) == "It stopped: repository a‹U+202E›b is not a folder."
     page.close()

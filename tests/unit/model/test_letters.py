@@ -67,3 +67,5 @@ def test_an_error_stays_in_a_line() -> None:
     """Whatever the parameter has that it quotes: also a line end stands as its number."""
     (line,) = UsageError("a\nb\x1b[2J is not a file.")._render_traceback_()
     assert line == "UsageError: a‹U+000A›b‹U+001B›[2J is not a file."
+    (line,) = UsageError(f"{'x' * 100_000} is not a folder.")._render_traceback_()
+    assert line == f"UsageError: {'x' * 100}… (100,000 characters) is not a folder."
