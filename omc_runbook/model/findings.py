@@ -473,6 +473,14 @@ def _with_parameters(line: str, other: str) -> str:
     return command(*start, *words, *options, *more)
 
 
+def parameters_of(line: str) -> dict[str, str]:
+    """A command line's parameters by their names; none of one that masking has left with a single quote."""
+    try:
+        return _parts(line)[1]
+    except ValueError:
+        return {}
+
+
 def _parts(line: str) -> tuple[list[str], dict[str, str], list[str]]:
     """The words of a command line before its parameters, these by their names, and its options after them."""
     words = iter(shlex.split(line))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,11 +19,13 @@ from omc_runbook.model.findings import (
     check_ids,
     is_for_one,
     is_sentence,
+    parameters_of,
     roots_of,
     unknown_by_reason,
 )
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted, in_a_line, listed, on_one_line
+from omc_runbook.model.parameters import names_in
 from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import PLAN
 
@@ -34,6 +36,8 @@ NOTHING_PLANNED_FOR = "The plan does not fix what is wrong: what to do is below.
 _LABEL, _INDENT = 8, 13
 _AND = " && "
 _RUN = f"→ {COMMAND}run "
+_PLACE = {"environment", "runbook_toml", "repository"}
+"""The parameters that say where a run is, and not what it does."""
 _STARTS_TASKS = ("aws ecs update-service ", "aws ecs update-express-gateway-service ")
 MOST_CHECKS = 6
 """How many checks are named that are unknown for one reason: a key that cannot decrypt makes thirty of them unknown."""
@@ -259,9 +263,20 @@ def _ways(finding: Finding, outcome: Outcome, command: str) -> tuple[str, ...]:
     # A run without a target is on this machine, whichever environment it compares with.
     is_here = remedy.parameters.get("environment") == outcome.environment or not outcome.targets
     is_this = remedy.runbook == outcome.runbook and is_here
-    if outcome.can_be_applied and is_this and remedy.parameters.keys() <= {"environment", "runbook_toml", "repository"}:
+    if outcome.can_be_applied and is_this and _is_planned(remedy.parameters, parameters_of(command)):
         return (command, *remedy.ways[1:])
     return remedy.ways
+
+
+def _is_planned(parameters: Mapping[str, str], own: Mapping[str, str]) -> bool:
+    """Whether a run with its own parameters does all that a remedy with these would."""
+    rest = {name: value for name, value in parameters.items() if name not in _PLACE}
+    keys = {*names_in(rest.pop("keys", ""))}
+    if keys and keys <= {*names_in(own.get("keys", ""))} and own.get("values_from") != "keep":
+        # From wherever its values come, the keys get new ones.
+        rest.pop("values_from", "")
+        keys.clear()
+    return not keys and rest.items() <= own.items()
 
 
 def _by_first_way(
@@ -282,7 +297,9 @@ def _by_first_way(
             by_hand = _each_once(by_hand)
         others = map(like_findings.others_by_hand, alike) if by_hand else ()
         remedies = [each.remedy for _, each in group]
-        needs = (part for each in remedies for part in (each.runbook_needs, each.command_needs))
+        # The command that applies the plan needs nothing more.
+        runbook_needs = (each.runbook_needs for each in remedies if key[1] == each.invocation)
+        needs = (*runbook_needs, *(each.command_needs for each in remedies))
         sentences = filter(None, (*needs, *others, *(each.order for each in remedies)))
         by_way[key] = (key[1], *filter(None, [as_one(by_hand)])), " ".join(dict.fromkeys(sentences))
     return by_way

@@ -143,6 +143,22 @@ def test_what_the_plan_fixes_is_fixed_by_its_own_command() -> None:
     assert f"→ {findings[0].remedy.invocation}" not in lines
 
 
+def test_a_key_that_the_plan_changes_needs_no_other_run() -> None:
+    """Wherever its values come from; a key beside it, and another version, keep their commands and what they need."""
+    apply = "omc-runbook run update -p keys SECRET_KEY,SMTP_HOST -p values_from generate -p apply true"
+    needs = "PATH is a file with a value."
+    staging = {"environment": "staging", "values_from": "file:PATH"}
+    fixes = [{**staging, "keys": "SECRET_KEY"}, {**staging, "keys": "SECRET_KEY,OPENAI_API_KEY"}, {"version": "a"}]
+    for parameters, is_planned in zip(fixes, (True, False, False), strict=True):
+        parameters = {"environment": "staging", **parameters}
+        remedy = Remedy(runbook="update", parameters=parameters, runbook_needs=needs, command_needs="A file.")
+        outcome = an_outcome(runbook="update", plan=("Two keys would be changed.",))
+        planned = replace(outcome, findings=(replace(CAUSE, remedy=remedy),))
+        lines = [str(line).strip() for line in summary.summarise(planned, "a.html", apply)]
+        assert f"→ {apply if is_planned else remedy.invocation}" in lines
+        assert ("A file." if is_planned else f"{needs} A file.") in lines
+
+
 def test_a_remedy_keeps_its_record_where_this_run_does() -> None:
     """A run of it elsewhere would miss in the history; a command of AWS's has no record, and one option is enough."""
     place = "--record 'my records'"
