@@ -22,9 +22,13 @@ _PLAIN = str.maketrans(
     }
 )
 """What stands for a sign in an encoding that lacks it: none of quotes, which would end those of a command."""
-_ERRORS = "omc-runbook-plain"
-_RAISED = frozenset({"strict", "backslashreplace"})
-"""The handlers of errors that this one replaces: whoever starts Python may have chosen another."""
+_PLAIN_SIGNS, _PLAIN_SIGNS_OR_BYTES = "omc-runbook-plain", "omc-runbook-plain-or-bytes"
+_REPLACED = {
+    **dict.fromkeys(("strict", "backslashreplace"), _PLAIN_SIGNS),
+    # Python's own in the locale C: a path's bytes that are no UTF-8 stay as they are.
+    "surrogateescape": _PLAIN_SIGNS_OR_BYTES,
+}
+"""The handlers of errors that ours replace: whoever starts Python may have chosen another."""
 
 
 class _Output(io.FileIO):
@@ -59,8 +63,8 @@ def has_descriptor(stream: TextIO) -> bool:
 
 def replace_unknown(stream: TextIO) -> None:
     """Let a stream write signs that its encoding lacks as plain ones, such as -> for an arrow; letters as escapes."""
-    if isinstance(stream, io.TextIOWrapper) and stream.errors in _RAISED:
-        stream.reconfigure(errors=_ERRORS)
+    if isinstance(stream, io.TextIOWrapper) and stream.errors in _REPLACED:
+        stream.reconfigure(errors=_REPLACED[stream.errors])
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
@@ -71,7 +75,18 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
     return text.encode("ascii", "backslashreplace").decode(), error.end
 
 
-codecs.register_error(_ERRORS, _replace)
+def _replace_or_escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """The same, but the byte for a surrogate that stands for one."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    code, end = ord(error.object[error.start]), error.start + 1
+    if 0xDC80 <= code <= 0xDCFF:
+        return bytes([code - 0xDC00]), end
+    return _replace(UnicodeEncodeError(error.encoding, error.object, error.start, end, error.reason))
+
+
+codecs.register_error(_PLAIN_SIGNS, _replace)
+codecs.register_error(_PLAIN_SIGNS_OR_BYTES, _replace_or_escape)
 
 
 def open_output(descriptor: int, like: TextIO, is_for_errors: bool) -> TextIO:

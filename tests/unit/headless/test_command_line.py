@@ -29,7 +29,7 @@ from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
 from omc_runbook.masking import registry
 from omc_runbook.masking.engine import MaskingManager
-from omc_runbook.model import ending, unread_target
+from omc_runbook.model import ending, streams, unread_target
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import OUT_OF_FILES
 from omc_runbook.model.findings import Finding, Outcome, Remedy, TargetOutcome, with_remedies_of_causes
@@ -658,6 +658,14 @@ def test_a_character_that_the_locale_lacks_changes_no_exit_code(
             cli.main(words)
     assert ended.value.code == code
     assert written in (tmp_path / "mail").read_text(encoding="iso-8859-1")
+
+
+def test_the_locale_c_lacks_signs_and_keeps_bytes(tmp_path: Path) -> None:
+    """Python handles errors another way there, which has no arrow, but the bytes of a path as they are on the disk."""
+    with (tmp_path / "terminal").open("w", encoding="ascii", errors="surrogateescape") as stream:
+        streams.replace_unknown(stream)
+        stream.write("a\udcff→—\udce9é\ud800")
+    assert (tmp_path / "terminal").read_bytes() == b"a\xff->-\xe9\\xe9\\ud800"
 
 
 @pytest.mark.parametrize(
