@@ -80,6 +80,7 @@ def test_the_commands_of_the_sandbox_work_one_after_the_other(
     assert "verify on staging: ok" in ended.stdout
     assert "no-permission: The execution role may not read the secret" in ended.stdout
     assert "Something was found: exit code 1\n" in ended.stdout
+    assert "  redeployed backend" in ended.stdout and "troubleshoot on staging: ok" in ended.stdout
     assert "world healthy, broken: nothing" in ended.stdout
     assert not list(tmp_path.glob("omc-*"))
 
@@ -127,7 +128,7 @@ def test_a_drill_goes_as_the_text_says(sandbox: Sandbox, tmp_path: Path, program
     there = {"PATH": f"{programs}:{desk.variables['PATH']}", "TMPDIR": tempfile.gettempdir()}
     ended = desk.call(["bash", "-euo", "pipefail", "-c", script], **there)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "exit code 1" in ended.stdout
+    assert "exit code 1" in ended.stdout and "8 of 10 points: it was no-permission" in ended.stdout
     assert re.search(r"^troubleshoot on staging: (findings|PLAN: nothing was changed)", ended.stdout, re.MULTILINE)
     assert lifecycle.status(sandbox)["broken"] == []
 
