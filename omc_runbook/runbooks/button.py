@@ -205,6 +205,8 @@ class Buttons:
                 self._break_off(choice)
                 self._row.children = (*self._row.children, *self._records(choice.live))
             self._page.go_on(self._name, version)
+            if self.frontend and self.begins_with is not None and (self._label or self.left):
+                self.frontend.only_plan()
             self._lead()
 
         if self._name == ANSWER:

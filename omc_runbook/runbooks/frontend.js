@@ -41,15 +41,21 @@ function endOf(cells) {
   return outputs.map(([first]) => headlineOf(first)).findLast(Boolean) ?? "";
 }
 
+function setParameters(cells, parameters) {
+  for (const cell of cells) {
+    if (tagsOf(cell).some((tag) => ["parameters", "injected-parameters"].includes(tag))) {
+      cell.model.sharedModel.setSource(withParameters(cell.model.sharedModel.getSource(), parameters));
+    }
+  }
+}
+
 async function plan(panel, element, parameters, say) {
   const { commands, shell } = window.jupyterapp;
   const notebook = panel.content;
   const first = notebook.widgets.findIndex((cell) => tagsOf(cell).includes("parameters"));
   const cells = notebook.widgets.slice(first);
+  setParameters(cells, parameters);
   for (const cell of cells) {
-    if (tagsOf(cell).some((tag) => ["parameters", "injected-parameters"].includes(tag))) {
-      cell.model.sharedModel.setSource(withParameters(cell.model.sharedModel.getSource(), parameters));
-    }
     // What the last run showed is not true of these parameters.
     cell.model.clearExecution?.();
   }
@@ -185,6 +191,7 @@ function render({ model, el }) {
       const panel = panelOf(el);
       if (panel) replaceOutputs(panel, id, data);
     },
+    set: (message) => setParameters(panelOf(el)?.content.widgets ?? [], message.parameters),
     plan: (message) => {
       parameters = { ...parameters, ...message.parameters };
       clearTimeout(timer);

@@ -100,6 +100,10 @@ class Frontend:
         text = f"{'Set ' + lines + ' in the parameters cell, and run' if lines else 'Run'} all cells."
         self._send(act="plan", parameters=literals, text=text)
 
+    def only_plan(self) -> None:
+        """Set `apply` and `confirm` back in their cell, so that the next run of all cells applies nothing again."""
+        self._send(act="set", parameters=_DRY)
+
     def open(self, runbook: str, parameters: Mapping[str, str], leads_to: Place = ANSWER) -> None:
         """Open a new copy of a runbook's notebook with these parameters at a place.
 
