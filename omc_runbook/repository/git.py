@@ -44,6 +44,8 @@ _UNREADABLE = re.compile(r"^error: (?:failed to stat )?'(.+)': ", re.MULTILINE)
 """A file that git grep leaves out."""
 _STAGED = ("ls-files", "--stage", "-z")
 """What lists the index: each entry's mode, id and stage, then its path."""
+_CHANGE = re.compile(r"\x01(?P<commit>[0-9a-f]+)|(?P<head>:[^\0]+)\0(?P<path>[^\0]+)\0")
+"""What a raw log consists of: a commit's id, or one of its changes, whose path may have any sign but a null in it."""
 _SUBMODULE = "160000"
 """The mode of a submodule in git's index."""
 _STATUS = ("status", "--porcelain", "-z", "--ignore-submodules=all", "--no-renames")
@@ -327,13 +329,12 @@ def find_blobs(repository: Path, ids: Sequence[str]) -> dict[str, Blob]:
 
 def _changes(log: str) -> Iterator[tuple[str, list[str], str]]:
     """Each change in a raw log, the newest first: its commit, its modes, ids and kind, and its path."""
-    commit, fields = "", iter(log.replace("\x01", "\0\x01").split("\0"))
-    for each in fields:
-        head = each.strip()
-        if head.startswith("\x01"):
-            commit = head[1:11]
-        elif head.startswith(":"):
-            yield commit, head.split(), next(fields, "")
+    commit = ""
+    for each in _CHANGE.finditer(log):
+        if each["commit"]:
+            commit = each["commit"][:10]
+        else:
+            yield commit, each["head"].split(), each["path"]
 
 
 def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -307,6 +307,17 @@ def test_a_configuration_hides_no_version(tmp_path: Path) -> None:
     assert find_blobs(repository / "part", ids) == places
 
 
+@pytest.mark.parametrize("name", ["a\x01b.env", "\x01abc.env", ":1.env", "a\nb.env"])
+def test_a_path_may_have_the_marks_of_a_log(tmp_path: Path, name: str) -> None:
+    """Neither its end counts as a commit, nor the changes after it as those of another."""
+    repository = make(tmp_path / "app")
+    for each in (name, "later.env"):
+        (repository / each).write_text(f"A={each}\n")
+    id = commit(repository, "oops", ".")
+    blobs = find_versions(repository, (name, "later.env"), lambda path: False).blobs
+    assert {(blob.path, blob.commit) for blob in blobs} == {(name, id), ("later.env", id)}
+
+
 def test_nothing_is_written(tmp_path: Path) -> None:
     """Not even the index is brought up to date."""
     repository = make(tmp_path / "app")
