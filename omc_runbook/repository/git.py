@@ -32,6 +32,8 @@ _OPTIONS = (
     *("-c", "diff.external=", "-c", "protocol.allow=never"),
     # A person's configuration may leave changes out of a log: those of first commits, of merges, of other folders.
     *("-c", "log.showRoot=true", "-c", "log.diffMerges=separate", "-c", "diff.relative=false"),
+    # Nor may a file that orders its paths be missing, or its encoding change the marks that stand in it.
+    *("-c", f"diff.orderFile={os.devnull}", "-c", "i18n.logOutputEncoding=UTF-8"),
 )
 _READS_FILES = frozenset({"status", "apply"})
 """Verbs that would send files of the work tree through the filters that the checkout configures."""
@@ -397,7 +399,9 @@ def _run(repository: Path, *arguments: str, stdin: str = "", before: Sequence[st
         return _Output(-1, obstacle="git is not installed, so the file's history is unknown: install it.")
     # GIT_… variables, set in a hook for example, would point git to another repository.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # No clone gets .git/info/grafts, which may give a commit other parents, or none.
     variables |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "PATH": path}
+    variables["GIT_GRAFT_FILE"] = os.devnull
     if arguments[0] in _READS_FILES:
         variables |= _without_filters(_run(repository, "config", "--null", "--name-only", "--get-regexp", r"^filter\."))
     # Paths are literal, not patterns; check-ignore takes them literally and refuses the option.

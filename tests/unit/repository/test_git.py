@@ -287,7 +287,10 @@ def test_a_patch_is_reverted_byte_by_byte(tmp_path: Path, attributes: str, end: 
 
 
 def test_a_configuration_hides_no_version(tmp_path: Path) -> None:
-    """Neither that of a first commit, nor that which a merge alone has, nor one in another folder."""
+    """Neither that of a first commit, nor that which a merge alone has, nor one in another folder.
+
+    Nor one behind a graft, which no clone has, nor by an encoding in which a log has other bytes.
+    """
     repository, names = tmp_path / "app", (".env",)
     (repository / "part").mkdir(parents=True)
     git(repository, "init", "--quiet", "--initial-branch=main")
@@ -301,8 +304,11 @@ def test_a_configuration_hides_no_version(tmp_path: Path) -> None:
     ids = [blob.id for blob in versions.blobs]
     places = find_blobs(repository / "part", ids)
     assert len(ids) == 3 and all(blob.commit for blob in places.values())
-    for setting in ("log.showRoot=false", "log.diffMerges=off", "diff.relative=true"):
+    leaving_out = ("log.showRoot=false", "log.diffMerges=off", "diff.relative=true")
+    for setting in (*leaving_out, "diff.orderFile=missing", "i18n.logOutputEncoding=UTF-16"):
         git(repository, "config", *setting.split("="))
+    (repository / ".git/info").mkdir(exist_ok=True)
+    (repository / ".git/info/grafts").write_text(git(repository, "rev-parse", "main") + "\n")
     assert find_versions(repository, names, lambda path: False) == versions
     assert find_blobs(repository / "part", ids) == places
 
