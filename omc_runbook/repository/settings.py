@@ -64,6 +64,8 @@ from omc_runbook.textfile.file import SourceFile, read_source
 _, ENVIRON, DOTENV, FILES = SOURCES
 _OF_OTHERS = ("extra", "dotenv_filtering")
 """The options that say what becomes of variables without a field."""
+_PASSING_ON = ("str", "bytes", "cast")
+"""Types and a function, in lower case, whose result is what they take."""
 _CLASS = re.compile(rf"^class[ \t]+{MAIN_CLASS}[ \t]*\(", re.MULTILINE)
 _WITHOUT_SOURCES = frozenset({"BaseModel", "TypedDict", "NamedTuple", "Struct"})
 """Bases of a class that takes no variable from the environment by itself."""
@@ -531,10 +533,11 @@ def _made_of(node: ast.expr) -> list[ast.expr]:
     """The expressions that a default is made of: what a type takes, by a keyword or not, or a lambda gives."""
     if isinstance(node, ast.Lambda):
         return _made_of(node.body)
-    if not isinstance(node, ast.Call) or last_name(node.func).islower():
+    name = last_name(node.func) if isinstance(node, ast.Call) else ""
+    if not isinstance(node, ast.Call) or (name.islower() and name not in _PASSING_ON):
         # A function, as datetime.now(tz=None), gives something else than what it takes.
         return [node]
-    parts = [*node.args, *(each.value for each in node.keywords)]
+    parts = [*node.args[name == "cast" :], *(each.value for each in node.keywords)]
     return [inner for each in parts for inner in _made_of(each)] or [node]
 
 
