@@ -391,9 +391,13 @@ def _settings_in(tree: ast.AST) -> dict[ast.AST, str]:
                 entries = [target for target in targets if isinstance(target, ast.Subscript)]
                 in_config = [text_of(entry.slice) for entry in entries if last_name(entry.value) == "config"]
                 values += [value] if _SETTING in in_config else []
-            case ast.Call(func=ast.Attribute(value=config, attr="from_mapping" | "update"), keywords=keywords):
-                is_config = last_name(config) == "config"
-                values += [keyword.value for keyword in keywords if is_config and keyword.arg == _SETTING]
+            case ast.Call(func=ast.Attribute(value=config, attr="from_mapping" | "update")) as call:
+                options = {keyword.arg: keyword.value for keyword in call.keywords}
+                for mapping in (arg for arg in call.args if isinstance(arg, ast.Dict)):
+                    pairs = zip(mapping.keys, mapping.values, strict=True)
+                    options.update((text_of(key), value) for key, value in pairs if key)
+                is_config = last_name(config) == "config" and options.keys().isdisjoint(_OF_STORE)
+                values += [options[_SETTING]] if is_config and _SETTING in options else []
     return {part: _SETTING for value in values for part in operands(value, ast.Or)}
 
 

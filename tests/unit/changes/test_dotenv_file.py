@@ -139,6 +139,8 @@ def test_a_key_of_the_catalogue_is_generated_under_the_prefix_of_settings(platfo
         ("import os\n\n\nclass Config:\n    TESTING = False\n    SECRET_KEY = os.environ['APP_KEY']\n", True),
         ("import os\n\napp.config['SECRET_KEY'] = os.environ['APP_KEY']\n", True),
         ("import os\n\napp.config.from_mapping(SECRET_KEY=os.environ['APP_KEY'])\n", True),
+        ("import os\n\napp.config.update({'SECRET_KEY': os.environ['APP_KEY'], **more})\n", True),
+        ("import os\n\ns3.config.update(ACCESS_KEY='a', SECRET_KEY=os.environ['APP_KEY'])\n", False),
         ("import os\n\nstore.update(SECRET_KEY=os.environ['APP_KEY'])\n", False),
         ("import os\n\nDEBUG: bool = True\nSECRET_KEY: str = os.environ['APP_KEY']\n", True),
         ("import os\n\nACCESS_KEY = 'a'\nSECRET_KEY = os.environ['APP_KEY']\n", False),
