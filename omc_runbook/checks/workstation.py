@@ -276,14 +276,20 @@ def _exposures(workstation: Workstation, git: GitStatus, has_values: bool) -> It
     if git.ignored is False:
         yield "git check-ignore: it is not ignored.", _ignore(root, path.name)
     if commits := _plain_commits(workstation):
-        log = command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name)
-        yield f"git log: it is in the history, last in {commits[0]}: every clone has its values.", log
+        yield f"git log: it is in the history, last in {commits[0]}: every clone has its values.", _log(root, path)
     if git.stashes:
         # The numbers behind a stash move up when it is dropped.
         drops = (command("git", "-C", root, "stash", "drop", each) for each in reversed(git.stashes))
         yield f"git stash list: {', '.join(git.stashes)} has it, which no clone gets.", " && ".join(drops)
     for other in workstation.published_files:
-        yield f"git also has {other}, which holds values too.", command("git", "-C", root, "rm", "--cached", other)
+        history, untrack = workstation.history, command("git", "-C", root, "rm", "--cached", other)
+        is_tracked = history is None or other.relative_to(root).as_posix() in history.tracked
+        yield f"git also has {other}, which holds values too.", untrack if is_tracked else _log(root, other)
+
+
+def _log(root: Path, file: Path) -> str:
+    """The command that lists the commits that touch a file."""
+    return command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", file.relative_to(root))
 
 
 def _ignore(root: Path, rule: str) -> str:

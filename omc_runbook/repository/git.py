@@ -86,13 +86,14 @@ class Versions:
     """Every version of some files, each once, the newest first; `obstacle` says what could not be read.
 
     `commits` are by name, of the files that were named, the short ids of the commits on any branch or tag that touch
-    one, the newest first, at most `MOST_COMMITS`; it lacks a file that none touches.
+    one, the newest first, at most `MOST_COMMITS`; it lacks a file that none touches. `tracked` are those in the index.
     `untracked` are the files that git neither has nor ignores, and `unlisted` says why these are not known.
     """
 
     blobs: tuple[Blob, ...] = ()
     obstacle: str = ""
     commits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tracked: frozenset[str] = frozenset()
     untracked: tuple[str, ...] = ()
     unlisted: str = ""
 
@@ -177,7 +178,8 @@ def find_versions(repository: Path, names: Collection[str], holds_values: Callab
             former = blobs.get((id_, path))
             blobs[id_, path] = Blob(id_, path, commit) if former is None or not former.commit else former
     newest = {name: tuple(islice(ids, MOST_COMMITS)) for name, ids in commits.items()}
-    return Versions(tuple(blobs.values()), listed.obstacle or log.obstacle, newest, untracked, both.obstacle)
+    tracked = frozenset(names) & {path for _, path in staged}
+    return Versions(tuple(blobs.values()), listed.obstacle or log.obstacle, newest, tracked, untracked, both.obstacle)
 
 
 def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[list[tuple[Blob, bytes]], str]:

@@ -83,13 +83,18 @@ class GitHistory:
     """By fingerprint and path."""
     commits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By path of a named file the short ids of some commits that touch it, the newest first."""
-    published: frozenset[str] = frozenset()
-    """The paths of the named files that git has, in the index or in a commit."""
+    tracked: frozenset[str] = frozenset()
+    """The paths of the named files that the index has."""
     encrypted: frozenset[str] = frozenset()
     """The paths of the named files of which every version is encrypted, by git-crypt, dotenvx or sops."""
     encrypted_by_git: frozenset[str] = frozenset()
     """Those of them that git-crypt encrypts as git adds them."""
     obstacle: str = ""
+
+    @property
+    def published(self) -> frozenset[str]:
+        """The paths of the named files that git has, in the index or in a commit."""
+        return self.tracked | self.commits.keys()
 
     def find(self, value: Masked) -> tuple[Location, ...]:
         """Where a value stands, or the password of a URL: one place of each file."""
@@ -152,7 +157,7 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
         key=key,
         locations=dict(locations),
         commits=versions.commits,
-        published=frozenset(names) & {*versions.commits, *(blob.path for blob in versions.blobs)},
+        tracked=versions.tracked,
         encrypted=frozenset() if problem else frozenset(paths - plain),
         encrypted_by_git=frozenset() if problem else frozenset(by_git),
         obstacle=" ".join(dict.fromkeys(filter(None, (problem, versions.unlisted)))),

@@ -240,6 +240,24 @@ def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platfo
     assert causes(diagnosed(platform.root, False)) == ["committed"]
 
 
+def test_a_copy_on_another_branch_is_looked_up_and_not_untracked(healthy: Callable[[], Platform]) -> None:
+    """The index has nothing to remove there: git rm --cached would fail."""
+    platform = healthy()
+    copy = platform.root / "backend/.env"
+    for branch, verb in (("side", "log"), ("main", "rm")):
+        platform.git("checkout", "-q", "-B", branch)
+        copy.write_bytes(platform.dotenv.read_bytes())
+        platform.git("add", "--force", "backend/.env")
+        if branch == "side":
+            platform.git("commit", "-qm", "x")
+            platform.git("checkout", "-q", "main")
+            copy.write_bytes(platform.dotenv.read_bytes())
+        (found,) = (each for each in diagnosed(platform.root, False) if each.check == "committed")
+        (remedy,) = found.remedy.ways
+        assert f" {verb} " in remedy and remedy.endswith("backend/.env")
+        subprocess.run(remedy, shell=True, check=True, capture_output=True)
+
+
 def test_a_value_in_tracked_files_is_named_with_its_lines(healthy: Callable[[], Platform]) -> None:
     """One that a commit has is renewed first; one that another check reports, or that is public or weak, is none."""
     platform = healthy()

@@ -385,5 +385,5 @@ def test_one_walk_tells_which_named_files_git_has(root: Path) -> None:
         (root / name).write_text("A=1\n")
     names = [".env", "free.env", "old/.env", "staged/.env"]
     history = read_history(root, names)
-    assert history.published == {"old/.env", "staged/.env"}
+    assert history.published == {"old/.env", "staged/.env"} and history.tracked == {"staged/.env"}
     assert {name: len(ids) for name, ids in history.commits.items()} == {"old/.env": 2}
