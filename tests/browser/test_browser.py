@@ -63,6 +63,13 @@ SHARED_KERNELS = 9
 IS_FOCUSED = "node => node === document.activeElement"
 RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
 IS_OFF = "node => node.focus() || node !== document.activeElement"
+PARAMETERS = """() => jupyterapp.shell.currentWidget.content.widgets.find(
+    cell => cell.model.getMetadata('tags')?.includes('parameters')).model.sharedModel.getSource()"""
+SET_APPLY = """() => {
+    const cell = jupyterapp.shell.currentWidget.content.widgets.find(
+        cell => cell.model.getMetadata('tags')?.includes('parameters')).model.sharedModel;
+    cell.setSource(cell.getSource().replace('apply: bool = False', 'apply: bool = True'));
+}"""
 ADD_LOST_WIDGETS = """() => {
     const cell = jupyterapp.shell.currentWidget.content.widgets.find(cell => cell.model.type === 'code');
     const data = {'application/vnd.jupyter.widget-view+json': {model_id: 'gone', version_major: 2, version_minor: 0}};
@@ -268,6 +275,21 @@ def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowher
     healthy_lab.hidden += new_values
     assert_nothing_leaked(healthy_lab.desk, new_values, text, content, healthy_lab.log)
     assert platform.git("status", "--short") == ""
+
+
+def test_an_apply_in_its_cell_is_used_up_by_its_run(healthy_lab: Lab, tmp_path: Path) -> None:
+    """Run All again plans; the rest of the cell stays as it is."""
+    platform = make_platform(tmp_path / "checkout")
+    page = healthy_lab.open("local_setup", 1280, 1000, repository=str(platform.root))
+    page.evaluate(SET_APPLY)
+    before = page.evaluate(PARAMETERS)
+    assert "apply: bool = True  #" in before
+    run_cells(page)
+    page.get_by_role("button", name="✓ Written", exact=True).wait_for()
+    wait_until(page, f"before => ({PARAMETERS})() !== before", before)
+    assert page.evaluate(PARAMETERS) == before.replace("apply: bool = True", "apply: bool = False")
+    dotenv = dotenv_values(platform.dotenv)
+    healthy_lab.hidden += [str(dotenv[name]) for name in ("SECRET_KEY", "FIRST_SUPERUSER_PASSWORD")]
 
 
 def test_a_newcomer_goes_through_onboarding_by_hand(healthy_lab: Lab) -> None:
