@@ -61,12 +61,6 @@ def has_descriptor(stream: TextIO) -> bool:
         return False
 
 
-def replace_unknown(stream: TextIO) -> None:
-    """Let a stream write signs that its encoding lacks as plain ones, such as -> for an arrow; letters as escapes."""
-    if isinstance(stream, io.TextIOWrapper) and stream.errors in _REPLACED:
-        stream.reconfigure(errors=_REPLACED[stream.errors])
-
-
 def _replace(error: UnicodeError) -> tuple[str, int]:
     """What codecs write instead of characters that cannot be encoded, and where they go on."""
     if not isinstance(error, UnicodeEncodeError):
@@ -92,11 +86,11 @@ codecs.register_error(_PLAIN_SIGNS_OR_BYTES, _replace_or_escape)
 def open_output(descriptor: int, like: TextIO, is_for_errors: bool) -> TextIO:
     """A stream that writes each line to a file descriptor, with another stream's encoding; it does not close that.
 
-    A reader that goes away is no error: what has begun ends as it would have. Errors that cannot be told are none
-    either.
+    It writes signs that the encoding lacks as plain ones, such as -> for an arrow, and letters as escapes. A reader
+    that goes away is no error: what has begun ends as it would have. Errors that cannot be told are none either.
     """
-    buffer = io.BufferedWriter(_Output(descriptor, is_for_errors))
-    return io.TextIOWrapper(buffer, like.encoding, like.errors, line_buffering=True)
+    buffer, errors = io.BufferedWriter(_Output(descriptor, is_for_errors)), like.errors
+    return io.TextIOWrapper(buffer, like.encoding, _REPLACED.get(errors or "", errors), line_buffering=True)
 
 
 def open_standard() -> None:
@@ -112,7 +106,5 @@ def open_standard() -> None:
             # Else a child process would have the first file that it opens in its place.
             os.set_inheritable(descriptor, True)
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
-        elif mode == "w":
-            replace_unknown(stream)
-            if has_descriptor(stream):
-                setattr(sys, name, open_output(stream.fileno(), stream, is_for_errors=name == "stderr"))
+        elif mode == "w" and has_descriptor(stream):
+            setattr(sys, name, open_output(stream.fileno(), stream, is_for_errors=name == "stderr"))

@@ -662,8 +662,10 @@ def test_a_character_that_the_locale_lacks_changes_no_exit_code(
 
 def test_the_locale_c_lacks_signs_and_keeps_bytes(tmp_path: Path) -> None:
     """Python handles errors another way there, which has no arrow, but the bytes of a path as they are on the disk."""
-    with (tmp_path / "terminal").open("w", encoding="ascii", errors="surrogateescape") as stream:
-        streams.replace_unknown(stream)
+    with (
+        (tmp_path / "terminal").open("w", encoding="ascii", errors="surrogateescape") as terminal,
+        streams.open_output(terminal.fileno(), terminal, is_for_errors=False) as stream,
+    ):
         stream.write("a\udcff→—\udce9é\ud800")
     assert (tmp_path / "terminal").read_bytes() == b"a\xff->-\xe9\\xe9\\ud800"
 
