@@ -409,7 +409,7 @@ class KeyEdits:
         def edit_in(own_files: tuple[SourceFile, ...], environment: str, container: str) -> Edit | None:
             found = task_definitions_of(own_files)
             unreadable = (*self._unreadable(environment, container), *found.unreadable)
-            known = replace(found, unreadable=tuple(dict.fromkeys(unreadable)))
+            known = replace(found, unreadable=tuple(dict.fromkeys(unreadable)), are_apart=declared.are_apart)
             others, own = self.others.get(environment, {}), self.own.get(environment, ())
             return add_reference(known, container, name, name, self.present, containers[environment], others, own)
 

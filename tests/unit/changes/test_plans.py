@@ -1443,6 +1443,15 @@ def test_a_key_in_another_environment_s_data_is_not_there_already(
     assert f"{own if is_own else other}, line" in " ".join(note)
 
 
+def test_a_definition_that_another_program_registers_is_not_said_to_be_terraform_s(tmp_path: Path) -> None:
+    """The refusal names the file's place, and no container that Terraform lacks."""
+    definition = '{"containerDefinitions": [\n{"name": "api", "secrets": [\n{"name": "SECRET_KEY"}]}]}\n'
+    files = {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, ".aws/task-definition.json": definition}
+    edits = KeyEdits(read_checkout(write_files(tmp_path, files)), NewKey("NEWS_API_KEY", "", "", False, "str", ()))
+    with pytest.raises(CannotFollow, match=r"^No file of Terraform has a task definition\..*\.json, line 1 has"):
+        edits.plan_with_notes({"staging": ("api",)})
+
+
 def test_a_template_that_another_environment_s_values_choose_is_not_said_to_be_missing(tmp_path: Path) -> None:
     """Its path is known for staging alone: for production the refusal says what is not followed there."""
     terraform = (
