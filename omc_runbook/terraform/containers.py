@@ -52,14 +52,15 @@ class _FolderContainers:
     """Local values used by a definition that was not understood in full, each with that definition."""
 
     @property
-    def clarity(self) -> tuple[float, float, float]:
-        """How much was understood: the shares of containers that are clear and that have a list, and what was not."""
+    def clarity(self) -> tuple[float, float, float, float]:
+        """How much was understood: the shares of containers that are clear, with a list, with a name; and what not."""
         if not self.containers and not self.unreadable:
-            return 1, 1, 0
+            return 1, 1, 1, 0
         count = len(self.containers) or 1
         clear = sum(each.is_clear for each in self.containers)
         with_list = sum(bool(each.lists) for each in self.containers)
-        return clear / count, with_list / count, -len(self.unreadable)
+        with_name = sum(is_literal(each.name) for each in self.containers)
+        return clear / count, with_list / count, with_name / count, -len(self.unreadable)
 
 
 def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[TerraformContainer, ...], tuple[str, ...]]:

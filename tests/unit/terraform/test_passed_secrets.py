@@ -157,7 +157,12 @@ def test_secrets_that_pass_through_a_module_are_added_where_they_are_listed(form
 
 
 REFUSED = {
-    "another module's output": ("var.secrets", "  secrets = module.settings.list", "their containers: ${var.name}"),
+    "another module's output": ("var.secrets", "  secrets = module.settings.list", "its secrets are module.settings.list on line 4"),
+    "a condition": (
+        f"length(var.secrets) > 0 ? {PAIRS} : null",
+        '  secrets = { SECRET_KEY = "${var.arn}:SECRET_KEY::" }',
+        "container backend of aws_ecs_task_definition.this (terraform/modules/service/main.tf, line 8): ",
+    ),
     "a function": (
         '[for k in var.secrets : { name = k, valueFrom = replace("x:${k}::", "x", var.arn) }]',
         '  secrets = ["SECRET_KEY"]',
