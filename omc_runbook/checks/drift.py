@@ -80,7 +80,7 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         where = f"{_containers_getting(row)} it from the secret" if row.reaches else f"{_template(snapshot)} has it"
         settings = _checkout(snapshot).settings
         is_prefixed = row.variable.upper().startswith(settings.env_prefix.upper())
-        new = row.variable if is_prefixed else f"with validation_alias={row.variable!r}"
+        new = row.variable if is_prefixed else f"with {settings.alias(row.variable)}"
         hand = f"Add a field {new} to {settings.name} in {settings.path}, or take the variable out where it is."
         fact = f"No class in {settings.path} reads {row.variable}; {where}."
         if settings.file is None:

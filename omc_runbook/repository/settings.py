@@ -268,6 +268,7 @@ def settings_of(classes: Classes) -> SettingsSource:
         secrets_dirs=(file_names(options.get("secrets_dir")) or ()) if FILES in sources else (),
         from_json=options.get("enable_decoding", True) is True and not classes.other_sources(lineage)[1],
         forbids_others=_forbids_others(classes, lineage),
+        is_pydantic_1=classes.is_pydantic_1,
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED and name not in _OF_OTHERS),
         conditions=tuple(_conditions(classes, fields)),
         ambiguities=tuple(reason for each in classes.nodes for reason in _ambiguities(classes, each)),

@@ -146,8 +146,8 @@ def _name_of(settings: SettingsSource, key: str) -> str:
     if beginning != prefix and (exact or beginning.upper() != prefix.upper()):
         raise CannotEdit(
             f"{key} does not begin with {prefix}, which class {main} in {where} puts before the names of its fields:"
-            f" use the key {advised}, or add a field {key.lower()} with validation_alias = {key!r} by hand, which"
-            " is then left as it is."
+            f" use the key {advised}, or add a field {key.lower()} with {settings.alias(key)} by hand, which is then"
+            " left as it is."
         )
     names = [each.name for each in settings.fields if each.owner == main]
     name = name.lower() if names and not exact and all(each == each.lower() for each in names) else name

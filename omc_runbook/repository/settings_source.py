@@ -115,6 +115,8 @@ class SettingsSource:
     """Whether the main class certainly reads a list from JSON: it has no source of its own and no option against it."""
     forbids_others: bool = False
     """Whether the main class certainly refuses an env_file with a value that it has no field for."""
+    is_pydantic_1: bool = False
+    """Whether the main class is pydantic 1's."""
     computed_options: tuple[str, ...] = ()
     """Options of the main class that are expressions; their defaults are used here."""
     ambiguities: tuple[str, ...] = ()
@@ -137,6 +139,10 @@ class SettingsSource:
     def are_several(self) -> bool:
         """Whether they are of several classes, none of which is the main one, as of several applications."""
         return self.file is None and any(each.owner for each in self.fields)
+
+    def alias(self, variable: str) -> str:
+        """The argument of Field() by which a field of the main class has a variable of another name than its own."""
+        return f"{'env' if self.is_pydantic_1 else 'validation_alias'}={variable!r}"
 
     @property
     def folder(self) -> str:

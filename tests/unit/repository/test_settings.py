@@ -987,6 +987,22 @@ def test_the_name_follows_prefix_and_habit(body: str, key: str, line: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("package", "alias"), [("pydantic", "env='NEW_KEY'"), ("pydantic_settings", "validation_alias='NEW_KEY'")]
+)
+def test_the_field_that_a_refusal_names_has_the_variable(package: str, alias: str) -> None:
+    """Pydantic 1 has no validation_alias, and takes a field with one for a variable of the field's own name."""
+    text = (
+        f"from pydantic import Field\nfrom {package} import BaseSettings\n\n\nclass Settings(BaseSettings):\n"
+        "    a: str\n\n    class Config:\n        env_prefix = 'APP_'\n"
+    )
+    with pytest.raises(CannotEdit) as refused:
+        add_field(source(text), new("NEW_KEY"))
+    assert f"or add a field new_key with {alias} by hand" in str(refused.value)
+    by_hand = text.replace("    a: str\n", f"    a: str\n    new_key: str = Field({alias})\n")
+    assert add_field(source(by_hand), new("NEW_KEY")) is None
+
+
+@pytest.mark.parametrize(
     ("prefix", "key", "words"),
     [
         ("env_prefix='APP_'", "NEW_KEY", "does not begin with APP_"),

@@ -157,7 +157,7 @@ def test_secrets_that_pass_through_a_module_are_added_where_they_are_listed(form
 
 
 REFUSED = {
-    "another module's output": ("var.secrets", "  secrets = module.settings.list", "its secrets are module.settings.list on line 4"),
+    "another module's output": ("var.secrets", "  secrets = module.settings.list", "its secrets are module.settings"),
     "a condition": (
         f"length(var.secrets) > 0 ? {PAIRS} : null",
         '  secrets = { SECRET_KEY = "${var.arn}:SECRET_KEY::" }',
