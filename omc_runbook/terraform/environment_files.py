@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from omc_runbook.model.environment_names import canonical
+from omc_runbook.model.environment_names import aliases, canonical
+from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import root_folders, variable_files
 from omc_runbook.terraform.files import called_folders, is_terraform, with_callers
-from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, values_of
+from omc_runbook.terraform.hcl import Node
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, parse, values_of
+from omc_runbook.terraform.hcl_json import JSON
 from omc_runbook.terraform.root_folders import is_called
 from omc_runbook.terraform.variable_files import is_automatic
 from omc_runbook.textfile.file import SourceFile
@@ -62,6 +66,43 @@ def without_data_of_others(
         return environment not in names.get(file, ()) and not own.isdisjoint(named_elsewhere)
 
     return tuple(file for file in files if not is_of_another(file))
+
+
+def without_members_of_others(file: SourceFile, environment: str, environments: Collection[str]) -> SourceFile:
+    """A file of HCL with blanks for what members have that are another environment's by their names, beside its own.
+
+    So is production = ["A"] in a map where staging = ["B"] is the environment's, whatever expression chooses one.
+    """
+    own, others = aliases(environment), {name for each in environments if each != environment for name in aliases(each)}
+    members = [
+        member
+        for object_ in _objects_of(file)
+        if any(each.name.casefold() in own for each in object_.parts)
+        for member in object_.parts
+        if member.name.casefold() in others - own
+    ]
+    if not members:
+        return file
+    hidden = {at for each in members for at in range(each.value.start, each.value.end)}
+    text = "".join(" " if at in hidden and each != "\n" else each for at, each in enumerate(file.text))
+    return replace(file, raw=text.encode())
+
+
+def _objects_of(file: SourceFile) -> Iterator[Node]:
+    """Yield the objects in all expressions of a file of HCL; none of one that is not valid, or of another kind."""
+    if file.name.endswith(JSON) or not file.name.endswith((*SOURCES, VALUES[0])):
+        return
+    try:
+        blocks, nodes = [*parse(file)], [*values_of(file)] if file.name.endswith(VALUES[0]) else []
+    except UsageError:
+        return
+    for block in blocks:
+        blocks += block.blocks
+        nodes += block.attributes
+    for node in nodes:
+        nodes += node.parts
+        if node.kind == "object":
+            yield node
 
 
 class FileOwners:

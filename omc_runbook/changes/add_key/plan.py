@@ -28,7 +28,7 @@ from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template import NAMES, advise_folder
 from omc_runbook.repository.template_edit import NewEntry, add_entry
 from omc_runbook.terraform.containers import are_one
-from omc_runbook.terraform.environment_files import applies_to, without_data_of_others
+from omc_runbook.terraform.environment_files import applies_to, without_data_of_others, without_members_of_others
 from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.secret_versions import find_rewritten
 from omc_runbook.terraform.task_definitions import (
@@ -378,8 +378,11 @@ class KeyEdits:
             and may_have_container(each, container)
         )
         files, rest = (
-            without_data_of_others(each, environment, self.environments)
-            for each in (files_of(declared.files, owners), tuple(others))
+            tuple(
+                without_members_of_others(each, environment, self.environments)
+                for each in without_data_of_others(found, environment, self.environments)
+            )
+            for found in (files_of(declared.files, owners), tuple(others))
         )
         return replace(declared, files=files, other_files=rest)
 

@@ -1452,6 +1452,35 @@ def test_a_definition_that_another_program_registers_is_not_said_to_be_terraform
         edits.plan_with_notes({"staging": ("api",)})
 
 
+@pytest.mark.parametrize(("other", "is_refused"), [("prod", True), ("production", True), ("common", False)])
+@pytest.mark.parametrize("where", ["locals", "a module's argument", "values"])
+def test_a_key_in_another_environment_s_member_is_not_there_already(
+    where: str, other: str, is_refused: bool, tmp_path: Path
+) -> None:
+    """A map that the workspace chooses from has the key for one alone; what both have in common counts."""
+    keys = f'{{\n  staging = ["SECRET_KEY"]\n  {other} = ["SECRET_KEY", "NEWS_API_KEY"]\n}}\n'
+    written = {
+        "locals": ("main.tf", f"locals {{\n keys = {keys}}}\n"),
+        "a module's argument": ("call.tf", f'module "x" {{\n source = "./x"\n a = merge({{}}, {{ b = {keys} }})\n}}\n'),
+        "values": ("terraform.tfvars", f"keys = {keys}"),
+    }
+    name, text = written[where]
+    terraform = (
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
+        ' [for k in local.keys[terraform.workspace] : { name = k, valueFrom = "${var.arn}:${k}::" }] }])\n}\n'
+    )
+    files = {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform}
+    write_files(tmp_path, files | {name: files.get(name, "") + text})
+    key, names = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), ("staging", "production")
+    edits = KeyEdits(read_checkout(tmp_path), key, names, ("SECRET_KEY",))
+    assert "NEWS_API_KEY already" in edits.plan_with_notes({"production": ("api",)})[1][0]
+    if is_refused:
+        with pytest.raises(CannotFollow, match=rf"SECRET_KEY is in {re.escape(name)}, line \d+\. Once NEWS_API_KEY"):
+            edits.plan_with_notes({"staging": ("api",)})
+    else:
+        assert "NEWS_API_KEY already" in edits.plan_with_notes({"staging": ("api",)})[1][0]
+
+
 def test_a_template_that_another_environment_s_values_choose_is_not_said_to_be_missing(tmp_path: Path) -> None:
     """Its path is known for staging alone: for production the refusal says what is not followed there."""
     terraform = (
