@@ -98,6 +98,11 @@ FORMS: dict[str, tuple[str, str, str]] = {
         '  secrets = {\n    SECRET_KEY = "docs:SECRET_KEY"\n  }',
         f'    {KEY} = "docs:{KEY}"\n',
     ),
+    "the secret of each key": (
+        '[for k, arn in var.secrets : { name = k, valueFrom = "${arn}:${k}::" }]',
+        "  secrets = { SECRET_KEY = module.secrets.arn, A_KEY = module.others.arn, SMTP_HOST = module.secrets.arn }",
+        f", {KEY} = module.secrets.arn",
+    ),
     "objects of another form": (
         '[for s in var.secrets : { name = s.name, valueFrom = "${var.arn}:${s.key}::" }]',
         '  secrets = [\n    { name = "SECRET_KEY", key = "SECRET_KEY" },\n  ]',
