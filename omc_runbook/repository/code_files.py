@@ -17,7 +17,7 @@ ROOTS = ("backend", SCRIPTS)
 """The folders of the application's files, within a checkout."""
 
 SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test"})
-SKIPPED |= {"dist", "build", ".next", ".terraform"}
+SKIPPED |= {"dist", "build", ".next", ".terraform", "cdk.out", ".aws-sam"}
 CODE = (".py", ".sh")
 LARGEST, MOST, MOST_FOLDERS = 262_144, 1500, 5000
 """How much of each file is read, in bytes, how many files are, and how many folders are searched for them."""

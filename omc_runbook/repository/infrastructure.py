@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.repository.code_files import CheckoutFiles
@@ -16,6 +17,7 @@ TOOLS = {
     **dict.fromkeys(("serverless.yml", "serverless.yaml", "serverless.ts"), "the Serverless Framework"),
     **dict.fromkeys(("Pulumi.yaml", "Pulumi.yml"), "Pulumi"),
     "sst.config.ts": "SST",
+    "ecs-params.yml": "the ECS CLI",
     **dict.fromkeys(("ecspresso.yml", "ecspresso.yaml", "ecspresso.jsonnet"), "ecspresso"),
 }
 """Which tool a file with this name belongs to."""
@@ -23,6 +25,19 @@ CLOUDFORMATION = "CloudFormation"
 _TEMPLATE = re.compile(r"AWSTemplateFormatVersion|\bAWS::(?:ECS|SecretsManager)::")
 BY_ITSELF = "a deployment without Terraform"
 _ENDINGS = (".yaml", ".yml", ".json", ".template")
+_SOURCES = (*_ENDINGS, ".jsonnet", ".libsonnet", ".ts", ".js", ".py", ".go")
+"""The endings of files in which these tools are told a container's references."""
+_REFERENCE = re.compile(r"(?i)secrets?_?manager|value_?from")
+_COMMENT = re.compile(r"\s*(#|//)")
+
+
+@dataclass(frozen=True)
+class ReferenceElsewhere:
+    """A line by which another tool than Terraform gives a container a key of a secret."""
+
+    file: str
+    line: int
+    key: str
 
 
 def other_tools(files: CheckoutFiles) -> tuple[str, ...]:
@@ -43,3 +58,28 @@ def _files(files: CheckoutFiles) -> Iterator[tuple[Path, str]]:
             yield path, CLOUDFORMATION
         elif is_definition(path.name, text):
             yield path, BY_ITSELF
+
+
+def find_references(files: CheckoutFiles, keys: Collection[str], without: str) -> Iterator[ReferenceElsewhere]:
+    """Yield the last line of each of the tools' files that refers to one of a secret's keys, or begins to.
+
+    Such a line has the key, and it or one beside it says Secrets Manager or valueFrom. Comments do not count, nor do
+    files that have `without`, another key, already.
+    """
+    folders = tuple(dict.fromkeys(path.parent for path, _ in _files(files)))
+    own, other = _word_of(keys), _word_of((without,))
+    for path in files.ending(_SOURCES) if folders and keys else ():
+        text = files.text(path)
+        if not any(path.is_relative_to(folder) for folder in folders) or not _REFERENCE.search(text):
+            continue
+        lines = ["" if _COMMENT.match(line) else line for line in text.split("\n")]
+        if any(map(other.search, lines)):
+            continue
+        beside = zip(["", *lines], lines, [*lines[1:], ""], strict=False)
+        found = [(at, own.search(each[1])) for at, each in enumerate(beside, 1) if _REFERENCE.search("\n".join(each))]
+        if named := [(at, match[0]) for at, match in found if match]:
+            yield ReferenceElsewhere(path.relative_to(files.root).as_posix(), *named[-1])
+
+
+def _word_of(names: Collection[str]) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])")

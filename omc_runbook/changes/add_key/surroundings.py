@@ -14,6 +14,8 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.code_files import CheckoutFiles
+from omc_runbook.repository.infrastructure import find_references
 from omc_runbook.repository.template import find_nearer_template, parse_template
 from omc_runbook.repository.variable_lists import ENV, entry_of
 from omc_runbook.repository.workflows import Command
@@ -133,6 +135,7 @@ def find_surroundings(
             *_dotenvs(checkout, key),
             *_twins(checkout, key, edits),
             *_nearer_templates(checkout, key),
+            *_other_tools(checkout, key, main.document.keys if main.document else main.environment.keys),
         ),
         unreadable=checkout.workflows.unreadable if files else (),
         definition=note_other_definition(checkout, key.name),
@@ -325,3 +328,18 @@ def _nearer_templates(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation
             reason=f"This template is nearer to {checkout.settings.path} than {checkout.template.file.name}: if the"
             f" application's .env is made from it, add {key.name} here too.",
         )
+
+
+def _other_tools(checkout: Checkout, key: NewKey, present: Collection[str]) -> Iterator[OtherLocation]:
+    """Where another tool has a container's references, in a checkout that has no Terraform to edit."""
+    if checkout.task_definitions or not checkout.other_tools:
+        return
+    workflows = {workflow.file.name for workflow in checkout.workflows.files}
+    for found in find_references(CheckoutFiles(checkout.root), present, key.name):
+        if found.file not in workflows:
+            yield OtherLocation(
+                file=found.file,
+                line=found.line,
+                reason=f"{found.key} is referred to here: refer to {key.name} in the same form, or the next deployment"
+                " from there loses it.",
+            )
