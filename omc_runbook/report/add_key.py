@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE,
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.own_files import OwnFiles, own_files
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
-from omc_runbook.changes.fix.steps import undo_commands
+from omc_runbook.changes.fix.steps import undo_command, undo_commands
+from omc_runbook.changes.take_back import Undo
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import PRODUCTION, Environment
 from omc_runbook.model.grouping import grouped
@@ -143,30 +144,36 @@ def undo(
 ) -> Listing:
     """How to undo each part: the references first, then the files, then the key.
 
-    Of the environments, those in `productions` are changed with a confirmation alone.
+    Of the environments, those in `productions` are changed with a confirmation alone. Where a killed run had changed
+    all, its parts are taken back.
     """
-    if plan is None or result is None or not result.changes:
+    has_changed = result is not None and bool(result.changes)
+    earlier = plan.earlier_undos if plan and not has_changed else ()
+    if plan is None or not (has_changed or earlier):
         return Listing("Undo", (), "Nothing was changed, so there is nothing to undo.")
-    if result.is_cancelled:
+    if result and result.is_cancelled:
         return Listing("Undo", (), result.rollback_note)
-    entries = []
-    for each in result.environments:
+    entries = [*_revisions(earlier, environment)]
+    for each in result.environments if result else ():
         fix, lead = each.fix, "The service returns to its former task definition revision."
         commands = [undo for step in fix.steps for undo in undo_commands(step, fix.plan.names)] if fix else []
         entries += [Entry("undo: the reference", each.plan.environment, lead=lead, command=undo) for undo in commands]
         if each.plan.terraform:
             lead = "Undo the edits of the files, as below, and apply Terraform again."
             entries.append(Entry("undo: Terraform", each.plan.environment, lead=lead))
-    if result.patches:
+    patches = [undo for undo in earlier if undo.kind == "patch"]
+    paths = result.patches if result and result.patches else tuple(undo.new for undo in patches)
+    if paths:
         lead = (
             "Reverts exactly the lines that were edited and keeps your other changes; git refuses where you have"
             " changed the new lines themselves."
         )
         options = ("--reverse", "--unidiff-zero", "--whitespace=nowarn")
-        back = command("git", "-C", plan.root, *git.AS_THEY_ARE, "apply", *options, *result.patches)
+        back = command("git", "-C", plan.root, *git.AS_THEY_ARE, "apply", *options, *paths)
         written = [edit.file.path for edit in plan.edits if not why_no_patch(plan.root, edit)]
+        written += [plan.root / undo.subject for undo in patches]
         entries.append(Entry("undo: the files", lead=lead, command=" && ".join((back, *files.mode_commands(written)))))
-    without_patch = [edit.file.name for edit in plan.edits if not result.patches or why_no_patch(plan.root, edit)]
+    without_patch = [edit.file.name for edit in plan.edits if not paths or why_no_patch(plan.root, edit)]
     if without_patch:
         lead = f"Remove the new lines shown above: {', '.join(without_patch)}."
         entries.append(Entry("undo: files without a patch", lead=lead))
@@ -176,9 +183,22 @@ def undo(
         configuration = {k: v for k, v in remedy.parameters.items() if k == "runbook_toml"}
         confirm = {"confirm": PRODUCTION} if part.environment in productions else {}
         remedy = replace(remedy, parameters={**parameters, **configuration, "apply": "true", **confirm})
-        lead = "" if part.write else HAD_IT
+        is_new = any(undo.kind == "version" and undo.environment == part.environment for undo in earlier)
+        lead = "" if part.write or is_new else HAD_IT
         entries.append(Entry("undo: the key", part.environment, lead=lead, command=remedy.invocation))
-    return Listing("Undo, in this order", entries)
+    return Listing("Undo, in this order" if has_changed else "Undo what a killed run did, in this order", entries)
+
+
+def _revisions(undos: Sequence[Undo], environment: Environment) -> Iterator[Entry]:
+    """Yield how services get their former revision back, and what stays."""
+    names = {**environment.others, environment.name: environment.names}
+    for undo in undos:
+        if undo.kind == "revision" and undo.environment in names:
+            command_there = undo_command(undo, names[undo.environment])
+            lead = "The service returns to its former task definition revision."
+            yield Entry("undo: the reference", undo.environment, lead=lead, command=command_there)
+        elif undo.kind == "none":
+            yield Entry("not undone", undo.environment, lead=undo.subject)
 
 
 def by_hand(environment: Environment, key: str = "", checkout: Checkout | None = None) -> Listing:

@@ -19,7 +19,7 @@ from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.repository import git
 from omc_runbook.repository.checkout import find_root, read_checkout
-from omc_runbook.runbooks import new_key, own_parameters, take_back
+from omc_runbook.runbooks import new_key, own_parameters, own_record, take_back
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.closing import Closing, Displays, end_label
 from omc_runbook.runbooks.live_change import LiveChange
@@ -120,6 +120,7 @@ def closing(
 ) -> Closing:
     """Add the key, if `may_apply` is set: result, proof, variables, commit, outcome, undo."""
     run = review.attach(run)
+    plan = plan and with_earlier_undos(plan, [state for _, state in own_record.unfinished(run)])
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         result = apply(run, plan, may_apply, confirm, live)
@@ -140,6 +141,17 @@ def closing(
     undos = plan.undos(git.find_git_dir(plan.root)) if plan else ()
     is_empty, after = plan is None or plan.is_empty, partial(offers, run)
     return Closing(run, plan, label, displays, may_apply, confirm, is_empty, run.state(undo=undos), after)
+
+
+def with_earlier_undos(plan: AddKeyPlan, unfinished: Sequence[ChangeState]) -> AddKeyPlan:
+    """A plan that has nothing left to do, with how the change of a killed run for the same key is taken back."""
+
+    def is_same(state: ChangeState) -> bool:
+        is_of_key = state.runbook == RUNBOOK and state.parameters.get("key") == plan.key.name
+        return is_of_key and all(undo.former == str(plan.root) for undo in state.undo if undo.kind == "patch")
+
+    killed = [state for state in unfinished if is_same(state) and not state.is_alive] if plan.is_empty else []
+    return replace(plan, earlier_undos=(*plan.earlier_undos, *(undo for state in killed for undo in state.undo)))
 
 
 def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:

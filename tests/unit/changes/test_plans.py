@@ -47,7 +47,7 @@ from omc_runbook.aws.failures import ReadFailure
 from omc_runbook.aws.secretsmanager import ListedSecret, Replica
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.key import NewKey
-from omc_runbook.changes.add_key.plan import AddKeyPlan, KeyEdits, describe
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, KeyEdits, describe
 from omc_runbook.changes.add_key.surroundings import find_surroundings, note_other_definition
 from omc_runbook.changes.deploy import executor, failure
 from omc_runbook.changes.deploy.executor import SecretResult
@@ -60,6 +60,7 @@ from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, SecretPlan, kept_note, plan_update, why_not_writable
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
+from omc_runbook.changes.take_back import Undo
 from omc_runbook.changes.values import live_check, source_file, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks import remedies
@@ -72,7 +73,9 @@ from omc_runbook.model.errors import CannotEdit, CannotFollow, ConflictError, Co
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import refuse_secrets, split_names
 from omc_runbook.report import add_key, changes
+from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.runbooks.key_addition import with_earlier_undos
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.discovery import Discovery, FoundService
@@ -1046,6 +1049,39 @@ def test_the_printed_undo_of_a_new_key_keeps_a_files_mode(mode: int, end: str, t
     assert entry.command.endswith(f" && {end} {path}" if end else f" {patch}")
     subprocess.run(["sh", "-c", f"umask 022; {entry.command}"], check=True)
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"A = 1\n", mode)
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_the_undo_of_a_killed_run_is_told_where_nothing_was_left_to_do(is_same: bool, tmp_path: Path) -> None:
+    """A run that finds all done has changed nothing, and nobody else tells how what the killed one did is undone."""
+    environment = healthy().environment
+    patch = Undo(kind="patch", subject="config.py", former=str(tmp_path), new=str(tmp_path / "a.patch"))
+    undo = (
+        Undo(kind="revision", subject="backend", former="task-definition/backend:3", environment="staging"),
+        patch if is_same else replace(patch, former="/another"),
+        Undo(kind="version", subject=environment.names.secret, former="1" * 32, new="2" * 32, environment="staging"),
+    )
+    state = ChangeState(
+        runbook="add_key",
+        environment="staging",
+        account="1",
+        region="r",
+        endpoint="",
+        started=DEPLOYED,
+        undo=undo,
+        parameters={"key": "NEW_KEY"},
+    )
+    part = EnvironmentPlan("staging", "a value", None, DEPLOYED)
+    plan = AddKeyPlan(NewKey("NEW_KEY", "", "", False, "str", ()), tmp_path, (), (part,))
+    listing = add_key.undo(with_earlier_undos(plan, [state]), None, environment)
+    if is_same:
+        reference, files, key = listing.entries
+        assert "backend:3" in reference.command and files.command.endswith(f" {tmp_path}/a.patch")
+        assert "remove NEW_KEY" in key.command and not key.lead
+    else:
+        assert not listing.entries
+    is_left = replace(plan, environments=(replace(part, has_old_tasks=True),))
+    assert with_earlier_undos(is_left, [state]) == is_left
 
 
 @pytest.mark.parametrize(
