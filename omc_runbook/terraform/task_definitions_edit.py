@@ -239,7 +239,7 @@ def _secret_of_other(container: TerraformContainer, others: Mapping[str, str], o
     # All instances of a resource whose name is certain have that one.
     resource = _INDEX.sub("", text)
     if ref and (expression := _ONLY_PATH.fullmatch(resource if _SECRET.fullmatch(resource) else text)):
-        text = _secret_in(_path_at(ref.origin, expression[1], folder), folder)
+        text = _secret_in(_path_at(ref.origin, expression[1], folder), folder, _instance_in(text, folder))
     known = {*others, *own}
     name = named_among(known, parse_value_from(text).secret_name or text)
     if text.endswith(_ANY_ID):
@@ -249,10 +249,18 @@ def _secret_of_other(container: TerraformContainer, others: Mapping[str, str], o
     return name if name in others else ""
 
 
-def _secret_in(expression: Node, folder: Folder, depth: int = 0) -> str:
+def _instance_in(text: str, folder: Folder) -> str:
+    """The key of the instance of a resource that an expression names, also by each.key; "" for none."""
+    index = match[0][1:-1] if (match := _INDEX.search(text)) else ""
+    if index == "each.key":
+        return folder.each.name if folder.each else ""
+    return index.strip('"')
+
+
+def _secret_in(expression: Node, folder: Folder, instance: str = "", depth: int = 0) -> str:
     """The name or the ARN of the secret that an expression means in every apply, `_ANY_ID` after a prefix; "" for none.
 
-    It may be that of a resource, or of a data source, also of a secret's version.
+    It may be that of a resource, or of a data source, also of a secret's version; of several, that of an `instance`.
     """
     resolved = folder.follow(expression)
     # The resource's each.key is its own, not that of the task definition.
@@ -262,11 +270,15 @@ def _secret_in(expression: Node, folder: Folder, depth: int = 0) -> str:
     if match is None or depth > DEEPEST:
         known = "" if folder.is_open(resolved) else resolve_fully(text, resolved, folder)
         return known if is_literal(known) or known.startswith("arn:") else ""
-    blocks = scope.of_type("data" if match["data"] else "resource", match["type"], match["label"])
+    blocks = [*scope.of_type("data" if match["data"] else "resource", match["type"], match["label"])]
+    instance = _instance_in(text, folder) or instance
+    loops = (loop for block in blocks if instance and (loop := block.expression("for_each")))
+    entries = (entry for loop in loops for entry in scope.entries(loop) if entry.name == instance)
+    scope = replace(scope, each=next(entries, None))
     # A data source of a secret has one of the first two.
     values = {name: block.expression(name) for block in blocks for name in ("name", "arn", "secret_id", "name_prefix")}
     name, value = next(((name, value) for name, value in values.items() if value), ("", None))
-    found = _secret_in(value, scope, depth + 1) if value else ""
+    found = _secret_in(value, scope, depth=depth + 1) if value else ""
     return f"{found}{_ANY_ID}" if found and name == "name_prefix" else found
 
 

@@ -1517,6 +1517,32 @@ def test_a_key_in_another_environment_s_member_is_not_there_already(
         assert "NEWS_API_KEY already" in edits.plan_with_notes({"staging": ("api",)})[1][0]
 
 
+@pytest.mark.parametrize("secret", ["", "data."])
+@pytest.mark.parametrize("name", ["app-${each.key}", "${each.value.secret}"])
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_of_instances_by_environment_each_has_its_own_secret(
+    environment: str, name: str, secret: str, tmp_path: Path
+) -> None:
+    """A for_each over environments makes a secret and a definition of each: another one's list gets no key."""
+    lists = {each: f'{each} = {{ secret = "app-{each}", keys = ["SECRET_KEY"] }}' for each in ("staging", "production")}
+    kind = "data" if secret else "resource"
+    terraform = (
+        f"locals {{\n  all = {{\n    {lists['staging']}\n    {lists['production']}\n  }}\n}}\n"
+        f'{kind} "aws_secretsmanager_secret" "app" {{\n  for_each = local.all\n  name = "{name}"\n}}\n'
+        'resource "aws_ecs_task_definition" "api" {\n  for_each = local.all\n  container_definitions = jsonencode([{'
+        ' name = "api", secrets = [for k in each.value.keys : { name = k, valueFrom ='
+        f' "${{{secret}aws_secretsmanager_secret.app[each.key].arn}}:${{k}}::" }}] }}])\n}}\n'
+    )
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform})
+    key, (other,) = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {*lists} - {environment}
+    others, own = {environment: {f"app-{other}": other}}, {environment: (f"app-{environment}",)}
+    edits = KeyEdits(read_checkout(tmp_path), key, (*lists,), ("SECRET_KEY",), others, own)
+    planned, notes = edits.plan_with_notes({environment: ("api",)})
+    added = lists[environment].replace('"SECRET_KEY"', '"SECRET_KEY", "NEWS_API_KEY"')
+    assert planned[-1].after.decode() == terraform.replace(lists[environment], added)
+    assert f"the secret of {other}, and gets no NEWS_API_KEY" in notes[0]
+
+
 def test_a_template_that_another_environment_s_values_choose_is_not_said_to_be_missing(tmp_path: Path) -> None:
     """Its path is known for staging alone: for production the refusal says what is not followed there."""
     terraform = (
