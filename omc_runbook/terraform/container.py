@@ -39,7 +39,11 @@ class ContainerVariable:
     def is_member(self) -> bool:
         """Whether it is in a map, as NAME = "ARN:KEY::", and not in one of objects, or in a list."""
         is_named = self.element.kind == "member" and self.element.name == self.variable
-        return is_named and self.element.value == self.origin
+        return is_named and self.element.value == self.origin and not self.names_secret(self.element.value)
+
+    def names_secret(self, value: Node) -> bool:
+        """Whether the value of a map's member is the secret's ARN alone, to which a for expression adds the key."""
+        return bool(self.base) and self.base in (f"${{{value.source}}}", value.source.strip('"'))
 
 
 @dataclass(frozen=True, kw_only=True)

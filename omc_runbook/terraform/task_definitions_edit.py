@@ -379,8 +379,7 @@ def _collection_insertion(
     member = collection.member(sample.element.name) if collection.kind == "object" else None
     source = member.value.source if member else sample.element.source
     text = _substitute(source, sample, variable, key)
-    is_secret = member is not None and sample.base in (f"${{{source}}}", source.strip('"'))
-    if text == source and not is_secret:
+    if text == source and not (member and sample.names_secret(member.value)):
         raise _refusal(
             container, variable, f"the value of {sample.variable} on line {sample.element.line} shows no form"
         )

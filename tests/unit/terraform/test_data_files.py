@@ -193,6 +193,7 @@ def test_a_key_in_the_default_that_a_loop_runs_over_counts(is_looped: bool, tmp_
         ('A = { from = "${var.arn}:B::" }', "name = k, valueFrom = v.from", False),
         ('"${var.arn}:B::" = "A"', "name = v, valueFrom = k", False),
         ('A = "B"', 'name = k, valueFrom = "${var.arn}:${v}::"', False),
+        ("A = var.arn", 'name = k, valueFrom = "${v}:B::"', False),
     ],
 )
 def test_a_member_of_a_map_is_a_variable_s_name_with_its_reference(
