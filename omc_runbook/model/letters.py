@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 _LOOK_ALIKES = str.maketrans(
@@ -120,6 +120,13 @@ def listed(names: Sequence[str], most: int = NAMED, mark: str = ", ") -> str:
     """Names in a sentence, of which more than so many are counted."""
     more = f" and {len(names) - most} more" if names[most:] else ""
     return f"{mark.join(names[:most])}{more}"
+
+
+def whole_words(names: Iterable[str]) -> re.Pattern[str]:
+    """What finds any of these names, of one or more, where it is no part of a longer one."""
+    # Of two names of which one begins with the other, the longer one counts.
+    any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.compile(rf"(?<![\w-])(?:{any_name})(?![\w-])")
 
 
 def refer_to(names: Sequence[str]) -> str:

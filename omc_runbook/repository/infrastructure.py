@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from omc_runbook.model.letters import whole_words
 from omc_runbook.repository.code_files import CheckoutFiles
 from omc_runbook.terraform.task_definitions import is_definition
 
@@ -67,7 +68,7 @@ def find_references(files: CheckoutFiles, keys: Collection[str], without: str) -
     files that have `without`, another key, already.
     """
     folders = tuple(dict.fromkeys(path.parent for path, _ in _files(files)))
-    own, other = _word_of(keys), _word_of((without,))
+    own, other = whole_words(keys), whole_words([without])
     for path in files.ending(_SOURCES) if folders and keys else ():
         text = files.text(path)
         if not any(path.is_relative_to(folder) for folder in folders) or not _REFERENCE.search(text):
@@ -79,7 +80,3 @@ def find_references(files: CheckoutFiles, keys: Collection[str], without: str) -
         found = [(at, own.search(each[1])) for at, each in enumerate(beside, 1) if _REFERENCE.search("\n".join(each))]
         if named := [(at, match[0]) for at, match in found if match]:
             yield ReferenceElsewhere(path.relative_to(files.root).as_posix(), *named[-1])
-
-
-def _word_of(names: Collection[str]) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])")

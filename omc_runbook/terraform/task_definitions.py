@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from omc_runbook.model.letters import whole_words
 from omc_runbook.terraform.applies import Apply, RootFolders
 from omc_runbook.terraform.container import TerraformContainer
 from omc_runbook.terraform.containers import DEFINITION, depends_on_callers, find_containers, loop_over_secret
@@ -166,7 +167,7 @@ class TaskDefinitions:
             for ref in (*each.references, *each.plain_variables)
             if ref.certain
         }
-        word = re.compile(rf"(?<![\w-]){re.escape(variable)}(?![\w-])")
+        word = whole_words([variable])
         texts = (_INITIAL_VALUE.sub("", COMMENT.sub("", file.text)) for file in self.files)
         looped = {name for text in texts for name in _LOOPED.findall(text)}
         for file in dict.fromkeys((*self.files, *self.other_files)):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.model.grouping import grouped
+from omc_runbook.model.letters import whole_words
 
 MOST_ALIKE = 10
 """How many findings that are alike are shown in full."""
@@ -80,8 +80,7 @@ def _for_any(text: str, subject: str) -> str:
     names = {word: f"{{{place}}}" for place, word in enumerate(subject.split()) if not word.isdecimal()}
     if not names:
         return text
-    any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    return re.sub(rf"(?<![\w-])(?:{any_name})(?![\w-])", lambda match: names[match[0]], text)
+    return whole_words(names).sub(lambda match: names[match[0]], text)
 
 
 def _of_any_subject(finding: Finding) -> object:
