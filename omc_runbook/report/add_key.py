@@ -155,9 +155,9 @@ def undo(
         return Listing("Undo", (), result.rollback_note)
     entries = [*_revisions(earlier, environment)]
     for each in result.environments if result else ():
-        fix, lead = each.fix, "The service returns to its former task definition revision."
+        fix = each.fix
         commands = [undo for step in fix.steps for undo in undo_commands(step, fix.plan.names)] if fix else []
-        entries += [Entry("undo: the reference", each.plan.environment, lead=lead, command=undo) for undo in commands]
+        entries += [_return(each.plan.environment, undo) for undo in commands]
         if each.plan.terraform:
             lead = "Undo the edits of the files, as below, and apply Terraform again."
             entries.append(Entry("undo: Terraform", each.plan.environment, lead=lead))
@@ -194,11 +194,15 @@ def _revisions(undos: Sequence[Undo], environment: Environment) -> Iterator[Entr
     names = {**environment.others, environment.name: environment.names}
     for undo in undos:
         if undo.kind == "revision" and undo.environment in names:
-            command_there = undo_command(undo, names[undo.environment])
-            lead = "The service returns to its former task definition revision."
-            yield Entry("undo: the reference", undo.environment, lead=lead, command=command_there)
+            yield _return(undo.environment, undo_command(undo, names[undo.environment]))
         elif undo.kind == "none":
             yield Entry("not undone", undo.environment, lead=undo.subject)
+
+
+def _return(environment: str, undo: str) -> Entry:
+    """The command by which a service gets its former revision back."""
+    lead = "The service returns to its former task definition revision."
+    return Entry("undo: the reference", environment, lead=lead, command=undo)
 
 
 def by_hand(environment: Environment, key: str = "", checkout: Checkout | None = None) -> Listing:
