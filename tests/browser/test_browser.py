@@ -63,13 +63,13 @@ SHARED_KERNELS = 9
 IS_FOCUSED = "node => node === document.activeElement"
 RESTART = "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
 IS_OFF = "node => node.focus() || node !== document.activeElement"
-PARAMETERS = """() => jupyterapp.shell.currentWidget.content.widgets.find(
-    cell => cell.model.getMetadata('tags')?.includes('parameters')).model.sharedModel.getSource()"""
-SET_APPLY = """() => {
-    const cell = jupyterapp.shell.currentWidget.content.widgets.find(
-        cell => cell.model.getMetadata('tags')?.includes('parameters')).model.sharedModel;
+PARAMETERS_CELL = """jupyterapp.shell.currentWidget.content.widgets.find(
+    cell => cell.model.getMetadata('tags')?.includes('parameters')).model.sharedModel"""
+PARAMETERS = f"() => {PARAMETERS_CELL}.getSource()"
+SET_APPLY = f"""() => {{
+    const cell = {PARAMETERS_CELL};
     cell.setSource(cell.getSource().replace('apply: bool = False', 'apply: bool = True'));
-}"""
+}}"""
 ADD_LOST_WIDGETS = """() => {
     const cell = jupyterapp.shell.currentWidget.content.widgets.find(cell => cell.model.type === 'code');
     const data = {'application/vnd.jupyter.widget-view+json': {model_id: 'gone', version_major: 2, version_minor: 0}};
