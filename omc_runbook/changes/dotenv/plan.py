@@ -472,13 +472,17 @@ def _placeholders_to_empty(
 ) -> tuple[str, ...]:
     """Variables whose placeholder becomes empty, because the application would use it as a value; no ${…} of yours.
 
-    Also a secret's public value that would override what Settings get from elsewhere.
+    Also a secret's public value that would override what Settings get from elsewhere. Of a variable with several lines,
+    another line may have its value: a person decides which one stays.
     """
     overriding = {name for name in added_names if workstation.is_secret(name) and workstation.is_given_elsewhere(name)}
+    file = workstation.dotenv
+    repeated = {name for name, _ in file.duplicates} if file else ()
     return tuple(
         name
         for name, value in _literals(text).items()
         if value
+        and name not in repeated
         and (name in overriding or not is_set(workstation, name, value))
         and name not in new
         and not stands_for_another(name, value)

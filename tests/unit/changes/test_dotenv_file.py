@@ -221,6 +221,13 @@ def test_a_placeholder_that_becomes_empty_is_in_the_plan(platform: Platform) -> 
     assert [(change.key, change.action) for change in write_file(plan).changes] == [("OPENAI_API_KEY", "changed")]
 
 
+def test_a_placeholder_that_repeats_a_variable_stays(platform: Platform) -> None:
+    """Of two lines the last one counts: emptied, it would take the value away that the other one has."""
+    edit(lambda raw: raw + b"SECRET_KEY=changeme\n")(platform)
+    plan = plan_file(platform)
+    assert plan.is_empty and plan.after == platform.dotenv.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("comment", "masked"),
     [
