@@ -12,6 +12,7 @@ from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncerta
 from omc_runbook.checks.dotenv import by_setup, case_errors, check, keep_one, reader_check, workstation_of
 from omc_runbook.checks.dotenv_quoting import UNSET, comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
+from omc_runbook.masking.addresses import problem_of
 from omc_runbook.masking.defects import find_defect
 from omc_runbook.masking.strength import LikelyWords, is_guessable
 from omc_runbook.masking.value import Masked
@@ -221,7 +222,7 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(DOTENV, SETTINGS),
     looks_like=("dotenv-not-read", "dotenv-other-value"),
     ruled_out_by="Settings, loaded with this .env, accepts every other value in it",
-    because_of=("duplicate-variable", "weak", "placeholder", "required-empty"),
+    because_of=("duplicate-variable", "weak", "placeholder", "required-empty", "url-chars"),
     per_subject=True,
 )
 def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -255,16 +256,20 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @reader_check(
     "url-chars",
-    ruled_out_by="no value that becomes a part of a URL has a character that ends its part",
+    ruled_out_by="no URL is malformed, and no value that becomes a part of one has a character that ends its part",
     because_of=("duplicate-variable", "placeholder"),
     per_subject=True,
 )
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value breaks the URL that the application builds with it"""
+    """A URL is malformed, or a value makes it so"""
     workstation = workstation_of(snapshot)
     locations, loaded = workstation.raw_url_parts, workstation.settings_result
     broken = dict(reversed(loaded.broken)) if loaded else {}
     excluded = misread_names(workstation)
+    for subject, name, value, path in _effective_values(workstation):
+        problem = problem_of(value, name, workstation.key_of(name))
+        if problem and problem.check == "wrong-form" and name not in excluded and not workstation.is_none(name, value):
+            yield Evidence(subject, (f"{name} {problem.sentence}.",), Remedy(f"Correct {name} in {path}."))
     for name in dict.fromkeys((*locations, *broken)):
         value = workstation.value(workstation.dotenv_name(name))
         is_reference = workstation.is_reference(name, value)

@@ -56,10 +56,11 @@ def is_address(name: str, key: Key | None) -> bool:
     return (key is not None and key.form in ("url", "dsn")) or _NAME.search(name) is not None
 
 
-def problem_of(text: str, name: str, key: Key | None) -> AddressProblem | None:
+def problem_of(value: Masked, name: str, key: Key | None) -> AddressProblem | None:
     """What is wrong with the login, the host or the port of an address; None where nothing is, or it is no address."""
     if not is_address(name, key):
         return None
+    text = reveal(value)
     if "(" in text.partition("://")[0]:
         # A list of brokers to try, as failover:(ssl://one,ssl://other).
         return None

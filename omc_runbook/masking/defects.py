@@ -181,7 +181,7 @@ def _defects(value: Masked, name: str, key: Key | None, words: Sequence[str]) ->
         return
     if is_chosen:
         yield from (Defect("bad-copy", sentence) for sentence in _copy_problems(text, name, key))
-    if address := addresses.problem_of(text, name, key):
+    if address := addresses.problem_of(value, name, key):
         yield Defect(address.check, address.sentence, "nothing can connect with it")
     if misplaced := _misplaced(text, name, key):
         yield misplaced

@@ -467,6 +467,7 @@ RAW = ("quote(self.POSTGRES_PASSWORD, safe='')", "self.POSTGRES_PASSWORD")
 SINGLE = (
     Case("committed", "the passwords of a list", _passwords_of_list(".env.old")),
     Case("url-chars", "Settings", both(_settings(*RAW), put(POSTGRES_PASSWORD=f"{HEX(16)}/x@y")), True),
+    Case("url-chars", "a whole URL", add(f"CACHE_URL=redis://:{HEX(8)}@x#{HEX(8)}/y@localhost:6379/0")),
     Case(
         "url-chars",
         "Compose",

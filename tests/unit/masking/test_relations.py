@@ -325,10 +325,10 @@ def test_a_variable_in_an_address_is_no_password(variable: str) -> None:
     address = f"postgresql://db/app?user=app&password={variable}"
     members = {"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": address}
     assert find_mismatches(document(**members), default_keys(), {"POSTGRES_USER": "app"}) == ()
-    assert problem_of(address, "DATABASE_URL", None) is None
-    problem = problem_of(f"postgresql://app:{variable}@db/app", "DATABASE_URL", None)
+    assert problem_of(Masked(address, "DATABASE_URL"), "DATABASE_URL", None) is None
+    problem = problem_of(Masked(f"postgresql://app:{variable}@db/app", "DATABASE_URL"), "DATABASE_URL", None)
     assert problem and problem.check == "placeholder"
-    assert problem_of("postgresql://app:pa$WORD9@db/app", "DATABASE_URL", None) is None
+    assert problem_of(Masked("postgresql://app:pa$WORD9@db/app", "DATABASE_URL"), "DATABASE_URL", None) is None
 
 
 @pytest.mark.parametrize(
