@@ -115,7 +115,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     effective = [*_effective_values(workstation)]
     encrypted = grouped((path, name) for _, name, value, path in effective if value.matches(ENCRYPTED))
     for path, names in encrypted.items():
-        fact = f"{', '.join(names)}: encrypted by sops or dotenvx, so that it is unknown which values they decrypt to."
+        fact = f"{', '.join(names)}: encrypted by sops or dotenvx, and what that decrypts to is unknown."
         yield Uncertain(path.name, (fact,))
     for subject, name, value, path in effective:
         if workstation.is_reference(name, value):
@@ -266,9 +266,9 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     locations, loaded = workstation.raw_url_parts, workstation.settings_result
     broken = dict(reversed(loaded.broken)) if loaded else {}
     excluded = misread_names(workstation)
-    for subject, name, value, path in _effective_values(workstation):
-        problem = problem_of(value, name, workstation.key_of(name))
-        if problem and problem.check == "wrong-form" and name not in excluded and not workstation.is_none(name, value):
+    for subject, name, text, path in _effective_values(workstation):
+        problem = problem_of(text, name, workstation.key_of(name))
+        if problem and problem.check == "wrong-form" and name not in excluded and not workstation.is_none(name, text):
             yield Evidence(subject, (f"{name} {problem.sentence}.",), Remedy(f"Correct {name} in {path}."))
     for name in dict.fromkeys((*locations, *broken)):
         value = workstation.value(workstation.dotenv_name(name))
