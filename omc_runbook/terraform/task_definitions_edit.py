@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from omc_runbook.model.environment_names import aliases
 from omc_runbook.model.errors import CannotEdit, CannotFollow
 from omc_runbook.model.grouping import next_in_order
 from omc_runbook.model.value_from import named_among
@@ -239,22 +240,34 @@ def _secret_of_other(container: TerraformContainer, others: Mapping[str, str], o
     # All instances of a resource whose name is certain have that one.
     resource = _INDEX.sub("", text)
     if ref and (expression := _ONLY_PATH.fullmatch(resource if _SECRET.fullmatch(resource) else text)):
-        text = _secret_in(_path_at(ref.origin, expression[1], folder), folder, _instance_in(text, folder))
+        text = _secret_in(_path_at(ref.origin, expression[1], folder), folder, _instance_in(text, ref.origin, folder))
     known = {*others, *own}
     name = named_among(known, parse_value_from(text).secret_name or text)
     if text.endswith(_ANY_ID):
         named = re.compile(f"{re.escape(text.removesuffix(_ANY_ID))}{_ID}")
         # The environment's own secret may have the same prefix.
         name = "" if any(map(named.fullmatch, own)) else next(filter(named.fullmatch, sorted(others)), "")
-    return name if name in others else ""
+    # Of a secret whose name nothing shows, the key of the for_each may tell.
+    keys = {each.name.casefold() for each in _instances(container.folder)} if name not in known else ()
+    of_instance = (each for each, environment in others.items() if aliases(environment).intersection(keys))
+    return name if name in others else next(of_instance, "")
 
 
-def _instance_in(text: str, folder: Folder) -> str:
-    """The key of the instance of a resource that an expression names, also by each.key; "" for none."""
+def _instances(folder: Folder) -> Iterator[Node]:
+    """Yield what each for_each is at, of the definition and of the modules above it."""
+    if folder.each:
+        yield folder.each
+    if folder.call:
+        yield from _instances(folder.call.folder)
+
+
+def _instance_in(text: str, node: Node, folder: Folder) -> str:
+    """The key of the instance of a resource that an expression's text names, also by each.value.name; "" for none."""
     index = match[0][1:-1] if (match := _INDEX.search(text)) else ""
     if index == "each.key":
         return folder.each.name if folder.each else ""
-    return index.strip('"')
+    known = index.strip('"') if index.startswith('"') else resolve_fully(f"${{{index}}}", node, folder)
+    return known if is_literal(known) else ""
 
 
 def _secret_in(expression: Node, folder: Folder, instance: str = "", depth: int = 0) -> str:
@@ -271,7 +284,7 @@ def _secret_in(expression: Node, folder: Folder, instance: str = "", depth: int 
         known = "" if folder.is_open(resolved) else resolve_fully(text, resolved, folder)
         return known if is_literal(known) or known.startswith("arn:") else ""
     blocks = [*scope.of_type("data" if match["data"] else "resource", match["type"], match["label"])]
-    instance = _instance_in(text, folder) or instance
+    instance = _instance_in(text, resolved, folder) or instance
     loops = (loop for block in blocks if instance and (loop := block.expression("for_each")))
     entries = (entry for loop in loops for entry in scope.entries(loop) if entry.name == instance)
     scope = replace(scope, each=next(entries, None))

@@ -1543,6 +1543,46 @@ def test_of_instances_by_environment_each_has_its_own_secret(
     assert f"the secret of {other}, and gets no NEWS_API_KEY" in notes[0]
 
 
+@pytest.mark.parametrize("environment", ["staging", "production"])
+@pytest.mark.parametrize(
+    ("name", "arn"),
+    [
+        ('"app-${each.key}"', "aws_secretsmanager_secret.app[each.value.env].arn"),
+        ('"${var.project}-${each.key}"', "aws_secretsmanager_secret.app[each.key].arn"),
+        ('"app-${each.key}"', "local.arns[each.key]"),
+        ('"app-${each.key}"', "var.arn"),
+    ],
+)
+def test_an_instance_is_the_environment_s_that_its_index_or_its_key_says(
+    name: str, arn: str, environment: str, tmp_path: Path
+) -> None:
+    """So where the index is a member of each.value, and where nothing shows the secret's name, here and in a module."""
+    members = {each: f'{each} = {{ env = "{each}", keys = ["SECRET_KEY"] }}' for each in ("staging", "production")}
+    keys, prefix = ("var.keys", "module/") if arn == "var.arn" else ("each.value.keys", "")
+    loop = "  for_each = local.all\n"
+    call = f'module "x" {{\n{loop}  source = "./module"\n  arn = var.arns[each.key]\n  keys = each.value.keys\n}}\n'
+    terraform = (
+        f"locals {{\n  all = {{\n    {members['staging']}\n    {members['production']}\n  }}\n"
+        "  arns = { for k, v in aws_secretsmanager_secret.app : k => v.arn }\n}\n"
+        f'variable "project" {{\n  default = "app"\n}}\n'
+        f'resource "aws_secretsmanager_secret" "app" {{\n{loop}  name = {name}\n}}\n{call if prefix else ""}'
+    )
+    tasks = (
+        f'resource "aws_ecs_task_definition" "api" {{\n{"" if prefix else loop}  container_definitions = jsonencode([{{'
+        f' name = "api", secrets = [for k in {keys} : {{ name = k, valueFrom = "${{{arn}}}:${{k}}::" }}] }}])\n}}\n'
+    )
+    files = {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform, f"{prefix}tasks.tf": tasks}
+    key, (other,) = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {*members} - {environment}
+    others, own = {environment: {f"app-{other}": other}}, {environment: (f"app-{environment}",)}
+    checkout = read_checkout(write_files(tmp_path, files))
+    planned, notes = KeyEdits(checkout, key, (*members,), ("SECRET_KEY",), others, own).plan_with_notes(
+        {environment: ("api",)}
+    )
+    added = members[environment].replace('"SECRET_KEY"', '"SECRET_KEY", "NEWS_API_KEY"')
+    assert planned[-1].after.decode() == terraform.replace(members[environment], added)
+    assert f"the secret of {other}, and gets no NEWS_API_KEY" in notes[0]
+
+
 def test_a_template_that_another_environment_s_values_choose_is_not_said_to_be_missing(tmp_path: Path) -> None:
     """Its path is known for staging alone: for production the refusal says what is not followed there."""
     terraform = (
