@@ -439,7 +439,7 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
         denying = statements if is_denied or call.by(call.boundary).decision == "explicit-deny" else ()
         return RoleAccess("boundary", f"{fact}: its permissions boundary does not allow it.", denying)
     if is_denied:
-        return RoleAccess("identity-deny", f"{fact}{f', by {_list(statements)}' if simulated else ''}.", statements)
+        return RoleAccess(call.cause_of_deny, f"{fact}{f', by {_list(statements)}' if simulated else ''}.", statements)
     return RoleAccess("nothing-allows", f"{fact}.", is_bounded=is_outside)
 
 

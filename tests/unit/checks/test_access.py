@@ -407,11 +407,12 @@ def test_a_task_that_was_denied_before_the_secrets_policy_was_put_is_no_evidence
     [
         ("explicitDeny", None, "identity-deny"),
         ("explicitDeny", (policy(action="logs:*"),), "boundary"),
-        ("explicitDeny", (), "identity-deny"),
+        ("explicitDeny", (), "boundary"),
+        ("explicitDeny", (policy("Deny", action="logs:*", resource="*"),), "identity-deny"),
         ("implicitDeny", None, "boundary"),
     ],
 )
-def test_a_deny_is_the_boundarys_where_the_roles_own_policies_allow_it(
+def test_a_deny_is_the_boundarys_where_the_roles_own_policies_do_not_deny_it(
     decision: str, policies: Any, cause: str
 ) -> None:
     """Where they were not read, the deny may be one of theirs."""
